@@ -1,0 +1,249 @@
+//! Small types of the domain: times, sizes, tags and media types.
+//!
+//! Plain values without behaviour beyond reading and writing themselves. They know no clock: a
+//! time comes in from the driver, which asks the kernel once a turn.
+
+use std::fmt;
+
+/// 1,024 bytes.
+pub const KIB: usize = 1024;
+/// 1,048,576 bytes.
+pub const MIB: usize = 1024 * KIB;
+/// The unit of payload alignment, and of residency.
+pub const PAGE_SIZE: usize = 4 * KIB;
+
+/// Seconds since 1970-01-01T00:00:00Z, without leap seconds; real time, so it may jump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(pub u64);
+
+/// Milliseconds of the monotonic clock since the process began. Never jumps, never runs back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticks(pub u64);
+
+impl Ticks {
+    /// This moment plus `ms` milliseconds.
+    #[must_use]
+    pub const fn plus(self, ms: u64) -> Self {
+        Self(self.0 + ms)
+    }
+
+    /// Milliseconds from `earlier` to this moment; 0 if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// What the driver knows of time in one turn of its loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For dates, token expiry, `Last-Modified`.
+    pub unix: UnixTime,
+    /// For deadlines and rates.
+    pub ticks: Ticks,
+    /// Nanoseconds of the monotonic clock, for latencies only.
+    pub nanos: u64,
+}
+
+/// A strong validator: 128 bits of the hash of the exact bytes (RFC 9110, 8.8.3).
+///
+/// On the wire it is 32 lower-case hexadecimal digits in double quotes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ETag(pub [u8; 16]);
+
+impl ETag {
+    /// Size of the tag on the wire, quotes included, in bytes.
+    pub const WIRE_SIZE: usize = 34;
+
+    /// The tag of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_128(bytes).to_be_bytes())
+    }
+
+    /// The tag as it stands in a header, quotes included.
+    #[must_use]
+    pub fn wire(&self) -> [u8; Self::WIRE_SIZE] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut wire = [b'"'; Self::WIRE_SIZE];
+        for (index, byte) in self.0.iter().enumerate() {
+            wire[1 + 2 * index] = DIGITS[usize::from(byte >> 4)];
+            wire[2 + 2 * index] = DIGITS[usize::from(byte & 15)];
+        }
+        wire
+    }
+}
+
+impl fmt::Debug for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.wire()).expect("hexadecimal digits are ASCII"))
+    }
+}
+
+/// What a response carries, for metrics (the `class` label) and for caching rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Class {
+    /// An HLS playlist.
+    Playlist,
+    /// A DASH manifest.
+    Manifest,
+    /// An initialisation segment.
+    Init,
+    /// A media segment, or a whole film.
+    Segment,
+    /// A part of a live segment.
+    Part,
+    /// An answer of the control plane.
+    Api,
+    /// Everything else, refusals included.
+    Other,
+}
+
+impl Class {
+    /// Every class, in the order of its number.
+    pub const ALL: [Self; 7] = [
+        Self::Playlist,
+        Self::Manifest,
+        Self::Init,
+        Self::Segment,
+        Self::Part,
+        Self::Api,
+        Self::Other,
+    ];
+
+    /// The value of the `class` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Playlist => "playlist",
+            Self::Manifest => "manifest",
+            Self::Init => "init",
+            Self::Segment => "segment",
+            Self::Part => "part",
+            Self::Api => "api",
+            Self::Other => "other",
+        }
+    }
+
+    /// The class of a file, from its name alone.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let extension = extension(name);
+        if is_any(extension, &["m3u8", "m3u"]) {
+            Self::Playlist
+        } else if is_any(extension, &["mpd"]) {
+            Self::Manifest
+        } else if is_any(extension, &["init", "cmfi"])
+            || (is_any(extension, &["mp4", "m4s", "m4v", "m4a", "cmfv", "cmfa", "cmft"])
+                && name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("init")))
+        {
+            Self::Init
+        } else if is_any(extension, SEGMENT_EXTENSIONS) {
+            Self::Segment
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Extensions of media: segments, and whole films, which are one long segment.
+const SEGMENT_EXTENSIONS: &[&str] = &[
+    "ts", "m2ts", "m4s", "mp4", "m4v", "m4a", "cmfv", "cmfa", "cmft", "aac", "ac3", "ec3", "mp3",
+    "webm", "mkv", "mov", "vtt", "webvtt", "ttml", "opus", "flac",
+];
+
+/// The part of a file name after its last dot; empty if it has none.
+fn extension(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+fn is_any(extension: &str, of: &[&str]) -> bool {
+    of.iter().any(|one| one.eq_ignore_ascii_case(extension))
+}
+
+/// The media type of a file, from its name alone (IANA names; RFC 8216, 4 for playlists).
+#[must_use]
+pub fn media_type(path: &str) -> &'static str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let extension = extension(name);
+    MEDIA_TYPES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(extension))
+        .map_or("application/octet-stream", |(_, media_type)| media_type)
+}
+
+const MEDIA_TYPES: &[(&str, &str)] = &[
+    ("m3u8", "application/vnd.apple.mpegurl"),
+    ("m3u", "application/vnd.apple.mpegurl"),
+    ("mpd", "application/dash+xml"),
+    ("ts", "video/mp2t"),
+    ("m2ts", "video/mp2t"),
+    ("m4s", "video/iso.segment"),
+    ("mp4", "video/mp4"),
+    ("m4v", "video/mp4"),
+    ("cmfv", "video/mp4"),
+    ("init", "video/mp4"),
+    ("m4a", "audio/mp4"),
+    ("cmfa", "audio/mp4"),
+    ("cmft", "application/mp4"),
+    ("aac", "audio/aac"),
+    ("ac3", "audio/ac3"),
+    ("ec3", "audio/eac3"),
+    ("mp3", "audio/mpeg"),
+    ("opus", "audio/ogg"),
+    ("flac", "audio/flac"),
+    ("webm", "video/webm"),
+    ("mkv", "video/x-matroska"),
+    ("mov", "video/quicktime"),
+    ("vtt", "text/vtt"),
+    ("webvtt", "text/vtt"),
+    ("srt", "application/x-subrip"),
+    ("ttml", "application/ttml+xml"),
+    ("jpg", "image/jpeg"),
+    ("jpeg", "image/jpeg"),
+    ("png", "image/png"),
+    ("webp", "image/webp"),
+    ("gif", "image/gif"),
+    ("svg", "image/svg+xml"),
+    ("ico", "image/x-icon"),
+    ("html", "text/html; charset=utf-8"),
+    ("js", "text/javascript; charset=utf-8"),
+    ("css", "text/css; charset=utf-8"),
+    ("json", "application/json"),
+    ("xml", "text/xml"),
+    ("txt", "text/plain; charset=utf-8"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_is_quoted_hexadecimal() {
+        assert_eq!(&ETag([0xab; 16]).wire(), b"\"abababababababababababababababab\"");
+    }
+
+    #[test]
+    fn classes_follow_names() {
+        for (path, class) in [
+            ("a/master.m3u8", Class::Playlist),
+            ("a/manifest.MPD", Class::Manifest),
+            ("a/init-0.mp4", Class::Init),
+            ("a/video.init", Class::Init),
+            ("a/chunk-1.m4s", Class::Segment),
+            ("a/film.mkv", Class::Segment),
+            ("a/initial.html", Class::Other),
+            ("init", Class::Other),
+        ] {
+            assert_eq!(Class::of(path), class, "{path}");
+        }
+    }
+
+    #[test]
+    fn media_types_follow_extensions_without_case() {
+        assert_eq!(media_type("x/y.M3U8"), "application/vnd.apple.mpegurl");
+        assert_eq!(media_type("x.y/z"), "application/octet-stream");
+    }
+}
