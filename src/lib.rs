@@ -1,1 +1,6 @@
-//! shardcast.
+//! shardcast: an IPTV server. The modules stand in reading order.
+
+pub mod units;
+pub mod config;
+pub mod pack;
+pub mod messages;
