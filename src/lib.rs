@@ -4,3 +4,5 @@ pub mod units;
 pub mod config;
 pub mod pack;
 pub mod messages;
+pub mod catalog;
+pub mod request;
