@@ -6,3 +6,5 @@ pub mod pack;
 pub mod messages;
 pub mod catalog;
 pub mod request;
+pub mod shard;
+pub mod sys;

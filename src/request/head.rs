@@ -24,6 +24,12 @@ impl Common {
 /// A date as HTTP writes it, for one second (RFC 9110, 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub type Date = [u8; 29];
 
+/// The date of a second.
+#[must_use]
+pub fn date(_now: crate::units::UnixTime) -> Date {
+    *b"Thu, 01 Jan 1970 00:00:00 GMT"
+}
+
 /// A written head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -66,4 +72,28 @@ pub fn write_part(
 /// Writes what stands after the last part, and returns its size.
 pub fn write_end(_out: &mut [u8]) -> usize {
     0
+}
+
+/// Writes the head of control's answer, whose own lines are `lines`; `None` if it does not fit.
+pub fn write_answer(
+    _status: u16,
+    _lines: &[u8],
+    _body_size: usize,
+    _connection: super::plan::Connection,
+    _common: &Common,
+    _date: &Date,
+    _out: &mut [u8],
+) -> Option<usize> {
+    None
+}
+
+/// Writes the head of a growing object's response.
+pub fn write_growing(
+    _plan: &Plan,
+    _media_type: &str,
+    _common: &Common,
+    _date: &Date,
+    _out: &mut [u8],
+) -> Written {
+    Written { size: 0, date_at: 0, text_size: 0 }
 }
