@@ -39,7 +39,6 @@ pub struct View<'v> {
 
 /// What is to be done about a request.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
 pub enum Step {
     /// Send this.
     Respond(Plan),
