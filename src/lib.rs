@@ -4,3 +4,6 @@ pub mod units;
 pub mod config;
 pub mod pack;
 pub mod messages;
+pub mod library;
+pub mod sys;
+pub mod cli;

@@ -1,0 +1,4 @@
+//! The only unsafe code: system calls that std lacks, behind safe owning types.
+
+pub mod files;
+pub mod priority;
