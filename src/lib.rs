@@ -7,4 +7,6 @@ pub mod messages;
 pub mod catalog;
 pub mod request;
 pub mod shard;
+pub mod library;
 pub mod sys;
+pub mod cli;

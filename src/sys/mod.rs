@@ -1,4 +1,4 @@
-//! The only unsafe code of the server: rings, sockets, mappings, affinity.
+//! The only unsafe code of the server: rings, sockets, files, mappings, affinity.
 //!
 //! Each file states its contract at its head; outside there are only safe, owning types. Whatever
 //! the kernel may still touch is owned by one value until the last completion says otherwise.
@@ -10,3 +10,5 @@ pub mod features;
 pub mod slots;
 pub mod buffers;
 pub mod calls;
+pub mod files;
+pub mod priority;
