@@ -6,3 +6,7 @@ pub mod pack;
 pub mod messages;
 pub mod catalog;
 pub mod request;
+pub mod shard;
+pub mod library;
+pub mod sys;
+pub mod cli;

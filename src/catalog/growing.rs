@@ -1,8 +1,10 @@
 //! One growing object: pieces that arrive while earlier ones are being sent.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::messages::{GrowingId, Growth, Opened};
+use super::Held;
+use crate::messages::{GrowingId, Growth};
 use crate::units::{Class, Extent};
 
 /// How a growing object stands.
@@ -20,7 +22,7 @@ pub enum GrowingState {
 #[derive(Clone, Copy, Debug)]
 pub enum Piece<'c> {
     /// These bytes, as one chunk.
-    Bytes(&'c Arc<Opened>, Extent),
+    Bytes(&'c Held, Extent),
     /// Nothing yet.
     Wait,
     /// The last chunk.
@@ -36,7 +38,7 @@ pub(super) struct Growing {
     pub(super) id: Option<GrowingId>,
     pub(super) media_type: &'static str,
     pub(super) class: Class,
-    pieces: Vec<(Arc<Opened>, Extent)>,
+    pieces: Vec<(Held, Extent)>,
     state: GrowingState,
     pub(super) leases: u32,
     pub(super) gone: bool,
@@ -63,7 +65,9 @@ impl Growing {
             Growth::Begun { .. } => {}
             // An empty chunk would end the body.
             Growth::Appended { extent, .. } if extent.size == 0 => {}
-            Growth::Appended { opened, extent } => self.pieces.push((Arc::clone(opened), *extent)),
+            Growth::Appended { opened, extent } => {
+                self.pieces.push((Rc::new(Arc::clone(opened)), *extent));
+            }
             Growth::Ended => self.state = GrowingState::Ended,
             Growth::Aborted => self.state = GrowingState::Aborted,
         }

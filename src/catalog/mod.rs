@@ -9,6 +9,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ahash::AHashMap;
@@ -23,6 +24,10 @@ use crate::units::Extent;
 use growing::Growing;
 pub use growing::{GrowingState, Piece};
 use source::{Source, State};
+
+/// An open source as a shard holds it: the inner reference is taken once an update and shared by all
+/// shards, the outer one is the shard's own plain count, and may be taken for each operation.
+pub type Held = Rc<Arc<Opened>>;
 
 /// A source's place in the catalog. Not used for another source while a lease is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -198,6 +203,7 @@ impl Catalog {
                 Some(number) => Found::Object {
                     object: locate::Object {
                         key: locate::ObjectKey { source: slot, entry: number },
+                        source: source.id,
                         entry: source::entry(opened, number),
                         kind: source.kind,
                     },
@@ -231,7 +237,7 @@ impl Catalog {
 
     /// The open source of an object that `locate` found in this turn, or that is leased.
     #[must_use]
-    pub fn opened(&self, slot: SourceSlot) -> &Arc<Opened> {
+    pub fn opened(&self, slot: SourceSlot) -> &Held {
         match &self.sources[slot.0 as usize] {
             Source { state: State::Open(opened), .. } => opened,
             Source { retired: Some(opened), .. } => opened,
@@ -243,10 +249,12 @@ impl Catalog {
     #[must_use]
     pub fn entry(&self, key: locate::ObjectKey) -> locate::Object<'_> {
         let opened = self.opened(key.source);
+        let source = &self.sources[key.source.0 as usize];
         locate::Object {
             key,
+            source: source.id,
             entry: source::entry(opened, key.entry),
-            kind: self.sources[key.source.0 as usize].kind,
+            kind: source.kind,
         }
     }
 
@@ -274,6 +282,12 @@ impl Catalog {
         self.forget(slot)
     }
 
+    /// The place of a source that is listed or leased.
+    #[must_use]
+    pub fn slot_of(&self, source: SourceId) -> Option<SourceSlot> {
+        self.ids.get(&source).copied()
+    }
+
     /// Marks a source as used, so that it stays open.
     pub fn touch(&mut self, slot: SourceSlot) {
         self.sources[slot.0 as usize].touched = true;
@@ -283,7 +297,7 @@ impl Catalog {
     pub fn mark_faulty(&mut self, slot: SourceSlot) -> SourceId {
         let source = &mut self.sources[slot.0 as usize];
         if let State::Open(opened) = &source.state {
-            source.retired = Some(Arc::clone(opened));
+            source.retired = Some(Rc::clone(opened));
             self.open_count -= 1;
             self.heap_bytes -= source::heap_size(opened);
             source.state = State::Failed(OpenFault::Damaged);
@@ -409,7 +423,7 @@ impl Catalog {
         if matches!(source.state, State::Open(_)) {
             return;
         }
-        source.state = State::Open(Arc::clone(opened));
+        source.state = State::Open(Rc::new(Arc::clone(opened)));
         source.touched = true;
         self.open_count += 1;
         self.heap_bytes += source::heap_size(opened);
@@ -463,7 +477,7 @@ impl Catalog {
     /// A growing object grew.
     pub fn grow(&mut self, id: GrowingId, growth: &Growth, effects: &mut Vec<Effect>) {
         if let Growth::Begun { path, media_type, class } = growth {
-            let growing = Growing::new(id, *media_type, *class);
+            let growing = Growing::new(id, media_type, *class);
             let slot = match self.growing_free.pop() {
                 Some(slot) => {
                     self.growing[slot.0 as usize] = growing;

@@ -1,7 +1,6 @@
 //! One source in a shard's catalog: one version of a pack or file, and what is known of it.
 
-use std::sync::Arc;
-
+use super::Held;
 use crate::config::Access;
 use crate::messages::{Index, OpenFault, Opened, Payload, SourceId, SourceKind};
 use crate::pack::index::Entry;
@@ -14,7 +13,7 @@ pub(super) struct Source {
     pub(super) access: Access,
     pub(super) state: State,
     /// What was open when a fault was found: running transfers still refer to it.
-    pub(super) retired: Option<Arc<Opened>>,
+    pub(super) retired: Option<Held>,
     /// Responses that are being sent from it.
     pub(super) leases: u32,
     /// Used since the hand came by.
@@ -33,7 +32,7 @@ pub(super) enum State {
     /// The library was asked.
     Opening,
     /// It can.
-    Open(Arc<Opened>),
+    Open(Held),
     /// It can't.
     Failed(OpenFault),
 }

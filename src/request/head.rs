@@ -102,6 +102,54 @@ pub fn write_growing(
     compose(plan, None, media_type, common, date, out)
 }
 
+/// Writes the head of control's answer, whose own lines are `own` (each ended by CRLF, without
+/// framing, date and connection); `None` if it is longer than a head may be.
+///
+/// # Panics
+///
+/// If `out` is smaller than `RESPONSE_HEAD_SIZE_MAX`.
+pub fn write_answer(
+    status: u16,
+    own: &[u8],
+    body_size: usize,
+    connection: Connection,
+    common: &Common,
+    date: &Date,
+    out: &mut [u8],
+) -> Option<usize> {
+    assert!(out.len() >= RESPONSE_HEAD_SIZE_MAX, "a head needs room");
+    /// Room for the lines that are written here besides `own` and CORS.
+    const FRAME_SIZE_MAX: usize = 160;
+    if own.len() + common.cors.len() + FRAME_SIZE_MAX > RESPONSE_HEAD_SIZE_MAX {
+        return None;
+    }
+    let mut lines = Lines::new(out);
+    lines.put(b"HTTP/1.1 ");
+    lines.number(u64::from(status));
+    // The reason phrase may be empty (RFC 9112, 4); the space before it may not be missing.
+    lines.put(b" \r\nDate: ");
+    lines.put(date);
+    lines.put(b"\r\n");
+    lines.put(own);
+    if status != 204 && status != 304 {
+        lines.put(b"Content-Length: ");
+        lines.number(body_size as u64);
+        lines.put(b"\r\n");
+    }
+    lines.put(connection_line(connection));
+    lines.put(&common.cors);
+    lines.put(b"\r\n");
+    Some(lines.size())
+}
+
+fn connection_line(connection: Connection) -> &'static [u8] {
+    match connection {
+        Connection::KeepAlive => b"",
+        Connection::KeepAlive10 => b"Connection: keep-alive\r\n",
+        Connection::Close => b"Connection: close\r\n",
+    }
+}
+
 const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
 
 fn compose(
@@ -127,7 +175,7 @@ fn compose(
             let object = object.expect("the plan of an object comes with it");
             put_object(&mut lines, object, variant, *gzip, part);
         }
-        Content::NotModified { variant } => {
+        Content::NotModified { variant, .. } => {
             let object = object.expect("the plan of an object comes with it");
             put_validity(&mut lines, object, variant);
         }
@@ -150,11 +198,7 @@ fn compose(
         Content::Refused(refusal) => text = put_refusal(&mut lines, plan, *refusal),
     }
     let text_size = text.put_fields(&mut lines);
-    lines.put(match plan.connection {
-        Connection::KeepAlive => b"",
-        Connection::KeepAlive10 => b"Connection: keep-alive\r\n",
-        Connection::Close => b"Connection: close\r\n",
-    });
+    lines.put(connection_line(plan.connection));
     lines.put(cors);
     lines.put(b"\r\n");
     text.put_body(&mut lines);

@@ -4,7 +4,7 @@ use super::authorise::Grant;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::catalog::{Catalog, Found, GrowingSlot, SourceSlot};
-use crate::messages::SourceKind;
+use crate::messages::{SourceId, SourceKind};
 use crate::pack::index::Entry;
 use crate::units::Class;
 
@@ -13,6 +13,8 @@ use crate::units::Class;
 pub struct Object<'c> {
     /// Its place in the catalog.
     pub key: ObjectKey,
+    /// Which version of which source it belongs to.
+    pub source: SourceId,
     /// What it is.
     pub entry: Entry<'c>,
     /// What it is part of: objects of packs never change, those of folders may.

@@ -39,9 +39,9 @@ pub struct View<'v> {
 
 /// What is to be done about a request.
 #[derive(Clone, Copy, Debug)]
-pub enum Step<'v> {
+pub enum Step {
     /// Send this.
-    Respond(Plan, Option<locate::Object<'v>>),
+    Respond(Plan),
     /// Nothing can be said yet: wait here.
     Wait(locate::Place),
     /// Only control can say.
@@ -53,18 +53,18 @@ pub enum Step<'v> {
 /// # Errors
 ///
 /// A `Refusal`, which `plan::refusal` turns into a response.
-pub fn steps<'v>(
+pub fn steps(
     request: &parse::Request<'_>,
-    view: &View<'v>,
+    view: &View<'_>,
     scratch: &mut [u8; TARGET_SIZE_MAX],
-) -> Result<Step<'v>, Refusal> {
+) -> Result<Step, Refusal> {
     let target = route::target(request, scratch)?;
     let grant = authorise::grant(&target)?;
     let located = locate::located(&target, &grant, view.catalog)?;
     Ok(match located {
-        Located::Object(object) => Step::Respond(plan::response(request, &object), Some(object)),
-        Located::Growing(growing) => Step::Respond(plan::growing(request, &growing), None),
-        Located::Fixed(fixed) => Step::Respond(plan::fixed(request, fixed), None),
+        Located::Object(object) => Step::Respond(plan::response(request, &object)),
+        Located::Growing(growing) => Step::Respond(plan::growing(request, &growing)),
+        Located::Fixed(fixed) => Step::Respond(plan::fixed(request, fixed)),
         Located::NotYet(place) => Step::Wait(place),
         Located::Ask => Step::Ask(request.body),
     })

@@ -49,6 +49,8 @@ pub enum Content {
     },
     /// The client has it already (304).
     NotModified {
+        /// Which object.
+        key: ObjectKey,
         /// Which encoding was compared.
         variant: Variant,
     },
@@ -101,7 +103,7 @@ pub fn response(request: &Request<'_>, object: &Object<'_>) -> Plan {
     let size = variant.extent.size;
     let (status, content) =
         match conditions::verdict(&request.conditions, variant.etag, entry.modified) {
-            Verdict::NotModified => (304, Content::NotModified { variant }),
+            Verdict::NotModified => (304, Content::NotModified { key: object.key, variant }),
             Verdict::Failed => (412, Content::PreconditionFailed),
             Verdict::Proceed { range_applies } => {
                 let selection = match request.range {
@@ -155,6 +157,16 @@ pub fn refusal(request: &Request<'_>, refusal: Refusal) -> Plan {
     plan
 }
 
+/// What becomes of the connection, as far as the request says.
+#[must_use]
+pub fn goes(request: &Request<'_>) -> Connection {
+    match (request.keep_alive, request.version) {
+        (false, _) => Connection::Close,
+        (true, Version::Http11) => Connection::KeepAlive,
+        (true, Version::Http10) => Connection::KeepAlive10,
+    }
+}
+
 /// The response to bytes that are no request.
 #[must_use]
 pub fn unreadable(refusal: Refusal) -> Plan {
@@ -169,17 +181,12 @@ pub fn unreadable(refusal: Refusal) -> Plan {
 }
 
 fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> Plan {
-    let connection = match (request.keep_alive, request.version) {
-        (false, _) => Connection::Close,
-        (true, Version::Http11) => Connection::KeepAlive,
-        (true, Version::Http10) => Connection::KeepAlive10,
-    };
     Plan {
         status,
         content,
         with_body: request.method != Method::Head,
         chunks: request.version == Version::Http11,
-        connection,
+        connection: goes(request),
         class,
     }
 }
