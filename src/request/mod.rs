@@ -20,6 +20,9 @@ pub mod conditions;
 pub mod head;
 pub mod range;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use crate::catalog::Catalog;
 use crate::config::TARGET_SIZE_MAX;
 use crate::units::Now;
