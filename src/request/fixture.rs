@@ -23,8 +23,11 @@ pub(crate) fn variant(offset: u64, bytes: &[u8]) -> Variant {
     Variant { extent: Extent { offset, size: bytes.len() as u64 }, etag: ETag::of(bytes) }
 }
 
-/// An open pack with these files; text is gzipped beside itself, with these bytes.
-pub(crate) fn pack(source: SourceId, files: &[(&str, &[u8], Option<&[u8]>)]) -> Arc<Opened> {
+/// A file for a pack: its path, its bytes, and its gzipped bytes.
+pub(crate) type Packed<'f> = (&'f str, &'f [u8], Option<&'f [u8]>);
+
+/// An open pack with these files.
+pub(crate) fn pack(source: SourceId, files: &[Packed<'_>]) -> Arc<Opened> {
     let mut layout = Layout::new(Kind::Asset);
     let mut bytes = header::header(Kind::Asset).to_vec();
     for (path, identity, gzip) in files {
@@ -89,7 +92,7 @@ pub(crate) const GZIPPED: &[u8] = b"gzip";
 pub(crate) fn catalog() -> Catalog {
     let mut catalog = Catalog::new(Capacity { sources: 100, heap_bytes: 1 << 20 });
     let segment = segment();
-    let files: [(&str, &[u8], Option<&[u8]>); 3] = [
+    let files: [Packed<'_>; 3] = [
         ("1.m4s", &segment, None),
         ("empty.m4s", b"", None),
         ("master.m3u8", PLAYLIST, Some(GZIPPED)),

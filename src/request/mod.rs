@@ -22,6 +22,8 @@ pub mod range;
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 
 use crate::catalog::Catalog;
 use crate::config::TARGET_SIZE_MAX;
