@@ -31,6 +31,9 @@ const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two(), "the kernel masks the r
 /// Largest body that a request may bring, in bytes, and only where control answers. Beyond: 413.
 pub const REQUEST_BODY_SIZE_MAX: usize = 64 * KIB;
 
+/// Most bytes of chunk extensions in one request body. Hardly anybody sends one. Beyond it: 413.
+pub const CHUNK_EXTENSIONS_SIZE_MAX: usize = KIB;
+
 /// Most ranges answered as multipart/byteranges. Players ask for one; PDF-like readers for a few.
 /// Beyond it, or when ranges overlap, the whole object is sent (RFC 9110, 14.2).
 pub const RANGES_MAX: usize = 8;

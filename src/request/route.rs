@@ -1,5 +1,8 @@
 //! Which part of the server a request is for: the path, decoded once, split at its first element.
 
+#[cfg(test)]
+mod tests;
+
 use super::parse::{BodyFraming, Method, Request};
 use super::refusal::Refusal;
 use crate::config::TARGET_SIZE_MAX;
