@@ -216,8 +216,8 @@ impl Reading<'_> {
         for (name, value) in table {
             let given = Given::Toml(value);
             let read = match name.get_ref().as_ref() {
-                "path" => given.read(|text| Ok(path = Some(PathBuf::from(text)))),
-                "access" => given.read(|text| Ok(access = Some(Access::from_word(text)?))),
+                "path" => given.read(|text| Ok(PathBuf::from(text))).map(|at| path = Some(at)),
+                "access" => given.read(Access::from_word).map(|who| access = Some(who)),
                 other => {
                     let near = nearest(other, ["path", "access"].into_iter());
                     let key = format!("library.{other}");

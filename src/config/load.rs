@@ -46,11 +46,7 @@ impl Sources {
                 Err(error) => {
                     let why = format!("{}: can't be read: {error}", path.display());
                     let mut draft = Draft::default();
-                    draft.errors.push(Complaint {
-                        place: Place::Default,
-                        key: String::new(),
-                        why,
-                    });
+                    draft.errors.push(Complaint { place: Place::Default, key: String::new(), why });
                     draft
                 }
             },

@@ -84,21 +84,21 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         key: "server.shards",
         about: "Threads that serve, one a CPU. 0 = one for each CPU that the server may run on.",
-        set: |config, given| Ok(config.shards = given.count(SHARDS_MAX)?),
+        set: |config, given| put(&mut config.shards, given.count(SHARDS_MAX)),
         shown: Some(|config| number(config.shards)),
         reloads: false,
     },
     Setting {
         key: "server.state",
         about: "Folder of the server's own files; the admin socket admin.sock lies there.",
-        set: |config, given| Ok(config.state = path(given)?),
+        set: |config, given| put(&mut config.state, path(given)),
         shown: Some(|config| text(config.state.display().to_string())),
         reloads: false,
     },
     Setting {
         key: "server.access",
         about: "Who may watch where a library says nothing else: \"token\" or \"open\".",
-        set: |config, given| Ok(config.access = given.read(Access::from_word)?),
+        set: |config, given| put(&mut config.access, given.read(Access::from_word)),
         shown: Some(|config| text(config.access.word())),
         reloads: false,
     },
@@ -116,7 +116,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         key: "log.format",
         about: "Shape of the log on stderr: \"json\" or \"text\".",
-        set: |config, given| Ok(config.log_format = given.read(LogFormat::from_word)?),
+        set: |config, given| put(&mut config.log_format, given.read(LogFormat::from_word)),
         shown: Some(|config| text(config.log_format.word())),
         reloads: false,
     },
@@ -134,7 +134,7 @@ pub static SETTINGS: &[Setting] = &[
         key: "log.access",
         about: "Shape of the access log: \"off\", \"combined\" (as nginx writes it) or \"json\". \
                 Tokens and passwords are redacted.",
-        set: |config, given| Ok(config.access_log = given.read(AccessLog::from_word)?),
+        set: |config, given| put(&mut config.access_log, given.read(AccessLog::from_word)),
         shown: Some(|config| text(config.access_log.word())),
         reloads: false,
     },
@@ -156,7 +156,7 @@ pub static SETTINGS: &[Setting] = &[
         key: "limits.connections",
         about: "Open connections of the machine; at the limit accepting pauses. 0 = what \
                 RLIMIT_NOFILE allows, less a reserve.",
-        set: |config, given| Ok(config.limits.connections = given.count(COUNT_MAX)?),
+        set: |config, given| put(&mut config.limits.connections, given.count(COUNT_MAX)),
         shown: Some(|config| number(config.limits.connections)),
         reloads: true,
     },
@@ -164,21 +164,23 @@ pub static SETTINGS: &[Setting] = &[
         key: "limits.connections_per_address",
         about: "Open connections of one client address, on one shard; at the limit a new one is \
                 closed. 0 = off, since carrier NAT and balancers look like one address.",
-        set: |config, given| Ok(config.limits.connections_per_address = given.count(COUNT_MAX)?),
+        set: |config, given| {
+            put(&mut config.limits.connections_per_address, given.count(COUNT_MAX))
+        },
         shown: Some(|config| number(config.limits.connections_per_address)),
         reloads: true,
     },
     Setting {
         key: "limits.head_timeout",
         about: "Time for a whole request head, from its first byte; then 408.",
-        set: |config, given| Ok(config.limits.head_timeout_ms = positive_ms(given)?),
+        set: |config, given| put(&mut config.limits.head_timeout_ms, positive_ms(given)),
         shown: Some(|config| text(duration_text(config.limits.head_timeout_ms))),
         reloads: true,
     },
     Setting {
         key: "limits.idle_timeout",
         about: "Time between two requests on one connection; then it is closed.",
-        set: |config, given| Ok(config.limits.idle_timeout_ms = positive_ms(given)?),
+        set: |config, given| put(&mut config.limits.idle_timeout_ms, positive_ms(given)),
         shown: Some(|config| text(duration_text(config.limits.idle_timeout_ms))),
         reloads: true,
     },
@@ -186,9 +188,7 @@ pub static SETTINGS: &[Setting] = &[
         key: "limits.send_rate_min",
         about: "Bytes a second that a client must take while it is sent to, over half a minute; \
                 below it the connection is reset. 0 = off.",
-        set: |config, given| {
-            Ok(config.limits.send_rate_min = given.read_number_or_text(size)?)
-        },
+        set: |config, given| put(&mut config.limits.send_rate_min, given.read_number_or_text(size)),
         shown: Some(|config| text(size_text(config.limits.send_rate_min))),
         reloads: true,
     },
@@ -196,7 +196,7 @@ pub static SETTINGS: &[Setting] = &[
         key: "limits.cache_memory",
         about: "Hot small bodies and packs on huge pages, all shards together; at the limit the \
                 least recently used go. 0 = none.",
-        set: |config, given| Ok(config.limits.cache_memory = memory(given)?),
+        set: |config, given| put(&mut config.limits.cache_memory, memory(given)),
         shown: Some(|config| text(size_text(config.limits.cache_memory as u64))),
         reloads: true,
     },
@@ -204,7 +204,7 @@ pub static SETTINGS: &[Setting] = &[
         key: "limits.open_sources",
         about: "Packs and large files open at once; at the limit the least recently used is \
                 closed. 0 = what RLIMIT_NOFILE allows.",
-        set: |config, given| Ok(config.limits.open_sources = given.count(COUNT_MAX)?),
+        set: |config, given| put(&mut config.limits.open_sources, given.count(COUNT_MAX)),
         shown: Some(|config| number(config.limits.open_sources)),
         reloads: true,
     },
@@ -226,7 +226,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         key: "limits.drain_timeout",
         about: "Time that running transfers may take after SIGTERM; then they are reset.",
-        set: |config, given| Ok(config.limits.drain_timeout_ms = bounded_ms(given)?),
+        set: |config, given| put(&mut config.limits.drain_timeout_ms, bounded_ms(given)),
         shown: Some(|config| text(duration_text(config.limits.drain_timeout_ms))),
         reloads: true,
     },
@@ -234,6 +234,11 @@ pub static SETTINGS: &[Setting] = &[
 
 /// Most that a count can be set to: what a kernel may allow a process to open.
 const COUNT_MAX: usize = 1 << 30;
+
+fn put<T>(place: &mut T, value: Result<T, Wrong>) -> Result<(), Wrong> {
+    *place = value?;
+    Ok(())
+}
 
 fn text(text: impl Into<String>) -> Value {
     Value::String(text.into())
@@ -284,7 +289,9 @@ fn log_level(text: &str) -> Result<String, String> {
         LEVELS.contains(&level.trim())
     });
     good.then(|| text.to_owned()).ok_or_else(|| {
-        format!("{text:?} is not a log level (write \"info\", or \"info,shardcast::library=debug\")")
+        format!(
+            "{text:?} is not a log level (write \"info\", or \"info,shardcast::library=debug\")"
+        )
     })
 }
 

@@ -21,7 +21,8 @@ pub fn toml_text(draft: &Draft, here: &dyn Fn(&str) -> Option<String>) -> String
         let Some(shown) = setting.shown else { continue };
         let (of, name) = split(setting);
         if of != section {
-            let _ = write!(text, "{}[{of}]\n", if section.is_empty() { "" } else { "\n" });
+            let gap = if section.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}[{of}]");
             section = of;
         }
         let value = shown(&draft.config);

@@ -83,7 +83,9 @@ fn written(value: u64, units: &[(&str, u64)]) -> Option<String> {
 /// An address with a port.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        format!("{text:?} is not an address with a port (write \"127.0.0.1:8081\" or \"[::]:8080\")")
+        format!(
+            "{text:?} is not an address with a port (write \"127.0.0.1:8081\" or \"[::]:8080\")"
+        )
     })
 }
 
@@ -111,9 +113,8 @@ pub fn origin(text: &str) -> Result<(), String> {
         !host.is_empty()
             && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
     });
-    good.then_some(()).ok_or_else(|| {
-        format!("{text:?} is not a base URL (write \"http://tv.example.org:8080\")")
-    })
+    good.then_some(())
+        .ok_or_else(|| format!("{text:?} is not a base URL (write \"http://tv.example.org:8080\")"))
 }
 
 /// A value of Access-Control-Allow-Origin: `*`, one origin, or nothing.
@@ -129,8 +130,20 @@ pub fn cors(text: &str) -> Result<(), String> {
 /// A name that can stand in a URL as one path element.
 pub fn identifier(text: &str) -> Result<(), String> {
     const TAKEN: &[&str] = &[
-        "s", "tv", "vod", "live", "movie", "series", "timeshift", "streaming", "portal", "admin",
-        "hdhr", "img", "api", "healthz",
+        "s",
+        "tv",
+        "vod",
+        "live",
+        "movie",
+        "series",
+        "timeshift",
+        "streaming",
+        "portal",
+        "admin",
+        "hdhr",
+        "img",
+        "api",
+        "healthz",
     ];
     if TAKEN.contains(&text) {
         return Err(format!("{text:?} is taken: it begins other URLs (choose another id)"));

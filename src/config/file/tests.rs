@@ -17,32 +17,122 @@ fn refused(text: &str, complaint: &str) {
 
 /// Section, key, a good value, a wrong one, and what is said of it.
 const KEYS: &[(&str, &str, &str, &str, &str)] = &[
-    ("server", "listen", "[\"[::]:80\"]", "[\"[::]\"]", "\"[::]\" is not an address with a port (write \"127.0.0.1:8081\" or \"[::]:8080\")"),
-    ("server", "listen", "[{address=\"1.2.3.4:5\"}]", "[{addres=\"1.2.3.4:5\"}]", "\"addres\" is not known here (write address and backend)"),
+    (
+        "server",
+        "listen",
+        "[\"[::]:80\"]",
+        "[\"[::]\"]",
+        "\"[::]\" is not an address with a port (write \"127.0.0.1:8081\" or \"[::]:8080\")",
+    ),
+    (
+        "server",
+        "listen",
+        "[{address=\"1.2.3.4:5\"}]",
+        "[{addres=\"1.2.3.4:5\"}]",
+        "\"addres\" is not known here (write address and backend)",
+    ),
     ("server", "listen", "[]#", "\"a\"", "is a string, not a list in [ ]"),
     ("server", "ingest", "\"127.0.0.1:1\"", "8082", "is a whole number, not a string"),
-    ("server", "admin", "\"off\"", "\"none\"", "\"none\" is not an address with a port (write \"127.0.0.1:8081\" or \"[::]:8080\")"),
-    ("server", "public", "[\"http://tv\"]", "[\"tv\"]", "\"tv\" is not a base URL (write \"http://tv.example.org:8080\")"),
-    ("server", "trusted_proxies", "[\"::1\"]", "[\"::1/129\"]", "\"::1/129\" is not a network (write \"10.0.0.0/8\" or \"192.0.2.7\")"),
+    (
+        "server",
+        "admin",
+        "\"off\"",
+        "\"none\"",
+        "\"none\" is not an address with a port (write \"127.0.0.1:8081\" or \"[::]:8080\")",
+    ),
+    (
+        "server",
+        "public",
+        "[\"http://tv\"]",
+        "[\"tv\"]",
+        "\"tv\" is not a base URL (write \"http://tv.example.org:8080\")",
+    ),
+    (
+        "server",
+        "trusted_proxies",
+        "[\"::1\"]",
+        "[\"::1/129\"]",
+        "\"::1/129\" is not a network (write \"10.0.0.0/8\" or \"192.0.2.7\")",
+    ),
     ("server", "shards", "4", "-1", "-1 is not a whole number from 0 to 512"),
     ("server", "shards", "0", "1.5", "is a number with a point, not a whole number"),
     ("server", "state", "\"/s\"", "\"\"", "is empty (write a path)"),
-    ("server", "access", "\"open\"", "\"public\"", "\"public\" is not known here (write \"token\" or \"open\")"),
-    ("http", "cors", "\"\"", "\"a b\"", "\"a b\" is not an allowed origin (write \"*\", \"https://player.example.org\", or \"\" for none)"),
-    ("log", "format", "\"text\"", "\"xml\"", "\"xml\" is not known here (write \"json\" or \"text\")"),
-    ("log", "level", "\"info,shardcast::shard=trace\"", "\"loud\"", "\"loud\" is not a log level (write \"info\", or \"info,shardcast::library=debug\")"),
+    (
+        "server",
+        "access",
+        "\"open\"",
+        "\"public\"",
+        "\"public\" is not known here (write \"token\" or \"open\")",
+    ),
+    (
+        "http",
+        "cors",
+        "\"\"",
+        "\"a b\"",
+        "\"a b\" is not an allowed origin (write \"*\", \"https://player.example.org\", or \"\" for none)",
+    ),
+    (
+        "log",
+        "format",
+        "\"text\"",
+        "\"xml\"",
+        "\"xml\" is not known here (write \"json\" or \"text\")",
+    ),
+    (
+        "log",
+        "level",
+        "\"info,shardcast::shard=trace\"",
+        "\"loud\"",
+        "\"loud\" is not a log level (write \"info\", or \"info,shardcast::library=debug\")",
+    ),
     ("log", "access", "\"combined\"", "true", "is true or false, not a string"),
     ("log", "access_path", "\"-\"", "[]", "is a list, not a string"),
     ("limits", "connections", "0", "\"many\"", "is a string, not a whole number"),
-    ("limits", "connections_per_address", "20", "99999999999", "99999999999 is not a whole number from 0 to 1073741824"),
-    ("limits", "head_timeout", "\"10s\"", "\"10x\"", "\"10x\" is not a duration (write \"10s\" or \"500ms\")"),
-    ("limits", "head_timeout", "\"1ms\"", "10", "\"10\" is not a duration (write \"10s\" or \"500ms\")"),
+    (
+        "limits",
+        "connections_per_address",
+        "20",
+        "99999999999",
+        "99999999999 is not a whole number from 0 to 1073741824",
+    ),
+    (
+        "limits",
+        "head_timeout",
+        "\"10s\"",
+        "\"10x\"",
+        "\"10x\" is not a duration (write \"10s\" or \"500ms\")",
+    ),
+    (
+        "limits",
+        "head_timeout",
+        "\"1ms\"",
+        "10",
+        "\"10\" is not a duration (write \"10s\" or \"500ms\")",
+    ),
     ("limits", "idle_timeout", "\"7d\"", "\"8d\"", "is longer than a week (write at most \"7d\")"),
-    ("limits", "idle_timeout", "\"1s\"", "0", "is 0, and nobody could be served in no time (write \"10s\")"),
-    ("limits", "send_rate_min", "0", "\"16kb\"", "\"16kb\" is not a size (write \"16KiB\" or \"256MiB\")"),
+    (
+        "limits",
+        "idle_timeout",
+        "\"1s\"",
+        "0",
+        "is 0, and nobody could be served in no time (write \"10s\")",
+    ),
+    (
+        "limits",
+        "send_rate_min",
+        "0",
+        "\"16kb\"",
+        "\"16kb\" is not a size (write \"16KiB\" or \"256MiB\")",
+    ),
     ("limits", "cache_memory", "\"1GiB\"", "\"100TiB\"", "is more memory than any machine has"),
     ("limits", "open_sources", "5000", "1979-05-27", "is a date, not a whole number"),
-    ("limits", "folder_memory", "\"64MiB\"", "4096", "is less than one such file may take (at least \"1MiB\")"),
+    (
+        "limits",
+        "folder_memory",
+        "\"64MiB\"",
+        "4096",
+        "is less than one such file may take (at least \"1MiB\")",
+    ),
     ("limits", "drain_timeout", "0", "{}", "is a table, not a string"),
 ];
 
@@ -88,7 +178,10 @@ fn libraries_and_channels_are_refused_with_their_lines() {
             "[[channel]]\nid = \"a\"\ningest = { user = \"u\" }\n",
             "3: channel.ingest: needs user and password_file",
         ),
-        ("[[channel]]\nid = \"a\"\ningest = 1\n", "3: channel.ingest: is a whole number, not a table in { }"),
+        (
+            "[[channel]]\nid = \"a\"\ningest = 1\n",
+            "3: channel.ingest: is a whole number, not a table in { }",
+        ),
     ] {
         refused(text, &format!("/etc/x.toml:{complaint}"));
     }
@@ -102,7 +195,10 @@ fn unknown_keys_and_sections_are_errors_with_a_suggestion() {
         "/etc/x.toml:2: limits.head_timeot: is not a known key (did you mean limits.head_timeout?)",
     );
     refused("[server]\nzzzzzzzz = 1\n", "/etc/x.toml:2: server.zzzzzzzz: is not a known key");
-    refused("server = 1\n", "/etc/x.toml:1: server: is a whole number, not a section (write [server])");
+    refused(
+        "server = 1\n",
+        "/etc/x.toml:1: server: is a whole number, not a section (write [server])",
+    );
 }
 
 #[test]

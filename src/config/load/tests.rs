@@ -84,10 +84,8 @@ fn paths_without_a_config_are_open_and_with_one_follow_it() {
     assert_eq!(draft.config.libraries.len(), 2);
     let draft = paths.with_text(Some((Path::new("f.toml"), FILE)));
     assert_eq!(draft.config.access, Access::Token);
-    let flagged = Sources {
-        flags: vec![("--access", "server.access", "token".to_owned())],
-        ..paths
-    };
+    let flagged =
+        Sources { flags: vec![("--access", "server.access", "token".to_owned())], ..paths };
     assert_eq!(flagged.with_text(None).config.access, Access::Token);
 }
 
