@@ -116,6 +116,25 @@ pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
 /// queue.
 pub const ADMIN_CONNECTIONS_MAX: usize = 256;
 
+/// Milliseconds for a whole request head on the admin port. Then the connection is closed.
+pub const ADMIN_HEAD_TIMEOUT_MS: u64 = 10_000;
+
+/// Milliseconds that one connection of the admin port may live. Scrapers connect again.
+pub const ADMIN_CONNECTION_MS: u64 = 600_000;
+const _: () = assert!(ADMIN_CONNECTION_MS > 10 * ADMIN_HEAD_TIMEOUT_MS, "a scraper can stay");
+
+/// Longest body of an answer of control, in bytes: a playlist of 50,000 channels. Beyond it the
+/// client gets 500, and the log says so.
+pub const ANSWER_BODY_SIZE_MAX: usize = 16 * MIB;
+
+/// Longest header lines of an answer, in bytes; the rest of the head is the shard's. Beyond it the
+/// client gets 500, and the log says so.
+pub const ANSWER_LINES_SIZE_MAX: usize = RESPONSE_HEAD_SIZE_MAX - 512;
+
+/// Answers being made at once. Beyond it questions wait in their queue.
+pub const ANSWERS_AT_ONCE_MAX: usize = 64;
+const _: () = assert!(ANSWERS_AT_ONCE_MAX <= ASKS_MAX, "what is being made was asked");
+
 /// Milliseconds a shard has to say what it counted. A shard that takes longer is left out of the
 /// scrape, and counted as silent.
 pub const REPORT_DEADLINE_MS: u64 = 1_000;

@@ -34,6 +34,12 @@ pub enum Place {
     Flag(String),
 }
 
+impl Place {
+    fn line(&self) -> usize {
+        if let Self::File { line, .. } = self { *line } else { 0 }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,6 +100,9 @@ impl Draft {
         if faults.is_empty() {
             reading.document(document.get_ref());
         }
+        // Tables come in the order of their names; people read from top to bottom.
+        self.errors.sort_by_key(|complaint| complaint.place.line());
+        self.warnings.sort_by_key(|complaint| complaint.place.line());
     }
 
     /// Takes one value from a variable or a flag.

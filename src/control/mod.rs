@@ -7,14 +7,19 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc;
 
 use crate::messages::Ask;
 use crate::messages::mail::Outbox;
 use crate::ops::access_log;
 
 pub mod readiness;
+mod admin;
+mod connections;
+mod socket;
 pub mod scrape;
 pub mod ask;
+pub mod problem;
 
 pub use readiness::{Readiness, Stage};
 
@@ -36,15 +41,51 @@ pub struct Parts {
     pub log: Option<Arc<access_log::Counters>>,
 }
 
-/// The running control thread.
+/// The running control thread. It runs until the process ends; dropping this removes the socket.
 #[derive(Debug)]
-pub struct Handle {}
-
-/// Starts the control thread.
-pub fn start(parts: Parts) -> io::Result<Handle> {
-    let mut asks = parts.asks;
-    std::thread::Builder::new()
-        .name("control".to_owned())
-        .spawn(move || while asks.blocking_recv().is_some() {})?;
-    Ok(Handle {})
+pub struct Handle {
+    _socket: Option<socket::Guard>,
 }
+
+/// Starts the control thread, and waits until it listens.
+pub fn start(parts: Parts) -> io::Result<Handle> {
+    let (unix, guard) = socket::open(&parts.state).unzip();
+    if let Some(admin) = &parts.admin {
+        admin.set_nonblocking(true)?;
+    }
+    let (started, outcome) = mpsc::sync_channel(1);
+    std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+        match tokio_uring::Runtime::new(&tokio_uring::builder()) {
+            Ok(runtime) => runtime.block_on(run(parts, unix, started)),
+            Err(error) => drop(started.send(Err(error))),
+        }
+    })?;
+    outcome.recv().map_err(io::Error::other)??;
+    Ok(Handle { _socket: guard })
+}
+
+async fn run(
+    parts: Parts,
+    unix: Option<std::os::unix::net::UnixListener>,
+    started: mpsc::SyncSender<io::Result<()>>,
+) {
+    let router = admin::router(admin::Shared::new(&parts));
+    let listening = || -> io::Result<()> {
+        if let Some(admin) = parts.admin {
+            let listener = tokio::net::TcpListener::from_std(admin)?;
+            tokio::task::spawn_local(connections::serve(listener, router.clone()));
+        }
+        if let Some(unix) = unix {
+            let listener = tokio::net::UnixListener::from_std(unix)?;
+            tokio::task::spawn_local(connections::serve(listener, router));
+        }
+        Ok(())
+    };
+    let _ = started.send(listening());
+    ask::answer_all(parts.asks, parts.answers, parts.outboxes).await;
+    // No shard is left that could ask. Health and metrics go on until the process ends.
+    std::future::pending::<()>().await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use crate::messages::mail::Outbox;
 use crate::messages::{ShardReport, Update};
 
-/// The reports that came in time.
-#[derive(Debug, Default)]
+/// What shards counted.
+#[derive(Clone, Debug, Default)]
 pub struct Reports {
-    /// One of each shard that answered, in the order of their numbers.
+    /// One of each shard, in the order of their numbers.
     pub reports: Vec<ShardReport>,
-    /// How many shards did not answer.
+    /// How many shards did not answer in time.
     pub silent: usize,
+    /// How many shards there are.
+    pub shards: usize,
 }
 
 /// Asks every shard, all at once, and waits until `deadline` has passed at the latest.
@@ -37,5 +39,36 @@ pub fn reports(outboxes: &mut [Outbox], deadline: Duration) -> Reports {
         }
     }
     reports.sort_by_key(|report: &ShardReport| report.shard);
-    Reports { silent: outboxes.len() - reports.len(), reports }
+    Reports { silent: outboxes.len() - reports.len(), shards: outboxes.len(), reports }
+}
+
+/// Asks again and again, and remembers what each shard said last.
+pub struct Scraper {
+    outboxes: Vec<Outbox>,
+    last: Vec<Option<ShardReport>>,
+}
+
+impl Scraper {
+    /// Of these shards.
+    #[must_use]
+    pub fn new(outboxes: Vec<Outbox>) -> Self {
+        Self { last: outboxes.iter().map(|_| None).collect(), outboxes }
+    }
+
+    /// Reports of all shards that ever answered. One that is silent now counts with what it said
+    /// last: counters that fell would look like a restart to Prometheus, and its rates would jump.
+    pub fn scrape(&mut self, deadline: Duration) -> Reports {
+        let fresh = reports(&mut self.outboxes, deadline);
+        for report in fresh.reports {
+            let number = usize::from(report.shard);
+            if let Some(last) = self.last.get_mut(number) {
+                *last = Some(report);
+            }
+        }
+        Reports {
+            reports: self.last.iter().flatten().cloned().collect(),
+            silent: fresh.silent,
+            shards: fresh.shards,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod listen;
 pub mod logs;
+pub mod metrics;
 pub mod machine;
 pub mod rings;
 pub mod signals;
