@@ -122,7 +122,7 @@ impl Server {
         for outbox in &mut self.outboxes {
             outbox.flush();
         }
-        if self.readiness.stage() == Stage::Starting && self.library.ready() {
+        if self.readiness.stage() == Stage::Starting && self.library.is_ready() {
             self.become_ready();
         }
         let now = Instant::now();
@@ -143,9 +143,6 @@ impl Server {
 
     fn become_ready(&mut self) {
         self.readiness.become_stage(Stage::Ready);
-        for warning in self.library.warnings() {
-            tracing::warn!("library: {warning}");
-        }
         tracing::info!(shards = self.shards.len(), "ready");
         systemd::ready(&self.status());
     }
