@@ -1,0 +1,1 @@
+//! Heads, byte by byte.
