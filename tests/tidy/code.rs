@@ -66,7 +66,7 @@ pub fn unwraps(tree: &Tree) -> Vec<Finding> {
         for (at, call) in code.match_indices(".expect(\"") {
             let start = at + call.len();
             let message = file.text[start..].split('"').next().unwrap_or_default();
-            if !tree.is_test(file, at) && message.split_whitespace().count() < 3 {
+            if !tree.is_test(file, at) && message.split_whitespace().count() < 2 {
                 let what = "an `expect` without an invariant (say why it cannot fail)";
                 findings.push(Finding::at(file, at, "unwrap", what));
             }
@@ -165,7 +165,7 @@ mod tests {
         check(
             unwraps,
             &[
-                ("src/a.rs", "x.unwrap();\nx.expect(\"oops\");\nx.expect(\"three plain words\");"),
+                ("src/a.rs", "x.unwrap();\nx.expect(\"oops\");\nx.expect(\"just inserted\");"),
                 ("src/b.rs", "#[cfg(test)]\nmod tests { fn f() { x.unwrap() } }"),
                 ("src/c.rs", "#[cfg(test)]\nmod fixture;\n#[cfg(test)]\npub mod samples;"),
                 ("src/c/fixture.rs", "fn f() { x.unwrap() }"),
