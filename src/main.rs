@@ -16,11 +16,16 @@ struct Arguments {
 enum Verb {
     /// Segment packs: write, list, verify, extract
     Pack(cli::pack::PackArgs),
+    /// Run a server with sample content to look at
+    Demo(cli::demo::DemoArgs),
 }
 
 fn main() -> ExitCode {
-    let Verb::Pack(args) = Arguments::parse().verb;
-    match cli::pack::run(args) {
+    let done = match Arguments::parse().verb {
+        Verb::Pack(args) => cli::pack::run(args),
+        Verb::Demo(args) => cli::demo::run(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");

@@ -15,6 +15,21 @@ pub struct Failure {
     pub remedy: Option<String>,
 }
 
+impl Failure {
+    /// A failure without advice.
+    #[must_use]
+    pub fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self { what: what.into(), why: why.to_string(), remedy: None }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "shardcast: {}: {}", self.what, self.why)?;
