@@ -1,0 +1,5 @@
+//! The command line: one file a verb, and the words they share.
+
+pub mod duration;
+pub mod failure;
+pub mod saturate;
