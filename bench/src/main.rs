@@ -10,7 +10,11 @@ mod cli;
 mod load;
 mod proc;
 mod report;
+mod rounds;
+mod servers;
+mod stats;
 mod sys;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -27,12 +31,16 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Saturate(cli::saturate::Saturate),
+    Compare(cli::compare::Compare),
+    Netns(cli::netns::Netns),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.verb {
         Verb::Saturate(saturate) => cli::saturate::run(saturate),
+        Verb::Compare(compare) => cli::compare::run(compare),
+        Verb::Netns(netns) => cli::netns::run(netns),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

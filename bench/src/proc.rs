@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::sys::machine::{loopback_mtu, ticks_per_second};
-use crate::sys::socket::default_congestion;
+use crate::sys::socket::loopback_congestion;
 
 /// CPU time of the whole machine or of one CPU since boot, in clock ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -209,7 +209,7 @@ pub struct Machine {
     pub cpu_model: String,
     /// CPUs that are online.
     pub cpus: usize,
-    /// What a new socket of this network namespace gets.
+    /// What a loopback connection of this network namespace gets.
     pub congestion_control: String,
     /// Of the loopback device of this network namespace, in bytes.
     pub loopback_mtu: i32,
@@ -234,7 +234,7 @@ pub fn machine() -> io::Result<Machine> {
             .filter(|line| line.starts_with("cpu"))
             .count()
             - 1,
-        congestion_control: default_congestion()?,
+        congestion_control: loopback_congestion()?,
         loopback_mtu: loopback_mtu()?,
         tick_ms: 1e3 / ticks_per_second() as f64,
     })

@@ -116,7 +116,7 @@ impl<'a> Engine<'a> {
             taking: settings.taking,
             take_size_max: settings.take_size_max,
         };
-        let ring = LoadRing::new(&shape, urls.bytes().to_vec())?;
+        let ring = LoadRing::new(&shape, urls.shared_bytes())?;
         let groups = urls.groups().len() as u32;
         let connection = |slot| Connection {
             stage: Stage::Down { retry_at: 0 },

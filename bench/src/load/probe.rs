@@ -4,13 +4,13 @@
 //! there is named before anything is measured.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::engine::Way;
 use super::random::Random;
 use super::response::{Progress, Receiver, Response};
-use super::urls::UrlSet;
+use super::urls::{Group, UrlSet};
 
 /// URLs looked at; enough to see whether a list mixes small and large ones.
 const SAMPLE_COUNT: usize = 16;
@@ -66,30 +66,63 @@ fn reception_for(largest: u64) -> Reception {
 
 /// One request on a connection of its own; anything but 2xx is an error.
 pub fn fetch(urls: &UrlSet, url: usize) -> Result<Response, String> {
-    let group = urls
-        .groups()
-        .iter()
-        .find(|group| group.urls.contains(&url))
-        .expect("every URL is in one group");
-    let request = &urls.bytes()[urls.request(url)];
-    let name = || {
-        let line = request
-            .split(|byte| *byte == b'\r')
-            .next()
-            .unwrap_or_default();
-        format!("{} from {}", String::from_utf8_lossy(line), group.address)
-    };
-    let response = exchange(group.address, request).map_err(|why| format!("{}: {why}", name()))?;
-    if !(200..300).contains(&response.status) {
-        return Err(format!("{}: status {}", name(), response.status));
+    let fetched = connect(group_of(urls, url).address)
+        .and_then(|mut stream| exchange(&mut stream, &urls.bytes()[urls.request(url)]));
+    match fetched {
+        Ok(response) if (200..300).contains(&response.status) => Ok(response),
+        Ok(response) => Err(named(urls, url, &format!("status {}", response.status))),
+        Err(why) => Err(named(urls, url, &why)),
     }
-    Ok(response)
 }
 
-fn exchange(address: std::net::SocketAddr, request: &[u8]) -> Result<Response, String> {
+/// Requests these URLs once, one after the other, so that the server has opened and the page cache
+/// holds what they stand for.
+pub fn touch(urls: &UrlSet, which: impl Iterator<Item = usize>) -> Result<(), String> {
+    let mut open: Option<(SocketAddr, TcpStream)> = None;
+    for url in which {
+        let address = group_of(urls, url).address;
+        let mut stream = match open.take() {
+            Some((other, stream)) if other == address => stream,
+            _ => connect(address).map_err(|why| named(urls, url, &why))?,
+        };
+        let request = &urls.bytes()[urls.request(url)];
+        let response = exchange(&mut stream, request).map_err(|why| named(urls, url, &why))?;
+        if !(200..300).contains(&response.status) {
+            return Err(named(urls, url, &format!("status {}", response.status)));
+        }
+        if !response.close {
+            open = Some((address, stream));
+        }
+    }
+    Ok(())
+}
+
+fn group_of(urls: &UrlSet, url: usize) -> &Group {
+    let groups = urls.groups().iter();
+    groups
+        .into_iter()
+        .find(|group| group.urls.contains(&url))
+        .expect("every URL is in one group")
+}
+
+fn named(urls: &UrlSet, url: usize, why: &str) -> String {
+    let request = String::from_utf8_lossy(&urls.bytes()[urls.request(url)]);
+    let line = request.lines().next().unwrap_or_default();
+    let path = line.split(' ').nth(1).unwrap_or_default();
+    format!("GET http://{}{path}: {why}", group_of(urls, url).address)
+}
+
+fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+    let connected = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).and_then(|stream| {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        Ok(stream)
+    });
+    connected.map_err(|error| error.to_string())
+}
+
+fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<Response, String> {
     let io = |error: std::io::Error| error.to_string();
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).map_err(io)?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(io)?;
     stream.write_all(request).map_err(io)?;
     let mut receiver = Receiver::default();
     let mut buffer = vec![0; 64 * 1024];

@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Longest list: 10 million URLs are about 1 GiB of request bytes.
 pub const URLS_MAX: usize = 10_000_000;
@@ -24,7 +25,7 @@ pub struct Group {
 #[derive(Clone, Debug, Default)]
 pub struct UrlSet {
     groups: Vec<Group>,
-    requests: Vec<u8>,
+    requests: Arc<[u8]>,
     /// Where each request ends; it starts where the one before ended.
     ends: Vec<usize>,
 }
@@ -48,6 +49,7 @@ impl UrlSet {
         // Stable, so that the order within an address stays that of the list.
         parts.sort_by_key(|(authority, _)| *authority);
         let mut set = Self::default();
+        let mut requests = Vec::new();
         let mut last = None;
         for (authority, path) in parts {
             if last != Some(authority) {
@@ -58,8 +60,17 @@ impl UrlSet {
                 });
                 last = Some(authority);
             }
-            set.push(authority, path);
+            for part in ["GET ", path, " HTTP/1.1\r\nHost: ", authority, "\r\n\r\n"] {
+                requests.extend_from_slice(part.as_bytes());
+            }
+            set.ends.push(requests.len());
+            let group = set
+                .groups
+                .last_mut()
+                .expect("a group is opened before its first URL");
+            group.urls.end = set.ends.len();
         }
+        set.requests = requests.into();
         Ok(set)
     }
 
@@ -96,16 +107,9 @@ impl UrlSet {
         &self.requests
     }
 
-    fn push(&mut self, authority: &str, path: &str) {
-        for part in ["GET ", path, " HTTP/1.1\r\nHost: ", authority, "\r\n\r\n"] {
-            self.requests.extend_from_slice(part.as_bytes());
-        }
-        self.ends.push(self.requests.len());
-        let group = self
-            .groups
-            .last_mut()
-            .expect("a group is opened before its first URL");
-        group.urls.end = self.ends.len();
+    /// The same bytes, for whoever outlives this borrow.
+    pub fn shared_bytes(&self) -> Arc<[u8]> {
+        Arc::clone(&self.requests)
     }
 }
 

@@ -10,6 +10,7 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
@@ -92,7 +93,7 @@ pub struct LoadRing {
     ring: IoUring,
     buffers: ProvidedBuffers,
     landing: Mapping,
-    requests: Box<[u8]>,
+    requests: Arc<[u8]>,
     sockets: Vec<Option<Socket>>,
     take_size_max: u32,
     take_flags: i32,
@@ -101,7 +102,7 @@ pub struct LoadRing {
 
 impl LoadRing {
     /// A ring for `shape`, with all request bytes it will ever send. Needs Linux 6.1.
-    pub fn new(shape: &Shape, requests: Vec<u8>) -> io::Result<Self> {
+    pub fn new(shape: &Shape, requests: Arc<[u8]>) -> io::Result<Self> {
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -125,7 +126,7 @@ impl LoadRing {
             ring,
             buffers,
             landing,
-            requests: requests.into_boxed_slice(),
+            requests,
             sockets,
             take_size_max: shape.take_size_max,
             take_flags: match shape.taking {

@@ -3,10 +3,10 @@
 //! Contract: plain system calls on descriptors that the caller owns.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// A peer that does not answer a SYN for this long counts as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,10 +37,13 @@ pub fn connect(address: SocketAddr, index: usize, congestion: Option<&str>) -> i
     Ok(socket)
 }
 
-/// The congestion control that a new socket gets here.
-pub fn default_congestion() -> io::Result<String> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    let name = socket.tcp_congestion()?;
+/// The congestion control that a loopback connection gets here, as a connection of our own shows.
+///
+/// Asking an unconnected socket would not do: a route may name another one than the default.
+pub fn loopback_congestion() -> io::Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    let name = SockRef::from(&stream).tcp_congestion()?;
     let name: Vec<u8> = name.into_iter().take_while(|byte| *byte != 0).collect();
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
