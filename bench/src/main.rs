@@ -11,6 +11,7 @@ mod load;
 mod proc;
 mod report;
 mod rounds;
+mod runtimes;
 mod servers;
 mod stats;
 mod sys;
@@ -31,7 +32,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Saturate(cli::saturate::Saturate),
-    Compare(cli::compare::Compare),
+    Compare(Box<cli::compare::Compare>),
+    Runtimes(cli::runtimes::Runtimes),
     Netns(cli::netns::Netns),
 }
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let result = match &arguments.verb {
         Verb::Saturate(saturate) => cli::saturate::run(saturate),
         Verb::Compare(compare) => cli::compare::run(compare),
+        Verb::Runtimes(runtimes) => cli::runtimes::run(runtimes),
         Verb::Netns(netns) => cli::netns::run(netns),
     };
     match result {

@@ -10,12 +10,12 @@ use serde::Serialize;
 use super::duration::duration;
 use super::failure::{Doing, Failure};
 use super::saturate::{self, Tuning};
-use crate::load::measure::{self, Course, Figures};
-use crate::load::probe::{self, Reception};
+use super::table::{self, Contestant, Course, Table};
+use crate::load::probe;
 use crate::load::urls::UrlSet;
 use crate::proc::{self, Machine};
 use crate::report;
-use crate::rounds::{self, Contest, Ratios, Rules};
+use crate::rounds::Rules;
 use crate::servers::{Description, Places, Server};
 use crate::sys::namespace;
 use crate::workload::{self, Workload};
@@ -105,13 +105,6 @@ pub struct Compare {
     json: bool,
 }
 
-/// A server with what is asked of it.
-struct Contestant {
-    server: Server,
-    urls: UrlSet,
-    reception: Reception,
-}
-
 #[derive(Serialize)]
 struct Report {
     verb: &'static str,
@@ -121,31 +114,6 @@ struct Report {
     bodies: &'static str,
     ready_ms: Vec<(String, Option<f64>)>,
     tables: Vec<Table>,
-}
-
-/// One load on everybody.
-#[derive(Serialize)]
-pub struct Table {
-    connections: u32,
-    /// Requests a second of the open loop; absent for the closed loop.
-    rate: Option<f64>,
-    rounds: usize,
-    dropped: usize,
-    generator_limited: usize,
-    servers: Vec<Row>,
-}
-
-/// One server in a table.
-#[derive(Serialize)]
-struct Row {
-    name: String,
-    requests_per_second: f64,
-    server_cpu_us_per_request: Option<f64>,
-    machine_cpu_ms_per_gib: f64,
-    p99_us: f64,
-    /// Against the baseline.
-    ratios: Ratios,
-    rounds: Vec<Figures>,
 }
 
 /// Runs the verb.
@@ -167,28 +135,7 @@ pub fn run(arguments: &Compare) -> Result<(), Failure> {
         .into_iter()
         .map(|server| contestant(arguments, server))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut tables = Vec::new();
-    for &connections in &arguments.connections {
-        let table = table(
-            arguments,
-            &contestants,
-            baseline,
-            connections,
-            arguments.rate,
-        )?;
-        let slowest = table.servers.iter().map(|row| row.requests_per_second);
-        let half = slowest.fold(f64::INFINITY, f64::min) / 2.0;
-        tables.push(table);
-        if arguments.half_load {
-            tables.push(self::table(
-                arguments,
-                &contestants,
-                baseline,
-                connections,
-                Some(half),
-            )?);
-        }
-    }
+    let tables = tables(arguments, &contestants, baseline)?;
     let report = Report {
         verb: "compare",
         machine: proc::machine().doing("cannot read the machine's facts")?,
@@ -203,7 +150,7 @@ pub fn run(arguments: &Compare) -> Result<(), Failure> {
         tables,
     };
     print(&report, arguments.json);
-    verdict(&report)
+    table::verdict(&report.tables)
 }
 
 fn baseline(arguments: &Compare) -> Result<usize, Failure> {
@@ -356,77 +303,37 @@ fn first_of_each_folder(paths: &[String]) -> impl Iterator<Item = usize> + '_ {
     (0..paths.len()).filter(move |index| *index == 0 || folder(*index) != folder(index - 1))
 }
 
-fn table(
+/// A closed loop for each number of connections, and half of its rate where that was asked for.
+fn tables(
     arguments: &Compare,
     contestants: &[Contestant],
     baseline: usize,
-    connections: u32,
-    rate: Option<f64>,
-) -> Result<Table, Failure> {
-    let rules = Rules {
-        rounds: arguments.rounds as usize,
-        steal_percent_max: arguments.steal_max,
-    };
-    let contest = rounds::play(contestants.len(), rules, |index| {
-        measured(arguments, &contestants[index], connections, rate)
-    })?;
-    Ok(Table {
-        connections,
-        rate,
-        rounds: rules.rounds,
-        dropped: contest.dropped,
-        generator_limited: contest.generator_limited(),
-        servers: (0..contestants.len())
-            .map(|index| row(&contest, &contestants[index].server.name, index, baseline))
-            .collect(),
-    })
-}
-
-fn measured(
-    arguments: &Compare,
-    contestant: &Contestant,
-    connections: u32,
-    rate: Option<f64>,
-) -> Result<Figures, Failure> {
-    let Contestant {
-        server,
-        urls,
-        reception,
-    } = contestant;
-    let settings = saturate::settings(&arguments.tuning, *reception, connections, rate);
-    let mut engine = saturate::connect(urls, settings)?;
-    let course = Course {
-        warmup: arguments.warmup,
-        duration: arguments.duration,
-        server_pids: server.pids(),
-    };
-    let name = &server.name;
-    let figures =
-        measure::measure(&mut engine, &course).doing(&format!("{name}: the run ended early"))?;
-    if let Some((kind, count)) = figures.errors.first_key_value() {
-        // A server that fails requests is fast for the wrong reason.
-        return Err(Failure::Failed(format!("{name}: {count} × {kind}")));
+) -> Result<Vec<Table>, Failure> {
+    let mut tables = Vec::new();
+    for &connections in &arguments.connections {
+        let mut course = Course {
+            rules: Rules {
+                rounds: arguments.rounds as usize,
+                steal_percent_max: arguments.steal_max,
+            },
+            warmup: arguments.warmup,
+            duration: arguments.duration,
+            connections,
+            rate: arguments.rate,
+        };
+        let table = table::played(contestants, baseline, &course, &arguments.tuning)?;
+        course.rate = Some(table.slowest() / 2.0);
+        tables.push(table);
+        if arguments.half_load {
+            tables.push(table::played(
+                contestants,
+                baseline,
+                &course,
+                &arguments.tuning,
+            )?);
+        }
     }
-    if figures.requests == 0 {
-        return Err(Failure::Failed(format!(
-            "{name}: not one request was answered"
-        )));
-    }
-    Ok(figures)
-}
-
-fn row(contest: &Contest, name: &str, index: usize, baseline: usize) -> Row {
-    let ratios = contest.ratios(index, baseline, 1);
-    let cpu = |figures: &Figures| figures.server_cpu_us_per_request.unwrap_or(f64::NAN);
-    Row {
-        name: name.to_owned(),
-        requests_per_second: contest.median(index, |figures| figures.requests_per_second),
-        server_cpu_us_per_request: Some(contest.median(index, cpu)).filter(|cpu| !cpu.is_nan()),
-        machine_cpu_ms_per_gib: contest.median(index, |figures| figures.machine_cpu_ms_per_gib),
-        p99_us: contest.median(index, |figures| figures.latency.p99_us),
-        ratios,
-        rounds: contest.figures[index].clone(),
-    }
+    Ok(tables)
 }
 
 fn print(report: &Report, json: bool) {
@@ -452,89 +359,6 @@ fn print(report: &Report, json: bool) {
     }
     for table in &report.tables {
         println!("\n{}", table.text());
-    }
-}
-
-impl Table {
-    /// For people: one line a server, ratios with their intervals.
-    fn text(&self) -> String {
-        let load = match self.rate {
-            Some(rate) => format!("{rate:.0} requests a second"),
-            None => "closed loop".to_owned(),
-        };
-        let mut lines = vec![format!(
-            "{} connections, {load}, {} rounds, {} dropped for steal",
-            self.connections, self.rounds, self.dropped
-        )];
-        lines.push(format!(
-            "{:<12} {:>10} {:>9} {:>9} {:>9}  {:<18} {:<18} {:<18} {:<18}",
-            "server",
-            "req/s",
-            "µs/req",
-            "ms/GiB",
-            "p99 µs",
-            "rate",
-            "server CPU/req",
-            "machine CPU/byte",
-            "p99"
-        ));
-        lines.push(format!(
-            "{:<12} {:>10} {:>9} {:>9} {:>9}  (medians of paired ratios, 95 % intervals)",
-            "", "", "(server)", "(machine)", ""
-        ));
-        lines.extend(self.servers.iter().map(Row::text));
-        if self.generator_limited > 0 {
-            lines.push(format!(
-                "the generator was the limit in {} measurements",
-                self.generator_limited
-            ));
-        }
-        lines.join("\n")
-    }
-}
-
-impl Row {
-    fn text(&self) -> String {
-        let ratio = |estimate: Option<crate::stats::Estimate>| match estimate {
-            Some(estimate) => {
-                format!(
-                    "{:.3} [{:.3} {:.3}]",
-                    estimate.median, estimate.low, estimate.high
-                )
-            }
-            None => "-".to_owned(),
-        };
-        let cpu = self
-            .server_cpu_us_per_request
-            .map_or("-".to_owned(), |cpu| format!("{cpu:.2}"));
-        format!(
-            "{:<12} {:>10.0} {:>9} {:>9.1} {:>9.0}  {:<18} {:<18} {:<18} {:<18}",
-            self.name,
-            self.requests_per_second,
-            cpu,
-            self.machine_cpu_ms_per_gib,
-            self.p99_us,
-            ratio(Some(self.ratios.rate)),
-            ratio(self.ratios.server_cpu),
-            ratio(Some(self.ratios.machine_cpu)),
-            ratio(Some(self.ratios.p99)),
-        )
-        .trim_end()
-        .to_owned()
-    }
-}
-
-fn verdict(report: &Report) -> Result<(), Failure> {
-    let limited: usize = report
-        .tables
-        .iter()
-        .map(|table| table.generator_limited)
-        .sum();
-    match limited {
-        0 => Ok(()),
-        count => Err(Failure::Invalid(format!(
-            "the generator was the limit in {count} measurements"
-        ))),
     }
 }
 

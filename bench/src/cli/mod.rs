@@ -4,4 +4,6 @@ pub mod compare;
 pub mod duration;
 pub mod failure;
 pub mod netns;
+pub mod runtimes;
 pub mod saturate;
+pub mod table;

@@ -94,11 +94,6 @@ impl Tally {
         *self.errors.entry(failure.name()).or_default() += 1;
     }
 
-    /// All failures together.
-    pub fn error_count(&self) -> u64 {
-        self.errors.values().sum()
-    }
-
     /// The latencies people look at, in microseconds.
     pub fn percentiles(&self) -> Latency {
         let at = |quantile| self.latencies.value_at_quantile(quantile) as f64 / 1e3;

@@ -39,11 +39,6 @@ impl Mapping {
     pub fn start(&self) -> *mut u8 {
         self.start.as_ptr()
     }
-
-    /// How many bytes were asked for.
-    pub fn size(&self) -> usize {
-        self.size
-    }
 }
 
 impl Drop for Mapping {

@@ -4,6 +4,7 @@
 //! owning types and plain functions that cannot be used wrongly.
 #![allow(unsafe_code)]
 
+pub mod answer_ring;
 pub mod child;
 pub mod machine;
 pub mod mapping;
