@@ -1,0 +1,13 @@
+//! The load generator: one thread, one ring, keep-alive connections in a closed or open loop.
+//!
+//! `urls` says what is asked for, `response` reads what comes back (pure), `tally` counts it,
+//! `engine` drives the connections, and `measure` puts the machine's figures around a run.
+
+pub mod engine;
+pub mod measure;
+pub mod probe;
+pub mod random;
+pub mod response;
+pub mod schedule;
+pub mod tally;
+pub mod urls;
