@@ -41,6 +41,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
     let shared = shard::thread::Shared {
         limits: Arc::new(config.limits.clone()),
+        waits_to_accept: true,
         descriptors,
         library: to_library,
         control: Some(to_control),

@@ -142,6 +142,7 @@ impl Server {
     }
 
     fn become_ready(&mut self) {
+        self.tell(|| Update::Accept);
         self.readiness.become_stage(Stage::Ready);
         tracing::info!(shards = self.shards.len(), "ready");
         systemd::ready(&self.status());
