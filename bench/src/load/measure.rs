@@ -95,11 +95,7 @@ fn observe(pids: &[u32]) -> io::Result<Observation> {
     for pid in pids {
         *server.get_or_insert(Duration::ZERO) += proc::process_cpu(*pid)?;
     }
-    Ok(Observation {
-        server,
-        machine,
-        generator,
-    })
+    Ok(Observation { server, machine, generator })
 }
 
 fn figures(
@@ -116,11 +112,7 @@ fn figures(
     });
     let ticks = after.machine.since(before.machine);
     let machine = ticks.busy_time().as_secs_f64();
-    let generator = after
-        .generator
-        .saturating_sub(before.generator)
-        .as_secs_f64()
-        / seconds;
+    let generator = after.generator.saturating_sub(before.generator).as_secs_f64() / seconds;
     let requests = tally.requests.max(1) as f64;
     let gib = (tally.body_bytes.max(1)) as f64 / f64::from(1 << 30);
     let server_share = server.map(|server| server / seconds);
@@ -159,11 +151,7 @@ mod tests {
     fn observation(server: Option<u64>, busy: u64, generator: u64) -> Observation {
         Observation {
             server: server.map(Duration::from_millis),
-            machine: Ticks {
-                busy,
-                idle: 0,
-                steal: 0,
-            },
+            machine: Ticks { busy, idle: 0, steal: 0 },
             generator: Duration::from_millis(generator),
         }
     }
