@@ -1,7 +1,6 @@
 //! A folder of packaged output: the regular files below it, in the order of a pack.
 
 use std::fs::{self, File, Metadata};
-use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -123,31 +122,5 @@ fn kind(metadata: &Metadata) -> &'static str {
         "it is a socket"
     } else {
         "it is a device"
-    }
-}
-
-/// What tells two versions of a file apart: any write changes one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Version {
-    pub device: u64,
-    pub inode: u64,
-    pub size: u64,
-    pub modified: (i64, i64),
-    pub changed: (i64, i64),
-}
-
-impl Version {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    pub(super) fn of_file(file: &File) -> io::Result<Self> {
-        file.metadata().map(|metadata| Self::of(&metadata))
     }
 }

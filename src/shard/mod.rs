@@ -29,6 +29,7 @@ mod updates;
 pub mod thread;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -48,7 +49,7 @@ use crate::messages::mail::Inbox;
 use crate::messages::{AccessRecord, Ask, ToLibrary};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
-use crate::units::{Now, UnixTime};
+use crate::units::{Now, Ticks, UnixTime};
 
 /// Head buffers that are kept when nothing is being sent.
 const SPARE_HEADS_MAX: usize = 64;
@@ -118,6 +119,11 @@ pub struct Shard<K: Kernel, I: Inbox> {
     parked: AHashMap<Place, Vec<Waiter>>,
     growing: AHashMap<GrowingSlot, Vec<Waiter>>,
     parked_count: u64,
+    /// Connections of each address, and whose each is; only where that is limited.
+    addresses: AHashMap<IpAddr, usize>,
+    address_of: AHashMap<u32, IpAddr>,
+    /// Accepting failed: it is tried again then, or when a connection has gone.
+    accept_after: Ticks,
     wheel: Wheel,
     counters: Counters,
     heads: Vec<HeadBuffer>,
@@ -128,8 +134,9 @@ pub struct Shard<K: Kernel, I: Inbox> {
     path: Box<[u8; TARGET_SIZE_MAX]>,
     /// A small object is read into it, behind its head.
     scratch: Vec<u8>,
-    draining: Option<crate::units::Ticks>,
+    draining: Option<Ticks>,
     listening: bool,
+    listeners_closed: bool,
     /// The inbox was not emptied this turn.
     look_again: bool,
     stopped: bool,
@@ -163,6 +170,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             parked: AHashMap::new(),
             growing: AHashMap::new(),
             parked_count: 0,
+            addresses: AHashMap::new(),
+            address_of: AHashMap::new(),
+            accept_after: now.ticks,
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),
             heads: Vec::new(),
@@ -173,6 +183,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             scratch: Vec::new(),
             draining: None,
             listening: true,
+            listeners_closed: false,
             look_again: false,
             stopped: false,
             settings,
@@ -196,7 +207,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Whether it was told to end, and has.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stopped || (self.draining.is_some() && self.connections.count() == 0)
+        self.stopped || (self.listeners_closed && self.connections.count() == 0)
     }
 
     /// One turn of the loop.
@@ -216,7 +227,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.look_again = false;
         self.take_updates();
         self.release_waiting();
-        self.send_ready();
+        if !self.ready.is_empty() {
+            // Small responses go out before large ones take their share of the turn.
+            self.kernel.submit();
+            self.send_ready();
+        }
         self.meet_deadlines();
         self.tell_library();
         Ok(())

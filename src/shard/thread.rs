@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use super::{Outside, Settings, Shard};
-use crate::config::{Config, Limits};
+use crate::config::{Backend, Config, Limits};
 use crate::messages::mail::{self, Outbox};
 use crate::messages::{AccessRecord, Ask, ToLibrary, Update};
 use crate::sys::features::Features;
@@ -56,7 +56,9 @@ pub fn start(
     let count = listeners.len();
     let mut handles = Vec::with_capacity(count);
     for (number, listeners) in listeners.into_iter().enumerate() {
-        let settings = settings(config, shared, number, count);
+        let mut settings = settings(config, shared, number, count);
+        // Listeners that were inherited beyond the config's come last.
+        settings.backends.resize(listeners.len(), Backend::default());
         let processor = (count <= processors.len()).then(|| processors[number]);
         match start_one(settings, listeners, shared, processor) {
             Ok(handle) => handles.push(handle),

@@ -12,3 +12,6 @@ pub mod buffers;
 pub mod calls;
 pub mod files;
 pub mod priority;
+pub mod probe;
+pub mod rlimit;
+pub mod inherit;
