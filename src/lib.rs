@@ -1,1 +1,14 @@
-//! shardcast.
+//! shardcast: an IPTV server. The modules stand in reading order.
+
+pub mod units;
+pub mod config;
+pub mod pack;
+pub mod messages;
+pub mod catalog;
+pub mod request;
+pub mod shard;
+pub mod library;
+pub mod control;
+pub mod ops;
+pub mod cli;
+pub mod sys;

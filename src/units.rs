@@ -80,6 +80,24 @@ impl fmt::Debug for ETag {
     }
 }
 
+/// A stretch of a payload, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Extent {
+    /// First byte, counted from the payload's start.
+    pub offset: u64,
+    /// How many bytes.
+    pub size: u64,
+}
+
+/// One encoding of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Where it lies in the payload.
+    pub extent: Extent,
+    /// Its strong tag.
+    pub etag: ETag,
+}
+
 /// What a response carries, for metrics (the `class` label) and for caching rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -1,0 +1,561 @@
+//! What one shard knows of objects: paths, open sources, growing objects, leases.
+//!
+//! The two journeys meet only here: updates change it (`apply`), requests look things up in it
+//! (`vod`, `live`). It is owned by one shard; its counts are plain integers, and it takes one shared
+//! reference an update, never one a request. It knows no file, no clock and no socket.
+
+mod growing;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use crate::config::Access;
+use crate::messages::{
+    Change, GrowingId, Growth, Listing, OpenFault, Opened, SourceId, SourceKind,
+};
+use crate::request::locate::{self, Place};
+use crate::units::Extent;
+
+use growing::Growing;
+pub use growing::{GrowingState, Piece};
+use source::{Source, State};
+
+/// An open source as a shard holds it: the inner reference is taken once an update and shared by all
+/// shards, the outer one is the shard's own plain count, and may be taken for each operation.
+pub type Held = Rc<Arc<Opened>>;
+
+/// A source's place in the catalog. Not used for another source while a lease is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SourceSlot(u32);
+
+/// A growing object's place in the catalog. Not used for another one while a lease is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GrowingSlot(u32);
+
+/// What a path is.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'c> {
+    /// An object that can be served now.
+    Object {
+        /// The object.
+        object: locate::Object<'c>,
+        /// Who may have it.
+        access: Access,
+    },
+    /// An object that grows.
+    Growing(locate::Growing),
+    /// In a source that is not open.
+    Closed {
+        /// Which.
+        source: SourceSlot,
+        /// Who may have it.
+        access: Access,
+    },
+    /// Not there yet, but it will be.
+    Expected(u32),
+    /// In a source that can't be served.
+    Damaged,
+    /// Nowhere.
+    Absent,
+}
+
+/// What an update makes the driver do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Requests that wait here can go on.
+    Release(Place),
+    /// Responses of this growing object can go on.
+    Grown(GrowingSlot),
+    /// The library may close this source.
+    LetGo(SourceId),
+    /// Transfers of this source must be reset: its bytes may have changed under them.
+    Reset(SourceSlot),
+}
+
+/// What a shard may keep open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Open sources.
+    pub sources: usize,
+    /// Bytes of files held in memory.
+    pub heap_bytes: usize,
+}
+
+/// Everything one shard knows of objects.
+#[derive(Debug)]
+pub struct Catalog {
+    /// Packs by path.
+    packs: AHashMap<Arc<str>, SourceSlot>,
+    /// Files of folders by path.
+    files: AHashMap<Arc<str>, SourceSlot>,
+    /// Paths that are expected.
+    expected: AHashMap<Arc<str>, u32>,
+    expected_next: u32,
+    sources: Vec<Source>,
+    sources_free: Vec<SourceSlot>,
+    ids: AHashMap<SourceId, SourceSlot>,
+    growing_paths: AHashMap<Arc<str>, GrowingSlot>,
+    growing_ids: AHashMap<GrowingId, GrowingSlot>,
+    growing: Vec<Growing>,
+    growing_free: Vec<GrowingSlot>,
+    capacity: Capacity,
+    open_count: usize,
+    heap_bytes: usize,
+    /// Where the search for something to close goes on.
+    hand: usize,
+}
+
+impl Catalog {
+    /// An empty catalog.
+    #[must_use]
+    pub fn new(capacity: Capacity) -> Self {
+        Self {
+            packs: AHashMap::new(),
+            files: AHashMap::new(),
+            expected: AHashMap::new(),
+            expected_next: 0,
+            sources: Vec::new(),
+            sources_free: Vec::new(),
+            ids: AHashMap::new(),
+            growing_paths: AHashMap::new(),
+            growing_ids: AHashMap::new(),
+            growing: Vec::new(),
+            growing_free: Vec::new(),
+            capacity,
+            open_count: 0,
+            heap_bytes: 0,
+            hand: 0,
+        }
+    }
+
+    /// What is at this path below `/vod/`: a file of a folder, else an object of a pack whose path
+    /// is a prefix; of several such packs the one with the shortest path that has it.
+    #[must_use]
+    pub fn vod(&self, path: &str) -> Found<'_> {
+        if let Some(&slot) = self.files.get(path) {
+            return self.object(slot, || Some(0));
+        }
+        let mut damaged = false;
+        for (end, _) in path.match_indices('/') {
+            let Some(&slot) = self.packs.get(&path[..end]) else { continue };
+            match self.object(slot, || self.number(slot, &path[end + 1..])) {
+                Found::Absent => {}
+                Found::Damaged => damaged = true,
+                found => return found,
+            }
+        }
+        if damaged {
+            return Found::Damaged;
+        }
+        if self.growing_paths.is_empty() && self.expected.is_empty() {
+            return Found::Absent;
+        }
+        self.coming("vod", path)
+    }
+
+    /// What is at this path below `/tv/`.
+    #[must_use]
+    pub fn live(&self, path: &str) -> Found<'_> {
+        self.coming("tv", path)
+    }
+
+    /// A growing object, or a path that is expected. Their names carry the first element.
+    fn coming(&self, first: &str, path: &str) -> Found<'_> {
+        let named = |full: &Arc<str>| {
+            full.strip_prefix(first).and_then(|rest| rest.strip_prefix('/')) == Some(path)
+        };
+        // These tables are small, and this is not the path of a request for a packaged segment.
+        if let Some((_, &slot)) = self.growing_paths.iter().find(|(full, _)| named(full)) {
+            let growing = &self.growing[slot.0 as usize];
+            return Found::Growing(locate::Growing {
+                slot,
+                media_type: growing.media_type,
+                class: growing.class,
+            });
+        }
+        match self.expected.iter().find(|(full, _)| named(full)) {
+            Some((_, &place)) => Found::Expected(place),
+            None => Found::Absent,
+        }
+    }
+
+    /// The number of an object in an open pack.
+    fn number(&self, slot: SourceSlot, path: &str) -> Option<u32> {
+        match &self.sources[slot.0 as usize].state {
+            State::Open(opened) => match &opened.index {
+                crate::messages::Index::Pack(index) => index.find(path.as_bytes()),
+                crate::messages::Index::Single(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn object(&self, slot: SourceSlot, number: impl Fn() -> Option<u32>) -> Found<'_> {
+        let source = &self.sources[slot.0 as usize];
+        let access = source.access;
+        match &source.state {
+            State::Open(opened) => match number() {
+                Some(number) => Found::Object {
+                    object: locate::Object {
+                        key: locate::ObjectKey { source: slot, entry: number },
+                        source: source.id,
+                        entry: source::entry(opened, number),
+                        kind: source.kind,
+                    },
+                    access,
+                },
+                None => Found::Absent,
+            },
+            State::Closed | State::Opening => Found::Closed { source: slot, access },
+            State::Failed(OpenFault::Missing) => Found::Absent,
+            State::Failed(OpenFault::Damaged | OpenFault::Exhausted) => Found::Damaged,
+        }
+    }
+
+    /// Says that a closed source is wanted; true if somebody must be asked to open it.
+    pub fn want(&mut self, slot: SourceSlot) -> Option<SourceId> {
+        let source = &mut self.sources[slot.0 as usize];
+        if matches!(source.state, State::Closed) {
+            source.state = State::Opening;
+            return Some(source.id);
+        }
+        None
+    }
+
+    /// Says that nobody could be asked.
+    pub fn unwant(&mut self, slot: SourceSlot) {
+        let source = &mut self.sources[slot.0 as usize];
+        if matches!(source.state, State::Opening) {
+            source.state = State::Closed;
+        }
+    }
+
+    /// The open source of an object that `locate` found in this turn, or that is leased.
+    #[must_use]
+    pub fn opened(&self, slot: SourceSlot) -> &Held {
+        match &self.sources[slot.0 as usize] {
+            Source { state: State::Open(opened), .. } => opened,
+            Source { retired: Some(opened), .. } => opened,
+            _ => unreachable!("a leased source stays open"),
+        }
+    }
+
+    /// The object with this key, which `locate` found in this turn, or whose source is leased.
+    #[must_use]
+    pub fn entry(&self, key: locate::ObjectKey) -> locate::Object<'_> {
+        let opened = self.opened(key.source);
+        let source = &self.sources[key.source.0 as usize];
+        locate::Object {
+            key,
+            source: source.id,
+            entry: source::entry(opened, key.entry),
+            kind: source.kind,
+        }
+    }
+
+    /// Whether transfers of this source must end (see `Effect::Reset`).
+    #[must_use]
+    pub fn is_torn(&self, slot: SourceSlot) -> bool {
+        self.sources[slot.0 as usize].torn
+    }
+
+    /// Keeps a source while a response is being sent.
+    pub fn lease(&mut self, slot: SourceSlot) {
+        let source = &mut self.sources[slot.0 as usize];
+        source.leases += 1;
+        source.touched = true;
+    }
+
+    /// Gives a lease back; says which source the library may close, if this was the last one.
+    pub fn give_back(&mut self, slot: SourceSlot) -> Option<SourceId> {
+        let source = &mut self.sources[slot.0 as usize];
+        assert!(source.leases > 0, "a lease is given back once");
+        source.leases -= 1;
+        if source.leases > 0 || !source.gone {
+            return None;
+        }
+        self.forget(slot)
+    }
+
+    /// The place of a source that is listed or leased.
+    #[must_use]
+    pub fn slot_of(&self, source: SourceId) -> Option<SourceSlot> {
+        self.ids.get(&source).copied()
+    }
+
+    /// Marks a source as used, so that it stays open.
+    pub fn touch(&mut self, slot: SourceSlot) {
+        self.sources[slot.0 as usize].touched = true;
+    }
+
+    /// Marks a source as unusable; the id is for telling the library.
+    pub fn mark_faulty(&mut self, slot: SourceSlot) -> SourceId {
+        let source = &mut self.sources[slot.0 as usize];
+        if let State::Open(opened) = &source.state {
+            source.retired = Some(Rc::clone(opened));
+            self.open_count -= 1;
+            self.heap_bytes -= source::heap_size(opened);
+            source.state = State::Failed(OpenFault::Damaged);
+        }
+        source.id
+    }
+
+    /// Changes what is known, and adds what follows from it to `effects`.
+    pub fn list(&mut self, listings: &[Listing], effects: &mut Vec<Effect>) {
+        for listing in listings {
+            self.list_one(listing, effects);
+        }
+    }
+
+    fn list_one(&mut self, listing: &Listing, effects: &mut Vec<Effect>) {
+        let path = &listing.path;
+        if !matches!(listing.change, Change::Expected)
+            && let Some(place) = self.expected.remove(path)
+        {
+            effects.push(Effect::Release(Place::Path(place)));
+        }
+        match &listing.change {
+            Change::Present { source, kind, access, opened } => {
+                self.retire(path, *kind, false, effects);
+                let slot = self.add(*source, *kind, *access);
+                match kind {
+                    SourceKind::Pack => self.packs.insert(Arc::clone(path), slot),
+                    SourceKind::File => self.files.insert(Arc::clone(path), slot),
+                };
+                if let Some(opened) = opened {
+                    self.open(opened, effects);
+                }
+            }
+            Change::Expected => {
+                if !self.expected.contains_key(path) {
+                    self.expected_next = self.expected_next.wrapping_add(1);
+                    self.expected.insert(Arc::clone(path), self.expected_next);
+                }
+            }
+            Change::Absent | Change::Torn => {
+                let torn = matches!(listing.change, Change::Torn);
+                self.retire(path, SourceKind::Pack, torn, effects);
+                self.retire(path, SourceKind::File, torn, effects);
+                if let Some(slot) = self.growing_paths.remove(path) {
+                    self.growing[slot.0 as usize].gone = true;
+                    self.forget_growing(slot);
+                }
+            }
+        }
+    }
+
+    /// Lets go of the source at a path; what still runs keeps it until its end.
+    fn retire(&mut self, path: &str, kind: SourceKind, torn: bool, effects: &mut Vec<Effect>) {
+        let table = match kind {
+            SourceKind::Pack => &mut self.packs,
+            SourceKind::File => &mut self.files,
+        };
+        let Some(slot) = table.remove(path) else { return };
+        let source = &mut self.sources[slot.0 as usize];
+        source.gone = true;
+        if matches!(source.state, State::Closed | State::Opening) {
+            effects.push(Effect::Release(Place::Source(slot)));
+        }
+        if torn {
+            source.torn = true;
+            effects.push(Effect::Reset(slot));
+        }
+        if source.leases == 0
+            && let Some(id) = self.forget(slot)
+        {
+            effects.push(Effect::LetGo(id));
+        }
+    }
+
+    fn add(&mut self, id: SourceId, kind: SourceKind, access: Access) -> SourceSlot {
+        let source = Source::new(id, kind, access);
+        let slot = match self.sources_free.pop() {
+            Some(slot) => {
+                self.sources[slot.0 as usize] = source;
+                slot
+            }
+            None => {
+                self.sources.push(source);
+                let index = u32::try_from(self.sources.len() - 1).expect("fewer than 2^32 sources");
+                SourceSlot(index)
+            }
+        };
+        self.ids.insert(id, slot);
+        slot
+    }
+
+    /// Frees a source's place. The id is for telling the library, if something was open.
+    fn forget(&mut self, slot: SourceSlot) -> Option<SourceId> {
+        let source = &mut self.sources[slot.0 as usize];
+        debug_assert!(source.leases == 0 && source.gone);
+        let id = source.id;
+        let was_open = self.close(slot);
+        self.ids.remove(&id);
+        self.sources_free.push(slot);
+        was_open.then_some(id)
+    }
+
+    /// Drops what is open of a source.
+    fn close(&mut self, slot: SourceSlot) -> bool {
+        let source = &mut self.sources[slot.0 as usize];
+        let retired = source.retired.take().is_some();
+        if let State::Open(opened) = &source.state {
+            self.open_count -= 1;
+            self.heap_bytes -= source::heap_size(opened);
+            source.state = State::Closed;
+            return true;
+        }
+        retired
+    }
+
+    /// A source was opened. If it is not listed any more, it is let go at once.
+    pub fn open(&mut self, opened: &Arc<Opened>, effects: &mut Vec<Effect>) {
+        let Some(&slot) = self.ids.get(&opened.source) else {
+            effects.push(Effect::LetGo(opened.source));
+            return;
+        };
+        let source = &mut self.sources[slot.0 as usize];
+        if matches!(source.state, State::Open(_)) {
+            return;
+        }
+        source.state = State::Open(Rc::new(Arc::clone(opened)));
+        source.touched = true;
+        self.open_count += 1;
+        self.heap_bytes += source::heap_size(opened);
+        effects.push(Effect::Release(Place::Source(slot)));
+        self.make_room(slot, effects);
+    }
+
+    /// A source could not be opened.
+    pub fn fail(&mut self, id: SourceId, fault: OpenFault, effects: &mut Vec<Effect>) {
+        let Some(&slot) = self.ids.get(&id) else { return };
+        let source = &mut self.sources[slot.0 as usize];
+        if matches!(source.state, State::Open(_)) {
+            return;
+        }
+        source.state = State::Failed(fault);
+        effects.push(Effect::Release(Place::Source(slot)));
+    }
+
+    /// After the waiting requests were told: what failed for want of room may be tried again.
+    pub fn retry_exhausted(&mut self, slot: SourceSlot) {
+        let source = &mut self.sources[slot.0 as usize];
+        if matches!(source.state, State::Failed(OpenFault::Exhausted)) {
+            source.state = State::Closed;
+        }
+    }
+
+    /// Closes what was not used since the hand came by last, until the capacity is met. A source
+    /// in use stays; so does the one just opened.
+    fn make_room(&mut self, keep: SourceSlot, effects: &mut Vec<Effect>) {
+        let mut steps = 2 * self.sources.len();
+        while steps > 0
+            && (self.open_count > self.capacity.sources.max(1)
+                || self.heap_bytes > self.capacity.heap_bytes)
+        {
+            steps -= 1;
+            self.hand = (self.hand + 1) % self.sources.len();
+            let slot = SourceSlot(u32::try_from(self.hand).expect("fewer than 2^32 sources"));
+            let source = &mut self.sources[self.hand];
+            if !matches!(source.state, State::Open(_)) || source.leases > 0 || slot == keep {
+                continue;
+            }
+            if std::mem::take(&mut source.touched) {
+                continue;
+            }
+            let id = source.id;
+            self.close(slot);
+            effects.push(Effect::LetGo(id));
+        }
+    }
+
+    /// A growing object grew.
+    pub fn grow(&mut self, id: GrowingId, growth: &Growth, effects: &mut Vec<Effect>) {
+        if let Growth::Begun { path, media_type, class } = growth {
+            let growing = Growing::new(id, media_type, *class);
+            let slot = match self.growing_free.pop() {
+                Some(slot) => {
+                    self.growing[slot.0 as usize] = growing;
+                    slot
+                }
+                None => {
+                    self.growing.push(growing);
+                    let index = self.growing.len() - 1;
+                    GrowingSlot(u32::try_from(index).expect("fewer than 2^32 growing objects"))
+                }
+            };
+            if let Some(old) = self.growing_paths.insert(Arc::clone(path), slot) {
+                self.growing[old.0 as usize].gone = true;
+                self.forget_growing(old);
+            }
+            self.growing_ids.insert(id, slot);
+            if let Some(place) = self.expected.remove(path) {
+                effects.push(Effect::Release(Place::Path(place)));
+            }
+            return;
+        }
+        let Some(&slot) = self.growing_ids.get(&id) else { return };
+        self.growing[slot.0 as usize].apply(growth);
+        effects.push(Effect::Grown(slot));
+    }
+
+    /// Keeps a growing object while a response of it is being sent.
+    pub fn lease_growing(&mut self, slot: GrowingSlot) {
+        self.growing[slot.0 as usize].leases += 1;
+    }
+
+    /// Gives that lease back.
+    pub fn give_back_growing(&mut self, slot: GrowingSlot) {
+        let growing = &mut self.growing[slot.0 as usize];
+        assert!(growing.leases > 0, "a lease is given back once");
+        growing.leases -= 1;
+        self.forget_growing(slot);
+    }
+
+    fn forget_growing(&mut self, slot: GrowingSlot) {
+        let growing = &mut self.growing[slot.0 as usize];
+        if growing.gone && growing.leases == 0 && growing.id.is_some() {
+            let id = growing.id.take().expect("just seen");
+            growing.release();
+            self.growing_ids.remove(&id);
+            self.growing_free.push(slot);
+        }
+    }
+
+    /// What a response of a growing object that has sent `piece` pieces can send next.
+    #[must_use]
+    pub fn piece(&self, slot: GrowingSlot, piece: usize) -> Piece<'_> {
+        self.growing[slot.0 as usize].piece(piece)
+    }
+
+    /// The growing object's media type, for the head.
+    #[must_use]
+    pub fn growing_media_type(&self, slot: GrowingSlot) -> &'static str {
+        self.growing[slot.0 as usize].media_type
+    }
+
+    /// How many sources are open.
+    #[must_use]
+    pub fn open_count(&self) -> usize {
+        self.open_count
+    }
+
+    /// Sets what may be kept open; takes effect with the next source that is opened.
+    pub fn set_capacity(&mut self, capacity: Capacity) {
+        self.capacity = capacity;
+    }
+}
+
+/// Where an object's bytes lie.
+#[must_use]
+pub fn extent_of(object: &locate::Object<'_>, gzip: bool) -> Extent {
+    match object.entry.gzip {
+        Some(variant) if gzip => variant.extent,
+        _ => object.entry.identity.extent,
+    }
+}

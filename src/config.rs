@@ -1,0 +1,303 @@
+//! Every knob and every limit: its unit, the reason for its value, what happens at it.
+//!
+//! Two kinds. *Constants* are properties of the design, and relations between them are asserted at
+//! compile time. [`Limits`] and the rest of [`Config`] can be set by an operator, and some are read
+//! again on SIGHUP. Reading the file is `config/file.rs`; this page knows no file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::units::{KIB, MIB};
+
+mod values;
+mod given;
+pub mod settings;
+pub mod file;
+pub mod load;
+pub mod shown;
+
+/// Longest request head we read, in bytes. Players send 400 to 900; tokens add up to 1 KiB.
+/// Beyond it the client gets 431 (or 414, if the request line alone is longer) and is closed.
+pub const HEAD_SIZE_MAX: usize = 4 * KIB;
+
+/// Most header lines of one request. Browsers send about 20. Beyond it: 431 and close.
+pub const HEADER_LINES_MAX: usize = 64;
+
+/// Longest request target, in bytes. Beyond it: 414 and close.
+pub const TARGET_SIZE_MAX: usize = 2 * KIB;
+
+/// Size of one receive buffer, in bytes. The kernel fills one at a time of a few hundred.
+pub const RECEIVE_BUFFER_SIZE: usize = 4 * KIB;
+const _: () = assert!(HEAD_SIZE_MAX <= RECEIVE_BUFFER_SIZE, "a head must fit one receive buffer");
+
+/// Receive buffers of a shard. None outlives a turn, so this bounds the receives of one turn only;
+/// when they run out the kernel says ENOBUFS and the receive is armed again.
+pub const RECEIVE_BUFFERS: usize = 256;
+const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two(), "the kernel masks the ring's index");
+
+/// Largest body that a request may bring, in bytes, and only where control answers. Beyond: 413.
+pub const REQUEST_BODY_SIZE_MAX: usize = 64 * KIB;
+
+/// Most bytes of chunk extensions in one request body. Hardly anybody sends one. Beyond it: 413.
+pub const CHUNK_EXTENSIONS_SIZE_MAX: usize = KIB;
+
+/// Most ranges answered as multipart/byteranges. Players ask for one; PDF-like readers for a few.
+/// Beyond it, or when ranges overlap, the whole object is sent (RFC 9110, 14.2).
+pub const RANGES_MAX: usize = 8;
+
+/// Bytes of pipelined requests kept while a response is being sent. At the limit the receive is
+/// cancelled, and TCP pushes back.
+pub const PIPELINE_SIZE_MAX: usize = 4 * KIB;
+const _: () = assert!(PIPELINE_SIZE_MAX >= HEAD_SIZE_MAX, "one whole head must fit");
+
+/// Largest body that is kept as a prebuilt response in heap memory, in bytes. Measured: below
+/// about 32 KiB a copying SEND is cheaper than sendfile with its two calls.
+pub const SMALL_BODY_SIZE_MAX: usize = 32 * KIB;
+
+/// Longest response head we write, in bytes. Ours is below 700; the rest is room for the media
+/// type and for header lines of control.
+pub const RESPONSE_HEAD_SIZE_MAX: usize = 2 * KIB;
+
+/// Most bytes handed to one sendfile call. Measured: 128 KiB costs 35 % more CPU than 2 MiB.
+pub const SENDFILE_SIZE_MAX: usize = 2 * MIB;
+
+/// Bytes of bodies sent by direct calls in one turn of a shard, all connections together; the rest
+/// waits for the next turn, so that a small request never waits for more than this.
+pub const TURN_BYTES_MAX: usize = 8 * MIB;
+const _: () = assert!(TURN_BYTES_MAX >= SENDFILE_SIZE_MAX, "one call must fit a turn");
+
+/// Size of one asynchronous read of a cold chunk, in bytes, and the alignment of its start.
+pub const COLD_CHUNK_SIZE: usize = 512 * KIB;
+
+/// Cold chunks read at once by a shard. The rest waits in order of arrival.
+pub const COLD_READS_MAX: usize = 16;
+
+/// Updates taken from the inbox in one turn of a shard.
+pub const UPDATES_A_TURN_MAX: usize = 64;
+
+/// Parked requests released in one turn of a shard.
+pub const RELEASES_A_TURN_MAX: usize = 256;
+
+/// Updates that fit an inbox. Beyond it the sender keeps them, the newest of each path only.
+pub const INBOX_UPDATES_MAX: usize = 1024;
+
+/// Milliseconds after which an idle client's receive is replaced by a poll: 241 bytes of kernel
+/// memory instead of 875. Shorter would cost busy clients an extra operation a request.
+pub const IDLE_POLL_AFTER_MS: u64 = 4_000;
+
+/// Resolution of deadlines, in milliseconds.
+pub const TIMER_TICK_MS: u64 = 100;
+
+/// Milliseconds that a refused connection may go on sending before it is closed; its bytes are
+/// thrown away. Without this wait the kernel would reset, and the refusal might never be read.
+pub const LINGER_MS: u64 = 2_000;
+
+/// Bytes thrown away in that time. Beyond: closed at once.
+pub const LINGER_SIZE_MAX: usize = 256 * KIB;
+
+/// Milliseconds over which a minimum send rate is judged.
+pub const SEND_RATE_WINDOW_MS: u64 = 30_000;
+
+/// Most shards. Beyond it the config is refused.
+pub const SHARDS_MAX: usize = 512;
+const _: () = assert!(SHARDS_MAX <= u16::MAX as usize, "an answer names its shard in 16 bits");
+
+/// Connections that a shard's listener holds before they are accepted. Beyond it the kernel lets
+/// clients try again; net.core.somaxconn may make it less.
+pub const BACKLOG: i32 = 4096;
+
+/// Questions from all shards that wait for control. Beyond it a shard answers 503 by itself.
+pub const ASKS_MAX: usize = 1024;
+
+/// Messages from all shards that wait for the library.
+pub const TO_LIBRARY_MAX: usize = 64 * KIB;
+
+/// Access records that wait for the log's writer. Beyond it they are dropped and counted.
+pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
+
+/// Connections of the admin port and its unix socket. Beyond it new ones wait in the kernel's
+/// queue.
+pub const ADMIN_CONNECTIONS_MAX: usize = 256;
+
+/// Milliseconds for a whole request head on the admin port. Then the connection is closed.
+pub const ADMIN_HEAD_TIMEOUT_MS: u64 = 10_000;
+
+/// Milliseconds that one connection of the admin port may live. Scrapers connect again.
+pub const ADMIN_CONNECTION_MS: u64 = 600_000;
+const _: () = assert!(ADMIN_CONNECTION_MS > 10 * ADMIN_HEAD_TIMEOUT_MS, "a scraper can stay");
+
+/// Longest body of an answer of control, in bytes: a playlist of 50,000 channels. Beyond it the
+/// client gets 500, and the log says so.
+pub const ANSWER_BODY_SIZE_MAX: usize = 16 * MIB;
+
+/// Longest header lines of an answer, in bytes; the rest of the head is the shard's. Beyond it the
+/// client gets 500, and the log says so.
+pub const ANSWER_LINES_SIZE_MAX: usize = RESPONSE_HEAD_SIZE_MAX - 512;
+
+/// Answers being made at once. Beyond it questions wait in their queue.
+pub const ANSWERS_AT_ONCE_MAX: usize = 64;
+const _: () = assert!(ANSWERS_AT_ONCE_MAX <= ASKS_MAX, "what is being made was asked");
+
+/// Milliseconds a shard has to say what it counted. A shard that takes longer is left out of the
+/// scrape, and counted as silent.
+pub const REPORT_DEADLINE_MS: u64 = 1_000;
+
+/// Milliseconds a request waits for control's answer, or for an object that is expected. After it
+/// the client gets 503 with Retry-After.
+pub const ASK_DEADLINE_MS: u64 = 10_000;
+
+/// Limits that an operator sets. Each says whether it holds for a shard or for the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections of the machine; a shard gets its even share. At the limit accepting
+    /// pauses, and the kernel's queue fills. 0 = what RLIMIT_NOFILE allows, less a reserve.
+    pub connections: usize,
+    /// Open connections of one client address, on one shard. 0 = off: carrier NAT and balancers
+    /// look like one address. At the limit a new connection is closed.
+    pub connections_per_address: usize,
+    /// Milliseconds for a whole request head, from its first byte. Then 408 and close.
+    pub head_timeout_ms: u64,
+    /// Milliseconds between requests on one connection. Then it is closed.
+    pub idle_timeout_ms: u64,
+    /// Bytes a second that a client must take while it is being sent to, averaged over
+    /// `SEND_RATE_WINDOW_MS`. Below it the connection is reset. 0 = off.
+    pub send_rate_min: u64,
+    /// Bytes of hot small bodies and of packs on huge pages, all shards together. At the limit
+    /// the least recently used go.
+    pub cache_memory: usize,
+    /// Packs and large files open at once, of the machine; a shard gets its even share. At the
+    /// limit the least recently used is closed. 0 = what RLIMIT_NOFILE allows.
+    pub open_sources: usize,
+    /// Bytes of small files of plain folders held in memory, of the machine. At the limit the
+    /// least recently used go.
+    pub folder_memory: usize,
+    /// Milliseconds that running transfers may take after SIGTERM. Then they are reset.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 0,
+            connections_per_address: 0,
+            head_timeout_ms: 10_000,
+            idle_timeout_ms: 75_000,
+            send_rate_min: 16 * KIB as u64,
+            cache_memory: 256 * MIB,
+            open_sources: 0,
+            folder_memory: 256 * MIB,
+            drain_timeout_ms: 30_000,
+        }
+    }
+}
+
+/// Who may watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Only with a token in the path.
+    #[default]
+    Token,
+    /// Anybody.
+    Open,
+}
+
+/// How large bodies go to the sockets of a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// Non-blocking `sendfile(2)`: no copy on any device, loopback included.
+    #[default]
+    Sendfile,
+    /// SEND_ZC from the mapping; given up by itself when the kernel says that it copied.
+    SendZeroCopy,
+}
+
+/// A public address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Where.
+    pub address: SocketAddr,
+    /// How large bodies are sent there.
+    pub backend: Backend,
+}
+
+/// A folder of packs and of packaged files, or one pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who may watch; the server's if none is said.
+    pub access: Option<Access>,
+}
+
+/// Shape of access-log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// None.
+    #[default]
+    Off,
+    /// nginx's combined shape.
+    Combined,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Shape of the server's own log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Everything an operator can set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Public addresses. Each shard listens on each of them.
+    pub listen: Vec<Listen>,
+    /// Admin address: metrics, health.
+    pub admin: Option<SocketAddr>,
+    /// How many shards; 0 = one for each CPU that we may run on.
+    pub shards: usize,
+    /// Registry, archive, keys.
+    pub state: PathBuf,
+    /// Who may watch, where a library says nothing else.
+    pub access: Access,
+    /// Value of Access-Control-Allow-Origin; empty = no CORS headers.
+    pub cors: String,
+    /// Shape of the server's own log lines on stderr.
+    pub log_format: LogFormat,
+    /// What is logged: a level, or `module=level` pairs, as tracing's filters are written.
+    pub log_level: String,
+    /// Shape of access-log lines.
+    pub access_log: AccessLog,
+    /// The access log's file; none = stdout.
+    pub access_log_path: Option<PathBuf>,
+    /// What is served.
+    pub libraries: Vec<Library>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen {
+                address: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 8080)),
+                backend: Backend::default(),
+            }],
+            admin: Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
+            shards: 0,
+            state: PathBuf::from("/var/lib/shardcast"),
+            access: Access::default(),
+            cors: "*".to_owned(),
+            log_format: LogFormat::default(),
+            log_level: "info".to_owned(),
+            access_log: AccessLog::default(),
+            access_log_path: None,
+            libraries: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}

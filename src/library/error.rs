@@ -1,0 +1,52 @@
+//! The environment's fault, with the operation and the object attached where it was caught.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::pack::PackError;
+
+/// What could not be done to which file, why, and what to do about it.
+#[derive(Debug)]
+pub struct DiskError {
+    /// The operation and its object: `reading /srv/vod/a.pack`.
+    pub what: String,
+    /// The reason.
+    pub why: String,
+    /// What to do, where that is known.
+    pub remedy: Option<&'static str>,
+}
+
+impl DiskError {
+    /// An operation on a path that failed.
+    #[must_use]
+    pub fn new(doing: &str, path: &Path, why: impl fmt::Display) -> Self {
+        Self { what: format!("{doing} {}", path.display()), why: why.to_string(), remedy: None }
+    }
+
+    /// For `map_err` of calls that give an `io::Error`.
+    pub fn of<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |error| Self::new(doing, path, error)
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn with_remedy(self, remedy: &'static str) -> Self {
+        Self { remedy: Some(remedy), ..self }
+    }
+
+    /// A file that is no good pack.
+    #[must_use]
+    pub fn pack(path: &Path, error: &PackError) -> Self {
+        Self::new("reading the pack", path, error)
+    }
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)?;
+        self.remedy.map_or(Ok(()), |remedy| write!(f, " ({remedy})"))
+    }
+}
+
+impl std::error::Error for DiskError {}

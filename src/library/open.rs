@@ -1,0 +1,99 @@
+//! Opening a pack: header, trailer and index are read to the heap and checked, no payload page.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::error::DiskError;
+use crate::pack::header::{Trailer, check_header};
+use crate::pack::index::PackIndex;
+use crate::pack::{HEADER_SIZE, PackError, TRAILER_SIZE};
+
+/// A pack that was opened and checked.
+#[derive(Debug)]
+pub struct OpenPack {
+    /// Open for reading.
+    pub file: File,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// Where the index begins: the end of the payloads.
+    pub payload_end: u64,
+    /// Its index.
+    pub index: PackIndex,
+}
+
+/// Why a file could not be opened as a pack.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The disk, or the lack of something.
+    Io(io::Error),
+    /// The bytes.
+    Pack(PackError),
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<PackError> for OpenError {
+    fn from(error: PackError) -> Self {
+        Self::Pack(error)
+    }
+}
+
+/// Reads and checks everything of a pack but its payloads.
+///
+/// # Errors
+/// If it can't be read, or is not a good pack.
+pub fn open_pack(file: File) -> Result<OpenPack, OpenError> {
+    let size = file.metadata()?.len();
+    if size < (HEADER_SIZE + TRAILER_SIZE) as u64 {
+        return Err(PackError::TooShort { size }.into());
+    }
+    let mut header = Box::new([0; HEADER_SIZE]);
+    read_at(&file, &mut header[..], 0, "header")?;
+    let kind = check_header(&header)?;
+    let mut trailer = [0; TRAILER_SIZE];
+    read_at(&file, &mut trailer, size - TRAILER_SIZE as u64, "trailer")?;
+    let trailer = Trailer::check(&trailer, kind, size)?;
+    let mut data = allocate(PackIndex::allocation_size(&trailer))?;
+    let index_size = usize::try_from(trailer.index_size).expect("checked against a limit");
+    read_at(&file, &mut data[..index_size], trailer.index_offset, "index")?;
+    let index = PackIndex::verified(&trailer, data)?;
+    Ok(OpenPack { file, size, payload_end: trailer.index_offset, index })
+}
+
+/// Opens a pack by its path.
+///
+/// # Errors
+/// With the path and the reason.
+pub fn open_path(path: &Path) -> Result<OpenPack, DiskError> {
+    let file = File::open(path).map_err(DiskError::of("opening", path))?;
+    let metadata = file.metadata().map_err(DiskError::of("reading", path))?;
+    if !metadata.is_file() {
+        return Err(DiskError::new("opening", path, "it is not a regular file"));
+    }
+    open_pack(file).map_err(|error| match error {
+        OpenError::Io(error) => DiskError::new("reading", path, error),
+        OpenError::Pack(error) => DiskError::pack(path, &error),
+    })
+}
+
+/// A file that shrinks between two reads ends early: that is the pack's fault, not the disk's.
+fn read_at(file: &File, into: &mut [u8], at: u64, part: &'static str) -> Result<(), OpenError> {
+    file.read_exact_at(into, at).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => PackError::Damaged { part }.into(),
+        _ => OpenError::Io(error),
+    })
+}
+
+/// Zeroed memory, or ENOMEM as an error: what a large pack needs may not be there.
+fn allocate(size: usize) -> io::Result<Box<[u8]>> {
+    let mut data = Vec::new();
+    data.try_reserve_exact(size).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
+    data.resize(size, 0);
+    Ok(data.into_boxed_slice())
+}

@@ -1,0 +1,270 @@
+//! What threads say to each other: `Update` and `Answer` to a shard, `Ask`, `ToLibrary` from it.
+//!
+//! Every message is an owned, immutable value; every queue that carries them is bounded. A shard
+//! takes one shared reference an `Update`, never one a request. This module stands above `pack`,
+//! because an `Update` carries a pack's verified index; it knows no queue and no thread.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use crate::config::{Access, Limits};
+use crate::pack::index::PackIndex;
+use crate::units::{Class, Extent, UnixTime, Variant};
+
+pub mod mail;
+mod report;
+
+pub use report::{AccessRecord, ShardReport};
+
+/// One version of one pack or file. Never used again for other bytes while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub u64);
+
+/// A source that can be served: its index, and where its bytes lie.
+///
+/// Made once, off the shards, and shared by all of them. Whoever drops the last reference closes
+/// the file; shards say `Released` when they have let go.
+#[derive(Debug)]
+pub struct Opened {
+    /// Which version of which pack or file this is.
+    pub source: SourceId,
+    /// What it holds.
+    pub index: Index,
+    /// Where the bytes are.
+    pub payload: Payload,
+}
+
+/// What a source holds.
+#[derive(Debug)]
+pub enum Index {
+    /// Many objects, found by their path inside the pack.
+    Pack(PackIndex),
+    /// One file of a folder.
+    Single(Single),
+}
+
+/// The one object of a file in a folder.
+#[derive(Clone, Debug)]
+pub struct Single {
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its class.
+    pub class: Class,
+    /// `Last-Modified`.
+    pub modified: UnixTime,
+    /// The bytes as they are in the file.
+    pub identity: Variant,
+    /// The gzipped bytes, where that pays.
+    pub gzip: Option<Variant>,
+}
+
+/// Where the bytes of a source are.
+#[derive(Debug)]
+pub enum Payload {
+    /// In heap memory.
+    Heap(Box<[u8]>),
+    /// In a file that nobody writes any more.
+    File(FilePayload),
+}
+
+/// An open file, and a mapping of it where one is wanted.
+///
+/// The mapped bytes are for the kernel only: user space never reads a payload page, so a file that
+/// was cut short or a failing disk can cost a connection, not the process.
+#[derive(Debug)]
+pub struct FilePayload {
+    /// Open for reading.
+    pub fd: OwnedFd,
+    /// Size at the time of opening, in bytes.
+    pub size: u64,
+    /// Whether `cachestat(2)` answers truthfully for it (it is ours, or we may write it).
+    pub cachestat: bool,
+    /// The mapping, for huge pages and zero-copy sends.
+    pub map: Option<memmap2::Mmap>,
+}
+
+/// What a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A pack: the path is a prefix of the paths of its objects.
+    Pack,
+    /// A file of a folder.
+    File,
+}
+
+/// One change of the list of paths. `path` is what follows `/vod/`, without `.pack`.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The path, as clients write it after percent-decoding.
+    pub path: Arc<str>,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What happened to a path.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// It can be asked for; an older version of the path is let go.
+    Present {
+        /// The version.
+        source: SourceId,
+        /// Pack or file.
+        kind: SourceKind,
+        /// Who may have it.
+        access: Access,
+        /// Already open (small files are); else the first request asks for it.
+        opened: Option<Arc<Opened>>,
+    },
+    /// It will be there soon: requests for it wait. Withdrawn by `Present` or `Absent`.
+    Expected,
+    /// It is gone: new requests get 404, running transfers finish.
+    Absent,
+    /// It is gone and its bytes may have changed under us: running transfers are reset.
+    Torn,
+}
+
+/// Why a source can't be served, for the client and the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpenFault {
+    /// The pack is damaged, truncated, of another version, or lies.
+    Damaged,
+    /// It vanished before it was opened.
+    Missing,
+    /// No descriptor, memory or address space is left; the next request tries again.
+    Exhausted,
+}
+
+/// A growing object: bytes that arrive while they are being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrowingId(pub u64);
+
+/// What happens to a growing object.
+#[derive(Clone, Debug)]
+pub enum Growth {
+    /// It exists from now on, under this path (with the leading element: `tv/news/1.m4s`).
+    Begun {
+        /// Its path.
+        path: Arc<str>,
+        /// Its media type.
+        media_type: &'static str,
+        /// Its class.
+        class: Class,
+    },
+    /// More bytes: an extent of something that is open.
+    Appended {
+        /// Holds the bytes.
+        opened: Arc<Opened>,
+        /// Which of them.
+        extent: Extent,
+    },
+    /// It is whole: every response to it ends with the last chunk.
+    Ended,
+    /// It will never be whole: every response to it is reset, so that no cache keeps a part.
+    Aborted,
+}
+
+/// To one shard.
+#[derive(Debug)]
+pub enum Update {
+    /// Paths appeared, changed or vanished. One batch is shared by all shards.
+    Listed(Arc<[Listing]>),
+    /// A source is open.
+    Opened(Arc<Opened>),
+    /// A source could not be opened.
+    Failed(SourceId, OpenFault),
+    /// A growing object grew.
+    Growing(GrowingId, Growth),
+    /// What control says to an `Ask`.
+    Answered(Answer),
+    /// Tell what you counted.
+    Report(SyncSender<Box<ShardReport>>),
+    /// The limits were read again.
+    Limits(Arc<Limits>),
+    /// Accept no more, finish what runs, close the rest at the deadline (milliseconds from now).
+    Drain {
+        /// How long running transfers may take.
+        deadline_ms: u64,
+    },
+    /// End now.
+    Stop,
+}
+
+/// Which waiting request an answer is for: meaningful to the shard that gave it, and only there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AskKey {
+    /// The shard.
+    pub shard: u16,
+    /// The exchange's place in its table.
+    pub exchange: u32,
+    /// Guards against a place used again.
+    pub generation: u32,
+}
+
+/// A request that only control can answer.
+#[derive(Debug)]
+pub struct Ask {
+    /// Who waits.
+    pub key: AskKey,
+    /// The client's address.
+    pub peer: Option<std::net::IpAddr>,
+    /// The request's head, exactly as it was received and accepted by the parser.
+    pub head: Box<[u8]>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// A complete answer. `response` is shared, so that a cached answer costs a reference.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Whom it is for.
+    pub key: AskKey,
+    /// What is said.
+    pub response: Arc<Response>,
+}
+
+/// What control answers: always whole, never a stream.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Header lines, each ended by CRLF, without `Date`, `Content-Length`, `Connection`.
+    pub lines: Vec<u8>,
+    /// The body.
+    pub body: bytes::Bytes,
+}
+
+/// From a shard to the library.
+#[derive(Debug)]
+pub enum ToLibrary {
+    /// Somebody wants this source; answer `Opened` or `Failed`.
+    Open {
+        /// Who asks.
+        shard: u16,
+        /// What.
+        source: SourceId,
+    },
+    /// The shard has let go of the last reference to it.
+    Released {
+        /// Who.
+        shard: u16,
+        /// What.
+        source: SourceId,
+    },
+    /// Its bytes could not be read, or were fewer than promised.
+    Faulty {
+        /// What.
+        source: SourceId,
+        /// What was seen.
+        fault: Fault,
+    },
+}
+
+/// What was seen when a payload's bytes could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Fewer bytes than promised: the file was cut short.
+    Truncated,
+    /// The disk said no (EIO, EFAULT and their like): the error number.
+    Unreadable(i32),
+}

@@ -1,0 +1,108 @@
+//! Where the bytes are that a target names: an object, a growing object, not yet, or ask.
+
+use super::authorise::Grant;
+use super::refusal::Refusal;
+use super::route::Target;
+use crate::catalog::{Catalog, Found, GrowingSlot, SourceSlot};
+use crate::messages::{SourceId, SourceKind};
+use crate::pack::index::Entry;
+use crate::units::Class;
+
+/// An object and everything a response's head says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'c> {
+    /// Its place in the catalog.
+    pub key: ObjectKey,
+    /// Which version of which source it belongs to.
+    pub source: SourceId,
+    /// What it is.
+    pub entry: Entry<'c>,
+    /// What it is part of: objects of packs never change, those of folders may.
+    pub kind: SourceKind,
+}
+
+/// The place of an object in the catalog; good as long as a lease on its source is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ObjectKey {
+    /// Its source.
+    pub source: SourceSlot,
+    /// Its number there.
+    pub entry: u32,
+}
+
+/// A growing object.
+#[derive(Clone, Copy, Debug)]
+pub struct Growing {
+    /// Its place in the catalog.
+    pub slot: GrowingSlot,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its class.
+    pub class: Class,
+}
+
+/// Where a request waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// For this source to be opened.
+    Source(SourceSlot),
+    /// For this path to appear.
+    Path(u32),
+}
+
+/// Answers that need no object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fixed {
+    /// The server lives.
+    Health,
+    /// OPTIONS.
+    Options,
+}
+
+/// Where it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Located<'c> {
+    /// Bytes in hand, or an extent of a file.
+    Object(Object<'c>),
+    /// Bytes that are still arriving.
+    Growing(Growing),
+    /// No bytes at all.
+    Fixed(Fixed),
+    /// Soon, here.
+    NotYet(Place),
+    /// Control knows.
+    Ask,
+}
+
+/// Finds what the target names, as far as the grant allows.
+///
+/// # Errors
+///
+/// `NotFound`, `Damaged`, `Busy`, or what the grant says.
+pub fn located<'c>(
+    target: &Target<'_>,
+    grant: &Grant,
+    catalog: &'c Catalog,
+) -> Result<Located<'c>, Refusal> {
+    let found = match *target {
+        Target::Vod { path, .. } => catalog.vod(path),
+        Target::Live { path, .. } => catalog.live(path),
+        Target::Health => return Ok(Located::Fixed(Fixed::Health)),
+        Target::Options => return Ok(Located::Fixed(Fixed::Options)),
+        Target::Control => return Ok(Located::Ask),
+    };
+    match found {
+        Found::Object { object, access } => {
+            grant.allows(access)?;
+            Ok(Located::Object(object))
+        }
+        Found::Growing(growing) => Ok(Located::Growing(growing)),
+        Found::Closed { source, access } => {
+            grant.allows(access)?;
+            Ok(Located::NotYet(Place::Source(source)))
+        }
+        Found::Expected(place) => Ok(Located::NotYet(Place::Path(place))),
+        Found::Damaged => Err(Refusal::Damaged),
+        Found::Absent => Err(Refusal::NotFound),
+    }
+}

@@ -1,0 +1,76 @@
+//! One request, from the bytes of its head to the plan of its response.
+//!
+//! ```text
+//! bytes → parse → route → authorise → locate → plan → (the driver's operations)
+//! ```
+//!
+//! Every step is a pure function in a file of its own name; each gives a value that the next one
+//! needs. A `Refusal` becomes a `Plan` too, so success and failure leave through one door. Nothing
+//! here allocates, and nothing knows a clock, a file or a socket.
+
+pub mod parse;
+pub mod route;
+pub mod authorise;
+pub mod locate;
+pub mod plan;
+pub mod refusal;
+
+pub mod body;
+pub mod conditions;
+pub mod head;
+pub mod range;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
+use crate::catalog::Catalog;
+use crate::config::TARGET_SIZE_MAX;
+use crate::units::Now;
+
+use self::locate::Located;
+use self::plan::Plan;
+use self::refusal::Refusal;
+
+/// What the steps look at besides the request: all of it is the shard's own.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'v> {
+    /// What this shard knows of objects.
+    pub catalog: &'v Catalog,
+    /// How long and to whom answers may be sent.
+    pub now: Now,
+}
+
+/// What is to be done about a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// Send this.
+    Respond(Plan),
+    /// Nothing can be said yet: wait here.
+    Wait(locate::Place),
+    /// Only control can say.
+    Ask(parse::BodyFraming),
+}
+
+/// Answers one request. Every line is a step, every step has a file of its own name.
+///
+/// # Errors
+///
+/// A `Refusal`, which `plan::refusal` turns into a response.
+pub fn steps(
+    request: &parse::Request<'_>,
+    view: &View<'_>,
+    scratch: &mut [u8; TARGET_SIZE_MAX],
+) -> Result<Step, Refusal> {
+    let target = route::target(request, scratch)?;
+    let grant = authorise::grant(&target)?;
+    let located = locate::located(&target, &grant, view.catalog)?;
+    Ok(match located {
+        Located::Object(object) => Step::Respond(plan::response(request, &object)),
+        Located::Growing(growing) => Step::Respond(plan::growing(request, &growing)),
+        Located::Fixed(fixed) => Step::Respond(plan::fixed(request, fixed)),
+        Located::NotYet(place) => Step::Wait(place),
+        Located::Ask => Step::Ask(request.body),
+    })
+}

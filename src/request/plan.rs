@@ -1,0 +1,194 @@
+//! What will be sent: status, what of which object, and whether the connection goes on.
+//!
+//! A plan is a small value without references. The driver takes a lease on its object, writes its
+//! head with `head::write`, and sends the body; it decides nothing about HTTP itself.
+
+use super::conditions::{self, Verdict};
+use super::locate::{Fixed, Growing, Object, ObjectKey};
+use super::parse::{BodyFraming, Method, Request, Version};
+use super::range::{self, ByteRange, Ranges, Selection};
+use super::refusal::Refusal;
+use crate::catalog::GrowingSlot;
+use crate::units::{Class, Variant};
+
+/// What becomes of the connection after the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It goes on, as HTTP/1.1 does by itself.
+    KeepAlive,
+    /// It goes on, and the HTTP/1.0 client is told so.
+    KeepAlive10,
+    /// It is closed, and the client is told so.
+    Close,
+}
+
+/// Which bytes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    Whole,
+    /// One range.
+    Range(ByteRange),
+    /// Several, as multipart/byteranges.
+    Ranges(Ranges),
+}
+
+/// What the response is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Bytes of an object (200, 206).
+    Object {
+        /// Which.
+        key: ObjectKey,
+        /// Which encoding of it.
+        gzip: bool,
+        /// Where that lies and what it is tagged.
+        variant: Variant,
+        /// Which bytes of it.
+        part: Part,
+    },
+    /// The client has it already (304).
+    NotModified {
+        /// Which object.
+        key: ObjectKey,
+        /// Which encoding was compared.
+        variant: Variant,
+    },
+    /// No range of it is satisfiable (416).
+    Unsatisfiable {
+        /// The object's size in bytes.
+        size: u64,
+    },
+    /// A condition failed (412).
+    PreconditionFailed,
+    /// Bytes of a growing object (200, chunked).
+    Growing(GrowingSlot),
+    /// The answer to OPTIONS (204).
+    Options {
+        /// To a preflight.
+        preflight: bool,
+    },
+    /// The server lives (200).
+    Health,
+    /// A refusal.
+    Refused(Refusal),
+}
+
+/// A response, planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The status code.
+    pub status: u16,
+    /// What it is about.
+    pub content: Content,
+    /// False for HEAD: the head is that of a GET, and nothing follows.
+    pub with_body: bool,
+    /// Whether the client understands chunks (HTTP/1.1).
+    pub chunks: bool,
+    /// What becomes of the connection.
+    pub connection: Connection,
+    /// For the metrics.
+    pub class: Class,
+}
+
+/// The response to a request for an object.
+#[must_use]
+pub fn response(request: &Request<'_>, object: &Object<'_>) -> Plan {
+    let entry = &object.entry;
+    let (variant, gzip) = match entry.gzip {
+        // A range is always of the identity: players that ask for ranges mean the file's bytes.
+        Some(gzip) if request.accepts_gzip && request.range.is_none() => (gzip, true),
+        _ => (entry.identity, false),
+    };
+    let size = variant.extent.size;
+    let (status, content) =
+        match conditions::verdict(&request.conditions, variant.etag, entry.modified) {
+            Verdict::NotModified => (304, Content::NotModified { key: object.key, variant }),
+            Verdict::Failed => (412, Content::PreconditionFailed),
+            Verdict::Proceed { range_applies } => {
+                let selection = match request.range {
+                    // RFC 9110, 14.2: Range is defined for GET only.
+                    Some(range) if range_applies && request.method == Method::Get => {
+                        range::selection(range, size)
+                    }
+                    _ => Selection::Whole,
+                };
+                let part = |part| Content::Object { key: object.key, gzip, variant, part };
+                match selection {
+                    Selection::Whole => (200, part(Part::Whole)),
+                    Selection::One(range) => (206, part(Part::Range(range))),
+                    Selection::Several(ranges) => (206, part(Part::Ranges(ranges))),
+                    Selection::Unsatisfiable => (416, Content::Unsatisfiable { size }),
+                }
+            }
+        };
+    plan(request, status, content, entry.class)
+}
+
+/// The response to a request for a growing object.
+#[must_use]
+pub fn growing(request: &Request<'_>, growing: &Growing) -> Plan {
+    let mut plan = plan(request, 200, Content::Growing(growing.slot), growing.class);
+    if request.version == Version::Http10 {
+        // Without chunks only the end of the connection can end the body.
+        plan.connection = Connection::Close;
+    }
+    plan
+}
+
+/// The response to a request that needs no object.
+#[must_use]
+pub fn fixed(request: &Request<'_>, fixed: Fixed) -> Plan {
+    match fixed {
+        Fixed::Health => plan(request, 200, Content::Health, Class::Other),
+        Fixed::Options => {
+            plan(request, 204, Content::Options { preflight: request.preflight }, Class::Other)
+        }
+    }
+}
+
+/// The response to a request that was understood, but not granted.
+#[must_use]
+pub fn refusal(request: &Request<'_>, refusal: Refusal) -> Plan {
+    let mut plan = plan(request, refusal.status(), Content::Refused(refusal), Class::Other);
+    // A body that nobody takes would be read as the next request.
+    let has_body = !matches!(request.body, BodyFraming::Empty | BodyFraming::Length(0));
+    if refusal.closes() || has_body {
+        plan.connection = Connection::Close;
+    }
+    plan
+}
+
+/// What becomes of the connection, as far as the request says.
+#[must_use]
+pub fn goes(request: &Request<'_>) -> Connection {
+    match (request.keep_alive, request.version) {
+        (false, _) => Connection::Close,
+        (true, Version::Http11) => Connection::KeepAlive,
+        (true, Version::Http10) => Connection::KeepAlive10,
+    }
+}
+
+/// The response to bytes that are no request.
+#[must_use]
+pub fn unreadable(refusal: Refusal) -> Plan {
+    Plan {
+        status: refusal.status(),
+        content: Content::Refused(refusal),
+        with_body: true,
+        chunks: false,
+        connection: Connection::Close,
+        class: Class::Other,
+    }
+}
+
+fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> Plan {
+    Plan {
+        status,
+        content,
+        with_body: request.method != Method::Head,
+        chunks: request.version == Version::Http11,
+        connection: goes(request),
+        class,
+    }
+}

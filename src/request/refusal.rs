@@ -1,0 +1,113 @@
+//! Why a client does not get what it asked for: one small value a reason, without text of its own.
+
+/// A refusal. Each has one status, is counted under its reason, and never allocates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Not HTTP/1.1 as we read it. 400 and close.
+    Malformed,
+    /// The head is longer than `HEAD_SIZE_MAX`, or has too many lines. 431 and close.
+    HeadTooLarge,
+    /// The target is longer than `TARGET_SIZE_MAX`. 414 and close.
+    TargetTooLong,
+    /// A version of HTTP that we do not speak. 505 and close.
+    UnknownVersion,
+    /// A transfer coding that we do not know. 501 and close.
+    UnknownCoding,
+    /// A method that we do not serve here. 405 with Allow, and close.
+    MethodNotAllowed,
+    /// A body where none belongs, or one that is too large. 413 and close.
+    BodyTooLarge,
+    /// An expectation other than 100-continue. 417 and close.
+    UnknownExpectation,
+    /// The head did not come in time. 408 and close.
+    HeadTimeout,
+    /// There is no such object. 404.
+    NotFound,
+    /// It takes a token, and there is none. 403.
+    TokenMissing,
+    /// The token is not one of ours. 403.
+    TokenUnknown,
+    /// The object is there, but its pack or file is damaged. 503.
+    Damaged,
+    /// No memory, descriptor or place in a queue is left. 503 with Retry-After.
+    Busy,
+    /// Nobody answered in time. 503 with Retry-After.
+    TimedOut,
+}
+
+impl Refusal {
+    /// Every refusal, for counters.
+    pub const ALL: [Self; 15] = [
+        Self::Malformed,
+        Self::HeadTooLarge,
+        Self::TargetTooLong,
+        Self::UnknownVersion,
+        Self::UnknownCoding,
+        Self::MethodNotAllowed,
+        Self::BodyTooLarge,
+        Self::UnknownExpectation,
+        Self::HeadTimeout,
+        Self::NotFound,
+        Self::TokenMissing,
+        Self::TokenUnknown,
+        Self::Damaged,
+        Self::Busy,
+        Self::TimedOut,
+    ];
+
+    /// The status code.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::TokenMissing | Self::TokenUnknown => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::HeadTimeout => 408,
+            Self::BodyTooLarge => 413,
+            Self::TargetTooLong => 414,
+            Self::UnknownExpectation => 417,
+            Self::HeadTooLarge => 431,
+            Self::UnknownCoding => 501,
+            Self::Damaged | Self::Busy | Self::TimedOut => 503,
+            Self::UnknownVersion => 505,
+        }
+    }
+
+    /// Whether the connection ends with it: always where we cannot be sure where the next request
+    /// would begin.
+    #[must_use]
+    pub const fn closes(self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound
+                | Self::TokenMissing
+                | Self::TokenUnknown
+                | Self::Damaged
+                | Self::Busy
+                | Self::TimedOut
+        )
+    }
+
+    /// The value of `X-Shardcast-Reason` and of the metrics label.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::HeadTooLarge => "head-too-large",
+            Self::TargetTooLong => "target-too-long",
+            Self::UnknownVersion => "unknown-version",
+            Self::UnknownCoding => "unknown-coding",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::BodyTooLarge => "body-too-large",
+            Self::UnknownExpectation => "unknown-expectation",
+            Self::HeadTimeout => "head-timeout",
+            Self::NotFound => "not-found",
+            Self::TokenMissing => "token-missing",
+            Self::TokenUnknown => "token-unknown",
+            Self::Damaged => "damaged",
+            Self::Busy => "busy",
+            Self::TimedOut => "timed-out",
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Which part of the server a request is for: the path, decoded once, split at its first element.
+
+#[cfg(test)]
+mod tests;
+
+use super::parse::{BodyFraming, Method, Request};
+use super::refusal::Refusal;
+use crate::config::TARGET_SIZE_MAX;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'t> {
+    /// `/vod/{path}`: an object of a library. The path is decoded.
+    Vod {
+        /// What follows `/vod/`.
+        path: &'t str,
+        /// The token of `/s/{token}/vod/…`.
+        token: Option<&'t str>,
+    },
+    /// `/tv/{path}`: live.
+    Live {
+        /// What follows `/tv/`.
+        path: &'t str,
+        /// The token of `/s/{token}/tv/…`.
+        token: Option<&'t str>,
+    },
+    /// `/healthz`.
+    Health,
+    /// OPTIONS: of the server, or a preflight for any path.
+    Options,
+    /// Paths that control answers.
+    Control,
+}
+
+/// The target of a request. `scratch` takes the decoded path where it holds escapes.
+///
+/// # Errors
+///
+/// `Malformed` for a path that hides what it means (see `unescaped`), `MethodNotAllowed`,
+/// `BodyTooLarge` for a body where none belongs, `NotFound` for a path of nobody.
+pub fn target<'t>(
+    request: &Request<'t>,
+    scratch: &'t mut [u8; TARGET_SIZE_MAX],
+) -> Result<Target<'t>, Refusal> {
+    let takes_body = request.method == Method::Post;
+    if !takes_body && !matches!(request.body, BodyFraming::Empty | BodyFraming::Length(0)) {
+        return Err(Refusal::BodyTooLarge);
+    }
+    if request.path == b"*" {
+        return Ok(Target::Options);
+    }
+    let plain = is_plain(request.path);
+    let path = if plain { text(request.path)? } else { unescaped(request.path, scratch)? };
+    if request.method == Method::Options {
+        return Ok(Target::Options);
+    }
+    // An empty element names nothing.
+    let owner = if plain || !path.contains("//") { owner(path) } else { None };
+    match owner {
+        Some(Target::Control) => Ok(Target::Control),
+        // Its body is not read, so it could be taken for the next request: refused and closed
+        // even where a GET would only miss.
+        _ if takes_body => Err(Refusal::MethodNotAllowed),
+        Some(target) => Ok(target),
+        None => Err(Refusal::NotFound),
+    }
+}
+
+/// Whose path this is; `None` if nobody's.
+fn owner(path: &str) -> Option<Target<'_>> {
+    if let Some(target) = media(path, None) {
+        return Some(target);
+    }
+    let (first, rest) = path.strip_prefix('/')?.split_once('/').unwrap_or((&path[1..], ""));
+    match (first, rest) {
+        ("healthz", "") if path == "/healthz" => Some(Target::Health),
+        ("s", rest) => {
+            let at = rest.find('/').filter(|&at| at > 0)?;
+            media(&rest[at..], Some(&rest[..at]))
+        }
+        // The console has a port of its own.
+        ("tv" | "vod" | "admin" | "healthz", _) => None,
+        ("portal" | "hdhr" | "img" | "api" | "live" | "movie" | "series" | "timeshift", _) => {
+            Some(Target::Control)
+        }
+        _ => is_control(path, first, rest).then_some(Target::Control),
+    }
+}
+
+/// Video on demand and live, which are most of what is asked for.
+fn media<'t>(path: &'t str, token: Option<&'t str>) -> Option<Target<'t>> {
+    if let Some(path) = path.strip_prefix("/vod/") {
+        return Some(Target::Vod { path, token });
+    }
+    path.strip_prefix("/tv/").map(|path| Target::Live { path, token })
+}
+
+/// Pages of the Xtream-compatible API; they have nothing below them.
+const PAGES: [&str; 6] = [
+    "/player_api.php",
+    "/panel_api.php",
+    "/get.php",
+    "/xmltv.php",
+    "/timeshift.php",
+    "/streaming/timeshift.php",
+];
+
+/// How the last element of a Flussonic catch-up address begins; a digit follows.
+const CATCH_UP: [&str; 6] =
+    ["archive-", "timeshift_abs-", "timeshift_rel-", "index-", "video-", "rewind-"];
+
+/// Addresses of other panels that control redirects or answers.
+fn is_control(path: &str, first: &str, rest: &str) -> bool {
+    let starts_with_digit = |text: &str| text.starts_with(|byte: char| byte.is_ascii_digit());
+    if PAGES.contains(&path) {
+        return true;
+    }
+    if first.is_empty() || first == "streaming" || first.ends_with(".php") {
+        return false;
+    }
+    match rest.split_once('/') {
+        // `/{user}/{password}/{id}` with digits, and `.ts` or `.m3u8`.
+        Some((password, id)) => {
+            let id = id.strip_suffix(".ts").or(id.strip_suffix(".m3u8")).unwrap_or(id);
+            let digits = id.bytes().all(|byte| byte.is_ascii_digit());
+            !password.is_empty() && !id.is_empty() && digits
+        }
+        None => {
+            CATCH_UP.iter().any(|start| rest.strip_prefix(start).is_some_and(starts_with_digit))
+        }
+    }
+}
+
+/// Whether the path stands for itself: no escape, no byte to refuse, no empty element
+/// and none that begins with a dot. Nearly all do, so this is one pass without writing.
+fn is_plain(raw: &[u8]) -> bool {
+    let mut after_slash = false;
+    for &byte in raw {
+        let class = CLASSES[usize::from(byte)];
+        if class == OTHER || (after_slash && matches!(byte, b'.' | b'/')) {
+            return false;
+        }
+        after_slash = class == SLASH;
+    }
+    true
+}
+
+const PLAIN: u8 = 0;
+const SLASH: u8 = 1;
+const OTHER: u8 = 2;
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        classes[byte as usize] = PLAIN;
+        byte += 1;
+    }
+    classes[b'/' as usize] = SLASH;
+    classes[b'%' as usize] = OTHER;
+    classes[b'\\' as usize] = OTHER;
+    classes
+};
+
+/// The path, decoded once (RFC 3986, 2.1); what comes out is what is looked up, and nobody decodes
+/// again.
+///
+/// Refused is what some reader could take for another path: `.` and `..`, encoded or not; an
+/// encoded `/`; a backslash; NUL and other control characters; escapes or bytes that are not
+/// UTF-8, overlong forms included; an escape that is none.
+fn unescaped<'t>(raw: &[u8], scratch: &'t mut [u8; TARGET_SIZE_MAX]) -> Result<&'t str, Refusal> {
+    let mut size = 0;
+    let mut rest = raw;
+    while let [first, after @ ..] = rest {
+        (scratch[size], rest) = match (first, after) {
+            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, after),
+                _ => return Err(Refusal::Malformed),
+            },
+            (0x21..=0x7e, after) if *first != b'%' => (*first, after),
+            _ => return Err(Refusal::Malformed),
+        };
+        let encoded_slash = *first == b'%' && scratch[size] == b'/';
+        if encoded_slash || scratch[size] == b'\\' {
+            return Err(Refusal::Malformed);
+        }
+        size += 1;
+    }
+    let path = text(&scratch[..size])?;
+    let climbs = path.split('/').any(|element| matches!(element, "." | ".."));
+    if climbs || path.contains(char::is_control) {
+        return Err(Refusal::Malformed);
+    }
+    Ok(path)
+}
+
+fn text(path: &[u8]) -> Result<&str, Refusal> {
+    str::from_utf8(path).map_err(|_| Refusal::Malformed)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}

@@ -1,0 +1,154 @@
+//! One request whose response takes several steps: a large body, a wait, a question to control.
+//!
+//! The connection is the client's; the exchange is the request's, with its plan, its lease and the
+//! place where it waits. Small responses never become one.
+
+use std::sync::Arc;
+
+use super::kernel::HeadBuffer;
+use crate::catalog::GrowingSlot;
+use crate::messages::Response;
+use crate::request::body::Receiving;
+use crate::request::locate::{ObjectKey, Place};
+use crate::request::plan::Plan;
+use crate::units::Ticks;
+
+/// One request under way.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Its client.
+    pub owner: u32,
+    /// Guards references to its place in the table.
+    pub generation: u32,
+    /// When its request was complete, in nanoseconds.
+    pub started: u64,
+    /// What it is waiting for.
+    pub state: State,
+    /// What is being sent.
+    pub work: Work,
+    /// Bytes of a head, or between bodies, still to be sent before anything else.
+    pub head: Option<HeadBuffer>,
+    /// Body bytes that were handed to the kernel.
+    pub sent: u64,
+    /// When the rate was looked at last, and `sent` then.
+    pub window: (Ticks, u64),
+}
+
+/// What an exchange is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// For its turn.
+    Ready,
+    /// For room in the socket.
+    Blocked,
+    /// For a zero-copy send to be taken.
+    Sending,
+    /// For a cold chunk.
+    Cold,
+    /// For an update.
+    Parked(Place),
+    /// For control's answer.
+    Asked,
+    /// For the rest of the request's body.
+    Receiving,
+    /// For a growing object to grow.
+    Growing,
+    /// For nothing: it is over, but the kernel may still use its bytes.
+    Over,
+}
+
+/// What an exchange does.
+#[derive(Debug)]
+pub enum Work {
+    /// Sends bytes of an object.
+    Object {
+        /// The plan.
+        plan: Plan,
+        /// Which object.
+        key: ObjectKey,
+        /// The next byte of the payload, and the end of the stretch that is being sent.
+        at: u64,
+        /// See `at`.
+        end: u64,
+        /// How many of several ranges have been begun.
+        parts: u8,
+        /// Bytes from `at` on that are known to be in memory.
+        resident: u64,
+        /// Cold chunks that were waited for without getting on.
+        attempts: u8,
+        /// Whether any chunk was cold: then what follows is fetched ahead.
+        cold: bool,
+    },
+    /// Sends what has come of a growing object.
+    Growing {
+        /// The plan.
+        plan: Plan,
+        /// Which.
+        slot: GrowingSlot,
+        /// Pieces that were sent.
+        pieces: usize,
+        /// Bytes of the current piece that were sent.
+        at: u64,
+        /// Where the framing stands.
+        frame: Frame,
+    },
+    /// Sends control's answer.
+    Answer {
+        /// The answer.
+        response: Arc<Response>,
+        /// Whether its body is sent.
+        with_body: bool,
+        /// Whether the connection ends after it.
+        last: bool,
+        /// Bytes of the body that were sent.
+        at: usize,
+    },
+    /// Keeps the head of a request that can't be answered yet; it is read again later.
+    Wait {
+        /// The head.
+        head: Box<[u8]>,
+    },
+    /// Receives the body of a request for control.
+    Ask {
+        /// The head.
+        head: Box<[u8]>,
+        /// The body.
+        body: Receiving,
+    },
+    /// Nothing more.
+    Nothing,
+}
+
+/// Where the chunk framing of a growing object stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Before a chunk.
+    Between,
+    /// In a chunk's bytes.
+    Inside,
+    /// After the last chunk.
+    Over,
+}
+
+/// A reference to an exchange that may be over by the time it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Waiter {
+    /// Its place.
+    pub exchange: u32,
+    /// Its generation.
+    pub generation: u32,
+}
+
+impl Exchange {
+    /// Whether the connection ends after this response.
+    pub fn is_last(&self) -> bool {
+        use crate::request::plan::Connection;
+        match &self.work {
+            Work::Object { plan, .. } | Work::Growing { plan, .. } => {
+                plan.connection == Connection::Close
+            }
+            Work::Answer { last, .. } => *last,
+            Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => false,
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! What clients send: receive buffers in, heads found, requests begun.
+
+use super::Shard;
+use super::connection::{Ending, Pending, Phase};
+use super::exchange::{Exchange, State, Work};
+use super::kernel::{Errno, Kernel, Operation, Received};
+use crate::catalog::Catalog;
+use crate::config::{LINGER_SIZE_MAX, PIPELINE_SIZE_MAX, TARGET_SIZE_MAX};
+use crate::messages::mail::Inbox;
+use crate::request::body::Receiving;
+use crate::request::locate::Place;
+use crate::request::parse::{self, BodyFraming};
+use crate::request::plan::{self, Plan};
+use crate::request::refusal::Refusal;
+use crate::request::{Step, View, steps};
+use crate::units::Now;
+
+/// Bytes that may pile up behind a response, however they came: a multishot receive can bring many
+/// buffers before its cancellation is heard. Beyond it the client floods us, and is reset.
+const FLOOD_SIZE_MAX: usize = 64 * PIPELINE_SIZE_MAX;
+
+/// What the bytes at hand ask for. Owned, so that it outlives the receive buffer.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// The head is not complete.
+    Incomplete,
+    /// A response that is planned.
+    Response { plan: Plan, size: usize },
+    /// A wait. The head is kept, and read again.
+    Wait { place: Place, head: Box<[u8]> },
+    /// A question to control, after the request's body.
+    Ask { head: Box<[u8]>, framing: BodyFraming, expects_continue: bool },
+}
+
+/// Reads one request from the start of `bytes`.
+pub(super) fn wish(
+    bytes: &[u8],
+    catalog: &Catalog,
+    now: Now,
+    scratch: &mut [u8; TARGET_SIZE_MAX],
+) -> Wish {
+    let request = match parse::request(bytes) {
+        Ok(None) => return Wish::Incomplete,
+        Ok(Some(request)) => request,
+        Err(refusal) => {
+            return Wish::Response { plan: plan::unreadable(refusal), size: bytes.len() };
+        }
+    };
+    let size = request.size;
+    let view = View { catalog, now };
+    match steps(&request, &view, scratch) {
+        Ok(Step::Respond(plan)) => Wish::Response { plan, size },
+        Ok(Step::Wait(place)) => Wish::Wait { place, head: bytes[..size].into() },
+        Ok(Step::Ask(framing)) => Wish::Ask {
+            head: bytes[..size].into(),
+            framing,
+            expects_continue: request.expects_continue,
+        },
+        Err(refusal) => Wish::Response { plan: plan::refusal(&request, refusal), size },
+    }
+}
+
+impl<K: Kernel, I: Inbox> Shard<K, I> {
+    pub(super) fn handle_received(
+        &mut self,
+        owner: u32,
+        result: Result<Option<Received>, Errno>,
+        more: bool,
+    ) {
+        if !more {
+            self.connections[owner].flight.end(Operation::Receive);
+        }
+        let is_cancelled = matches!(result, Err(Errno::CANCELED));
+        match result {
+            Ok(Some(received)) => self.take_bytes(owner, received),
+            Ok(None) => self.end_input(owner),
+            // Buffers ran out (they are back by the next turn), or the receive was cancelled.
+            Err(Errno::NOBUFS | Errno::CANCELED) => {}
+            Err(_) => self.close(owner, Ending::Reset),
+        }
+        if !more && let Some(connection) = self.connections.get(owner) {
+            if connection.closing.is_some() {
+                self.settle(owner);
+            } else if is_cancelled {
+                self.after_cancelled_receive(owner);
+            } else {
+                self.receive_if_wanted(owner);
+            }
+        }
+    }
+
+    /// A receive was cancelled because the client is idle, or because it is ahead of us.
+    fn after_cancelled_receive(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        if matches!(connection.phase, Phase::Idle { .. }) && connection.pending.is_none() {
+            if connection.flight.has(Operation::PollIn) || connection.ended {
+                return;
+            }
+            let Some(socket) = &connection.socket else { return };
+            connection.flight.begin(Operation::PollIn);
+            self.kernel.poll(socket, Operation::PollIn, owner);
+        } else {
+            self.receive_if_wanted(owner);
+        }
+    }
+
+    /// Receives again, unless the client is ahead of us.
+    pub(super) fn receive_if_wanted(&mut self, owner: u32) {
+        let connection = &self.connections[owner];
+        let ahead = connection
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.rest().len() >= PIPELINE_SIZE_MAX);
+        if !ahead {
+            self.receive(owner);
+        }
+    }
+
+    fn take_bytes(&mut self, owner: u32, received: Received) {
+        let connection = &mut self.connections[owner];
+        if connection.closing.is_some() {
+            self.kernel.give_back(received);
+            return;
+        }
+        match &mut connection.phase {
+            Phase::Linger { size } => {
+                *size = size.saturating_add(received.size);
+                let flooded = *size as usize > LINGER_SIZE_MAX;
+                self.kernel.give_back(received);
+                if flooded {
+                    self.close(owner, Ending::Close);
+                }
+            }
+            Phase::Idle { .. } if connection.pending.is_none() => self.take_first(owner, received),
+            Phase::Idle { .. } | Phase::Head => {
+                self.keep(owner, received, 0);
+                self.take_request(owner);
+            }
+            Phase::Quick(_) => self.keep(owner, received, 0),
+            Phase::Exchange(exchange) => {
+                let is_body = self.exchanges[*exchange].state == State::Receiving;
+                self.keep(owner, received, 0);
+                if is_body {
+                    self.take_body(owner);
+                }
+            }
+        }
+    }
+
+    /// Bytes for a connection that has nothing else: read where they are.
+    fn take_first(&mut self, owner: u32, received: Received) {
+        let bytes = self.kernel.received(&received);
+        let wish = wish(bytes, &self.catalog, self.now, &mut self.path);
+        if let Some(record) = self.record_of(bytes, &wish) {
+            self.connections[owner].record = Some(record);
+        }
+        let used = wish_size(&wish);
+        if used < received.size as usize {
+            self.keep(owner, received, used);
+        } else {
+            self.kernel.give_back(received);
+        }
+        if self.connections[owner].closing.is_none() {
+            self.grant(owner, wish);
+        }
+    }
+
+    /// Keeps what follows `start` for later.
+    fn keep(&mut self, owner: u32, received: Received, start: usize) {
+        let connection = &mut self.connections[owner];
+        let pending = connection.pending.get_or_insert_with(Default::default);
+        if pending.start > 0 {
+            pending.bytes.drain(..pending.start);
+            pending.start = 0;
+        }
+        pending.bytes.extend_from_slice(&self.kernel.received(&received)[start..]);
+        let size = pending.bytes.len();
+        self.kernel.give_back(received);
+        let is_body = connection
+            .exchange()
+            .is_some_and(|exchange| self.exchanges[exchange].state == State::Receiving);
+        if size > FLOOD_SIZE_MAX {
+            self.close(owner, Ending::Reset);
+        } else if size >= PIPELINE_SIZE_MAX && !is_body {
+            self.cancel(owner, Operation::Receive);
+        }
+    }
+
+    /// Reads the next request from the bytes that were kept, if it is complete.
+    pub(super) fn take_request(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        if connection.closing.is_some() {
+            return;
+        }
+        let Some(pending) = connection.pending.take() else {
+            if connection.phase == Phase::Head {
+                self.rest(owner);
+            }
+            return;
+        };
+        let wish = wish(pending.rest(), &self.catalog, self.now, &mut self.path);
+        let record = self.record_of(pending.rest(), &wish);
+        let connection = &mut self.connections[owner];
+        if record.is_some() {
+            connection.record = record;
+        }
+        let used = wish_size(&wish);
+        connection.pending = shortened(pending, used);
+        self.grant(owner, wish);
+        if self.connections.get(owner).is_some_and(|connection| connection.closing.is_none()) {
+            self.receive_if_wanted(owner);
+        }
+    }
+
+    /// Does what was wished for.
+    fn grant(&mut self, owner: u32, wish: Wish) {
+        match wish {
+            Wish::Response { plan, .. } => self.respond(owner, plan),
+            Wish::Incomplete => {
+                let connection = &mut self.connections[owner];
+                if connection.ended {
+                    self.close(owner, Ending::Close);
+                } else if connection.phase != Phase::Head {
+                    connection.phase = Phase::Head;
+                    let deadline = self.now.ticks.plus(self.settings.limits.head_timeout_ms);
+                    self.set_deadline(owner, deadline);
+                }
+            }
+            Wish::Wait { place, head } => self.wait(owner, place, head),
+            Wish::Ask { head, framing, expects_continue } => {
+                self.ask(owner, head, framing, expects_continue);
+            }
+        }
+    }
+
+    fn ask(&mut self, owner: u32, head: Box<[u8]>, framing: BodyFraming, expects_continue: bool) {
+        let body = match Receiving::new(framing) {
+            Ok(body) => body,
+            Err(refusal) => {
+                self.refuse_unread(owner, refusal);
+                return;
+            }
+        };
+        self.begin_exchange(owner, State::Receiving, Work::Ask { head, body });
+        self.set_deadline(owner, self.now.ticks.plus(self.settings.limits.head_timeout_ms));
+        let connection = &self.connections[owner];
+        if expects_continue
+            && framing != BodyFraming::Empty
+            && connection.pending.is_none()
+            && let Some(socket) = &connection.socket
+        {
+            // Nothing is being sent, so the socket has room; if not, the client sends unasked soon.
+            let _ = self.kernel.send_now(socket, b"HTTP/1.1 100 Continue\r\n\r\n", false);
+        }
+        self.take_body(owner);
+    }
+
+    /// Takes what came of a request's body, and asks when it is whole.
+    fn take_body(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        let (Some(place), None) = (connection.exchange(), connection.closing) else { return };
+        let Work::Ask { body, .. } = &mut self.exchanges[place].work else { return };
+        let pending = connection.pending.take().unwrap_or_default();
+        let progress = match body.take(pending.rest()) {
+            Ok(progress) => progress,
+            Err(refusal) => {
+                self.drop_exchange(owner);
+                self.refuse_unread(owner, refusal);
+                return;
+            }
+        };
+        connection.pending = shortened(pending, progress.used);
+        if progress.whole {
+            self.ask_control(owner, place);
+        } else if connection.ended {
+            self.close(owner, Ending::Close);
+        } else {
+            self.receive(owner);
+        }
+    }
+
+    /// The client ended its side: what it asked for is still answered.
+    fn end_input(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        connection.ended = true;
+        if connection.closing.is_some() {
+            return;
+        }
+        match connection.phase {
+            Phase::Idle { .. } | Phase::Head | Phase::Linger { .. } => {
+                self.close(owner, Ending::Close);
+            }
+            Phase::Quick(_) => {}
+            Phase::Exchange(exchange) => {
+                if self.exchanges[exchange].state == State::Receiving {
+                    self.close(owner, Ending::Close);
+                }
+            }
+        }
+    }
+
+    /// Begins an exchange for the connection's request.
+    pub(super) fn begin_exchange(&mut self, owner: u32, state: State, work: Work) -> u32 {
+        self.generation = self.generation.wrapping_add(1);
+        if matches!(state, State::Parked(_) | State::Asked) {
+            self.parked_count += 1;
+        }
+        let place = self.exchanges.insert(Exchange {
+            owner,
+            generation: self.generation,
+            started: self.now.nanos,
+            state,
+            work,
+            head: None,
+            sent: 0,
+            window: (self.now.ticks, 0),
+        });
+        self.connections[owner].phase = Phase::Exchange(place);
+        place
+    }
+
+    /// Ends the exchange of a connection that goes on.
+    pub(super) fn drop_exchange(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        if let Some(place) = connection.exchange() {
+            connection.phase = Phase::Idle { since: self.now.ticks };
+            self.free_exchange(place);
+        }
+    }
+
+    /// A refusal instead of what an exchange was waiting for.
+    pub(super) fn answer_refused(&mut self, place: u32, refusal: Refusal) {
+        let exchange = &self.exchanges[place];
+        let owner = exchange.owner;
+        let head = match &exchange.work {
+            Work::Wait { head, .. } | Work::Ask { head, .. } => head,
+            Work::Object { .. } | Work::Growing { .. } | Work::Answer { .. } | Work::Nothing => {
+                self.close(owner, Ending::Reset);
+                return;
+            }
+        };
+        // After a request whose body is not whole nobody knows where the next one begins.
+        let is_whole = exchange.state != State::Receiving;
+        let plan = match parse::request(head) {
+            Ok(Some(request)) if is_whole => plan::refusal(&request, refusal),
+            _ => plan::unreadable(refusal),
+        };
+        self.drop_exchange(owner);
+        self.respond_without_object(owner, plan);
+    }
+}
+
+/// How many bytes a wish takes.
+fn wish_size(wish: &Wish) -> usize {
+    match wish {
+        Wish::Incomplete => 0,
+        Wish::Response { size, .. } => *size,
+        Wish::Wait { head, .. } | Wish::Ask { head, .. } => head.len(),
+    }
+}
+
+/// What is left when so many bytes have been used; none = nothing, and no memory is held.
+fn shortened(mut pending: Box<Pending>, used: usize) -> Option<Box<Pending>> {
+    pending.start += used;
+    (pending.start < pending.bytes.len()).then_some(pending)
+}

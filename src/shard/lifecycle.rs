@@ -1,0 +1,380 @@
+//! Clients come, time out and go: accepting, deadlines, closing, draining.
+
+use super::Shard;
+use super::connection::{Connection, Ending, Phase};
+use super::exchange::{State, Work};
+use super::kernel::{Errno, Kernel, OWNERS_MAX, Operation};
+use super::wheel::tick_of;
+use crate::config::{
+    ASK_DEADLINE_MS, IDLE_POLL_AFTER_MS, LINGER_MS, SEND_RATE_WINDOW_MS, TIMER_TICK_MS,
+};
+use crate::messages::mail::Inbox;
+use crate::request::plan;
+use crate::request::refusal::Refusal;
+use crate::units::Ticks;
+
+/// How long an idle connection may still bring a request while the server drains: a client that
+/// has just written one must not find the door shut.
+const DRAIN_IDLE_MS: u64 = 1_000;
+
+/// Clients taken from a listener's queue in one go when draining begins.
+const DRAIN_ACCEPTS_MAX: usize = 4096;
+
+impl<K: Kernel, I: Inbox> Shard<K, I> {
+    /// Begins to accept wherever that ended, and there is room.
+    pub(super) fn accept_where_possible(&mut self) {
+        if !self.listening || !self.has_room() || self.now.ticks < self.accept_after {
+            return;
+        }
+        for (number, listener) in (0u16..).zip(&mut self.listeners) {
+            if !listener.accepting {
+                listener.accepting = true;
+                self.kernel.accept(number);
+            }
+        }
+    }
+
+    /// Whether every listener accepts, as it should.
+    pub(super) fn is_accepting(&self) -> bool {
+        !self.listening || self.listeners.iter().all(|listener| listener.accepting)
+    }
+
+    fn has_room(&self) -> bool {
+        let share = self.settings.connections_max / usize::from(self.settings.count.max(1));
+        self.connections.count() < share.max(1)
+    }
+
+    pub(super) fn handle_accepted(
+        &mut self,
+        listener: u16,
+        result: Result<K::Socket, Errno>,
+        more: bool,
+    ) {
+        if !more {
+            // It is armed again next turn, or when a connection has gone (EMFILE, ENOBUFS).
+            self.listeners[usize::from(listener)].accepting = false;
+            self.close_listeners_when_quiet();
+        }
+        match result {
+            Ok(socket) => self.welcome(socket, listener),
+            Err(Errno::CANCELED) => {}
+            // EMFILE and its like would come again at once; a connection that goes mends it.
+            Err(_) => self.accept_after = self.now.ticks.plus(TIMER_TICK_MS),
+        }
+        if more && self.listening && !self.has_room() {
+            self.kernel.cancel_accept(listener);
+        }
+    }
+
+    fn welcome(&mut self, socket: K::Socket, listener: u16) {
+        self.counters.connections_total += 1;
+        let address_max = self.settings.limits.connections_per_address;
+        let address = if address_max > 0 { self.kernel.peer(&socket) } else { None };
+        if let Some(address) = address
+            && self.addresses.get(&address).copied().unwrap_or(0) >= address_max
+        {
+            self.kernel.close(socket);
+            return;
+        }
+        let listener = u8::try_from(listener).expect("fewer than 256 listeners");
+        let connection = Connection::new(socket, listener, self.now.ticks);
+        let owner = self.connections.insert(connection);
+        assert!(owner < OWNERS_MAX, "descriptors run out long before");
+        if let Some(address) = address {
+            *self.addresses.entry(address).or_default() += 1;
+            self.address_of.insert(owner, address);
+        }
+        self.receive(owner);
+        self.set_deadline(owner, self.now.ticks.plus(IDLE_POLL_AFTER_MS));
+    }
+
+    /// Receives, if nothing does so already.
+    pub(super) fn receive(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        if connection.ended || connection.closing.is_some() {
+            return;
+        }
+        if connection.flight.has(Operation::Receive) || connection.flight.has(Operation::PollIn) {
+            return;
+        }
+        let Some(socket) = &connection.socket else { return };
+        connection.flight.begin(Operation::Receive);
+        self.kernel.receive(socket, owner);
+    }
+
+    /// Ends an operation early, if it is in flight.
+    pub(super) fn cancel(&mut self, owner: u32, operation: Operation) {
+        let flight = &mut self.connections[owner].flight;
+        if flight.has(operation) && !flight.is_cancelled(operation) {
+            flight.cancel(operation);
+            self.kernel.cancel(operation, owner);
+        }
+    }
+
+    /// Waits for room in the socket.
+    pub(super) fn poll_out(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        if connection.flight.has(Operation::PollOut) {
+            return;
+        }
+        let Some(socket) = &connection.socket else { return };
+        connection.flight.begin(Operation::PollOut);
+        self.kernel.poll(socket, Operation::PollOut, owner);
+    }
+
+    /// Something must happen by then.
+    pub(super) fn set_deadline(&mut self, owner: u32, deadline: Ticks) {
+        let connection = &mut self.connections[owner];
+        connection.deadline = deadline;
+        let tick = tick_of(deadline);
+        if connection.scheduled == 0 || tick < connection.scheduled {
+            connection.scheduled = self.wheel.add(owner, tick);
+        }
+    }
+
+    pub(super) fn meet_deadlines(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.advance(self.now.ticks, &mut due);
+        for (owner, tick) in due.drain(..) {
+            let Some(connection) = self.connections.get_mut(owner) else { continue };
+            if connection.scheduled != tick {
+                continue;
+            }
+            connection.scheduled = 0;
+            if connection.closing.is_some() {
+                continue;
+            }
+            if connection.deadline > self.now.ticks {
+                let deadline = connection.deadline;
+                self.set_deadline(owner, deadline);
+            } else {
+                self.meet_deadline(owner);
+            }
+        }
+        self.due = due;
+        if let Some(end) = self.draining
+            && self.now.ticks >= end
+        {
+            self.stopped = true;
+            let owners: Vec<u32> = self.connections.used().collect();
+            for owner in owners {
+                self.close(owner, Ending::Reset);
+            }
+        }
+    }
+
+    fn meet_deadline(&mut self, owner: u32) {
+        match self.connections[owner].phase {
+            Phase::Idle { since } => self.meet_idle_deadline(owner, since),
+            Phase::Head => {
+                self.refuse_unread(owner, Refusal::HeadTimeout);
+            }
+            Phase::Quick(_) => self.close(owner, Ending::Reset),
+            Phase::Linger { .. } => self.close(owner, Ending::Close),
+            Phase::Exchange(exchange) => self.meet_exchange_deadline(owner, exchange),
+        }
+    }
+
+    fn meet_idle_deadline(&mut self, owner: u32, since: Ticks) {
+        let timeout = if self.draining.is_some() {
+            DRAIN_IDLE_MS
+        } else {
+            self.settings.limits.idle_timeout_ms
+        };
+        let end = since.plus(timeout);
+        if self.now.ticks >= end {
+            self.close(owner, Ending::Close);
+            return;
+        }
+        // A long-idle client costs less kernel memory with a poll than with a receive.
+        self.cancel(owner, Operation::Receive);
+        self.set_deadline(owner, end);
+    }
+
+    fn meet_exchange_deadline(&mut self, owner: u32, place: u32) {
+        let now = self.now.ticks;
+        let exchange = &mut self.exchanges[place];
+        match exchange.state {
+            State::Parked(_) | State::Asked => self.answer_refused(place, Refusal::TimedOut),
+            State::Receiving => self.answer_refused(place, Refusal::HeadTimeout),
+            State::Over => {}
+            State::Growing | State::Cold | State::Ready => {
+                exchange.window = (now, exchange.sent);
+                self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
+            }
+            State::Blocked | State::Sending => {
+                let (since, sent) = exchange.window;
+                let wanted = self.settings.limits.send_rate_min * now.since(since) / 1000;
+                if exchange.sent - sent < wanted {
+                    self.close(owner, Ending::Reset);
+                    return;
+                }
+                exchange.window = (now, exchange.sent);
+                self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
+            }
+        }
+    }
+
+    /// The deadline of an exchange that begins to send, or to wait.
+    pub(super) fn set_exchange_deadline(&mut self, owner: u32, waits: bool) {
+        let ms = if waits { ASK_DEADLINE_MS } else { SEND_RATE_WINDOW_MS };
+        let deadline = self.now.ticks.plus(ms);
+        self.set_deadline(owner, deadline);
+    }
+
+    /// The connection has nothing to do: the next request may come.
+    pub(super) fn rest(&mut self, owner: u32) {
+        let now = self.now.ticks;
+        let connection = &mut self.connections[owner];
+        connection.phase = Phase::Idle { since: now };
+        if connection.ended {
+            self.close(owner, Ending::Close);
+            return;
+        }
+        let ms = if self.draining.is_some() { DRAIN_IDLE_MS } else { IDLE_POLL_AFTER_MS };
+        let ms = ms.min(self.settings.limits.idle_timeout_ms);
+        self.set_deadline(owner, now.plus(ms));
+        self.receive(owner);
+    }
+
+    /// The last response is out: say so, and wait a little for the client to end its side, since
+    /// closing over unread bytes would reset, and the response might be lost.
+    pub(super) fn linger(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        connection.pending = None;
+        if connection.ended {
+            self.close(owner, Ending::Close);
+            return;
+        }
+        connection.phase = Phase::Linger { size: 0 };
+        if let Some(socket) = &connection.socket {
+            self.kernel.finish_sending(socket);
+        }
+        self.receive(owner);
+        let deadline = self.now.ticks.plus(LINGER_MS);
+        self.set_deadline(owner, deadline);
+    }
+
+    /// Ends a connection: now if nothing is in flight, else as soon as nothing is.
+    pub(super) fn close(&mut self, owner: u32, ending: Ending) {
+        let connection = &mut self.connections[owner];
+        if connection.closing.is_some() {
+            return;
+        }
+        connection.closing = Some(ending);
+        connection.pending = None;
+        if let Some(exchange) = connection.exchange() {
+            self.exchanges[exchange].state = State::Over;
+            self.log_end(owner, true);
+        }
+        let connection = &self.connections[owner];
+        if !connection.flight.is_empty()
+            && let Some(socket) = &connection.socket
+        {
+            self.kernel.cancel_all(socket, owner);
+        }
+        self.settle(owner);
+    }
+
+    /// Frees a closing connection once nothing is in flight.
+    pub(super) fn settle(&mut self, owner: u32) {
+        let connection = &mut self.connections[owner];
+        let Some(ending) = connection.closing else { return };
+        if !connection.flight.is_empty() {
+            return;
+        }
+        if let Some(exchange) = connection.exchange() {
+            connection.phase = Phase::Head;
+            self.free_exchange(exchange);
+        }
+        let connection = self.connections.remove(owner);
+        self.forget_address(owner);
+        self.accept_after = self.now.ticks;
+        if let Some(socket) = connection.socket {
+            match ending {
+                Ending::Close => self.kernel.close(socket),
+                Ending::Reset => self.kernel.reset(socket),
+            }
+        }
+    }
+
+    fn forget_address(&mut self, owner: u32) {
+        let Some(address) = self.address_of.remove(&owner) else { return };
+        if let Some(count) = self.addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&address);
+            }
+        }
+    }
+
+    /// Takes an exchange out of the table and gives back what it held.
+    pub(super) fn free_exchange(&mut self, place: u32) {
+        let exchange = self.exchanges.remove(place);
+        if let Some(head) = exchange.head {
+            self.keep_head_buffer(head);
+        }
+        if matches!(exchange.state, State::Parked(_) | State::Asked) {
+            self.parked_count -= 1;
+        }
+        match exchange.work {
+            Work::Object { key, .. } => {
+                if let Some(source) = self.catalog.give_back(key.source) {
+                    self.let_go(source);
+                }
+            }
+            Work::Growing { slot, .. } => self.catalog.give_back_growing(slot),
+            Work::Answer { .. } | Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => {}
+        }
+    }
+
+    /// Begins to drain: no new clients, `deadline_ms` for those that are here.
+    pub(super) fn drain(&mut self, deadline_ms: u64) {
+        if self.draining.is_some() {
+            return;
+        }
+        self.draining = Some(self.now.ticks.plus(deadline_ms));
+        self.listening = false;
+        for number in 0..self.listeners.len() {
+            let number = u16::try_from(number).expect("fewer than 256 listeners");
+            if self.listeners[usize::from(number)].accepting {
+                self.kernel.cancel_accept(number);
+            }
+        }
+        self.close_listeners_when_quiet();
+        let soon = self.now.ticks.plus(DRAIN_IDLE_MS);
+        let owners: Vec<u32> = self.connections.used().collect();
+        for owner in owners {
+            if let Phase::Idle { .. } = self.connections[owner].phase {
+                self.connections[owner].phase = Phase::Idle { since: self.now.ticks };
+                self.set_deadline(owner, soon.plus(TIMER_TICK_MS));
+            }
+        }
+    }
+
+    /// Once no accept is in flight, the queues are emptied, and the listeners closed: whoever is in
+    /// a queue has a connection as far as he knows.
+    pub(super) fn close_listeners_when_quiet(&mut self) {
+        if self.listening || self.listeners_closed {
+            return;
+        }
+        if self.listeners.iter().any(|listener| listener.accepting) {
+            return;
+        }
+        for number in 0..self.listeners.len() {
+            let number = u16::try_from(number).expect("fewer than 256 listeners");
+            for _ in 0..DRAIN_ACCEPTS_MAX {
+                let Ok(socket) = self.kernel.accept_now(number) else { break };
+                self.welcome(socket, number);
+            }
+        }
+        self.kernel.close_listeners();
+        self.listeners_closed = true;
+    }
+
+    /// Answers bytes that are no request, and ends the connection.
+    pub(super) fn refuse_unread(&mut self, owner: u32, refusal: Refusal) {
+        self.connections[owner].pending = None;
+        self.respond_without_object(owner, plan::unreadable(refusal));
+    }
+}

@@ -1,0 +1,509 @@
+//! From a plan to its first operation: one SEND for what is small, an exchange for the rest.
+
+use std::rc::Rc;
+
+use super::Shard;
+use super::cache::Key;
+use super::connection::{Connection, Ending, Phase, Quick};
+use super::exchange::{Frame, State, Waiter, Work};
+use super::input::Wish;
+use super::kernel::{Errno, Kernel, Operation, Outgoing};
+use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
+use crate::messages::mail::Inbox;
+use crate::messages::{AccessRecord, Answer, Ask, AskKey, Payload, Response, SourceId, ToLibrary};
+use crate::request::head;
+use crate::request::locate::{ObjectKey, Place};
+use crate::request::parse::{self, Method};
+use crate::request::plan::{self, Connection as Goes, Content, Part, Plan};
+use crate::request::refusal::Refusal;
+use crate::units::Class;
+
+/// How often a small object may turn out cold again after it was read, before it is refused: then
+/// memory is so short that waiting would block the shard.
+pub(super) const COLD_ATTEMPTS_MAX: u8 = 4;
+
+/// A small object that is to be sent whole.
+#[derive(Clone, Copy, Debug)]
+struct Small {
+    plan: Plan,
+    key: ObjectKey,
+    gzip: bool,
+    offset: u64,
+    size: usize,
+    attempts: u8,
+}
+
+impl<K: Kernel, I: Inbox> Shard<K, I> {
+    /// Begins the response to a connection's request.
+    pub(super) fn respond(&mut self, owner: u32, plan: Plan) {
+        let plan = self.while_draining(plan);
+        match plan.content {
+            Content::Object { key, gzip, variant, part } if plan.with_body => {
+                let size = variant.extent.size;
+                if part == Part::Whole && size <= SMALL_BODY_SIZE_MAX as u64 {
+                    let size = size as usize;
+                    let offset = variant.extent.offset;
+                    self.respond_small(
+                        owner,
+                        &Small { plan, key, gzip, offset, size, attempts: 0 },
+                    );
+                } else {
+                    self.respond_large(owner, plan, key);
+                }
+            }
+            Content::Growing(slot) if plan.with_body => {
+                self.catalog.lease_growing(slot);
+                let work = Work::Growing { plan, slot, pieces: 0, at: 0, frame: Frame::Between };
+                self.begin_sending(owner, plan, work);
+            }
+            _ => self.respond_without_object(owner, plan),
+        }
+    }
+
+    fn while_draining(&self, mut plan: Plan) -> Plan {
+        if self.draining.is_some() {
+            plan.connection = Goes::Close;
+        }
+        plan
+    }
+
+    /// Sends a response whose body, if it has any, is written with its head.
+    pub(super) fn respond_without_object(&mut self, owner: u32, plan: Plan) {
+        let plan = self.while_draining(plan);
+        if let Content::Refused(refusal) = plan.content {
+            self.counters.refused(refusal);
+        }
+        let mut buffer = self.head_buffer();
+        let object = match plan.content {
+            Content::Object { key, .. } | Content::NotModified { key, .. } => {
+                Some(self.catalog.entry(key))
+            }
+            _ => None,
+        };
+        let written =
+            head::write(&plan, object.as_ref(), &self.common, &self.date, &mut buffer.bytes[..]);
+        buffer.range = 0..u16::try_from(written.size).expect("a head fits its buffer");
+        self.send_quick(
+            owner,
+            Quick {
+                started: self.now.nanos,
+                body_size: written.text_size as u32,
+                status: plan.status,
+                class: plan.class,
+                last: plan.connection == Goes::Close,
+            },
+            Outgoing { head: Some(buffer), body: None },
+        );
+    }
+
+    /// Sends a small object: a prebuilt response if there is one.
+    fn respond_small(&mut self, owner: u32, small: &Small) {
+        let object = self.catalog.entry(small.key);
+        let key = Key { source: object.source, entry: small.key.entry, gzip: small.gzip };
+        let cached = small.plan.connection == Goes::KeepAlive;
+        if cached && let Some((bytes, head_size)) = self.cache.get(key, self.now.unix, &self.date) {
+            self.catalog.touch(small.key.source);
+            let size = bytes.len();
+            self.send_prebuilt(owner, small, bytes, size - head_size);
+            return;
+        }
+        self.scratch.resize(RESPONSE_HEAD_SIZE_MAX + SMALL_BODY_SIZE_MAX, 0);
+        let written =
+            head::write(&small.plan, Some(&object), &self.common, &self.date, &mut self.scratch);
+        let body = &mut self.scratch[written.size..written.size + small.size];
+        let held = self.catalog.opened(small.key.source);
+        let read = match &held.payload {
+            Payload::Heap(bytes) => {
+                let start = small.offset as usize;
+                body.copy_from_slice(&bytes[start..start + small.size]);
+                Ok(small.size)
+            }
+            Payload::File(_) => self.kernel.read_now(held, small.offset, body),
+        };
+        match read {
+            Ok(size) if size == small.size => {
+                let bytes = &self.scratch[..written.size + small.size];
+                let bytes = if cached {
+                    let now = self.now.unix;
+                    self.cache.put(key, bytes, written.size, written.date_at, now)
+                } else {
+                    Rc::from(bytes)
+                };
+                self.send_prebuilt(owner, small, bytes, small.size);
+            }
+            // Part of it is in memory, or the file is shorter than it was: the read will tell.
+            Ok(size) => self.wait_for_small(owner, small, size as u64),
+            Err(Errno::AGAIN) => self.wait_for_small(owner, small, 0),
+            Err(errno) => {
+                self.find_fault(small.key.source, crate::messages::Fault::Unreadable(errno.0));
+                self.close(owner, Ending::Reset);
+            }
+        }
+    }
+
+    fn send_prebuilt(&mut self, owner: u32, small: &Small, bytes: Rc<[u8]>, body_size: usize) {
+        let range = 0..bytes.len();
+        self.send_quick(
+            owner,
+            Quick {
+                started: self.now.nanos,
+                body_size: body_size as u32,
+                status: small.plan.status,
+                class: small.plan.class,
+                last: small.plan.connection == Goes::Close,
+            },
+            Outgoing { head: None, body: Some((bytes, range)) },
+        );
+    }
+
+    /// One send carries the whole response.
+    fn send_quick(&mut self, owner: u32, quick: Quick, outgoing: Outgoing) {
+        let connection = &mut self.connections[owner];
+        connection.phase = Phase::Quick(quick);
+        let Some(socket) = &connection.socket else { return };
+        connection.flight.begin(Operation::Send);
+        self.kernel.send(socket, outgoing, owner);
+        // The wheel looks at it in time; nothing is put in for a send that ends at once.
+        connection.deadline = self.now.ticks.plus(SEND_RATE_WINDOW_MS);
+        if connection.scheduled == 0 {
+            let deadline = connection.deadline;
+            self.set_deadline(owner, deadline);
+        }
+    }
+
+    pub(super) fn handle_sent(
+        &mut self,
+        owner: u32,
+        result: Result<usize, Errno>,
+        mut outgoing: Outgoing,
+    ) {
+        let connection = &mut self.connections[owner];
+        connection.flight.end(Operation::Send);
+        let wanted = outgoing.size();
+        let sent = result.unwrap_or(0);
+        self.counters.sent_bytes += sent as u64;
+        if connection.closing.is_some() {
+            self.settle(owner);
+        } else if sent == wanted {
+            if let Some(buffer) = outgoing.head {
+                self.keep_head_buffer(buffer);
+            }
+            self.finish_quick(owner);
+        } else if sent > 0 {
+            outgoing.advance(sent);
+            let Some(socket) = &connection.socket else { return };
+            connection.flight.begin(Operation::Send);
+            self.kernel.send(socket, outgoing, owner);
+        } else {
+            self.close(owner, Ending::Reset);
+        }
+    }
+
+    fn finish_quick(&mut self, owner: u32) {
+        let Phase::Quick(quick) = self.connections[owner].phase else {
+            unreachable!("a send belongs to a quick response")
+        };
+        self.counters.body_copied_bytes += u64::from(quick.body_size);
+        self.counters.finished(quick.class, quick.status, self.now.nanos - quick.started);
+        self.log(owner, quick.status, u64::from(quick.body_size), quick.started, false);
+        self.go_on(owner, quick.last);
+    }
+
+    /// After a response: the next request, or the end.
+    pub(super) fn go_on(&mut self, owner: u32, last: bool) {
+        if last {
+            self.linger(owner);
+            return;
+        }
+        let has_pending = self.connections[owner].pending.is_some();
+        if has_pending {
+            self.connections[owner].phase = Phase::Idle { since: self.now.ticks };
+            self.take_request(owner);
+        } else {
+            self.rest(owner);
+        }
+    }
+
+    fn wait_for_small(&mut self, owner: u32, small: &Small, from: u64) {
+        if small.attempts >= COLD_ATTEMPTS_MAX {
+            let mut refused = plan::unreadable(Refusal::Busy);
+            refused.connection = small.plan.connection;
+            self.respond_without_object(owner, refused);
+            return;
+        }
+        self.catalog.lease(small.key.source);
+        let work = Work::Object {
+            plan: small.plan,
+            key: small.key,
+            at: small.offset,
+            end: small.offset + small.size as u64,
+            parts: 0,
+            resident: 0,
+            attempts: small.attempts + 1,
+            cold: true,
+        };
+        let exchange = self.begin_exchange(owner, State::Cold, work);
+        self.set_exchange_deadline(owner, true);
+        let generation = self.exchanges[exchange].generation;
+        let held = Rc::clone(self.catalog.opened(small.key.source));
+        let waiter = Waiter { exchange, generation };
+        self.cold.wait(&mut self.kernel, &held, small.offset + from, waiter);
+    }
+
+    /// A cold chunk of a small object has come: everything is tried again.
+    pub(super) fn retry_small(&mut self, owner: u32) {
+        let Some(place) = self.connections[owner].exchange() else { return };
+        let Work::Object { plan, key, at, end, attempts, .. } = self.exchanges[place].work else {
+            return;
+        };
+        let Content::Object { gzip, .. } = plan.content else { return };
+        // The lease of the exchange goes; within this turn the source stays all the same.
+        let size = (end - at) as usize;
+        let small = Small { plan, key, gzip, offset: at, size, attempts };
+        self.catalog.lease(key.source);
+        self.drop_exchange(owner);
+        self.respond_small(owner, &small);
+        self.give_back_source(key);
+    }
+
+    pub(super) fn give_back_source(&mut self, key: ObjectKey) {
+        if let Some(source) = self.catalog.give_back(key.source) {
+            self.let_go(source);
+        }
+    }
+
+    fn respond_large(&mut self, owner: u32, plan: Plan, key: ObjectKey) {
+        self.catalog.lease(key.source);
+        let (at, end, parts) = stretch(&plan, 0).expect("a planned body has bytes");
+        let work =
+            Work::Object { plan, key, at, end, parts, resident: 0, attempts: 0, cold: false };
+        self.begin_sending(owner, plan, work);
+    }
+
+    /// Writes the head of a response of several steps, and queues it.
+    fn begin_sending(&mut self, owner: u32, plan: Plan, work: Work) {
+        let mut buffer = self.head_buffer();
+        let object = match plan.content {
+            Content::Object { key, .. } => Some(self.catalog.entry(key)),
+            _ => None,
+        };
+        let out = &mut buffer.bytes[..];
+        let written = match plan.content {
+            Content::Growing(slot) => {
+                let media_type = self.catalog.growing_media_type(slot);
+                head::write_growing(&plan, media_type, &self.common, &self.date, out)
+            }
+            _ => head::write(&plan, object.as_ref(), &self.common, &self.date, out),
+        };
+        let mut size = written.size;
+        if let (Content::Object { part: Part::Ranges(ranges), variant, .. }, Some(object)) =
+            (plan.content, &object)
+        {
+            let range = ranges.as_slice()[0];
+            size += head::write_part(
+                range,
+                variant.extent.size,
+                object.entry.media_type,
+                true,
+                &mut out[size..],
+            );
+        }
+        buffer.range = 0..u16::try_from(size).expect("a head fits its buffer");
+        let exchange = self.begin_exchange(owner, State::Ready, work);
+        self.exchanges[exchange].head = Some(buffer);
+        self.set_exchange_deadline(owner, false);
+        self.make_ready(exchange);
+    }
+
+    /// Puts an exchange at the end of the queue of those that may send.
+    pub(super) fn make_ready(&mut self, exchange: u32) {
+        let generation = self.exchanges[exchange].generation;
+        self.exchanges[exchange].state = State::Ready;
+        self.ready.push_back(Waiter { exchange, generation });
+    }
+
+    /// Parks a request until an update releases its place.
+    pub(super) fn wait(&mut self, owner: u32, place: Place, head: Box<[u8]>) {
+        if let Place::Source(slot) = place
+            && let Some(source) = self.catalog.want(slot)
+        {
+            let shard = self.settings.number;
+            if self.outside.library.try_send(ToLibrary::Open { shard, source }).is_err() {
+                self.catalog.unwant(slot);
+                let plan = match parse::request(&head) {
+                    Ok(Some(request)) => plan::refusal(&request, Refusal::Busy),
+                    _ => plan::unreadable(Refusal::Busy),
+                };
+                self.respond_without_object(owner, plan);
+                return;
+            }
+        }
+        let work = Work::Wait { head };
+        let exchange = self.begin_exchange(owner, State::Parked(place), work);
+        self.set_exchange_deadline(owner, true);
+        let generation = self.exchanges[exchange].generation;
+        self.parked.entry(place).or_default().push(Waiter { exchange, generation });
+    }
+
+    /// Hands a whole request to control.
+    pub(super) fn ask_control(&mut self, owner: u32, place: u32) {
+        let exchange = &mut self.exchanges[place];
+        let Work::Ask { head, body } = &mut exchange.work else { return };
+        let socket = self.connections[owner].socket.as_ref();
+        let ask = Ask {
+            key: AskKey {
+                shard: self.settings.number,
+                exchange: place,
+                generation: exchange.generation,
+            },
+            peer: socket.and_then(|socket| self.kernel.peer(socket)),
+            head: head.clone(),
+            body: std::mem::take(&mut body.bytes),
+        };
+        let asked =
+            self.outside.control.as_ref().is_some_and(|control| control.try_send(ask).is_ok());
+        // From here on the request is whole, whatever becomes of it.
+        exchange.state = State::Asked;
+        self.parked_count += 1;
+        if asked {
+            self.set_exchange_deadline(owner, true);
+        } else {
+            self.answer_refused(place, Refusal::Busy);
+        }
+    }
+
+    /// Control has answered.
+    pub(super) fn handle_answer(&mut self, answer: Answer) {
+        let AskKey { exchange: place, generation, .. } = answer.key;
+        let Some(exchange) = self.waiting(Waiter { exchange: place, generation }) else { return };
+        if exchange.state != State::Asked {
+            return;
+        }
+        let owner = exchange.owner;
+        let Work::Ask { head, .. } = &exchange.work else { return };
+        let Ok(Some(request)) = parse::request(head) else {
+            unreachable!("it was parsed before it was asked")
+        };
+        let (with_body, goes) = (request.method != Method::Head, plan::goes(&request));
+        self.send_answer(owner, place, answer.response, with_body, goes);
+    }
+
+    fn send_answer(
+        &mut self,
+        owner: u32,
+        place: u32,
+        response: std::sync::Arc<Response>,
+        with_body: bool,
+        goes: Goes,
+    ) {
+        let goes = if self.draining.is_some() { Goes::Close } else { goes };
+        let mut buffer = self.head_buffer();
+        let size = head::write_answer(
+            response.status,
+            &response.lines,
+            response.body.len(),
+            goes,
+            &self.common,
+            &self.date,
+            &mut buffer.bytes[..],
+        );
+        let Some(size) = size else {
+            self.keep_head_buffer(buffer);
+            self.answer_refused(place, Refusal::Busy);
+            return;
+        };
+        buffer.range = 0..u16::try_from(size).expect("a head fits its buffer");
+        let exchange = &mut self.exchanges[place];
+        self.parked_count -= 1;
+        exchange.head = Some(buffer);
+        exchange.window = (self.now.ticks, 0);
+        let last = goes == Goes::Close;
+        exchange.work = Work::Answer { response, with_body, last, at: 0 };
+        self.set_exchange_deadline(owner, false);
+        self.make_ready(place);
+    }
+
+    /// The library may close this source.
+    pub(super) fn let_go(&mut self, source: SourceId) {
+        let shard = self.settings.number;
+        self.to_library.push_back(ToLibrary::Released { shard, source });
+    }
+
+    /// The access log's line of a request that is about to be answered.
+    pub(super) fn record_of(&self, bytes: &[u8], wish: &Wish) -> Option<Box<AccessRecord>> {
+        self.outside.access.as_ref()?;
+        let size = match wish {
+            Wish::Incomplete => return None,
+            Wish::Response { size, .. } => *size,
+            Wish::Wait { head, .. } | Wish::Ask { head, .. } => head.len(),
+        };
+        Some(Box::new(AccessRecord {
+            at: self.now.unix,
+            peer: None,
+            head: bytes[..size.min(bytes.len())].into(),
+            status: 0,
+            body_bytes: 0,
+            nanos: 0,
+            aborted: false,
+        }))
+    }
+
+    /// Completes and sends the access log's line.
+    pub(super) fn log(
+        &mut self,
+        owner: u32,
+        status: u16,
+        body_bytes: u64,
+        started: u64,
+        aborted: bool,
+    ) {
+        let Some(access) = &self.outside.access else { return };
+        let Connection { record, socket, .. } = &mut self.connections[owner];
+        let Some(record) = record.take() else { return };
+        let peer = socket.as_ref().and_then(|socket| self.kernel.peer(socket));
+        let nanos = self.now.nanos - started;
+        let record = AccessRecord { peer, status, body_bytes, nanos, aborted, ..*record };
+        if access.try_send(record).is_err() {
+            self.counters.access_dropped += 1;
+        }
+    }
+
+    /// The line of an exchange that ends, whole or cut off.
+    pub(super) fn log_end(&mut self, owner: u32, aborted: bool) {
+        let Some(place) = self.connections[owner].exchange() else { return };
+        let exchange = &self.exchanges[place];
+        let (status, sent, started) = (status_of(&exchange.work), exchange.sent, exchange.started);
+        self.log(owner, status, sent, started, aborted);
+    }
+}
+
+/// The status an exchange answers with; 0 if it has not come to that.
+pub(super) fn status_of(work: &Work) -> u16 {
+    match work {
+        Work::Object { plan, .. } | Work::Growing { plan, .. } => plan.status,
+        Work::Answer { response, .. } => response.status,
+        Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => 0,
+    }
+}
+
+/// The class an exchange counts under.
+pub(super) fn class_of(work: &Work) -> Class {
+    match work {
+        Work::Object { plan, .. } | Work::Growing { plan, .. } => plan.class,
+        _ => Class::Api,
+    }
+}
+
+/// The next stretch of payload that a plan sends after `parts` of several ranges were begun:
+/// its first byte, its end, and how many have been begun then.
+pub(super) fn stretch(plan: &Plan, parts: u8) -> Option<(u64, u64, u8)> {
+    let Content::Object { variant, part, .. } = plan.content else { return None };
+    let base = variant.extent.offset;
+    let range = match part {
+        Part::Whole if parts == 0 => return Some((base, base + variant.extent.size, 1)),
+        Part::Range(range) if parts == 0 => range,
+        Part::Ranges(ranges) => *ranges.as_slice().get(usize::from(parts))?,
+        Part::Whole | Part::Range(_) => return None,
+    };
+    Some((base + range.first, base + range.last + 1, parts + 1))
+}

@@ -1,0 +1,160 @@
+//! What the shard is told: updates applied in bounded batches, waiting requests released.
+
+use super::exchange::{State, Work};
+use super::input::{Wish, wish};
+use super::kernel::Kernel;
+use super::{Shard, cache_capacity, capacity};
+use crate::catalog::Effect;
+use crate::config::{Backend, RELEASES_A_TURN_MAX, UPDATES_A_TURN_MAX};
+use crate::messages::mail::Inbox;
+use crate::messages::{ShardReport, Update};
+
+use super::connection::Ending;
+
+impl<K: Kernel, I: Inbox> Shard<K, I> {
+    /// Takes what is in the inbox, so much a turn.
+    pub(super) fn take_updates(&mut self) {
+        for _ in 0..UPDATES_A_TURN_MAX {
+            let Some(update) = self.inbox.take() else { return };
+            self.apply(update);
+        }
+        // There may be more, and nobody rings twice: look again at once.
+        self.look_again = true;
+    }
+
+    fn apply(&mut self, update: Update) {
+        let mut effects = std::mem::take(&mut self.effects);
+        match update {
+            Update::Listed(listings) => self.catalog.list(&listings, &mut effects),
+            Update::Opened(opened) => self.catalog.open(&opened, &mut effects),
+            Update::Failed(source, fault) => self.catalog.fail(source, fault, &mut effects),
+            Update::Growing(id, growth) => self.catalog.grow(id, &growth, &mut effects),
+            Update::Answered(answer) => self.handle_answer(answer),
+            Update::Report(to) => {
+                // Whoever asked may have given up.
+                let _ = to.try_send(Box::new(self.report()));
+            }
+            Update::Limits(limits) => {
+                self.settings.limits = limits;
+                self.catalog.set_capacity(capacity(&self.settings));
+                self.cache.set_capacity(cache_capacity(&self.settings));
+            }
+            Update::Drain { deadline_ms } => self.drain(deadline_ms),
+            Update::Stop => {
+                let owners: Vec<u32> = self.connections.used().collect();
+                for owner in owners {
+                    self.close(owner, Ending::Reset);
+                }
+                self.stopped = true;
+            }
+        }
+        for effect in effects.drain(..) {
+            self.follow(effect);
+        }
+        self.effects = effects;
+    }
+
+    fn follow(&mut self, effect: Effect) {
+        match effect {
+            Effect::Release(place) => {
+                if let Some(waiters) = self.parked.remove(&place) {
+                    self.releasing.extend(waiters);
+                }
+            }
+            Effect::Grown(slot) => {
+                for waiter in self.growing.remove(&slot).unwrap_or_default() {
+                    let is_waiting = self
+                        .waiting(waiter)
+                        .is_some_and(|exchange| exchange.state == State::Growing);
+                    if is_waiting {
+                        self.make_ready(waiter.exchange);
+                    }
+                }
+            }
+            Effect::LetGo(source) => self.let_go(source),
+            // Transfers find out when they next send; those that are blocked now are ended here.
+            Effect::Reset(slot) => {
+                let torn: Vec<u32> = self
+                    .exchanges
+                    .used()
+                    .filter(|&place| {
+                        matches!(self.exchanges[place].work,
+                            Work::Object { key, .. } if key.source == slot)
+                    })
+                    .map(|place| self.exchanges[place].owner)
+                    .collect();
+                for owner in torn {
+                    self.close(owner, Ending::Reset);
+                }
+            }
+        }
+    }
+
+    /// Reads the heads of released requests again, so many a turn.
+    pub(super) fn release_waiting(&mut self) {
+        for _ in 0..RELEASES_A_TURN_MAX {
+            let Some(waiter) = self.releasing.pop_front() else { return };
+            let Some(exchange) = self.waiting(waiter) else { continue };
+            let owner = exchange.owner;
+            let State::Parked(place) = exchange.state else { continue };
+            let Work::Wait { head, .. } = std::mem::replace(&mut exchange.work, Work::Nothing)
+            else {
+                continue;
+            };
+            let started = exchange.started;
+            let wish = wish(&head, &self.catalog, self.now, &mut self.path);
+            self.drop_exchange(owner);
+            match wish {
+                Wish::Response { plan, .. } => self.respond(owner, plan),
+                Wish::Wait { place: again, .. } => self.wait(owner, again, head),
+                Wish::Ask { .. } | Wish::Incomplete => {
+                    unreachable!("the same head goes the same way")
+                }
+            }
+            self.backdate(owner, started);
+            if let crate::request::locate::Place::Source(slot) = place {
+                self.catalog.retry_exhausted(slot);
+            }
+        }
+    }
+
+    /// The latency of a released request counts from its first reading.
+    fn backdate(&mut self, owner: u32, to: u64) {
+        use super::connection::Phase;
+        let Some(connection) = self.connections.get_mut(owner) else { return };
+        match &mut connection.phase {
+            Phase::Quick(quick) => quick.started = to,
+            Phase::Exchange(place) => self.exchanges[*place].started = to,
+            Phase::Idle { .. } | Phase::Head | Phase::Linger { .. } => {}
+        }
+    }
+
+    fn report(&self) -> ShardReport {
+        let count = |backend| {
+            let of = self.listeners.iter().filter(|listener| listener.backend == backend);
+            of.count() as u64
+        };
+        let counters = &self.counters;
+        ShardReport {
+            shard: self.settings.number,
+            requests: counters.requests(),
+            refusals: counters.refusals(),
+            latency: counters.latency(),
+            sent_bytes: counters.sent_bytes,
+            body_copied_bytes: counters.body_copied_bytes,
+            connections: self.connections.count() as u64,
+            connections_total: counters.connections_total,
+            ring_enters: counters.ring_enters,
+            ring_completions: counters.ring_completions,
+            cold_reads: self.cold.begun,
+            parked: self.parked_count,
+            backends: vec![
+                ("sendfile", count(Backend::Sendfile)),
+                ("send_zc", count(Backend::SendZeroCopy)),
+            ],
+            cache_bytes: self.cache.size() as u64,
+            access_dropped: counters.access_dropped,
+            faults: counters.faults,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Direct system calls on descriptors that somebody owns: sending, reading what is in memory,
+//! residency, closing hard.
+//!
+//! Contract: every pointer given to the kernel here is to memory that is borrowed for the whole
+//! call; nothing is kept by the kernel after it returns.
+
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::shard::kernel::Errno;
+use crate::units::Extent;
+
+/// `cachestat(2)` on every architecture that has it (Linux 6.5).
+const SYS_CACHESTAT: libc::c_long = 451;
+
+/// The error of the last call.
+#[must_use]
+pub fn errno() -> Errno {
+    Errno(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+fn checked(result: libc::ssize_t) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| errno())
+}
+
+/// `send(2)` that never waits and never raises SIGPIPE.
+///
+/// # Errors
+///
+/// As `send(2)`; `AGAIN` when the socket takes nothing.
+pub fn send(socket: &OwnedFd, bytes: &[u8], more: bool) -> Result<usize, Errno> {
+    let more = if more { libc::MSG_MORE } else { 0 };
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | more;
+    // SAFETY: the bytes are borrowed for the call.
+    let sent = unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
+    checked(sent)
+}
+
+/// `sendfile(2)`. The socket must be non-blocking.
+///
+/// # Errors
+///
+/// As `sendfile(2)`; `AGAIN` when the socket takes nothing.
+pub fn sendfile(socket: &OwnedFd, file: &OwnedFd, extent: Extent) -> Result<usize, Errno> {
+    let mut offset = extent.offset as libc::off_t;
+    let size = extent.size as usize;
+    // SAFETY: `offset` is ours for the call.
+    let sent =
+        unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &raw mut offset, size) };
+    checked(sent)
+}
+
+/// Reads from a file what is in memory (`preadv2(RWF_NOWAIT)`, Linux 4.14).
+///
+/// # Errors
+///
+/// As `preadv2(2)`; `AGAIN` when the first byte is not in memory.
+pub fn read_now(file: &OwnedFd, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+    let part = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    // SAFETY: `part` describes `into`, which is borrowed mutably for the call.
+    let read = unsafe {
+        libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset as libc::off_t, libc::RWF_NOWAIT)
+    };
+    checked(read)
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct CachestatRange {
+    offset: u64,
+    size: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Cachestat {
+    cached: u64,
+    dirty: u64,
+    writeback: u64,
+    evicted: u64,
+    recently_evicted: u64,
+}
+
+/// How many pages of an extent are in the page cache; they may still be on their way from the disk.
+///
+/// # Errors
+///
+/// `ENOSYS` before Linux 6.5, `EPERM` for a file that is neither ours nor writable by us.
+pub fn cached_pages(file: &OwnedFd, extent: Extent) -> Result<u64, Errno> {
+    let range = CachestatRange { offset: extent.offset, size: extent.size };
+    let mut stat = Cachestat::default();
+    // SAFETY: both structs have the kernel's layout and are ours for the call.
+    let result = unsafe {
+        libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut stat, 0u32)
+    };
+    if result == 0 { Ok(stat.cached) } else { Err(errno()) }
+}
+
+/// Takes a client from a listener's queue, as a non-blocking socket.
+///
+/// # Errors
+///
+/// As `accept4(2)`.
+pub fn accept(listener: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: no address is asked for, so nothing is written.
+    let socket = unsafe {
+        libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags)
+    };
+    if socket < 0 {
+        return Err(errno());
+    }
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(socket) })
+}
+
+/// Ends our side of a connection; what was sent is still delivered.
+pub fn shut_down_sending(socket: &OwnedFd) {
+    // SAFETY: no memory is involved. A peer that is gone already is no error for us.
+    unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_WR) };
+}
+
+/// Closes at once: the peer sees a reset, and what is queued is thrown away.
+pub fn reset(socket: OwnedFd) {
+    let socket = socket2::Socket::from(socket);
+    // A socket whose peer is gone cannot linger; then it is closed all the same.
+    let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+}
+
+/// The peer's address.
+#[must_use]
+pub fn peer(socket: &OwnedFd) -> Option<IpAddr> {
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed.
+    let socket = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
+    let address = socket2::SockRef::from(&socket).peer_addr().ok()?.as_socket()?;
+    Some(match address {
+        SocketAddr::V4(address) => IpAddr::V4(*address.ip()),
+        SocketAddr::V6(address) => address.ip().to_canonical(),
+    })
+}
+
+/// An eventfd: the bell of an inbox.
+///
+/// # Errors
+///
+/// As `eventfd(2)`.
+pub fn bell() -> io::Result<Arc<File>> {
+    // SAFETY: no memory is involved.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(Arc::new(unsafe { File::from_raw_fd(fd) }))
+}
+
+/// Nanoseconds of the monotonic clock.
+#[must_use]
+pub fn monotonic_nanos() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is ours for the call; the clock exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The processors that this thread may run on.
+#[must_use]
+pub fn allowed_processors() -> Vec<usize> {
+    // SAFETY: a set of zeros is a valid, empty one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is ours for the call, and its size is given.
+    let result = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) };
+    if result != 0 {
+        return vec![0];
+    }
+    // SAFETY: every number asked for is below CPU_SETSIZE, the set's size in bits.
+    (0..libc::CPU_SETSIZE as usize).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
+}
+
+/// Pins this thread to one processor.
+///
+/// # Errors
+///
+/// As `sched_setaffinity(2)`.
+pub fn pin_to(processor: usize) -> io::Result<()> {
+    // SAFETY: a set of zeros is a valid, empty one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    assert!(processor < libc::CPU_SETSIZE as usize, "came from `allowed_processors`");
+    // SAFETY: the number is below the set's size in bits.
+    unsafe { libc::CPU_SET(processor, &mut set) };
+    // SAFETY: `set` is ours for the call, and its size is given.
+    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,572 @@
+//! The real kernel: one io_uring ring, its buffers, and direct calls.
+//!
+//! What an operation in flight keeps alive: a send, zero-copy send or read owns its bytes through a
+//! slot (`sys::slots`) until its last completion; a receive uses `sys::buffers`. Sockets are the
+//! driver's: it closes one only after every operation on it has completed. Dropping the ring first
+//! cancels what is in flight and waits for it; memory that the kernel still used after that would
+//! be a bug of ours, so then the process aborts.
+//!
+//! An operation's name (`user_data`): kind in bits 60 to 63, owner in 32 to 59, slot in 0 to 31.
+
+use std::fs::File;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use io_uring::register::Restriction;
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+
+use super::buffers::{Buffers, GROUP};
+use super::calls;
+use super::features::Features;
+use super::slots::{OtherSlot, Prepared, Slots};
+use crate::catalog::Held;
+use crate::messages::{FilePayload, Opened, Payload};
+use crate::shard::kernel::{Completion, Errno, Kernel, Operation, Outgoing, Owner, Received};
+use crate::units::{Extent, Now, PAGE_SIZE, Ticks, UnixTime};
+
+/// Operations queued in one turn before they are submitted early.
+const SUBMISSIONS: u32 = 1024;
+
+/// Completions held for us; more are kept by the kernel, a little slower (IORING_FEAT_NODROP).
+const COMPLETIONS: u32 = 8192;
+
+/// Worker threads of the kernel for cold reads, a ring.
+const WORKERS_MAX: u32 = 8;
+
+const ENTER_GETEVENTS: u32 = 1;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Accept,
+    Receive,
+    PollIn,
+    PollOut,
+    Send,
+    ZeroCopy,
+    Read,
+    Bell,
+    Cancel,
+}
+
+impl Kind {
+    const ALL: [Self; 9] = [
+        Self::Accept,
+        Self::Receive,
+        Self::PollIn,
+        Self::PollOut,
+        Self::Send,
+        Self::ZeroCopy,
+        Self::Read,
+        Self::Bell,
+        Self::Cancel,
+    ];
+}
+
+fn name(kind: Kind, owner: Owner, slot: u32) -> u64 {
+    (kind as u64) << 60 | u64::from(owner) << 32 | u64::from(slot)
+}
+
+/// One shard's ring.
+pub struct Ring {
+    ring: IoUring,
+    buffers: Buffers,
+    slots: Slots,
+    listeners: Vec<OwnedFd>,
+    bell: Arc<File>,
+    features: Features,
+    /// Operations the kernel has not completed for the last time.
+    in_flight: usize,
+    epoch: u64,
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("in_flight", &self.in_flight).finish_non_exhaustive()
+    }
+}
+
+impl Ring {
+    /// A ring for this thread, which listens on `listeners` and hears `bell`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSYS`, `EPERM` or `ENOMEM` where io_uring is missing, forbidden or out of locked memory;
+    /// `EINVAL` on kernels before 6.1.
+    pub fn new(listeners: Vec<OwnedFd>, bell: Arc<File>, features: Features) -> io::Result<Self> {
+        let mut features = features;
+        let build = |no_sqarray: bool| {
+            let mut builder = IoUring::builder();
+            builder
+                .setup_single_issuer()
+                .setup_defer_taskrun()
+                .setup_submit_all()
+                .setup_r_disabled()
+                .setup_cqsize(COMPLETIONS)
+                .setup_clamp();
+            if no_sqarray {
+                builder.setup_no_sqarray();
+            }
+            builder.build(SUBMISSIONS)
+        };
+        let ring = match build(features.no_sqarray) {
+            Err(error) if features.no_sqarray && error.raw_os_error() == Some(libc::EINVAL) => {
+                features.no_sqarray = false;
+                build(false)?
+            }
+            built => built?,
+        };
+        if features.registered_ring {
+            features.registered_ring = ring.submitter().register_ring_fd().is_ok();
+        }
+        // A failure only means that the kernel's own bound holds.
+        let _ = ring.submitter().register_iowq_max_workers(&mut [WORKERS_MAX, WORKERS_MAX]);
+        let mut buffers = Buffers::new()?;
+        buffers.register(&ring.submitter())?;
+        restrict(&ring.submitter())?;
+        let mut this = Self {
+            ring,
+            buffers,
+            slots: Slots::default(),
+            listeners,
+            bell,
+            features,
+            in_flight: 0,
+            epoch: calls::monotonic_nanos(),
+        };
+        this.hear_bell();
+        Ok(this)
+    }
+
+    fn queue(&mut self, entry: &squeue::Entry) {
+        self.in_flight += 1;
+        loop {
+            // SAFETY: what the entry points to is in a slot, a registered buffer or nothing, and so
+            // outlives the operation (module contract).
+            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+                return;
+            }
+            // The queue is full: submit early. EBUSY and EAGAIN pass once completions are reaped,
+            // which GETEVENTS does.
+            let queued = self.ring.submission().len() as u32;
+            // SAFETY: no argument is passed.
+            let _ = unsafe {
+                self.ring.submitter().enter::<libc::sigset_t>(queued, 0, ENTER_GETEVENTS, None)
+            };
+        }
+    }
+
+    fn hear_bell(&mut self) {
+        let mut count = Box::new([0u8; 8]);
+        let address = count.as_mut_ptr();
+        let slot = self.slots.keep(OtherSlot::Bell(count));
+        let entry = opcode::Read::new(Fd(self.bell.as_raw_fd()), address, 8)
+            .build()
+            .user_data(name(Kind::Bell, 0, slot));
+        self.queue(&entry);
+    }
+
+    fn complete(&mut self, entry: &cqueue::Entry) -> Option<Completion<OwnedFd>> {
+        let name = entry.user_data();
+        let kind = Kind::ALL[(name >> 60) as usize];
+        let owner = (name >> 32) as u32 & 0x0fff_ffff;
+        let slot = name as u32;
+        let flags = entry.flags();
+        let more = cqueue::more(flags);
+        if !more {
+            self.in_flight -= 1;
+        }
+        let result = match entry.result() {
+            error if error < 0 => Err(Errno(-error)),
+            size => Ok(size as usize),
+        };
+        Some(match kind {
+            Kind::Accept => Completion::Accepted {
+                listener: u16::try_from(owner).expect("fewer than 2^16 listeners"),
+                // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+                result: result.map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) }),
+                more,
+            },
+            Kind::Receive => {
+                let result = result.map(|size| {
+                    let buffer = cqueue::buffer_select(flags)?;
+                    if size == 0 {
+                        self.buffers.give_back(buffer);
+                        return None;
+                    }
+                    Some(Received { buffer, size: size as u32 })
+                });
+                Completion::Received { owner, result, more }
+            }
+            Kind::PollIn | Kind::PollOut => {
+                let operation =
+                    if kind == Kind::PollIn { Operation::PollIn } else { Operation::PollOut };
+                Completion::Polled { owner, operation, result: result.map(|_| ()) }
+            }
+            Kind::Send => Completion::Sent { owner, result, outgoing: self.slots.sent(slot) },
+            Kind::ZeroCopy => return Some(self.complete_zero_copy(owner, slot, entry, result)),
+            Kind::Read => {
+                let OtherSlot::Read(_, mut buffer, read) = self.slots.take(slot) else {
+                    unreachable!("a read's slot holds a read")
+                };
+                buffer.clear();
+                Completion::Read { read, result, buffer }
+            }
+            Kind::Bell => {
+                self.slots.take(slot);
+                self.hear_bell();
+                Completion::Bell
+            }
+            Kind::Cancel => return None,
+        })
+    }
+
+    fn complete_zero_copy(
+        &mut self,
+        owner: Owner,
+        slot: u32,
+        entry: &cqueue::Entry,
+        result: Result<usize, Errno>,
+    ) -> Completion<OwnedFd> {
+        /// In a notification's result: the kernel copied after all (Linux 6.2).
+        const COPIED: i32 = i32::MIN;
+        let take = |slots: &mut Slots| match slots.take(slot) {
+            OtherSlot::ZeroCopy(held) => held,
+            _ => unreachable!("a zero-copy send's slot holds its source"),
+        };
+        if cqueue::notif(entry.flags()) {
+            let copied = entry.result() & COPIED != 0;
+            return Completion::LetGo { owner, copied, held: take(&mut self.slots) };
+        }
+        let held = (!cqueue::more(entry.flags())).then(|| take(&mut self.slots));
+        Completion::SentZeroCopy { owner, result, held }
+    }
+
+    fn file(opened: &Opened) -> &FilePayload {
+        match &opened.payload {
+            Payload::File(file) => file,
+            Payload::Heap(_) => unreachable!("the driver asks only for files"),
+        }
+    }
+
+    /// Whether the byte at `offset` can be read without waiting.
+    fn is_readable_now(file: &FilePayload, offset: u64) -> bool {
+        calls::read_now(&file.fd, offset, &mut [0]) != Err(Errno::AGAIN)
+    }
+}
+
+impl Kernel for Ring {
+    type Socket = OwnedFd;
+
+    fn accept(&mut self, listener: u16) {
+        let fd = Fd(self.listeners[usize::from(listener)].as_raw_fd());
+        let entry = opcode::AcceptMulti::new(fd)
+            .flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+            .build()
+            .user_data(name(Kind::Accept, u32::from(listener), 0));
+        self.queue(&entry);
+    }
+
+    fn cancel_accept(&mut self, listener: u16) {
+        let entry = opcode::AsyncCancel::new(name(Kind::Accept, u32::from(listener), 0))
+            .build()
+            .user_data(name(Kind::Cancel, 0, 0));
+        self.queue(&entry);
+    }
+
+    fn receive(&mut self, socket: &OwnedFd, owner: Owner) {
+        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), GROUP).build().user_data(name(
+            Kind::Receive,
+            owner,
+            0,
+        ));
+        self.queue(&entry);
+    }
+
+    fn poll(&mut self, socket: &OwnedFd, operation: Operation, owner: Owner) {
+        let (kind, events) = match operation {
+            Operation::PollIn => (Kind::PollIn, libc::POLLIN | libc::POLLRDHUP),
+            Operation::PollOut => (Kind::PollOut, libc::POLLOUT),
+            Operation::Receive | Operation::Send => unreachable!("no poll"),
+        };
+        let entry = opcode::PollAdd::new(Fd(socket.as_raw_fd()), events as u32)
+            .build()
+            .user_data(name(kind, owner, 0));
+        self.queue(&entry);
+    }
+
+    fn send(&mut self, socket: &OwnedFd, outgoing: Outgoing, owner: Owner) {
+        // With MSG_WAITALL the kernel itself goes on after a short send.
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+        let fd = Fd(socket.as_raw_fd());
+        let (slot, prepared) = self.slots.send(outgoing);
+        let entry = match prepared {
+            Prepared::Bytes(address, size) => {
+                opcode::Send::new(fd, address, size).flags(flags).build()
+            }
+            Prepared::Message(message) => {
+                opcode::SendMsg::new(fd, message).flags(flags as u32).build()
+            }
+        };
+        self.queue(&entry.user_data(name(Kind::Send, owner, slot)));
+    }
+
+    fn send_zero_copy(&mut self, socket: &OwnedFd, held: &Held, extent: Extent, owner: Owner) {
+        /// Say in the notification whether the kernel copied (IORING_SEND_ZC_REPORT_USAGE).
+        const REPORT_USAGE: u16 = 1 << 3;
+        let map = Self::file(held).map.as_ref().expect("the driver asks only for mapped sources");
+        let (start, size) = (extent.offset as usize, extent.size as usize);
+        assert!(start + size <= map.len(), "the index was checked against the file's size");
+        // The address of the bytes, without touching them.
+        let address = map.as_ptr().wrapping_add(start);
+        let slot = self.slots.keep(OtherSlot::ZeroCopy(Rc::clone(held)));
+        let size = u32::try_from(size).expect("a stretch is at most 2 MiB");
+        let entry = opcode::SendZc::new(Fd(socket.as_raw_fd()), address, size)
+            .flags(libc::MSG_NOSIGNAL)
+            .zc_flags(REPORT_USAGE)
+            .build()
+            .user_data(name(Kind::ZeroCopy, owner, slot));
+        self.queue(&entry);
+    }
+
+    fn read(&mut self, held: &Held, extent: Extent, mut buffer: Vec<u8>, read: u32) {
+        buffer.clear();
+        buffer.reserve_exact(extent.size as usize);
+        let fd = Fd(Self::file(held).fd.as_raw_fd());
+        let address = buffer.as_mut_ptr();
+        let slot = self.slots.keep(OtherSlot::Read(Rc::clone(held), buffer, read));
+        // IOSQE_ASYNC: even submitting to a full disk queue may wait, so a worker does it.
+        let entry = opcode::Read::new(fd, address, extent.size as u32)
+            .offset(extent.offset)
+            .build()
+            .flags(squeue::Flags::ASYNC)
+            .user_data(name(Kind::Read, 0, slot));
+        self.queue(&entry);
+    }
+
+    fn cancel(&mut self, operation: Operation, owner: Owner) {
+        let kind = match operation {
+            Operation::Receive => Kind::Receive,
+            Operation::PollIn => Kind::PollIn,
+            Operation::PollOut => Kind::PollOut,
+            Operation::Send => unreachable!("a send ends with everything else, or by itself"),
+        };
+        let entry = opcode::AsyncCancel::new(name(kind, owner, 0)).build().user_data(name(
+            Kind::Cancel,
+            0,
+            0,
+        ));
+        self.queue(&entry);
+    }
+
+    fn cancel_all(&mut self, socket: &OwnedFd, _owner: Owner) {
+        let builder = CancelBuilder::fd(Fd(socket.as_raw_fd())).all();
+        let entry = opcode::AsyncCancel2::new(builder).build().user_data(name(Kind::Cancel, 0, 0));
+        self.queue(&entry);
+    }
+
+    fn accept_now(&mut self, listener: u16) -> Result<OwnedFd, Errno> {
+        calls::accept(&self.listeners[usize::from(listener)])
+    }
+
+    fn send_now(&mut self, socket: &OwnedFd, bytes: &[u8], more: bool) -> Result<usize, Errno> {
+        calls::send(socket, bytes, more)
+    }
+
+    fn send_file(
+        &mut self,
+        socket: &OwnedFd,
+        opened: &Opened,
+        extent: Extent,
+    ) -> Result<usize, Errno> {
+        calls::sendfile(socket, &Self::file(opened).fd, extent)
+    }
+
+    fn read_now(&mut self, opened: &Opened, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+        calls::read_now(&Self::file(opened).fd, offset, into)
+    }
+
+    fn resident(&mut self, opened: &Opened, extent: Extent) -> u64 {
+        let file = Self::file(opened);
+        let page = PAGE_SIZE as u64;
+        let first = extent.offset / page;
+        let pages = (extent.offset + extent.size).div_ceil(page) - first;
+        let last = extent.offset + extent.size - 1;
+        if self.features.cachestat && file.cachestat {
+            // Cached pages may still be on their way from the disk; reads end in order, so if the
+            // last byte has come, the rest has.
+            match calls::cached_pages(&file.fd, extent) {
+                Ok(cached) if cached >= pages && Self::is_readable_now(file, last) => {
+                    return extent.size;
+                }
+                Ok(0) => return 0,
+                Ok(_) | Err(_) => {}
+            }
+        } else if sampled(pages)
+            .all(|page_index| Self::is_readable_now(file, (first + page_index) * page))
+            && Self::is_readable_now(file, last)
+        {
+            return extent.size;
+        }
+        // Part of it is there: as many pages as can be read one after the other.
+        let mut resident = 0;
+        while resident < extent.size {
+            let offset = extent.offset + resident;
+            if !Self::is_readable_now(file, offset) {
+                break;
+            }
+            resident += page - offset % page;
+        }
+        resident.min(extent.size)
+    }
+
+    fn finish_sending(&mut self, socket: &OwnedFd) {
+        calls::shut_down_sending(socket);
+    }
+
+    fn close(&mut self, socket: OwnedFd) {
+        drop(socket);
+    }
+
+    fn reset(&mut self, socket: OwnedFd) {
+        calls::reset(socket);
+    }
+
+    fn close_listeners(&mut self) {
+        self.listeners.clear();
+    }
+
+    fn peer(&mut self, socket: &OwnedFd) -> Option<IpAddr> {
+        calls::peer(socket)
+    }
+
+    fn now(&mut self) -> Now {
+        let nanos = calls::monotonic_nanos() - self.epoch;
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        Now { unix: UnixTime(unix), ticks: Ticks(nanos / 1_000_000), nanos }
+    }
+
+    fn enter(&mut self, wait_ms: Option<u64>) -> Result<(), Errno> {
+        let has_completions = !self.ring.completion().is_empty();
+        let result = match wait_ms {
+            None if !has_completions => self.ring.submitter().submit_and_wait(1),
+            Some(ms) if ms > 0 && !has_completions => {
+                let time = Timespec::new().sec(ms / 1000).nsec((ms % 1000) as u32 * 1_000_000);
+                let args = SubmitArgs::new().timespec(&time);
+                self.ring.submitter().submit_with_args(1, &args)
+            }
+            _ => {
+                let queued = self.ring.submission().len() as u32;
+                // Deferred work runs only in a call that asks for events.
+                // SAFETY: no argument is passed.
+                unsafe {
+                    self.ring.submitter().enter::<libc::sigset_t>(queued, 0, ENTER_GETEVENTS, None)
+                }
+            }
+        };
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                // The time is up; a signal came; completions must be reaped first.
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                Some(other) => Err(Errno(other)),
+                None => Err(Errno::IO),
+            },
+        }
+    }
+
+    fn submit(&mut self) {
+        if !self.ring.submission().is_empty() {
+            // What does not go now goes with the next `enter`.
+            let _ = self.ring.submitter().submit();
+        }
+    }
+
+    fn completion(&mut self) -> Option<Completion<OwnedFd>> {
+        loop {
+            let entry = self.ring.completion().next()?;
+            if let Some(completion) = self.complete(&entry) {
+                return Some(completion);
+            }
+        }
+    }
+
+    fn received(&self, received: &Received) -> &[u8] {
+        self.buffers.bytes(received.buffer, received.size)
+    }
+
+    fn give_back(&mut self, received: Received) {
+        self.buffers.give_back(received.buffer);
+    }
+}
+
+/// Leaves the ring only what this file uses: system-call filters do not see what goes through a
+/// ring, so whoever gets to queue operations of his own shall find nothing that opens or connects.
+/// No registration is allowed any more. The ring, made disabled, begins to work.
+fn restrict(submitter: &io_uring::Submitter<'_>) -> io::Result<()> {
+    /// Chosen by RECV itself, not part of the crate's flags (`IOSQE_BUFFER_SELECT`).
+    const BUFFER_SELECT: u8 = 1 << 5;
+    let codes = [
+        opcode::AcceptMulti::CODE,
+        opcode::RecvMulti::CODE,
+        opcode::PollAdd::CODE,
+        opcode::Send::CODE,
+        opcode::SendMsg::CODE,
+        opcode::SendZc::CODE,
+        opcode::Read::CODE,
+        opcode::AsyncCancel::CODE,
+    ];
+    let flags = squeue::Flags::ASYNC.bits() | BUFFER_SELECT;
+    let mut allowed: Vec<Restriction> = codes.into_iter().map(Restriction::sqe_op).collect();
+    allowed.push(Restriction::sqe_flags_allowed(flags));
+    submitter.register_restrictions(&mut allowed)?;
+    submitter.register_enable_rings()
+}
+
+/// Pages of a stretch that are looked at where the whole can't be asked about: the first, and every
+/// 32nd, since files are read in and evicted in larger pieces than that.
+fn sampled(pages: u64) -> impl Iterator<Item = u64> {
+    (0..pages).step_by(32)
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build().user_data(name(
+            Kind::Cancel,
+            0,
+            0,
+        ));
+        self.queue(&entry);
+        for _ in 0..1000 {
+            while self.completion_in_drop() {}
+            if self.in_flight == 0 {
+                return;
+            }
+            if self.enter(Some(10)).is_err() {
+                break;
+            }
+        }
+        // The kernel would go on to read and write memory that is about to be freed.
+        std::process::abort();
+    }
+}
+
+impl Ring {
+    /// Reaps one completion without arming anything again.
+    fn completion_in_drop(&mut self) -> bool {
+        let Some(entry) = self.ring.completion().next() else { return false };
+        if !cqueue::more(entry.flags()) {
+            self.in_flight -= 1;
+        }
+        if Kind::ALL[(entry.user_data() >> 60) as usize] == Kind::Accept && entry.result() >= 0 {
+            // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+            drop(unsafe { OwnedFd::from_raw_fd(entry.result()) });
+        }
+        true
+    }
+}
