@@ -34,6 +34,8 @@ enum Verb {
     Saturate(cli::saturate::Saturate),
     Compare(Box<cli::compare::Compare>),
     Runtimes(cli::runtimes::Runtimes),
+    Idle(cli::idle::Idle),
+    Storm(cli::storm::Storm),
     Netns(cli::netns::Netns),
 }
 
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
         Verb::Saturate(saturate) => cli::saturate::run(saturate),
         Verb::Compare(compare) => cli::compare::run(compare),
         Verb::Runtimes(runtimes) => cli::runtimes::run(runtimes),
+        Verb::Idle(idle) => cli::idle::run(idle),
+        Verb::Storm(storm) => cli::storm::run(storm),
         Verb::Netns(netns) => cli::netns::run(netns),
     };
     match result {

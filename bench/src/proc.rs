@@ -4,7 +4,7 @@
 //! thin. Times come in two resolutions: the scheduler's nanoseconds (`schedstat`, for processes)
 //! and clock ticks of usually 10 ms (`/proc/stat`, for the machine).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -68,21 +68,53 @@ pub fn machine_ticks() -> io::Result<Ticks> {
     ticks(&text, "cpu").ok_or_else(|| unexpected("/proc/stat"))
 }
 
-/// CPU time of a process with all its threads that live now.
+/// CPU time of threads, by process and thread id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThreadTimes(BTreeMap<(u32, u32), Duration>);
+
+impl ThreadTimes {
+    /// The account of a single thread.
+    #[cfg(test)]
+    pub fn one(time: Duration) -> Self {
+        Self(BTreeMap::from([((1, 1), time)]))
+    }
+
+    /// What has passed since `before`, for the threads that live now.
+    ///
+    /// A thread that has ended took its account with it, but nothing of the others' is lost.
+    pub fn since(&self, before: &Self) -> Duration {
+        let passed = |(thread, time): (&(u32, u32), &Duration)| {
+            time.saturating_sub(before.0.get(thread).copied().unwrap_or_default())
+        };
+        self.0.iter().map(passed).sum()
+    }
+}
+
+/// CPU times of all threads of these processes and of their descendants.
 ///
-/// The scheduler's own account where the kernel has it, else ticks.
-pub fn process_cpu(pid: u32) -> io::Result<Duration> {
-    let mut sum = Duration::ZERO;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let path = task?.path();
-        match task_cpu(&path) {
-            Ok(time) => sum += time,
-            // A thread may end between the listing and the reading.
-            Err(error) if is_gone(&error) => {}
+/// The scheduler's own account where the kernel has it, else ticks. An error means that one of the
+/// processes themselves is gone.
+pub fn thread_times(pids: &[u32]) -> io::Result<ThreadTimes> {
+    let mut times = ThreadTimes::default();
+    for pid in with_descendants(pids)? {
+        let tasks = match fs::read_dir(format!("/proc/{pid}/task")) {
+            Ok(tasks) => tasks,
+            // A descendant may end at any time.
+            Err(error) if is_gone(&error) && !pids.contains(&pid) => continue,
             Err(error) => return Err(error),
+        };
+        // A listing that breaks off means that the process ends; its threads are gone with it.
+        for task in tasks.map_while(Result::ok) {
+            let thread = task.file_name().to_str().and_then(|name| name.parse().ok());
+            match (thread, task_cpu(&task.path())) {
+                (Some(thread), Ok(time)) => drop(times.0.insert((pid, thread), time)),
+                (None, _) => return Err(unexpected("task")),
+                (_, Err(error)) if is_gone(&error) => {}
+                (_, Err(error)) => return Err(error),
+            }
         }
     }
-    Ok(sum)
+    Ok(times)
 }
 
 fn task_cpu(task: &Path) -> io::Result<Duration> {
@@ -115,7 +147,7 @@ fn parent(stat: &str) -> Option<u32> {
 }
 
 /// The given processes and all their descendants that live now.
-pub fn with_descendants(pids: &[u32]) -> io::Result<Vec<u32>> {
+fn with_descendants(pids: &[u32]) -> io::Result<Vec<u32>> {
     let mut pairs = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -146,10 +178,20 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|size| size * 1024)
 }
 
-/// Resident memory of a process, in bytes.
-pub fn resident(pid: u32) -> io::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    kilobytes(&text, "VmRSS").ok_or_else(|| unexpected("status"))
+/// Resident memory of these processes and their descendants, in bytes.
+pub fn resident(pids: &[u32]) -> io::Result<u64> {
+    let mut sum = 0;
+    for pid in with_descendants(pids)? {
+        let size = fs::read_to_string(format!("/proc/{pid}/status"))
+            .and_then(|text| kilobytes(&text, "VmRSS").ok_or_else(|| unexpected("status")));
+        match size {
+            Ok(size) => sum += size,
+            // A descendant may end at any time, and one that is not yet reaped has no memory.
+            Err(_) if !pids.contains(&pid) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sum)
 }
 
 /// Memory of the kernel that is neither cache nor user pages, in bytes.
@@ -201,6 +243,7 @@ pub fn machine() -> io::Result<Machine> {
     })
 }
 
+/// Whether reading failed because the process or thread has ended.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }

@@ -3,7 +3,9 @@
 pub mod compare;
 pub mod duration;
 pub mod failure;
+pub mod idle;
 pub mod netns;
 pub mod runtimes;
 pub mod saturate;
+pub mod storm;
 pub mod table;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::tally::{Latency, Tally};
-use crate::proc::{self, Ticks};
+use crate::proc::{self, ThreadTimes, Ticks};
 use crate::sys::machine::thread_cpu;
 
 /// Above this share of one CPU a thread counts as busy all the time.
@@ -71,7 +71,7 @@ pub struct Figures {
 }
 
 struct Observation {
-    server: Option<Duration>,
+    server: Option<ThreadTimes>,
     machine: Ticks,
     generator: Duration,
 }
@@ -81,20 +81,19 @@ pub fn measure(engine: &mut Engine<'_>, course: &Course) -> io::Result<Figures> 
     if !course.warmup.is_zero() {
         engine.run(course.warmup)?;
     }
-    let pids = proc::with_descendants(&course.server_pids)?;
-    let before = observe(&pids)?;
+    let before = observe(&course.server_pids)?;
     let (tally, elapsed) = engine.run(course.duration)?;
-    let after = observe(&pids)?;
+    let after = observe(&course.server_pids)?;
     Ok(figures(&tally, elapsed, engine.overdue(), &before, &after))
 }
 
 fn observe(pids: &[u32]) -> io::Result<Observation> {
     let generator = thread_cpu()?;
     let machine = proc::machine_ticks()?;
-    let mut server = None;
-    for pid in pids {
-        *server.get_or_insert(Duration::ZERO) += proc::process_cpu(*pid)?;
-    }
+    let server = match pids {
+        [] => None,
+        _ => Some(proc::thread_times(pids)?),
+    };
     Ok(Observation { server, machine, generator })
 }
 
@@ -106,10 +105,10 @@ fn figures(
     after: &Observation,
 ) -> Figures {
     let seconds = elapsed.as_secs_f64();
-    let server = after.server.zip(before.server).map(|(after, before)| {
-        // A thread that ended took its account with it; never below zero because of that.
-        after.saturating_sub(before).as_secs_f64()
-    });
+    let server = match (&after.server, &before.server) {
+        (Some(after), Some(before)) => Some(after.since(before).as_secs_f64()),
+        _ => None,
+    };
     let ticks = after.machine.since(before.machine);
     let machine = ticks.busy_time().as_secs_f64();
     let generator = after.generator.saturating_sub(before.generator).as_secs_f64() / seconds;
@@ -150,7 +149,7 @@ mod tests {
 
     fn observation(server: Option<u64>, busy: u64, generator: u64) -> Observation {
         Observation {
-            server: server.map(Duration::from_millis),
+            server: server.map(|time| ThreadTimes::one(Duration::from_millis(time))),
             machine: Ticks { busy, idle: 0, steal: 0 },
             generator: Duration::from_millis(generator),
         }

@@ -56,11 +56,22 @@ fn reception_for(largest: u64) -> Reception {
 
 /// One request on a connection of its own; anything but 2xx is an error.
 pub fn fetch(urls: &UrlSet, url: usize) -> Result<Response, String> {
-    let fetched = connect(group_of(urls, url).address)
-        .and_then(|mut stream| exchange(&mut stream, &urls.bytes()[urls.request(url)]));
+    fetch_on_new(urls, url).map(|(response, _)| response)
+}
+
+/// The same, and the connection stays open.
+pub fn open_and_fetch(urls: &UrlSet, url: usize) -> Result<TcpStream, String> {
+    fetch_on_new(urls, url).map(|(_, stream)| stream)
+}
+
+fn fetch_on_new(urls: &UrlSet, url: usize) -> Result<(Response, TcpStream), String> {
+    let fetched = connect(group_of(urls, url).address).and_then(|mut stream| {
+        let response = exchange(&mut stream, &urls.bytes()[urls.request(url)])?;
+        Ok((response, stream))
+    });
     match fetched {
-        Ok(response) if (200..300).contains(&response.status) => Ok(response),
-        Ok(response) => Err(named(urls, url, &format!("status {}", response.status))),
+        Ok((response, stream)) if (200..300).contains(&response.status) => Ok((response, stream)),
+        Ok((response, _)) => Err(named(urls, url, &format!("status {}", response.status))),
         Err(why) => Err(named(urls, url, &why)),
     }
 }
@@ -112,7 +123,7 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<Response, String> 
     let io = |error: std::io::Error| error.to_string();
     stream.write_all(request).map_err(io)?;
     let mut receiver = Receiver::default();
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = [0; 16 * 1024];
     loop {
         let size = stream.read(&mut buffer).map_err(io)?;
         if size == 0 {

@@ -61,9 +61,21 @@ fn tcp_memory_is_the_last_number_of_its_line() {
 fn the_real_files_can_be_read() {
     let pid = std::process::id();
     assert!(machine_ticks().expect("/proc/stat").busy > 0);
-    assert!(process_cpu(pid).expect("our own tasks") > Duration::ZERO);
-    assert!(resident(pid).expect("our own status") > 0);
+    let times = thread_times(&[pid]).expect("our own tasks");
+    assert!(times.since(&ThreadTimes::default()) > Duration::ZERO);
+    assert!(resident(&[pid]).expect("our own status") > 0);
     assert!(kernel_memory().expect("meminfo") > 0);
     assert!(with_descendants(&[pid]).expect("/proc").contains(&pid));
     assert!(machine().expect("the machine's facts").cpus >= 1);
+}
+
+#[test]
+fn a_thread_that_ends_takes_only_its_own_time() {
+    let times = |list: &[(u32, u64)]| {
+        let all = list.iter().map(|(thread, ms)| ((1, *thread), Duration::from_millis(*ms)));
+        ThreadTimes(all.collect())
+    };
+    let before = times(&[(1, 100), (2, 5_000)]);
+    let after = times(&[(1, 130), (3, 7)]);
+    assert_eq!(after.since(&before), Duration::from_millis(37));
 }

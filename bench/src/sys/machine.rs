@@ -91,6 +91,16 @@ pub fn sharpen_timers() -> io::Result<()> {
     Ok(())
 }
 
+/// The calling thread runs only when nobody else wants its CPU.
+pub fn yield_to_others() -> io::Result<()> {
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the struct is initialised; 0 is the calling thread.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &parameter) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Ticks a second of the times in /proc/stat and /proc/PID/stat.
 pub fn ticks_per_second() -> u64 {
     // SAFETY: no memory is involved.

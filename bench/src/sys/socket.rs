@@ -33,6 +33,21 @@ pub fn connect(address: SocketAddr, index: usize, congestion: Option<&str>) -> i
     Ok(socket)
 }
 
+/// Begins to connect without waiting; the socket does not block, and may have a small receive
+/// buffer (in bytes; the kernel doubles it).
+pub fn begin_connect(address: SocketAddr, buffer_size: Option<usize>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(size) = buffer_size {
+        socket.set_recv_buffer_size(size)?;
+    }
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(socket),
+    }
+}
+
 /// The congestion control that a loopback connection gets here, as a connection of our own shows.
 ///
 /// Asking an unconnected socket would not do: a route may name another one than the default.
