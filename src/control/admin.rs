@@ -10,9 +10,9 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::routing::get;
 use tokio::sync::Mutex;
 
-use super::{Parts, Readiness, Stage, problem, scrape};
+use super::{Parts, Readiness, Stage, problem};
 use crate::config::{REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
-use crate::ops::{access_log, metrics};
+use crate::ops::{access_log, metrics, scrape};
 
 /// What the handlers share.
 #[derive(Clone)]

@@ -17,7 +17,6 @@ pub mod readiness;
 mod admin;
 mod connections;
 mod socket;
-pub mod scrape;
 pub mod ask;
 pub mod problem;
 

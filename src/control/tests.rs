@@ -10,6 +10,7 @@ use super::*;
 use crate::config::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_TIMEOUT_MS};
 use crate::messages::mail::queue;
 use crate::messages::{AskKey, ShardReport, Update};
+use crate::ops::scrape;
 
 /// A running control thread and the other ends of everything.
 struct Started {

@@ -21,6 +21,8 @@ use crate::messages::{
 mod appear;
 mod lending;
 mod listing;
+mod sim_disk;
+mod writing;
 
 /// What one shard has been told.
 #[derive(Default)]

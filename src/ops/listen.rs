@@ -11,6 +11,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::config::{BACKLOG, Listen};
+use crate::sys::inherit;
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a client up.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
@@ -50,6 +51,11 @@ impl ListenError {
             _ => return None,
         })
     }
+}
+
+/// Sockets that systemd or our predecessor handed over, and how many other descriptors came along.
+pub fn inherited() -> io::Result<(Vec<TcpListener>, usize)> {
+    inherit::listeners()
 }
 
 /// For each shard its listeners: the one at `index` is for `listen[index]`; inherited ones beyond

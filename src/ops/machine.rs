@@ -1,11 +1,18 @@
 //! Facts of this machine that defaults depend on.
 
-use crate::sys::rlimit;
+use std::io;
 
-/// How many CPUs this process may run on: its affinity mask and its cgroup's quota.
+use crate::sys::{calls, rlimit};
+
+/// How many CPUs this process may run on, by its affinity mask.
 #[must_use]
 pub fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    calls::allowed_processors().len().max(1)
+}
+
+/// How many descriptors the process may have, after raising that as far as it may.
+pub fn raised_nofile() -> io::Result<u64> {
+    rlimit::raise_nofile().map(|limit| limit.soft)
 }
 
 /// How many shards a config of `shards` means here.

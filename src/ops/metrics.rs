@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use crate::config::Backend;
-use crate::control::scrape::Reports;
 use crate::messages::ShardReport;
 use crate::units::Class;
 
 use super::access_log::Counters;
+use super::scrape::Reports;
 use super::{machine, version};
 
 mod exposition;

@@ -6,6 +6,7 @@ pub mod logs;
 pub mod metrics;
 pub mod machine;
 pub mod rings;
+pub mod scrape;
 pub mod signals;
 pub mod systemd;
 pub mod version;

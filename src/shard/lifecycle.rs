@@ -355,7 +355,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Once no accept is in flight, the queues are emptied, and the listeners closed: whoever is in
     /// a queue has a connection as far as he knows.
     pub(super) fn close_listeners_when_quiet(&mut self) {
-        if self.listening || self.listeners_closed {
+        if self.draining.is_none() || self.listeners_closed {
             return;
         }
         if self.listeners.iter().any(|listener| listener.accepting) {

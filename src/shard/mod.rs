@@ -76,6 +76,9 @@ pub struct Settings {
     pub backends: Vec<Backend>,
     /// Value of Access-Control-Allow-Origin.
     pub cors: String,
+    /// Whether clients are let in only after `Update::Accept`: until everything is listed they wait
+    /// in the listeners' queues, instead of hearing that something is not there.
+    pub waits_to_accept: bool,
     /// The limits.
     pub limits: Arc<Limits>,
     /// Connections of the machine, after 0 was replaced by what the descriptors allow.
@@ -182,7 +185,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             path: Box::new([0; TARGET_SIZE_MAX]),
             scratch: Vec::new(),
             draining: None,
-            listening: true,
+            listening: !settings.waits_to_accept,
             listeners_closed: false,
             look_again: false,
             stopped: false,

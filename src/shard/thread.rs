@@ -31,6 +31,8 @@ pub struct ShardHandle {
 pub struct Shared {
     /// The limits.
     pub limits: Arc<Limits>,
+    /// Whether clients are let in only after `Update::Accept`.
+    pub waits_to_accept: bool,
     /// Descriptors that this process may have (RLIMIT_NOFILE).
     pub descriptors: usize,
     /// To the library.
@@ -88,6 +90,7 @@ fn settings(config: &Config, shared: &Shared, number: usize, count: usize) -> Se
         count: u16::try_from(count).expect("fewer than 2^16 shards"),
         backends: config.listen.iter().map(|listen| listen.backend).collect(),
         cors: config.cors.clone(),
+        waits_to_accept: shared.waits_to_accept,
         limits: Arc::clone(limits),
         connections_max,
         sources_max,

@@ -18,6 +18,7 @@ impl Server {
         let status = if draft.errors.is_empty() {
             warn_of(&draft);
             self.take(&draft.config);
+            self.library.rescan();
             self.status()
         } else {
             for error in &draft.errors {

@@ -13,7 +13,6 @@ use crate::control::{self, Readiness};
 use crate::messages::mail::Outbox;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, signals};
-use crate::sys::{inherit, probe, rlimit};
 use crate::{library, shard};
 
 /// A running server that is not ready yet.
@@ -24,7 +23,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (events, received) = mpsc::channel();
     signals::listen(events, Event::Wish).map_err(|error| Failure::new("signals", error))?;
     let descriptors = raise_nofile();
-    probe::ring().map_err(|error| {
+    rings::tried().map_err(|error| {
         let (why, remedy) = rings::explained(&error);
         Failure::new("io_uring", why).remedy(remedy)
     })?;
@@ -41,6 +40,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
     let shared = shard::thread::Shared {
         limits: Arc::new(config.limits.clone()),
+        waits_to_accept: true,
         descriptors,
         library: to_library,
         control: Some(to_control),
@@ -48,6 +48,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     };
     let shards = shard::thread::start(&config, listeners, &shared)
         .map_err(|error| Failure::new("start the shards", error))?;
+    // Only the shards may hold on to these, so that the others see when the last one has ended.
+    drop(shared);
     let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), from_shards)
         .map_err(|error| Failure::new("start the library", error))?;
@@ -69,7 +71,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
 /// listens where they do.
 fn inherited(config: &mut Config, draft: &Draft) -> Result<Vec<TcpListener>, Failure> {
     let (listeners, others) =
-        inherit::listeners().map_err(|error| Failure::new("LISTEN_FDS", error))?;
+        listen::inherited().map_err(|error| Failure::new("LISTEN_FDS", error))?;
     if others > 0 {
         tracing::warn!(others, "inherited descriptors that don't listen for TCP are not used");
     }
@@ -83,22 +85,18 @@ fn inherited(config: &mut Config, draft: &Draft) -> Result<Vec<TcpListener>, Fai
     Ok(listeners)
 }
 
-/// Every connection and every open pack needs a descriptor.
+/// Every connection and every open pack needs a descriptor; how many there may be.
 fn raise_nofile() -> usize {
-    match rlimit::raise_nofile() {
-        Ok(limit) => {
-            tracing::info!(descriptors = limit.soft, "RLIMIT_NOFILE");
-            usize::try_from(limit.soft).unwrap_or(usize::MAX)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "RLIMIT_NOFILE stays as it is");
-            DESCRIPTORS_UNKNOWN
-        }
-    }
+    let limit = machine::raised_nofile().unwrap_or_else(|error| {
+        tracing::warn!(%error, "RLIMIT_NOFILE can't be read or raised");
+        DESCRIPTORS_UNKNOWN
+    });
+    tracing::info!(descriptors = limit, "RLIMIT_NOFILE");
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// What is assumed where the limit can't be read: Linux's usual soft limit.
-const DESCRIPTORS_UNKNOWN: usize = 1024;
+const DESCRIPTORS_UNKNOWN: u64 = 1024;
 
 fn refused(error: ListenError) -> Failure {
     let failure = Failure::new(format!("listen on {}", error.address), error.why());

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::config::load::Sources;
-use crate::control::{self, Readiness, Stage, scrape};
+use crate::control::{self, Readiness, Stage};
 use crate::library;
 use crate::messages::Update;
 use crate::messages::mail::Outbox;
 use crate::ops::signals::Wish;
-use crate::ops::{access_log, systemd};
+use crate::ops::{access_log, scrape, systemd};
 use crate::shard::thread::ShardHandle;
 
 /// How often something that cannot call us is looked at, while we wait for it.
@@ -40,7 +40,7 @@ pub struct Server {
     pub(super) outboxes: Vec<Outbox>,
     pub(super) readiness: Arc<Readiness>,
     shards: Vec<ShardHandle>,
-    library: library::Handle,
+    pub(super) library: library::Handle,
     control: control::Handle,
     log: Option<access_log::Handle>,
     events: Receiver<Event>,
@@ -142,6 +142,7 @@ impl Server {
     }
 
     fn become_ready(&mut self) {
+        self.tell(|| Update::Accept);
         self.readiness.become_stage(Stage::Ready);
         tracing::info!(shards = self.shards.len(), "ready");
         systemd::ready(&self.status());
@@ -200,6 +201,9 @@ impl Server {
             log.finish(STOP);
         }
         drop(self.control);
+        // Dropping it would wait for its threads. They only read, and may be in the middle of a
+        // slow disk: nothing of them is needed any more.
+        std::mem::forget(self.library);
         tracing::info!("ended");
     }
 }
