@@ -39,11 +39,7 @@ impl Ticks {
     /// Steal as a share of all time, 0 to 1.
     pub fn steal_share(self) -> f64 {
         let all = self.busy + self.idle + self.steal;
-        if all == 0 {
-            0.0
-        } else {
-            self.steal as f64 / all as f64
-        }
+        if all == 0 { 0.0 } else { self.steal as f64 / all as f64 }
     }
 
     /// The busy time.
@@ -54,9 +50,7 @@ impl Ticks {
 
 /// The line `name` ("cpu", "cpu0", …) of /proc/stat.
 fn ticks(stat: &str, name: &str) -> Option<Ticks> {
-    let line = stat
-        .lines()
-        .find(|line| line.split(' ').next() == Some(name))?;
+    let line = stat.lines().find(|line| line.split(' ').next() == Some(name))?;
     let values: Vec<u64> = line
         .split_ascii_whitespace()
         .skip(1)
@@ -65,11 +59,7 @@ fn ticks(stat: &str, name: &str) -> Option<Ticks> {
     let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = values[..] else {
         return None;
     };
-    Some(Ticks {
-        busy: user + nice + system + irq + softirq,
-        idle: idle + iowait,
-        steal,
-    })
+    Some(Ticks { busy: user + nice + system + irq + softirq, idle: idle + iowait, steal })
 }
 
 /// Ticks of the whole machine.
@@ -133,9 +123,7 @@ fn task_cpu(task: &Path) -> io::Result<Duration> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = fs::read_to_string(task.join("stat"))?;
             let ticks = stat_ticks(&text).ok_or_else(|| unexpected("stat"))?;
-            Ok(Duration::from_secs_f64(
-                ticks as f64 / ticks_per_second() as f64,
-            ))
+            Ok(Duration::from_secs_f64(ticks as f64 / ticks_per_second() as f64))
         }
         Err(error) => Err(error),
     }
@@ -143,12 +131,7 @@ fn task_cpu(task: &Path) -> io::Result<Duration> {
 
 /// The first number of a schedstat: nanoseconds on a CPU.
 fn run_time(schedstat: &str) -> Option<Duration> {
-    schedstat
-        .split_ascii_whitespace()
-        .next()?
-        .parse()
-        .ok()
-        .map(Duration::from_nanos)
+    schedstat.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// utime + stime of a /proc/PID/stat. The name in brackets may itself hold spaces and brackets.
@@ -160,12 +143,7 @@ fn stat_ticks(stat: &str) -> Option<u64> {
 }
 
 fn parent(stat: &str) -> Option<u32> {
-    stat.rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// The given processes and all their descendants that live now.
@@ -196,15 +174,8 @@ fn with_descendants(pids: &[u32]) -> io::Result<Vec<u32>> {
 
 /// One line of a `/proc` file of the form `Name:   123 kB`, in bytes.
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|size| size * 1024)
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|size| size * 1024)
 }
 
 /// Resident memory of these processes and their descendants, in bytes.
@@ -236,9 +207,7 @@ pub fn kernel_memory() -> io::Result<u64> {
 
 /// Pages that TCP has allocated for its queues.
 fn tcp_pages(sockstat: &str) -> Option<u64> {
-    let line = sockstat
-        .lines()
-        .find_map(|line| line.strip_prefix("TCP: "))?;
+    let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP: "))?;
     line.rsplit_once("mem ")?.1.trim().parse().ok()
 }
 
@@ -262,20 +231,12 @@ pub struct Machine {
 /// Reads the machine's facts.
 pub fn machine() -> io::Result<Machine> {
     let cpus = fs::read_to_string("/proc/cpuinfo")?;
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let online = fs::read_to_string("/proc/stat")?;
     Ok(Machine {
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
-            .trim()
-            .to_owned(),
+        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
         cpu_model: model.map_or("unknown", |(_, name)| name.trim()).to_owned(),
-        cpus: online
-            .lines()
-            .filter(|line| line.starts_with("cpu"))
-            .count()
-            - 1,
+        cpus: online.lines().filter(|line| line.starts_with("cpu")).count() - 1,
         congestion_control: loopback_congestion()?,
         loopback_mtu: loopback_mtu()?,
         tick_ms: 1e3 / ticks_per_second() as f64,
@@ -288,10 +249,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 fn unexpected(file: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("{file} is not as this program knows it"),
-    )
+    io::Error::new(io::ErrorKind::InvalidData, format!("{file} is not as this program knows it"))
 }
 
 #[cfg(test)]

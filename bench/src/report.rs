@@ -28,11 +28,9 @@ pub fn run_lines(figures: &Figures) -> String {
             latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us
         ),
     ];
-    if let (Some(request), Some(gib), Some(share)) = (
-        figures.server_cpu_us_per_request,
-        figures.server_cpu_ms_per_gib,
-        figures.server_cpu_share,
-    ) {
+    if let (Some(request), Some(gib), Some(share)) =
+        (figures.server_cpu_us_per_request, figures.server_cpu_ms_per_gib, figures.server_cpu_share)
+    {
         let share = share * 100.0;
         lines.push(format!(
             "server CPU  {request:.2} µs a request, {gib:.1} ms a GiB, {share:.0} % of one CPU"
@@ -48,20 +46,13 @@ pub fn run_lines(figures: &Figures) -> String {
     lines.push(format!(
         "generator   {:.0} % of one CPU{}",
         figures.generator_cpu_share * 100.0,
-        if figures.generator_was_the_limit {
-            ": the generator was the limit"
-        } else {
-            ""
-        }
+        if figures.generator_was_the_limit { ": the generator was the limit" } else { "" }
     ));
     if figures.reconnects > 0 {
         lines.push(format!("reconnects  {}", figures.reconnects));
     }
     if figures.overdue > 0 {
-        lines.push(format!(
-            "overdue     {} requests found no free connection",
-            figures.overdue
-        ));
+        lines.push(format!("overdue     {} requests found no free connection", figures.overdue));
     }
     for (kind, count) in &figures.errors {
         lines.push(format!("error       {count} × {kind}"));

@@ -47,10 +47,7 @@ pub fn play(
     rules: Rules,
     mut measure: impl FnMut(usize) -> Result<Figures, Failure>,
 ) -> Result<Contest, Failure> {
-    let mut contest = Contest {
-        figures: vec![Vec::new(); contestants],
-        dropped: 0,
-    };
+    let mut contest = Contest { figures: vec![Vec::new(); contestants], dropped: 0 };
     let mut played = 0;
     while played - contest.dropped < rules.rounds {
         if contest.dropped > rules.rounds {
@@ -61,10 +58,7 @@ pub fn play(
         }
         let round = round(contestants, played % 2 == 1, &mut measure)?;
         played += 1;
-        let steal = round
-            .iter()
-            .map(|figures| figures.steal_percent)
-            .fold(0.0, f64::max);
+        let steal = round.iter().map(|figures| figures.steal_percent).fold(0.0, f64::max);
         if steal > rules.steal_percent_max {
             contest.dropped += 1;
             continue;
@@ -85,10 +79,7 @@ fn round(
     if !reversed {
         return (0..contestants).map(measure).collect();
     }
-    let mut figures = (0..contestants)
-        .rev()
-        .map(measure)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut figures = (0..contestants).rev().map(measure).collect::<Result<Vec<_>, _>>()?;
     figures.reverse();
     Ok(figures)
 }
@@ -96,12 +87,7 @@ fn round(
 impl Contest {
     /// The median over the rounds of one figure of one contestant.
     pub fn median(&self, contestant: usize, figure: impl Fn(&Figures) -> f64) -> f64 {
-        stats::median(
-            &self.figures[contestant]
-                .iter()
-                .map(figure)
-                .collect::<Vec<_>>(),
-        )
+        stats::median(&self.figures[contestant].iter().map(figure).collect::<Vec<_>>())
     }
 
     /// One contestant against another.
@@ -112,9 +98,7 @@ impl Contest {
             stats::estimate(&ratios, RESAMPLES, seed)
         };
         let known = |index: usize| {
-            self.figures[index]
-                .iter()
-                .all(|figures| figures.server_cpu_us_per_request.is_some())
+            self.figures[index].iter().all(|figures| figures.server_cpu_us_per_request.is_some())
         };
         Ratios {
             rate: ratio(&|figures| figures.requests_per_second),
@@ -127,11 +111,7 @@ impl Contest {
 
     /// In how many measurements the generator was the limit.
     pub fn generator_limited(&self) -> usize {
-        self.figures
-            .iter()
-            .flatten()
-            .filter(|figures| figures.generator_was_the_limit)
-            .count()
+        self.figures.iter().flatten().filter(|figures| figures.generator_was_the_limit).count()
     }
 }
 
@@ -147,10 +127,7 @@ mod tests {
             requests_per_second: rate,
             body_bytes: 1,
             mib_per_second: 1.0,
-            latency: Latency {
-                p99_us: rate,
-                ..Latency::default()
-            },
+            latency: Latency { p99_us: rate, ..Latency::default() },
             errors: Default::default(),
             reconnects: 0,
             overdue: 0,
@@ -166,10 +143,7 @@ mod tests {
         }
     }
 
-    const RULES: Rules = Rules {
-        rounds: 4,
-        steal_percent_max: 1.0,
-    };
+    const RULES: Rules = Rules { rounds: 4, steal_percent_max: 1.0 };
 
     #[test]
     fn the_order_turns_round_each_time() {
@@ -180,10 +154,7 @@ mod tests {
         });
         let contest = contest.expect("nothing fails");
         assert_eq!(order, [0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0]);
-        assert_eq!(
-            contest.median(2, |figures| figures.requests_per_second),
-            3.0
-        );
+        assert_eq!(contest.median(2, |figures| figures.requests_per_second), 3.0);
         let ratios = contest.ratios(1, 0, 1);
         assert_eq!(ratios.rate.median, 2.0);
         assert_eq!(ratios.server_cpu.map(|estimate| estimate.median), Some(0.5));

@@ -58,9 +58,7 @@ impl Description {
         };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || !name.chars().all(is_plain) {
-            return Err(format!(
-                "'{text}': a server's name is letters, digits, - _ ."
-            ));
+            return Err(format!("'{text}': a server's name is letters, digits, - _ ."));
         }
         let kind = match (name, what) {
             ("nginx", None) => Kind::Nginx,
@@ -81,10 +79,7 @@ impl Description {
                 ));
             }
         };
-        Ok(Self {
-            name: name.to_owned(),
-            kind,
-        })
+        Ok(Self { name: name.to_owned(), kind })
     }
 }
 
@@ -141,14 +136,12 @@ impl Server {
         let filled = |text: &str| filled(text, places, &prefix, port);
         let with_name = |why: String| format!("{name}: {why}");
         match description.kind {
-            Kind::Nginx => write(
-                &prefix.join("nginx.conf"),
-                &filled(NGINX_TEMPLATE).map_err(with_name)?,
-            )?,
-            Kind::H2o => write(
-                &prefix.join("h2o.conf"),
-                &filled(H2O_TEMPLATE).map_err(with_name)?,
-            )?,
+            Kind::Nginx => {
+                write(&prefix.join("nginx.conf"), &filled(NGINX_TEMPLATE).map_err(with_name)?)?
+            }
+            Kind::H2o => {
+                write(&prefix.join("h2o.conf"), &filled(H2O_TEMPLATE).map_err(with_name)?)?
+            }
             Kind::Command(_) | Kind::Running(_) => {}
         }
         let command = filled(&command).map_err(with_name)?;
@@ -201,9 +194,7 @@ impl Drop for Server {
 /// A port that nobody listens on. Somebody else could take it before our server does; then the
 /// server says so and the run fails.
 pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn spawn(
@@ -215,16 +206,9 @@ fn spawn(
 ) -> Result<Server, String> {
     let output = fs::File::create(log)
         .map_err(|error| format!("{name}: cannot write {}: {error}", log.display()))?;
-    let errors = output
-        .try_clone()
-        .map_err(|error| format!("{name}: {error}"))?;
+    let errors = output.try_clone().map_err(|error| format!("{name}: {error}"))?;
     let mut shell = Command::new("/bin/sh");
-    shell
-        .arg("-c")
-        .arg(command)
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors);
+    shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(output).stderr(errors);
     child::die_with_us(&mut shell);
     let started = Instant::now();
     let child = on_cpu(cpu, || shell.spawn())
@@ -273,17 +257,11 @@ fn on_cpu<T>(cpu: Option<usize>, action: impl FnOnce() -> io::Result<T>) -> io::
 }
 
 fn filled(text: &str, places: &Places, prefix: &Path, port: u16) -> Result<String, String> {
-    let mut text = text
-        .replace("@PORT@", &port.to_string())
-        .replace("@WORKERS@", "1");
+    let mut text = text.replace("@PORT@", &port.to_string()).replace("@WORKERS@", "1");
     let named = [
         ("@PREFIX@", Some(prefix), ""),
         ("@ROOT@", places.root.as_deref(), "--root or --workload"),
-        (
-            "@PACKS@",
-            places.packs.as_deref(),
-            "--workload with --shardcast, or --packs",
-        ),
+        ("@PACKS@", places.packs.as_deref(), "--workload with --shardcast, or --packs"),
         ("@SHARDCAST@", places.shardcast.as_deref(), "--shardcast"),
     ];
     for (placeholder, path, option) in named {
@@ -331,13 +309,7 @@ mod tests {
     fn check(text: &str, expected: Result<(&str, Kind), &str>) {
         match (Description::parse(text), expected) {
             (Ok(found), Ok((name, kind))) => {
-                assert_eq!(
-                    found,
-                    Description {
-                        name: name.to_owned(),
-                        kind
-                    }
-                );
+                assert_eq!(found, Description { name: name.to_owned(), kind });
             }
             (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
             (found, expected) => panic!("{found:?} instead of {expected:?}"),
@@ -348,10 +320,7 @@ mod tests {
     fn a_server_is_a_kind_a_command_or_an_address() {
         check("nginx", Ok(("nginx", Kind::Nginx)));
         check("old=nginx", Ok(("old", Kind::Nginx)));
-        check(
-            "a=prog -x @PORT@",
-            Ok(("a", Kind::Command("prog -x @PORT@".to_owned()))),
-        );
+        check("a=prog -x @PORT@", Ok(("a", Kind::Command("prog -x @PORT@".to_owned()))));
         let running = Kind::Running("http://127.0.0.1:80".to_owned());
         check("b=http://127.0.0.1:80/", Ok(("b", running)));
         check("apache", Err("write NAME=COMMAND"));
@@ -361,10 +330,7 @@ mod tests {
 
     #[test]
     fn placeholders_are_filled_or_named() {
-        let places = Places {
-            root: Some("/r".into()),
-            ..Places::default()
-        };
+        let places = Places { root: Some("/r".into()), ..Places::default() };
         let text = filled("@ROOT@ @PREFIX@ @PORT@", &places, Path::new("/p"), 80);
         assert_eq!(text, Ok("/r /p 80".to_owned()));
         let error = filled("@PACKS@", &places, Path::new("/p"), 80).expect_err("unknown");

@@ -23,16 +23,8 @@ pub struct Estimate {
 
 /// `values[i] / base[i]` for each round.
 pub fn paired_ratios(values: &[f64], base: &[f64]) -> Vec<f64> {
-    assert_eq!(
-        values.len(),
-        base.len(),
-        "a pair needs two values of one round"
-    );
-    values
-        .iter()
-        .zip(base)
-        .map(|(value, base)| value / base)
-        .collect()
+    assert_eq!(values.len(), base.len(), "a pair needs two values of one round");
+    values.iter().zip(base).map(|(value, base)| value / base).collect()
 }
 
 /// The middle value, or the mean of the two in the middle.
@@ -42,10 +34,7 @@ pub fn median(values: &[f64]) -> f64 {
 
 /// Median and 95 % percentile-bootstrap interval.
 pub fn estimate(values: &[f64], resamples: usize, seed: u64) -> Estimate {
-    assert!(
-        !values.is_empty() && resamples > 0,
-        "there is something to resample"
-    );
+    assert!(!values.is_empty() && resamples > 0, "there is something to resample");
     let mut random = Random::new(seed);
     let mut sample = vec![0.0; values.len()];
     let mut medians: Vec<f64> = (0..resamples)
@@ -56,11 +45,7 @@ pub fn estimate(values: &[f64], resamples: usize, seed: u64) -> Estimate {
         .collect();
     medians.sort_by(f64::total_cmp);
     let tail = (resamples as f64 * 0.025) as usize;
-    Estimate {
-        median: median(values),
-        low: medians[tail],
-        high: medians[resamples - 1 - tail],
-    }
+    Estimate { median: median(values), low: medians[tail], high: medians[resamples - 1 - tail] }
 }
 
 fn median_of(values: &mut [f64]) -> f64 {
@@ -92,14 +77,7 @@ mod tests {
     #[test]
     fn equal_values_leave_no_doubt() {
         let estimate = estimate(&[1.5; 10], 1_000, 1);
-        assert_eq!(
-            estimate,
-            Estimate {
-                median: 1.5,
-                low: 1.5,
-                high: 1.5
-            }
-        );
+        assert_eq!(estimate, Estimate { median: 1.5, low: 1.5, high: 1.5 });
     }
 
     /// With two values a resample is (a,a), (a,b), (b,a) or (b,b), so a quarter of the medians is
@@ -107,14 +85,7 @@ mod tests {
     #[test]
     fn two_values_span_the_interval() {
         let found = estimate(&[1.0, 3.0], 10_000, 7);
-        assert_eq!(
-            found,
-            Estimate {
-                median: 2.0,
-                low: 1.0,
-                high: 3.0
-            }
-        );
+        assert_eq!(found, Estimate { median: 2.0, low: 1.0, high: 3.0 });
     }
 
     /// Of three values 1, 2, 3 the resampled median is 1 in 7 of 27 cases (three or two of the
@@ -122,14 +93,7 @@ mod tests {
     #[test]
     fn three_values_span_the_interval_too() {
         let found = estimate(&[2.0, 1.0, 3.0], 10_000, 7);
-        assert_eq!(
-            found,
-            Estimate {
-                median: 2.0,
-                low: 1.0,
-                high: 3.0
-            }
-        );
+        assert_eq!(found, Estimate { median: 2.0, low: 1.0, high: 3.0 });
     }
 
     /// Ten values with one far away: for the median to be the outlier, at least 6 of 10 draws must
@@ -139,14 +103,7 @@ mod tests {
         let mut values = [1.0; 10];
         values[3] = 9.0;
         let found = estimate(&values, 10_000, 7);
-        assert_eq!(
-            found,
-            Estimate {
-                median: 1.0,
-                low: 1.0,
-                high: 1.0
-            }
-        );
+        assert_eq!(found, Estimate { median: 1.0, low: 1.0, high: 1.0 });
     }
 
     #[test]

@@ -47,23 +47,15 @@ const fn workload(
     files_per_folder: usize,
     file_size: usize,
 ) -> Workload {
-    Workload {
-        name,
-        folders,
-        files_per_folder,
-        file_size,
-    }
+    Workload { name, folders, files_per_folder, file_size }
 }
 
 /// The workload of this name; the error lists the names.
 pub fn named(name: &str) -> Result<Workload, String> {
-    WORKLOADS
-        .into_iter()
-        .find(|workload| workload.name == name)
-        .ok_or_else(|| {
-            let names: Vec<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
-            format!("no such workload; there are {}", names.join(", "))
-        })
+    WORKLOADS.into_iter().find(|workload| workload.name == name).ok_or_else(|| {
+        let names: Vec<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
+        format!("no such workload; there are {}", names.join(", "))
+    })
 }
 
 impl Workload {

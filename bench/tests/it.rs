@@ -24,11 +24,7 @@ fn report(arguments: &[&str]) -> Value {
     let arguments = [arguments, &["--json"]].concat();
     let output = bench(&arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        matches!(output.status.code(), Some(0 | 3)),
-        "{:?}: {errors}",
-        output.status
-    );
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{:?}: {errors}", output.status);
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: no report, but: {errors}"))
 }

@@ -141,11 +141,7 @@ pub fn run(arguments: &Compare) -> Result<(), Failure> {
         machine: proc::machine().doing("cannot read the machine's facts")?,
         workload: arguments.workload.map(|workload| workload.name),
         baseline: contestants[baseline].server.name.clone(),
-        bodies: if arguments.tuning.read {
-            "read"
-        } else {
-            "discarded"
-        },
+        bodies: if arguments.tuning.read { "read" } else { "discarded" },
         ready_ms,
         tables,
     };
@@ -154,25 +150,12 @@ pub fn run(arguments: &Compare) -> Result<(), Failure> {
 }
 
 fn baseline(arguments: &Compare) -> Result<usize, Failure> {
-    let names: Vec<&str> = arguments
-        .servers
-        .iter()
-        .map(|server| server.name.as_str())
-        .collect();
+    let names: Vec<&str> = arguments.servers.iter().map(|server| server.name.as_str()).collect();
     if names.len() < 2 {
-        return Err(Failure::Usage(
-            "compare needs at least two --server".to_owned(),
-        ));
+        return Err(Failure::Usage("compare needs at least two --server".to_owned()));
     }
-    if let Some(twice) = names
-        .iter()
-        .enumerate()
-        .find(|(at, name)| names[..*at].contains(name))
-    {
-        return Err(Failure::Usage(format!(
-            "two servers are called {}",
-            twice.1
-        )));
+    if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        return Err(Failure::Usage(format!("two servers are called {}", twice.1)));
     }
     match &arguments.baseline {
         Some(name) => names
@@ -191,23 +174,16 @@ fn places(arguments: &Compare) -> Result<Places, Failure> {
         scratch: arguments.scratch.clone(),
     };
     if let Some(workload) = arguments.workload {
-        let files = workload
-            .files(&arguments.scratch)
-            .doing("cannot make the workload")?;
+        let files = workload.files(&arguments.scratch).doing("cannot make the workload")?;
         if let Some(shardcast) = &arguments.shardcast {
-            let packs = workload
-                .packs(&files, shardcast)
-                .doing("cannot pack the workload")?;
+            let packs = workload.packs(&files, shardcast).doing("cannot pack the workload")?;
             workload::read_all(&packs).doing("cannot read the packs")?;
             places.packs = Some(packs);
         }
         workload::read_all(&files).doing("cannot read the workload")?;
         places.root = Some(files);
     }
-    for path in [&mut places.root, &mut places.packs, &mut places.shardcast]
-        .into_iter()
-        .flatten()
-    {
+    for path in [&mut places.root, &mut places.packs, &mut places.shardcast].into_iter().flatten() {
         let what = format!("cannot find {}", path.display());
         *path = path.canonicalize().doing(&what)?;
     }
@@ -225,19 +201,13 @@ fn start(arguments: &Compare, places: &Places) -> Result<Vec<Server>, Failure> {
 
 fn ready(servers: &[Server]) -> Vec<(String, Option<f64>)> {
     let ready = |server: &Server| server.ready_after.map(|time| time.as_secs_f64() * 1e3);
-    servers
-        .iter()
-        .map(|server| (server.name.clone(), ready(server)))
-        .collect()
+    servers.iter().map(|server| (server.name.clone(), ready(server))).collect()
 }
 
 /// Looks at a server and touches what is to be touched.
 fn contestant(arguments: &Compare, server: Server) -> Result<Contestant, Failure> {
     let paths = paths(arguments, &server.name)?;
-    let urls: Vec<String> = paths
-        .iter()
-        .map(|path| format!("{}{path}", server.base))
-        .collect();
+    let urls: Vec<String> = paths.iter().map(|path| format!("{}{path}", server.base)).collect();
     let urls = UrlSet::parse(urls.iter().map(String::as_str)).map_err(Failure::Usage)?;
     let with_name = |why: String| Failure::Failed(format!("{}: {why}", server.name));
     let reception = probe::reception(&urls, arguments.tuning.seed).map_err(with_name)?;
@@ -246,30 +216,19 @@ fn contestant(arguments: &Compare, server: Server) -> Result<Contestant, Failure
     } else if arguments.touch_first {
         probe::touch(&urls, first_of_each_folder(&paths)).map_err(with_name)?;
     }
-    Ok(Contestant {
-        server,
-        urls,
-        reception,
-    })
+    Ok(Contestant { server, urls, reception })
 }
 
 /// The paths for one server, its prefix in front.
 fn paths(arguments: &Compare, name: &str) -> Result<Vec<String>, Failure> {
-    let given = arguments
-        .prefixes
-        .iter()
-        .rev()
-        .find(|(other, _)| other == name);
+    let given = arguments.prefixes.iter().rev().find(|(other, _)| other == name);
     let prefix = match given {
         Some((_, prefix)) => prefix.as_str(),
         None if name == "shardcast" => "/vod",
         None => "",
     };
     let mut paths: Vec<String> = match arguments.workload {
-        Some(workload) => workload
-            .paths()
-            .map(|path| format!("{prefix}{path}"))
-            .collect(),
+        Some(workload) => workload.paths().map(|path| format!("{prefix}{path}")).collect(),
         None => Vec::new(),
     };
     if let Some(file) = &arguments.paths_file {
@@ -283,9 +242,7 @@ fn paths(arguments: &Compare, name: &str) -> Result<Vec<String>, Failure> {
             Some((other, path)) if other == name => paths.push(path.to_owned()),
             Some(_) => {}
             None => {
-                return Err(Failure::Usage(format!(
-                    "--path {path}: begin with / or NAME=/"
-                )));
+                return Err(Failure::Usage(format!("--path {path}: begin with / or NAME=/")));
             }
         }
     }
@@ -325,12 +282,7 @@ fn tables(
         course.rate = Some(table.slowest() / 2.0);
         tables.push(table);
         if arguments.half_load {
-            tables.push(table::played(
-                contestants,
-                baseline,
-                &course,
-                &arguments.tuning,
-            )?);
+            tables.push(table::played(contestants, baseline, &course, &arguments.tuning)?);
         }
     }
     Ok(tables)
@@ -338,20 +290,12 @@ fn tables(
 
 fn print(report: &Report, json: bool) {
     if json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(report).expect("a report is plain data")
-        );
+        println!("{}", serde_json::to_string_pretty(report).expect("a report is plain data"));
         return;
     }
     println!("{}", report::machine_line(&report.machine));
-    let named = report
-        .workload
-        .map_or(String::new(), |name| format!("workload {name}, "));
-    println!(
-        "{named}bodies {}, ratios against {}",
-        report.bodies, report.baseline
-    );
+    let named = report.workload.map_or(String::new(), |name| format!("workload {name}, "));
+    println!("{named}bodies {}, ratios against {}", report.bodies, report.baseline);
     for (name, ready) in &report.ready_ms {
         if let Some(ready) = ready {
             println!("{name} was ready after {ready:.0} ms");

@@ -107,10 +107,7 @@ fn is_ended(stream: &mut TcpStream) -> Option<()> {
 
 fn print(report: &Report, json: bool) {
     if json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(report).expect("a report is plain data")
-        );
+        println!("{}", serde_json::to_string_pretty(report).expect("a report is plain data"));
         return;
     }
     let kib = |bytes: u64| bytes / 1024;
@@ -127,9 +124,6 @@ fn print(report: &Report, json: bool) {
         report.kernel_bytes_per_connection
     );
     if report.ended_by_server > 0 {
-        println!(
-            "ended       {} connections, by the server",
-            report.ended_by_server
-        );
+        println!("ended       {} connections, by the server", report.ended_by_server);
     }
 }

@@ -84,11 +84,7 @@ pub fn run(arguments: &Runtimes) -> Result<(), Failure> {
         namespace::enter(congestion).doing("cannot make a network namespace")?;
     }
     let all = [Style::Ring, Style::TokioUring, Style::Glommio];
-    let styles = if arguments.styles.is_empty() {
-        &all[..]
-    } else {
-        &arguments.styles[..]
-    };
+    let styles = if arguments.styles.is_empty() { &all[..] } else { &arguments.styles[..] };
     saturate::prepare(None)?;
     let servers = styles
         .iter()
@@ -102,10 +98,7 @@ pub fn run(arguments: &Runtimes) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(Failure::Failed)?;
     let course = Course {
-        rules: Rules {
-            rounds: arguments.rounds as usize,
-            steal_percent_max: arguments.steal_max,
-        },
+        rules: Rules { rounds: arguments.rounds as usize, steal_percent_max: arguments.steal_max },
         warmup: arguments.warmup,
         duration: arguments.duration,
         connections: arguments.connections,
@@ -119,16 +112,10 @@ pub fn run(arguments: &Runtimes) -> Result<(), Failure> {
         body_bytes: runtimes::BODY_SIZE,
     };
     if arguments.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&report).expect("a report is plain data")
-        );
+        println!("{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
     } else {
         println!("{}", report::machine_line(&report.machine));
-        println!(
-            "2 KiB from each style, ratios against {}\n",
-            report.baseline
-        );
+        println!("2 KiB from each style, ratios against {}\n", report.baseline);
         println!("{}", report.table.text());
     }
     table::verdict([&report.table])
@@ -145,9 +132,5 @@ fn start(style: Style, arguments: &Runtimes) -> Result<Server, String> {
 fn contestant(server: Server) -> Result<Contestant, String> {
     let urls = UrlSet::parse([server.base.as_str()])?;
     let reception = probe::reception(&urls, 1)?;
-    Ok(Contestant {
-        server,
-        urls,
-        reception,
-    })
+    Ok(Contestant { server, urls, reception })
 }

@@ -113,10 +113,7 @@ pub fn run(arguments: &Saturate) -> Result<(), Failure> {
     let urls = UrlSet::from_arguments(&arguments.urls, arguments.urls_file.as_deref())
         .map_err(Failure::Usage)?;
     let load = &arguments.load;
-    if load
-        .rate
-        .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
-    {
+    if load.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
         return Err(Failure::Usage("--rate must be above 0".to_owned()));
     }
     prepare(load.cpu)?;
@@ -137,26 +134,14 @@ pub fn run(arguments: &Saturate) -> Result<(), Failure> {
             machine: &machine,
             connections: load.connections,
             rate: load.rate,
-            way: if way == Way::Stream {
-                "stream"
-            } else {
-                "exact"
-            },
-            bodies: if load.tuning.read {
-                "read"
-            } else {
-                "discarded"
-            },
+            way: if way == Way::Stream { "stream" } else { "exact" },
+            bodies: if load.tuning.read { "read" } else { "discarded" },
             figures: &figures,
         };
         let text = serde_json::to_string_pretty(&report).expect("a report is plain data");
         println!("{text}");
     } else {
-        println!(
-            "{}\n{}",
-            report::machine_line(&machine),
-            report::run_lines(&figures)
-        );
+        println!("{}\n{}", report::machine_line(&machine), report::run_lines(&figures));
     }
     verdict(&figures)
 }
@@ -166,9 +151,7 @@ pub fn prepare(cpu: Option<usize>) -> Result<(), Failure> {
     machine::raise_open_files().doing("cannot raise the limit of open files")?;
     machine::sharpen_timers().doing("cannot set the timer slack")?;
     if let Some(cpu) = cpu {
-        Affinity::one(cpu)
-            .apply()
-            .doing(&format!("cannot pin the generator to CPU {cpu}"))?;
+        Affinity::one(cpu).apply().doing(&format!("cannot pin the generator to CPU {cpu}"))?;
     }
     Ok(())
 }
@@ -188,9 +171,7 @@ pub fn connect(urls: &UrlSet, settings: Settings) -> Result<Engine<'_>, Failure>
             }
             _ => "",
         };
-        Failure::Failed(format!(
-            "cannot open {connections} connections: {error}{remedy}"
-        ))
+        Failure::Failed(format!("cannot open {connections} connections: {error}{remedy}"))
     })
 }
 
@@ -206,16 +187,10 @@ pub fn settings(
         connections,
         way,
         buffer_size: reception.buffer_size,
-        taking: if tuning.read {
-            Taking::Read
-        } else {
-            Taking::Discard
-        },
+        taking: if tuning.read { Taking::Read } else { Taking::Discard },
         take_size_max: tuning.take * 1024,
         rate,
-        gather_count: tuning
-            .gather
-            .unwrap_or((connections as usize / 8).clamp(1, 32)),
+        gather_count: tuning.gather.unwrap_or((connections as usize / 8).clamp(1, 32)),
         gather_time: tuning.gather_time,
         seed: tuning.seed,
         congestion: tuning.congestion.clone(),

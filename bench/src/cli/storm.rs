@@ -132,9 +132,7 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
     // Half a second behind is still the same storm; more is another one.
     if report.wreckage.overdue as f64 > report.strength.steps_per_second() / 2.0 {
         let overdue = report.wreckage.overdue;
-        return Err(Failure::Invalid(format!(
-            "the storm fell {overdue} steps behind"
-        )));
+        return Err(Failure::Invalid(format!("the storm fell {overdue} steps behind")));
     }
     saturate::verdict(&report.storm)
 }
@@ -157,28 +155,19 @@ impl Bad {
     fn join(self) -> Result<Wreckage, Failure> {
         let ended = "a storm thread never panics: panics abort the process";
         if let Some(pulls) = self.pulls {
-            pulls
-                .join()
-                .expect(ended)
-                .doing("the pulling clients failed")?;
+            pulls.join().expect(ended).doing("the pulling clients failed")?;
         }
         self.storm.join().expect(ended).doing("the storm failed")
     }
 }
 
 fn start(arguments: &Storm, storm_urls: &UrlSet, stop: &Arc<AtomicBool>) -> Result<Bad, Failure> {
-    let target = Target {
-        address: storm_urls.groups()[0].address,
-        request: storm_urls.bytes().to_vec(),
-    };
+    let target =
+        Target { address: storm_urls.groups()[0].address, request: storm_urls.bytes().to_vec() };
     let strength = strength(arguments);
     let stop_storm = Arc::clone(stop);
     let storm = thread::spawn(move || storm::run(target, strength, &stop_storm));
-    let pulls = if arguments.pulls > 0 {
-        Some(pull(arguments, storm_urls, stop)?)
-    } else {
-        None
-    };
+    let pulls = if arguments.pulls > 0 { Some(pull(arguments, storm_urls, stop)?) } else { None };
     Ok(Bad { storm, pulls })
 }
 
@@ -208,11 +197,8 @@ fn measured(
     arguments: &Storm,
     warmup: Duration,
 ) -> Result<Figures, Failure> {
-    let course = Course {
-        warmup,
-        duration: arguments.duration,
-        server_pids: arguments.server_pid.clone(),
-    };
+    let course =
+        Course { warmup, duration: arguments.duration, server_pids: arguments.server_pid.clone() };
     measure::measure(engine, &course).doing("the good client failed")
 }
 
@@ -220,17 +206,12 @@ fn rss(pids: &[u32]) -> Result<Option<u64>, Failure> {
     if pids.is_empty() {
         return Ok(None);
     }
-    proc::resident(pids)
-        .map(Some)
-        .doing("cannot read the server's memory")
+    proc::resident(pids).map(Some).doing("cannot read the server's memory")
 }
 
 fn print(report: &Report, json: bool) {
     if json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(report).expect("a report is plain data")
-        );
+        println!("{}", serde_json::to_string_pretty(report).expect("a report is plain data"));
         return;
     }
     println!("{}", report::machine_line(&report.machine));

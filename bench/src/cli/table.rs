@@ -89,24 +89,16 @@ pub fn played(
 
 /// What the tables mean for the exit code.
 pub fn verdict<'a>(tables: impl IntoIterator<Item = &'a Table>) -> Result<(), Failure> {
-    match tables
-        .into_iter()
-        .map(|table| table.generator_limited)
-        .sum()
-    {
+    match tables.into_iter().map(|table| table.generator_limited).sum() {
         0_usize => Ok(()),
-        count => Err(Failure::Invalid(format!(
-            "the generator was the limit in {count} measurements"
-        ))),
+        count => {
+            Err(Failure::Invalid(format!("the generator was the limit in {count} measurements")))
+        }
     }
 }
 
 fn measured(contestant: &Contestant, course: &Course, tuning: &Tuning) -> Result<Figures, Failure> {
-    let Contestant {
-        server,
-        urls,
-        reception,
-    } = contestant;
+    let Contestant { server, urls, reception } = contestant;
     let settings = saturate::settings(tuning, *reception, course.connections, course.rate);
     let mut engine = saturate::connect(urls, settings)?;
     let course = measure::Course {
@@ -122,9 +114,7 @@ fn measured(contestant: &Contestant, course: &Course, tuning: &Tuning) -> Result
         return Err(Failure::Failed(format!("{name}: {count} × {kind}")));
     }
     if figures.requests == 0 {
-        return Err(Failure::Failed(format!(
-            "{name}: not one request was answered"
-        )));
+        return Err(Failure::Failed(format!("{name}: not one request was answered")));
     }
     Ok(figures)
 }
@@ -146,10 +136,7 @@ fn row(contest: &Contest, name: &str, index: usize, baseline: usize) -> Row {
 impl Table {
     /// The rate of the slowest server.
     pub fn slowest(&self) -> f64 {
-        self.servers
-            .iter()
-            .map(|row| row.requests_per_second)
-            .fold(f64::INFINITY, f64::min)
+        self.servers.iter().map(|row| row.requests_per_second).fold(f64::INFINITY, f64::min)
     }
 
     /// For people: one line a server, ratios with their intervals.
@@ -193,16 +180,11 @@ impl Row {
     fn text(&self) -> String {
         let ratio = |estimate: Option<Estimate>| match estimate {
             Some(estimate) => {
-                format!(
-                    "{:.3} [{:.3} {:.3}]",
-                    estimate.median, estimate.low, estimate.high
-                )
+                format!("{:.3} [{:.3} {:.3}]", estimate.median, estimate.low, estimate.high)
             }
             None => "-".to_owned(),
         };
-        let cpu = self
-            .server_cpu_us_per_request
-            .map_or("-".to_owned(), |cpu| format!("{cpu:.2}"));
+        let cpu = self.server_cpu_us_per_request.map_or("-".to_owned(), |cpu| format!("{cpu:.2}"));
         format!(
             "{:<12} {:>10.0} {:>9} {:>9.1} {:>9.0}  {:<18} {:<18} {:<18} {:<18}",
             self.name,

@@ -176,9 +176,7 @@ impl<'a> Engine<'a> {
 
     /// Requests of the open loop that were due and found no free connection.
     pub fn overdue(&self) -> u64 {
-        self.schedule
-            .as_ref()
-            .map_or(0, |schedule| schedule.overdue(self.now))
+        self.schedule.as_ref().map_or(0, |schedule| schedule.overdue(self.now))
     }
 
     fn tick(&mut self) -> u64 {
@@ -189,18 +187,13 @@ impl<'a> Engine<'a> {
     fn wait(&self, end: u64) -> Wait {
         let until_end = Duration::from_nanos(end.saturating_sub(self.now));
         let (want, at_most) = match &self.schedule {
-            Some(schedule) if !self.idle.is_empty() => (
-                1,
-                Duration::from_nanos(schedule.next_at().saturating_sub(self.now)),
-            ),
+            Some(schedule) if !self.idle.is_empty() => {
+                (1, Duration::from_nanos(schedule.next_at().saturating_sub(self.now)))
+            }
             Some(_) => (1, TURN_AT_MOST),
             None => (self.settings.gather_count, TURN_AT_MOST),
         };
-        Wait {
-            want,
-            gather: self.settings.gather_time,
-            at_most: at_most.min(until_end),
-        }
+        Wait { want, gather: self.settings.gather_time, at_most: at_most.min(until_end) }
     }
 
     /// Sends what is due: everything a free connection can carry, or what the schedule says.
@@ -237,12 +230,7 @@ impl<'a> Engine<'a> {
     }
 
     fn handle(&mut self, completion: Completion) -> io::Result<()> {
-        let Completion {
-            slot,
-            operation,
-            result,
-            ..
-        } = completion;
+        let Completion { slot, operation, result, .. } = completion;
         match operation {
             // The receive of the same connection ends too, and opens it anew.
             Operation::Send => {
@@ -263,12 +251,8 @@ impl<'a> Engine<'a> {
     }
 
     fn take_bytes(&mut self, completion: Completion) -> io::Result<()> {
-        let Completion {
-            slot, operation, ..
-        } = completion;
-        let buffer = completion
-            .buffer
-            .expect("a receive with bytes names its buffer");
+        let Completion { slot, operation, .. } = completion;
+        let buffer = completion.buffer.expect("a receive with bytes names its buffer");
         let bytes = self.ring.bytes(buffer, completion.result as usize);
         let connection = &mut self.connections[slot as usize];
         let outcome = match connection.stage {
@@ -329,10 +313,7 @@ impl<'a> Engine<'a> {
             self.tally.fail(Failure::LengthChanged);
         } else {
             *known = response.body_size;
-            self.tally.record(
-                response.body_size,
-                self.now.saturating_sub(connection.since),
-            );
+            self.tally.record(response.body_size, self.now.saturating_sub(connection.since));
         }
         self.alive_at = self.now;
     }

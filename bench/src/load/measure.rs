@@ -94,11 +94,7 @@ fn observe(pids: &[u32]) -> io::Result<Observation> {
         [] => None,
         _ => Some(proc::thread_times(pids)?),
     };
-    Ok(Observation {
-        server,
-        machine,
-        generator,
-    })
+    Ok(Observation { server, machine, generator })
 }
 
 fn figures(
@@ -115,11 +111,7 @@ fn figures(
     };
     let ticks = after.machine.since(before.machine);
     let machine = ticks.busy_time().as_secs_f64();
-    let generator = after
-        .generator
-        .saturating_sub(before.generator)
-        .as_secs_f64()
-        / seconds;
+    let generator = after.generator.saturating_sub(before.generator).as_secs_f64() / seconds;
     let requests = tally.requests.max(1) as f64;
     let gib = (tally.body_bytes.max(1)) as f64 / f64::from(1 << 30);
     let server_share = server.map(|server| server / seconds);
@@ -158,11 +150,7 @@ mod tests {
     fn observation(server: Option<u64>, busy: u64, generator: u64) -> Observation {
         Observation {
             server: server.map(|time| ThreadTimes::one(Duration::from_millis(time))),
-            machine: Ticks {
-                busy,
-                idle: 0,
-                steal: 0,
-            },
+            machine: Ticks { busy, idle: 0, steal: 0 },
             generator: Duration::from_millis(generator),
         }
     }

@@ -39,11 +39,7 @@ pub fn reception(urls: &UrlSet, seed: u64) -> Result<Reception, String> {
     let mut random = Random::new(seed);
     let mut largest = 0;
     for turn in 0..SAMPLE_COUNT.min(urls.count()) {
-        let url = if turn == 0 {
-            0
-        } else {
-            random.below(urls.count())
-        };
+        let url = if turn == 0 { 0 } else { random.below(urls.count()) };
         largest = largest.max(fetch(urls, url)?.body_size);
     }
     Ok(reception_for(largest))
@@ -52,15 +48,9 @@ pub fn reception(urls: &UrlSet, seed: u64) -> Result<Reception, String> {
 fn reception_for(largest: u64) -> Reception {
     if largest <= STREAM_BODY_MAX {
         let size = (largest + HEAD_ROOM).next_power_of_two().max(4096);
-        Reception {
-            way: Way::Stream,
-            buffer_size: size as u32,
-        }
+        Reception { way: Way::Stream, buffer_size: size as u32 }
     } else {
-        Reception {
-            way: Way::Exact,
-            buffer_size: HEAD_ROOM as u32,
-        }
+        Reception { way: Way::Exact, buffer_size: HEAD_ROOM as u32 }
     }
 }
 
@@ -110,10 +100,7 @@ pub fn touch(urls: &UrlSet, which: impl Iterator<Item = usize>) -> Result<(), St
 
 fn group_of(urls: &UrlSet, url: usize) -> &Group {
     let groups = urls.groups().iter();
-    groups
-        .into_iter()
-        .find(|group| group.urls.contains(&url))
-        .expect("every URL is in one group")
+    groups.into_iter().find(|group| group.urls.contains(&url)).expect("every URL is in one group")
 }
 
 fn named(urls: &UrlSet, url: usize, why: &str) -> String {
@@ -140,9 +127,7 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<Response, String> 
     loop {
         let size = stream.read(&mut buffer).map_err(io)?;
         if size == 0 {
-            return receiver
-                .end()
-                .ok_or_else(|| "the connection ended early".to_owned());
+            return receiver.end().ok_or_else(|| "the connection ended early".to_owned());
         }
         match receiver.feed(&buffer[..size]) {
             Ok(Progress::More) => {}
@@ -159,26 +144,8 @@ mod tests {
     #[test]
     fn small_bodies_stream_and_large_ones_are_taken_exactly() {
         let way = |size| reception_for(size);
-        assert_eq!(
-            way(2048),
-            Reception {
-                way: Way::Stream,
-                buffer_size: 4096
-            }
-        );
-        assert_eq!(
-            way(10_000),
-            Reception {
-                way: Way::Stream,
-                buffer_size: 16_384
-            }
-        );
-        assert_eq!(
-            way(1 << 20),
-            Reception {
-                way: Way::Exact,
-                buffer_size: 1024
-            }
-        );
+        assert_eq!(way(2048), Reception { way: Way::Stream, buffer_size: 4096 });
+        assert_eq!(way(10_000), Reception { way: Way::Stream, buffer_size: 16_384 });
+        assert_eq!(way(1 << 20), Reception { way: Way::Exact, buffer_size: 1024 });
     }
 }

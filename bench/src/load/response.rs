@@ -71,7 +71,10 @@ enum State {
         chunk: Chunk,
     },
     /// A body that ends with the connection.
-    Open { status: u16, size: u64 },
+    Open {
+        status: u16,
+        size: u64,
+    },
 }
 
 /// The place in a chunked body.
@@ -96,11 +99,7 @@ enum Chunk {
     },
 }
 
-const CHUNK_START: Chunk = Chunk::Size {
-    value: 0,
-    digits: 0,
-    extension: false,
-};
+const CHUNK_START: Chunk = Chunk::Size { value: 0, digits: 0, extension: false };
 
 impl Receiver {
     /// True before the first byte of a response.
@@ -126,40 +125,20 @@ impl Receiver {
                     Some(size) => used += size,
                     None => return Ok(Progress::More),
                 },
-                State::Counted {
-                    status,
-                    close,
-                    size,
-                    remaining,
-                } => {
+                State::Counted { status, close, size, remaining } => {
                     let taken = remaining.min(rest.len() as u64);
                     let left = remaining - taken;
                     if left > 0 {
-                        self.state = State::Counted {
-                            status,
-                            close,
-                            size,
-                            remaining: left,
-                        };
+                        self.state = State::Counted { status, close, size, remaining: left };
                         return Ok(Progress::More);
                     }
                     used += taken as usize;
                     self.state = State::Head;
-                    return Ok(Progress::Whole(
-                        Response {
-                            status,
-                            body_size: size,
-                            close,
-                        },
-                        used,
-                    ));
+                    return Ok(Progress::Whole(Response { status, body_size: size, close }, used));
                 }
                 State::Chunked { .. } => return self.feed_chunks(rest, used),
                 State::Open { status, size } => {
-                    self.state = State::Open {
-                        status,
-                        size: size + rest.len() as u64,
-                    };
+                    self.state = State::Open { status, size: size + rest.len() as u64 };
                     return Ok(Progress::More);
                 }
             }
@@ -168,48 +147,23 @@ impl Receiver {
 
     /// Counts bytes that were thrown away; at most `skippable` of them.
     pub fn skip(&mut self, count: u64) -> Progress {
-        let State::Counted {
-            status,
-            close,
-            size,
-            remaining,
-        } = self.state
-        else {
+        let State::Counted { status, close, size, remaining } = self.state else {
             panic!("only a body of known length is skipped");
         };
-        assert!(
-            count <= remaining,
-            "a receive is never longer than what was asked for"
-        );
+        assert!(count <= remaining, "a receive is never longer than what was asked for");
         if count < remaining {
-            self.state = State::Counted {
-                status,
-                close,
-                size,
-                remaining: remaining - count,
-            };
+            self.state = State::Counted { status, close, size, remaining: remaining - count };
             return Progress::More;
         }
         self.state = State::Head;
-        Progress::Whole(
-            Response {
-                status,
-                body_size: size,
-                close,
-            },
-            0,
-        )
+        Progress::Whole(Response { status, body_size: size, close }, 0)
     }
 
     /// The peer has closed: whole only if that is how this body ends. Starts anew in any case.
     pub fn end(&mut self) -> Option<Response> {
         let state = std::mem::take(self).state;
         match state {
-            State::Open { status, size } => Some(Response {
-                status,
-                body_size: size,
-                close: true,
-            }),
+            State::Open { status, size } => Some(Response { status, body_size: size, close: true }),
             _ => None,
         }
     }
@@ -237,37 +191,18 @@ impl Receiver {
         self.state = match head.body {
             // An interim response; the real one follows.
             _ if (100..200).contains(&status) => State::Head,
-            _ if status == 204 || status == 304 => State::Counted {
-                status,
-                close,
-                size: 0,
-                remaining: 0,
-            },
-            Body::Counted(size) => State::Counted {
-                status,
-                close,
-                size,
-                remaining: size,
-            },
-            Body::Chunked => State::Chunked {
-                status,
-                close,
-                size: 0,
-                chunk: CHUNK_START,
-            },
+            _ if status == 204 || status == 304 => {
+                State::Counted { status, close, size: 0, remaining: 0 }
+            }
+            Body::Counted(size) => State::Counted { status, close, size, remaining: size },
+            Body::Chunked => State::Chunked { status, close, size: 0, chunk: CHUNK_START },
             Body::Open => State::Open { status, size: 0 },
         };
         Ok(Some(head.size - before))
     }
 
     fn feed_chunks(&mut self, bytes: &[u8], before: usize) -> Result<Progress, Malformed> {
-        let State::Chunked {
-            status,
-            close,
-            mut size,
-            mut chunk,
-        } = self.state
-        else {
+        let State::Chunked { status, close, mut size, mut chunk } = self.state else {
             panic!("called in a chunked body only");
         };
         let mut used = 0;
@@ -286,21 +221,12 @@ impl Receiver {
             used += 1;
             let Some(next) = next else {
                 self.state = State::Head;
-                let response = Response {
-                    status,
-                    body_size: size,
-                    close,
-                };
+                let response = Response { status, body_size: size, close };
                 return Ok(Progress::Whole(response, before + used));
             };
             chunk = next;
         }
-        self.state = State::Chunked {
-            status,
-            close,
-            size,
-            chunk,
-        };
+        self.state = State::Chunked { status, close, size, chunk };
         Ok(Progress::More)
     }
 }
@@ -308,20 +234,12 @@ impl Receiver {
 /// The place after one byte of framing; `None` when that byte ended the body.
 fn chunk_after(chunk: Chunk, byte: u8) -> Result<Option<Chunk>, Malformed> {
     let next = match chunk {
-        Chunk::Size {
-            value,
-            digits,
-            extension,
-        } => match byte {
+        Chunk::Size { value, digits, extension } => match byte {
             b'\n' if digits == 0 => return Err(Malformed::Chunk),
             b'\n' if value == 0 => Chunk::Trailer { line: 0 },
             b'\n' => Chunk::Data { remaining: value },
             b'\r' => chunk,
-            b';' | b' ' | b'\t' => Chunk::Size {
-                value,
-                digits,
-                extension: true,
-            },
+            b';' | b' ' | b'\t' => Chunk::Size { value, digits, extension: true },
             _ if extension => chunk,
             _ => {
                 let digit = char::from(byte).to_digit(16).ok_or(Malformed::Chunk)?;
@@ -330,11 +248,7 @@ fn chunk_after(chunk: Chunk, byte: u8) -> Result<Option<Chunk>, Malformed> {
                     return Err(Malformed::Chunk);
                 }
                 let value = value << 4 | u64::from(digit);
-                Chunk::Size {
-                    value,
-                    digits: digits + 1,
-                    extension,
-                }
+                Chunk::Size { value, digits: digits + 1, extension }
             }
         },
         Chunk::DataEnd { seen } => match (seen, byte) {
@@ -416,12 +330,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
         (false, None) => Body::Open,
         (true, Some(_)) => return Err(Malformed::Length),
     };
-    Ok(Some(Head {
-        status,
-        body,
-        close,
-        size: at,
-    }))
+    Ok(Some(Head { status, body, close, size: at }))
 }
 
 /// The first line without its CRLF.
@@ -446,9 +355,7 @@ fn status(line: &[u8]) -> Result<(u16, bool), Malformed> {
     if !digits.iter().all(u8::is_ascii_digit) || !matches!(after.first(), None | Some(b' ')) {
         return Err(Malformed::StatusLine);
     }
-    let status = digits
-        .iter()
-        .fold(0, |value, digit| value * 10 + u16::from(digit - b'0'));
+    let status = digits.iter().fold(0, |value, digit| value * 10 + u16::from(digit - b'0'));
     Ok((status, close))
 }
 
@@ -457,9 +364,7 @@ fn number(value: &[u8]) -> Result<u64, Malformed> {
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return Err(Malformed::Length);
     }
-    Ok(value
-        .iter()
-        .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+    Ok(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 #[cfg(test)]

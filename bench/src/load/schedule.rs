@@ -14,11 +14,7 @@ pub struct Schedule {
 impl Schedule {
     /// `rate` requests a second, the first one at `start`.
     pub fn new(rate: f64, start: u64) -> Self {
-        Self {
-            start,
-            interval: 1e9 / rate,
-            issued: 0,
-        }
+        Self { start, interval: 1e9 / rate, issued: 0 }
     }
 
     /// The moment of the next request.

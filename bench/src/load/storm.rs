@@ -95,12 +95,8 @@ pub fn run(target: Target, strength: Strength, stop: &AtomicBool) -> io::Result<
     machine::yield_to_others()?;
     let mut storm = Storm {
         target,
-        heads: std::iter::repeat_with(|| None)
-            .take(strength.slow_heads as usize)
-            .collect(),
-        readers: std::iter::repeat_with(|| None)
-            .take(strength.slow_readers as usize)
-            .collect(),
+        heads: std::iter::repeat_with(|| None).take(strength.slow_heads as usize).collect(),
+        readers: std::iter::repeat_with(|| None).take(strength.slow_readers as usize).collect(),
         wreckage: Wreckage::default(),
     };
     let every = |count: u32, period: Duration| {
@@ -113,24 +109,15 @@ pub fn run(target: Target, strength: Strength, stop: &AtomicBool) -> io::Result<
     let mut turn = (0, 0, 0);
     while !stop.load(Ordering::Relaxed) {
         let now = clock.elapsed().as_nanos() as u64;
-        while heads
-            .as_mut()
-            .is_some_and(|schedule| schedule.take(now).is_some())
-        {
+        while heads.as_mut().is_some_and(|schedule| schedule.take(now).is_some()) {
             storm.push_head(turn.0 % storm.heads.len());
             turn.0 += 1;
         }
-        while readers
-            .as_mut()
-            .is_some_and(|schedule| schedule.take(now).is_some())
-        {
+        while readers.as_mut().is_some_and(|schedule| schedule.take(now).is_some()) {
             storm.pull_reader(turn.1 % storm.readers.len());
             turn.1 += 1;
         }
-        while resets
-            .as_mut()
-            .is_some_and(|schedule| schedule.take(now).is_some())
-        {
+        while resets.as_mut().is_some_and(|schedule| schedule.take(now).is_some()) {
             storm.reset(turn.2 % 2 == 1);
             turn.2 += 1;
         }
@@ -179,10 +166,7 @@ impl Storm {
         let Some(reader) = &mut self.readers[index] else {
             let socket = self.connect(Some(READER_BUFFER_SIZE));
             self.wreckage.readers_opened += u64::from(socket.is_some());
-            self.readers[index] = socket.map(|socket| Reader {
-                socket,
-                asked: false,
-            });
+            self.readers[index] = socket.map(|socket| Reader { socket, asked: false });
             return;
         };
         if !reader.asked {
@@ -221,8 +205,5 @@ impl Storm {
 }
 
 fn is_later(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::NotConnected | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected | ErrorKind::Interrupted)
 }

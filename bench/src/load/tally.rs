@@ -73,13 +73,7 @@ impl Tally {
         let (low, high) = LATENCY_RANGE;
         let latencies = Histogram::new_with_bounds(low, high, 3)
             .expect("the bounds and digits are constants that the histogram allows");
-        Self {
-            requests: 0,
-            body_bytes: 0,
-            reconnects: 0,
-            latencies,
-            errors: BTreeMap::new(),
-        }
+        Self { requests: 0, body_bytes: 0, reconnects: 0, latencies, errors: BTreeMap::new() }
     }
 
     /// Counts a whole response.

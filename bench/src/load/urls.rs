@@ -41,10 +41,7 @@ impl UrlSet {
             return Err("no URLs: give at least one (or --urls FILE)".to_owned());
         }
         if parts.len() > URLS_MAX {
-            return Err(format!(
-                "{} URLs: at most {URLS_MAX} are taken",
-                parts.len()
-            ));
+            return Err(format!("{} URLs: at most {URLS_MAX} are taken", parts.len()));
         }
         // Stable, so that the order within an address stays that of the list.
         parts.sort_by_key(|(authority, _)| *authority);
@@ -54,20 +51,14 @@ impl UrlSet {
         for (authority, path) in parts {
             if last != Some(authority) {
                 let start = set.ends.len();
-                set.groups.push(Group {
-                    address: resolve(authority)?,
-                    urls: start..start,
-                });
+                set.groups.push(Group { address: resolve(authority)?, urls: start..start });
                 last = Some(authority);
             }
             for part in ["GET ", path, " HTTP/1.1\r\nHost: ", authority, "\r\n\r\n"] {
                 requests.extend_from_slice(part.as_bytes());
             }
             set.ends.push(requests.len());
-            let group = set
-                .groups
-                .last_mut()
-                .expect("a group is opened before its first URL");
+            let group = set.groups.last_mut().expect("a group is opened before its first URL");
             group.urls.end = set.ends.len();
         }
         set.requests = requests.into();
@@ -121,9 +112,7 @@ fn split(url: &str) -> Result<(&str, &str), String> {
     let (authority, path) = rest.split_at(path_at);
     let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
     if authority.is_empty() || !url.bytes().all(allowed) {
-        return Err(format!(
-            "'{url}': not a URL (percent-encode what is not printable ASCII)"
-        ));
+        return Err(format!("'{url}': not a URL (percent-encode what is not printable ASCII)"));
     }
     Ok((authority, if path.is_empty() { "/" } else { path }))
 }
@@ -132,21 +121,14 @@ fn resolve(authority: &str) -> Result<SocketAddr, String> {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| {
         !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
     });
-    let with_port = if has_port {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    };
+    let with_port = if has_port { authority.to_owned() } else { format!("{authority}:80") };
     let mut addresses = with_port
         .to_socket_addrs()
         .map_err(|error| format!("'{authority}': cannot be resolved: {error}"))?
         .collect::<Vec<_>>();
     // IPv4 first: most local servers under test listen there.
     addresses.sort_by_key(SocketAddr::is_ipv6);
-    addresses
-        .first()
-        .copied()
-        .ok_or_else(|| format!("'{authority}': has no address"))
+    addresses.first().copied().ok_or_else(|| format!("'{authority}': has no address"))
 }
 
 #[cfg(test)]
@@ -160,33 +142,20 @@ mod tests {
         assert_eq!(set.count(), 2);
         let text = |url| std::str::from_utf8(&set.bytes()[set.request(url)]).expect("ASCII");
         assert_eq!(text(0), "GET /a HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n");
-        assert_eq!(
-            text(1),
-            "GET /bc?d=e HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n"
-        );
+        assert_eq!(text(1), "GET /bc?d=e HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n");
     }
 
     #[test]
     fn urls_are_grouped_by_address() {
-        let urls = [
-            "http://127.0.0.2/x",
-            "http://127.0.0.1:81",
-            "http://127.0.0.2/y",
-        ];
+        let urls = ["http://127.0.0.2/x", "http://127.0.0.1:81", "http://127.0.0.2/y"];
         let set = UrlSet::parse(urls).expect("all are URLs");
         let groups: Vec<_> = set
             .groups()
             .iter()
             .map(|group| (group.address.to_string(), group.urls.clone()))
             .collect();
-        assert_eq!(
-            groups,
-            [("127.0.0.1:81".into(), 0..1), ("127.0.0.2:80".into(), 1..3)]
-        );
-        assert!(
-            set.bytes()
-                .starts_with(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:81\r\n")
-        );
+        assert_eq!(groups, [("127.0.0.1:81".into(), 0..1), ("127.0.0.2:80".into(), 1..3)]);
+        assert!(set.bytes().starts_with(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:81\r\n"));
     }
 
     #[test]

@@ -12,57 +12,25 @@ ctxt 99
 
 #[test]
 fn busy_time_is_all_but_idle_and_steal() {
-    assert_eq!(
-        ticks(STAT, "cpu"),
-        Some(Ticks {
-            busy: 496,
-            idle: 4050,
-            steal: 8
-        })
-    );
-    assert_eq!(
-        ticks(STAT, "cpu1"),
-        Some(Ticks {
-            busy: 150,
-            idle: 2020,
-            steal: 3
-        })
-    );
+    assert_eq!(ticks(STAT, "cpu"), Some(Ticks { busy: 496, idle: 4050, steal: 8 }));
+    assert_eq!(ticks(STAT, "cpu1"), Some(Ticks { busy: 150, idle: 2020, steal: 3 }));
     assert_eq!(ticks(STAT, "cpu2"), None);
     assert_eq!(ticks("cpu 1 2 3", "cpu"), None);
 }
 
 #[test]
 fn steal_is_a_share_of_all_time() {
-    let before = Ticks {
-        busy: 10,
-        idle: 10,
-        steal: 1,
-    };
-    let after = Ticks {
-        busy: 70,
-        idle: 40,
-        steal: 11,
-    };
+    let before = Ticks { busy: 10, idle: 10, steal: 1 };
+    let after = Ticks { busy: 70, idle: 40, steal: 11 };
     let passed = after.since(before);
-    assert_eq!(
-        passed,
-        Ticks {
-            busy: 60,
-            idle: 30,
-            steal: 10
-        }
-    );
+    assert_eq!(passed, Ticks { busy: 60, idle: 30, steal: 10 });
     assert_eq!(passed.steal_share(), 0.1);
     assert_eq!(Ticks::default().steal_share(), 0.0);
 }
 
 #[test]
 fn schedstat_begins_with_nanoseconds() {
-    assert_eq!(
-        run_time("118887 80630 2\n"),
-        Some(Duration::from_nanos(118_887))
-    );
+    assert_eq!(run_time("118887 80630 2\n"), Some(Duration::from_nanos(118_887)));
     assert_eq!(run_time(""), None);
 }
 
@@ -104,9 +72,7 @@ fn the_real_files_can_be_read() {
 #[test]
 fn a_thread_that_ends_takes_only_its_own_time() {
     let times = |list: &[(u32, u64)]| {
-        let all = list
-            .iter()
-            .map(|(thread, ms)| ((1, *thread), Duration::from_millis(*ms)));
+        let all = list.iter().map(|(thread, ms)| ((1, *thread), Duration::from_millis(*ms)));
         ThreadTimes(all.collect())
     };
     let before = times(&[(1, 100), (2, 5_000)]);

@@ -12,13 +12,9 @@ use super::{HeadEnds, response};
 /// Serves until the process is ended.
 pub fn serve(port: u16) -> io::Result<()> {
     // Unbound: the process has been given its CPU by whoever started it.
-    let executor = LocalExecutorBuilder::new(Placement::Unbound)
-        .make()
-        .map_err(|error| {
-            io::Error::other(format!(
-                "{error} (glommio needs 512 KiB of memlock: ulimit -l)"
-            ))
-        })?;
+    let executor = LocalExecutorBuilder::new(Placement::Unbound).make().map_err(|error| {
+        io::Error::other(format!("{error} (glommio needs 512 KiB of memlock: ulimit -l)"))
+    })?;
     let response: &'static [u8] = response().leak();
     executor.run(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;

@@ -89,11 +89,7 @@ mod tests {
         let text = b"GET / HTTP/1.1\r\nA: b\r\n\r\nGET / HTTP/1.1\r\n\r\nGET";
         for cut in 0..=text.len() {
             let mut ends = HeadEnds::default();
-            assert_eq!(
-                ends.count(&text[..cut]) + ends.count(&text[cut..]),
-                2,
-                "cut at {cut}"
-            );
+            assert_eq!(ends.count(&text[..cut]) + ends.count(&text[cut..]), 2, "cut at {cut}");
         }
         assert_eq!(HeadEnds::default().count(b"\r\n\r\r\n\r\n"), 1);
     }

@@ -54,13 +54,7 @@ impl AnswerRing {
             .build(SUBMISSIONS_MAX)?;
         let buffers = ProvidedBuffers::register(&ring.submitter(), BUFFER_COUNT, BUFFER_SIZE)?;
         let response = response.into_boxed_slice();
-        let mut ring = Self {
-            ring,
-            buffers,
-            response,
-            listener,
-            connections: Vec::new(),
-        };
+        let mut ring = Self { ring, buffers, response, listener, connections: Vec::new() };
         ring.accept()?;
         Ok(ring)
     }
@@ -107,11 +101,7 @@ impl AnswerRing {
             handle(Event::Accepted(index));
             self.receive(fd)?;
         }
-        if cqueue::more(completion.flags()) {
-            Ok(())
-        } else {
-            self.accept()
-        }
+        if cqueue::more(completion.flags()) { Ok(()) } else { self.accept() }
     }
 
     fn received(
@@ -140,11 +130,7 @@ impl AnswerRing {
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        self.push(
-            opcode::AcceptMulti::new(Fd(self.listener.as_raw_fd())).build(),
-            ACCEPT,
-            0,
-        )
+        self.push(opcode::AcceptMulti::new(Fd(self.listener.as_raw_fd())).build(), ACCEPT, 0)
     }
 
     fn receive(&mut self, fd: i32) -> io::Result<()> {
@@ -176,9 +162,6 @@ impl AnswerRing {
 impl Drop for AnswerRing {
     fn drop(&mut self) {
         // NotFound means that nothing was under way.
-        let _ = self
-            .ring
-            .submitter()
-            .register_sync_cancel(None, CancelBuilder::any());
+        let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any());
     }
 }

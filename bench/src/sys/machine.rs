@@ -51,10 +51,7 @@ impl Affinity {
 
 /// Raises the soft limit of open files to the hard one, and returns it.
 pub fn raise_open_files() -> io::Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel fills the struct given.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
         return Err(io::Error::last_os_error());
@@ -108,10 +105,7 @@ pub fn yield_to_others() -> io::Result<()> {
 pub fn ticks_per_second() -> u64 {
     // SAFETY: no memory is involved.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    u64::try_from(ticks)
-        .ok()
-        .filter(|ticks| *ticks > 0)
-        .unwrap_or(100)
+    u64::try_from(ticks).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
 /// The largest packet of the loopback device of this network namespace, in bytes.

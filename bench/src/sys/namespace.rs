@@ -67,10 +67,7 @@ fn set_route_congestion(prefix: [u8; 4], length: u8, congestion: &str) -> io::Re
     let mut answer = [0; 1024];
     let size = socket.read(&mut answer)?;
     // An acknowledgement is an error message with the number 0 behind its 16-byte header.
-    let Some(code) = answer[..size]
-        .get(16..20)
-        .and_then(|bytes| bytes.try_into().ok())
-    else {
+    let Some(code) = answer[..size].get(16..20).and_then(|bytes| bytes.try_into().ok()) else {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     };
     match i32::from_ne_bytes(code) {

@@ -28,23 +28,14 @@ pub struct ProvidedBuffers {
 impl ProvidedBuffers {
     /// `count` (a power of two, at most 32,768) buffers of `size` bytes, all lent to the kernel.
     pub fn register(submitter: &Submitter<'_>, count: u16, size: u32) -> io::Result<Self> {
-        assert!(
-            count.is_power_of_two() && count <= 1 << 15,
-            "the kernel's rule for buffer rings"
-        );
+        assert!(count.is_power_of_two() && count <= 1 << 15, "the kernel's rule for buffer rings");
         let entries = Mapping::new(usize::from(count) * size_of::<BufRingEntry>())?;
         let memory = Mapping::new(usize::from(count) * size as usize)?;
         let address = entries.start() as u64;
         // SAFETY: `entries` is page-aligned, holds `count` entries, and lives as long as `self`,
         // which its owner drops after the ring (module contract).
         unsafe { submitter.register_buf_ring_with_flags(address, count, GROUP, 0)? };
-        let mut buffers = Self {
-            entries,
-            memory,
-            count,
-            size,
-            tail: 0,
-        };
+        let mut buffers = Self { entries, memory, count, size, tail: 0 };
         for buffer in 0..count {
             buffers.recycle(buffer);
         }
@@ -53,16 +44,9 @@ impl ProvidedBuffers {
 
     /// The first `size` bytes of a buffer that a completion has just handed over.
     pub fn bytes(&self, buffer: u16, size: usize) -> &[u8] {
-        assert!(
-            buffer < self.count && size <= self.size as usize,
-            "a buffer of this ring"
-        );
+        assert!(buffer < self.count && size <= self.size as usize, "a buffer of this ring");
         // SAFETY: the assertion above keeps the offset inside `memory`.
-        let start = unsafe {
-            self.memory
-                .start()
-                .add(usize::from(buffer) * self.size as usize)
-        };
+        let start = unsafe { self.memory.start().add(usize::from(buffer) * self.size as usize) };
         // SAFETY: the range lies inside `memory`, which is initialised (anonymous pages are
         // zero), and the kernel does not write it until `recycle`, which needs `&mut self`.
         unsafe { slice::from_raw_parts(start, size) }

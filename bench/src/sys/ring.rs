@@ -107,11 +107,7 @@ impl LoadRing {
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_submit_all()
-            .setup_cqsize(
-                (shape.slot_count * 4)
-                    .next_power_of_two()
-                    .max(SUBMISSIONS_MAX * 2),
-            )
+            .setup_cqsize((shape.slot_count * 4).next_power_of_two().max(SUBMISSIONS_MAX * 2))
             .build(SUBMISSIONS_MAX)?;
         ring.submitter().register_files_sparse(shape.slot_count)?;
         let buffers =
@@ -183,9 +179,7 @@ impl LoadRing {
 
     /// Takes up to `size` bytes of a body off the socket.
     pub fn take(&mut self, slot: u32, size: u64, soon: bool) -> io::Result<()> {
-        let size = u32::try_from(size)
-            .unwrap_or(u32::MAX)
-            .min(self.take_size_max);
+        let size = u32::try_from(size).unwrap_or(u32::MAX).min(self.take_size_max);
         let entry = opcode::Recv::new(Fixed(slot), self.landing.start(), size)
             .flags(self.take_flags)
             .ioprio(poll_first(!soon))
@@ -246,10 +240,7 @@ impl Drop for LoadRing {
     fn drop(&mut self) {
         // The fields are dropped after this, the ring before the memory; a cancelled operation no
         // longer refers to it. NotFound means that nothing was under way.
-        let _ = self
-            .ring
-            .submitter()
-            .register_sync_cancel(None, CancelBuilder::any());
+        let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any());
     }
 }
 
@@ -259,10 +250,7 @@ fn poll_first(yes: bool) -> u16 {
 }
 
 fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)
-    )
+    matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN))
 }
 
 fn decode(entry: &cqueue::Entry) -> Completion {

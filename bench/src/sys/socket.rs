@@ -19,11 +19,7 @@ const CONNECTIONS_PER_SOURCE: usize = 25_000;
 /// To a loopback address, every 25,000 connections come from another 127.0.0.x, because each
 /// source address has only that many ports.
 pub fn connect(address: SocketAddr, index: usize, congestion: Option<&str>) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
     if let Some(name) = congestion {
         socket.set_tcp_congestion(name.as_bytes())?;
@@ -40,11 +36,7 @@ pub fn connect(address: SocketAddr, index: usize, congestion: Option<&str>) -> i
 /// Begins to connect without waiting; the socket does not block, and may have a small receive
 /// buffer (in bytes; the kernel doubles it).
 pub fn begin_connect(address: SocketAddr, buffer_size: Option<usize>) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     if let Some(size) = buffer_size {

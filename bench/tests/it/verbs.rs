@@ -11,14 +11,7 @@ use super::{bench, report, server};
 fn saturate(address: SocketAddr, path: &str, more: &[&str]) -> Value {
     let url = format!("http://{address}{path}");
     let pid = std::process::id().to_string();
-    let mut arguments = vec![
-        "saturate",
-        &url,
-        "--connections",
-        "8",
-        "--duration",
-        "300ms",
-    ];
+    let mut arguments = vec!["saturate", &url, "--connections", "8", "--duration", "300ms"];
     arguments.extend(["--warmup", "50ms", "--server-pid", &pid]);
     arguments.extend(more);
     report(&arguments)
@@ -26,9 +19,7 @@ fn saturate(address: SocketAddr, path: &str, more: &[&str]) -> Value {
 
 #[track_caller]
 fn number(value: &Value, key: &str) -> f64 {
-    value[key]
-        .as_f64()
-        .unwrap_or_else(|| panic!("no number {key} in {value}"))
+    value[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {value}"))
 }
 
 #[test]
@@ -41,26 +32,15 @@ fn every_way_of_receiving_counts_the_same() {
         ("/close", 2.0),
         ("/until-close", 13.0),
     ] {
-        let chosen: [&[&str]; 4] = [
-            &[],
-            &["--way", "stream"],
-            &["--way", "exact"],
-            &["--way", "exact", "--read"],
-        ];
+        let chosen: [&[&str]; 4] =
+            [&[], &["--way", "stream"], &["--way", "exact"], &["--way", "exact", "--read"]];
         for more in chosen {
             let found = saturate(address, path, more);
             let requests = number(&found, "requests");
             assert!(requests > 0.0, "{path} {more:?}: {found}");
-            assert_eq!(
-                number(&found, "body_bytes"),
-                requests * size,
-                "{path} {more:?}"
-            );
+            assert_eq!(number(&found, "body_bytes"), requests * size, "{path} {more:?}");
             assert_eq!(found["errors"], serde_json::json!({}), "{path} {more:?}");
-            assert!(
-                number(&found, "server_cpu_us_per_request") > 0.0,
-                "{path} {more:?}"
-            );
+            assert!(number(&found, "server_cpu_us_per_request") > 0.0, "{path} {more:?}");
         }
     }
 }
@@ -110,10 +90,7 @@ fn lists_come_from_files_too() {
         "0s",
     ]);
     std::fs::remove_file(&path).expect("it is ours");
-    assert!(
-        number(&found, "body_bytes") > 2048.0 * number(&found, "requests"),
-        "{found}"
-    );
+    assert!(number(&found, "body_bytes") > 2048.0 * number(&found, "requests"), "{found}");
 }
 
 #[test]
@@ -121,17 +98,9 @@ fn what_cannot_be_measured_is_said_in_one_line() {
     for (arguments, code, words) in [
         (&["saturate"][..], 2, "no URLs"),
         (&["saturate", "ftp://x/"], 2, "only http://"),
-        (
-            &["saturate", "http://127.0.0.1:1/"],
-            1,
-            "Connection refused",
-        ),
+        (&["saturate", "http://127.0.0.1:1/"], 1, "Connection refused"),
         (&["compare", "--server", "nginx"], 2, "at least two"),
-        (
-            &["compare", "--server", "nginx", "--server", "nginx"],
-            2,
-            "two servers are called nginx",
-        ),
+        (&["compare", "--server", "nginx", "--server", "nginx"], 2, "two servers are called nginx"),
         (&["compare", "--server", "apache"], 2, "write NAME=COMMAND"),
     ] {
         let output = bench(arguments);
@@ -152,10 +121,7 @@ fn what_cannot_be_measured_is_said_in_one_line() {
 #[track_caller]
 fn rows<'a>(table: &'a Value, names: &[&str]) -> Vec<&'a Value> {
     let rows: Vec<&Value> = table["servers"].as_array().expect("rows").iter().collect();
-    let found: Vec<_> = rows
-        .iter()
-        .map(|row| row["name"].as_str().expect("a name"))
-        .collect();
+    let found: Vec<_> = rows.iter().map(|row| row["name"].as_str().expect("a name")).collect();
     assert_eq!(found, names);
     rows
 }
@@ -189,25 +155,16 @@ fn compare_measures_servers_that_run_already() {
         "2,4",
     ]);
     let tables = found["tables"].as_array().expect("tables");
-    let loads: Vec<_> = tables
-        .iter()
-        .map(|table| number(table, "connections"))
-        .collect();
+    let loads: Vec<_> = tables.iter().map(|table| number(table, "connections")).collect();
     assert_eq!(loads, [2.0, 2.0, 4.0, 4.0]);
     for table in tables {
         let rows = rows(table, &["one", "two"]);
         assert_eq!(rows[0]["ratios"]["rate"]["median"], 1.0);
-        assert!(
-            rows[0]["ratios"]["server_cpu"].is_null(),
-            "no process is known"
-        );
+        assert!(rows[0]["ratios"]["server_cpu"].is_null(), "no process is known");
         assert_eq!(rows[1]["rounds"].as_array().map(Vec::len), Some(2));
     }
     let closed = number(&tables[0]["servers"][1], "requests_per_second");
-    assert!(
-        number(&tables[1], "rate") <= closed / 2.0,
-        "half of the slowest"
-    );
+    assert!(number(&tables[1], "rate") <= closed / 2.0, "half of the slowest");
 }
 
 #[test]
@@ -243,16 +200,8 @@ fn compare_starts_nginx_and_h2o_in_a_namespace_and_ends_them() {
     let rows = rows(&found["tables"][0], &["nginx", "h2o"]);
     assert!(number(rows[1], "server_cpu_us_per_request") > 0.0);
     let nginx = scratch.join("server-nginx");
-    assert!(
-        !nginx.join("nginx.pid").exists(),
-        "nginx removes its pid file when it ends"
-    );
-    assert_eq!(
-        std::fs::read_to_string(nginx.join("error.log"))
-            .ok()
-            .as_deref(),
-        Some("")
-    );
+    assert!(!nginx.join("nginx.pid").exists(), "nginx removes its pid file when it ends");
+    assert_eq!(std::fs::read_to_string(nginx.join("error.log")).ok().as_deref(), Some(""));
     std::fs::remove_dir_all(&scratch).expect("the folder is ours");
 }
 
@@ -273,10 +222,7 @@ fn a_server_that_does_not_start_is_quoted() {
     ]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        errors.contains("ended at once") && errors.contains("no such luck"),
-        "{errors}"
-    );
+    assert!(errors.contains("ended at once") && errors.contains("no such luck"), "{errors}");
     std::fs::remove_dir_all(&scratch).expect("the folder is ours");
 }
 
@@ -318,19 +264,13 @@ fn idle_reports_memory_a_connection() {
     let found = report(&[&arguments[..], &["--server-pid", pid.as_str()]].concat());
     assert_eq!(number(&found, "ended_by_server"), 0.0);
     // A thread a connection costs at least a page of stack each.
-    assert!(
-        number(&found, "user_bytes_per_connection") > 1_000.0,
-        "{found}"
-    );
+    assert!(number(&found, "user_bytes_per_connection") > 1_000.0, "{found}");
 }
 
 #[test]
 fn a_storm_leaves_the_good_client_its_answers() {
     let address = server::start();
-    let (good, large) = (
-        format!("http://{address}/2k"),
-        format!("http://{address}/1m"),
-    );
+    let (good, large) = (format!("http://{address}/2k"), format!("http://{address}/1m"));
     let found = report(&[
         "storm",
         &good,
@@ -356,10 +296,7 @@ fn a_storm_leaves_the_good_client_its_answers() {
     assert_eq!(found["storm"]["errors"], serde_json::json!({}));
     assert!(number(&found["storm"], "requests") > 0.0, "{found}");
     assert!(number(&found["wreckage"], "heads_opened") > 0.0, "{found}");
-    assert!(
-        number(&found["wreckage"], "readers_opened") > 0.0,
-        "{found}"
-    );
+    assert!(number(&found["wreckage"], "readers_opened") > 0.0, "{found}");
     assert!(number(&found["wreckage"], "resets") > 0.0, "{found}");
     assert_eq!(number(&found["wreckage"], "connect_failures"), 0.0);
 }
