@@ -5,6 +5,8 @@
 mod running;
 #[path = "operations/verbs.rs"]
 mod verbs;
+#[path = "operations/package.rs"]
+mod package;
 #[path = "operations/doctor.rs"]
 mod doctor;
 #[path = "operations/signals.rs"]

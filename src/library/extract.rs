@@ -1,17 +1,16 @@
 //! A pack back to files: into a hidden folder beside the target, checked, synced, renamed.
 
 use std::fs::{self, File, FileTimes};
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::disk::{Disk, RealDisk, folder_of, remove_abandoned, unfinished_name};
 use super::error::DiskError;
+use super::new_folder::NewFolder;
 use super::open::{OpenPack, open_path};
 use super::write::{BLOCK_SIZE, Progress};
 use crate::pack::index::Entry;
-use crate::sys::files;
 
 /// Extracts every object of a pack into the new folder `target`; gives their number.
 ///
@@ -24,43 +23,10 @@ pub fn extract(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<u32, DiskError> {
     let opened = open_path(pack)?;
-    check_free(target)?;
-    remove_abandoned(&RealDisk, folder_of(target));
-    let (unfinished, lock) = create_folder(target)?;
-    let extracted = fill(&opened, pack, &unfinished, progress).and_then(|()| {
-        files::sync_file_system(&lock).map_err(DiskError::of("syncing", &unfinished))?;
-        // Over an empty folder this is a plain rename; over a full one it fails.
-        fs::rename(&unfinished, target).map_err(DiskError::of("renaming to", target))?;
-        let folder = folder_of(target);
-        RealDisk.sync_folder(folder).map_err(DiskError::of("syncing", folder))
-    });
-    if let Err(error) = extracted {
-        let _ = fs::remove_dir_all(&unfinished);
-        return Err(error);
-    }
+    let folder = NewFolder::create(target)?;
+    fill(&opened, pack, folder.path(), progress)?;
+    folder.publish()?;
     Ok(opened.index.count())
-}
-
-fn check_free(target: &Path) -> Result<(), DiskError> {
-    let taken = match fs::read_dir(target) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(DiskError::new("writing to", target, error)),
-    };
-    if taken {
-        return Err(DiskError::new("writing to", target, "it exists and is not empty")
-            .with_remedy("extract into a new folder; nothing is overwritten"));
-    }
-    Ok(())
-}
-
-/// Creates the hidden folder, locked while we live.
-fn create_folder(target: &Path) -> Result<(PathBuf, File), DiskError> {
-    let unfinished = unfinished_name(target, 0);
-    fs::create_dir(&unfinished).map_err(DiskError::of("creating", &unfinished))?;
-    let lock = File::open(&unfinished).map_err(DiskError::of("opening", &unfinished))?;
-    lock.try_lock().map_err(|error| DiskError::new("locking", &unfinished, error))?;
-    Ok((unfinished, lock))
 }
 
 fn fill(

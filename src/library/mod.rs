@@ -8,6 +8,7 @@
 pub mod write;
 pub mod disk;
 mod folder;
+pub mod new_folder;
 pub mod extract;
 pub mod verify;
 pub mod open;
