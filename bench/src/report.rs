@@ -3,6 +3,9 @@
 use crate::load::measure::Figures;
 use crate::proc::Machine;
 
+/// Other programs that use more than this share of one CPU are worth a line.
+pub const OTHER_SHARE_NOTED: f64 = 0.05;
+
 /// The facts a figure cannot be read without.
 pub fn machine_line(machine: &Machine) -> String {
     format!(
@@ -48,6 +51,10 @@ pub fn run_lines(figures: &Figures) -> String {
         figures.generator_cpu_share * 100.0,
         if figures.generator_was_the_limit { ": the generator was the limit" } else { "" }
     ));
+    if let Some(share) = figures.other_cpu_share.filter(|share| *share > OTHER_SHARE_NOTED) {
+        let percent = share * 100.0;
+        lines.push(format!("others      {percent:.0} % of one CPU went to other programs"));
+    }
     if figures.reconnects > 0 {
         lines.push(format!("reconnects  {}", figures.reconnects));
     }

@@ -139,6 +139,7 @@ mod tests {
             machine_cpu_uncertainty_percent: 0.0,
             steal_percent: steal,
             generator_cpu_share: 0.5,
+            other_cpu_share: None,
             generator_was_the_limit: false,
         }
     }

@@ -18,6 +18,10 @@ use crate::sys::machine::Affinity;
 const NGINX_TEMPLATE: &str = include_str!("../nginx.conf.in");
 const H2O_TEMPLATE: &str = include_str!("../h2o.conf.in");
 
+/// shardcast over a folder of packs, with nothing else that could cost time.
+const SHARDCAST_COMMAND: &str = "@SHARDCAST@ serve --listen 127.0.0.1:@PORT@ --admin off \
+     --state @PREFIX@/state --log-level warn @PACKS@";
+
 /// A server that has not opened its port by then is given up.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -63,9 +67,7 @@ impl Description {
         let kind = match (name, what) {
             ("nginx", None) => Kind::Nginx,
             ("h2o", None) => Kind::H2o,
-            ("shardcast", None) => {
-                Kind::Command("@SHARDCAST@ serve --listen 127.0.0.1:@PORT@ @PACKS@".to_owned())
-            }
+            ("shardcast", None) => Kind::Command(SHARDCAST_COMMAND.to_owned()),
             (_, Some("nginx")) => Kind::Nginx,
             (_, Some("h2o")) => Kind::H2o,
             (_, Some(url)) if url.starts_with("http://") => {
@@ -103,8 +105,8 @@ pub struct Server {
     pub name: String,
     /// `http://host:port`, without a path.
     pub base: String,
-    /// From the start of the process to its first accepted connection.
-    pub ready_after: Option<Duration>,
+    /// When its process was started; unknown for one that ran already.
+    pub started: Option<Instant>,
     child: Option<Child>,
 }
 
@@ -121,7 +123,7 @@ impl Server {
                 return Ok(Self {
                     name: name.clone(),
                     base: base.clone(),
-                    ready_after: None,
+                    started: None,
                     child: None,
                 });
             }
@@ -217,7 +219,7 @@ fn spawn(
     let mut server = Server {
         name: name.to_owned(),
         base: format!("http://{address}"),
-        ready_after: None,
+        started: Some(started),
         child: Some(child),
     };
     wait_until_ready(&mut server, address, started)
@@ -236,7 +238,6 @@ fn wait_until_ready(
             return Err(format!("ended at once ({status})"));
         }
         if TcpStream::connect_timeout(&address, LOOK_AGAIN).is_ok() {
-            server.ready_after = Some(started.elapsed());
             return Ok(());
         }
         if started.elapsed() > READY_TIMEOUT {

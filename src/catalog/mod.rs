@@ -1,8 +1,8 @@
 //! What one shard knows of objects: paths, open sources, growing objects, leases.
 //!
 //! The two journeys meet only here: updates change it (`apply`), requests look things up in it
-//! (`vod`, `live`). It is owned by one shard; its counts are plain integers, and it takes one shared
-//! reference an update, never one a request. It knows no file, no clock and no socket.
+//! (`vod`, `live`). It is owned by one shard; its counts are plain integers, and it takes one
+//! shared reference an update, never one a request. It knows no file, no clock and no socket.
 
 mod growing;
 mod source;
@@ -25,8 +25,8 @@ use growing::Growing;
 pub use growing::{GrowingState, Piece};
 use source::{Source, State};
 
-/// An open source as a shard holds it: the inner reference is taken once an update and shared by all
-/// shards, the outer one is the shard's own plain count, and may be taken for each operation.
+/// An open source as a shard holds it: the inner reference is taken once an update and shared by
+/// all shards, the outer one is the shard's own plain count, and may be taken for each operation.
 pub type Held = Rc<Arc<Opened>>;
 
 /// A source's place in the catalog. Not used for another source while a lease is held.

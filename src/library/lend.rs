@@ -18,8 +18,10 @@ pub(super) struct Lent {
     holders: Vec<u16>,
     /// Shards that wait for it.
     pub waiting: Vec<u16>,
-    /// Whether the pool has it.
+    /// Whether the pool has it, or will have it.
     pub opening: bool,
+    /// Whether it waits until its file has been read anew.
+    deferred: bool,
     /// Whether its bytes were shown to somebody, so that they may not be others from now on.
     bound: bool,
     /// Why it can't be served, until it changes.
@@ -38,13 +40,13 @@ impl Library {
                 Some(name) => self.open_source(source, &name, vec![shard], true),
             };
         };
-        if let Some(opened) = lent.opened.clone() {
+        if let Some(fault) = lent.failed {
+            self.refuse(shard, source, fault);
+        } else if let Some(opened) = lent.opened.clone() {
             if !lent.holders.contains(&shard) {
                 lent.holders.push(shard);
             }
             self.send(shard, Update::Opened(opened));
-        } else if let Some(fault) = lent.failed {
-            self.refuse(shard, source, fault);
         } else if lent.opening {
             lent.waiting.push(shard);
         } else if let Some(name) = current {
@@ -81,10 +83,8 @@ impl Library {
             return;
         }
         tracing::error!("shardcast: serving {path}: {why} (replace the file; the rest is served)");
-        // Who holds it keeps it; nobody gets it any more.
-        if let Some(opened) = lent.opened.take() {
-            self.pool.add(Job::Close(opened), false);
-        }
+        // Who holds it keeps it until it says that it has let go; nobody else gets it.
+        self.close_if_unused(source);
     }
 
     /// Opens a list before anybody asks.
@@ -101,11 +101,30 @@ impl Library {
             }
             return;
         };
+        let deferred = self.is_being_reread(source);
         let lent = self.lent.entry(source).or_default();
         lent.opening = true;
         lent.waiting = waiting;
+        lent.deferred = deferred;
+        if deferred {
+            return;
+        }
         let below = self.below(name);
         self.pool.add(Job::Open(ToOpen { source, root, below, kind: name.kind() }), urgent);
+    }
+
+    /// A source's file is no longer being read anew: who waits for it can have it.
+    pub(super) fn open_deferred(&mut self, source: SourceId) {
+        let Some(lent) = self.lent.get_mut(&source).filter(|lent| lent.deferred) else { return };
+        lent.deferred = false;
+        let waiting = std::mem::take(&mut lent.waiting);
+        match self.sources.get(&source).cloned() {
+            Some(name) => self.open_source(source, &name, waiting, true),
+            None => {
+                self.lent.remove(&source);
+                self.refuse_all(waiting, source, OpenFault::Missing);
+            }
+        }
     }
 
     /// The pool has opened a source, or not.
@@ -137,7 +156,7 @@ impl Library {
         }
         // Nobody has seen a byte of the listed version, so the number may as well stand for this.
         shelved.version = version;
-        lent.bound = true;
+        let is_first = !std::mem::replace(&mut lent.bound, true);
         let was_ready = std::mem::replace(&mut shelved.ready, true);
         if let (false, Payload::Heap(bytes)) = (was_ready, &opened.payload) {
             lent.counted = bytes.len();
@@ -154,6 +173,9 @@ impl Library {
         }
         if !was_ready {
             self.tell_of(name);
+        }
+        if is_first && matches!(opened.payload, Payload::File(_)) {
+            self.warm_soon(source);
         }
     }
 
@@ -206,6 +228,7 @@ impl Library {
     /// A newer version, or none, has the name of a source now.
     pub(super) fn supersede(&mut self, source: SourceId) {
         self.sources.remove(&source);
+        self.forget_warmed(source);
         if let Some(lent) = self.lent.get_mut(&source) {
             self.list_bytes -= std::mem::take(&mut lent.counted);
             // Shards let go of a copy in memory by themselves; a file is closed by us.
@@ -239,6 +262,12 @@ impl Library {
         let opened = lent.opened.clone()?;
         lent.holders = (0..shards).collect();
         Some(opened)
+    }
+
+    /// Whether somebody uses a source, or is about to.
+    pub(super) fn is_lent(&self, source: SourceId) -> bool {
+        let lent = self.lent.get(&source);
+        lent.is_some_and(|lent| lent.opened.is_some() || lent.opening || !lent.holders.is_empty())
     }
 
     /// Whether a source was copied to memory.

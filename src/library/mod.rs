@@ -21,6 +21,9 @@ mod names;
 mod shelve;
 mod lend;
 mod opener;
+mod upkeep;
+mod huge;
+mod scrub;
 mod version;
 
 use std::io;
@@ -28,8 +31,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::messages::ToLibrary;
 use crate::messages::mail::Outbox;
 use crate::sys::priority;
@@ -88,22 +92,28 @@ pub fn start(
     shards: Vec<Outbox>,
     inbox: Receiver<ToLibrary>,
 ) -> io::Result<Handle> {
-    start_with(config, shards, inbox, watch::Watch::start)
+    start_with(config, shards, inbox, SCRUB_AFTER, watch::Watch::start)
 }
+
+/// Checksums are not read while a server starts, when it has better things to do.
+const SCRUB_AFTER: Duration = Duration::from_secs(60);
 
 fn start_with(
     config: &Config,
     shards: Vec<Outbox>,
     inbox: Receiver<ToLibrary>,
+    scrub_after: Duration,
     watch: impl FnOnce(SyncSender<Event>, Arc<AtomicBool>) -> watch::Watch + Send + 'static,
 ) -> io::Result<Handle> {
     let (events, queue) = sync_channel(EVENTS_MAX);
     let ready = Arc::new(AtomicBool::new(false));
+    let mapped = config.listen.iter().any(|listen| listen.backend == Backend::SendZeroCopy);
     let of_pool = events.clone();
-    let pool = opener::Pool::start(move |outcome| {
+    let pool = opener::Pool::start(mapped, move |outcome| {
         // It fails only when the library's thread has ended: then nobody waits for it.
         let _ = of_pool.send(Event::Opened(outcome));
     })?;
+    let upkeep = upkeep::Upkeep::start(&config.limits, scrub_after, &events)?;
     let of_shards = events.clone();
     thread::Builder::new()
         .name("library-mail".to_owned())
@@ -115,7 +125,7 @@ fn start_with(
         priority::lower_thread_priority(NICE);
         let roots = libraries.iter().map(|library| root::Root::new(library, access)).collect();
         let watch = watch(of_watch, Arc::default());
-        let parts = run::Parts { roots, limits, shards, pool, watch, ready: is_ready };
+        let parts = run::Parts { roots, limits, shards, pool, watch, upkeep, ready: is_ready };
         run::Library::new(parts).run(queue);
     })?;
     Ok(Handle { events, ready, thread: Some(thread) })

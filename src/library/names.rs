@@ -83,6 +83,19 @@ impl Names {
         self.claims.len()
     }
 
+    /// All claims, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, &Shelved)> {
+        self.claims.iter()
+    }
+
+    /// The first pack after a name, or of all.
+    pub(super) fn pack_after(&self, name: Option<&Name>) -> Option<(Name, SourceId)> {
+        let after = name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.clone()));
+        let mut claims = self.claims.range((after, Bound::Unbounded));
+        let (name, shelved) = claims.find(|(name, _)| !name.is_file)?;
+        Some((name.clone(), shelved.source))
+    }
+
     /// The claims of one library to a name, and to the names below it. The empty name is above all.
     pub(super) fn at_and_below(&self, root: u16, public: &str) -> Vec<Name> {
         let of_root = |(name, _): &(&Name, &Shelved)| name.root == root;

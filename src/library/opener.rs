@@ -16,7 +16,7 @@ use super::open::{OpenError, open_pack};
 use super::version::Version;
 use crate::messages::{FilePayload, Index, Opened, Payload, Single, SourceId, SourceKind};
 use crate::pack::compress;
-use crate::sys::{files, priority};
+use crate::sys::{files, mapping, priority};
 use crate::units::{Class, ETag, Extent, MIB, Variant, media_type};
 
 /// Largest file of a folder that is copied to the heap, in bytes. Beyond it a file is served from
@@ -119,7 +119,11 @@ struct Jobs {
 
 impl Pool {
     /// Starts the threads; each outcome is given to `done`.
-    pub(super) fn start(done: impl Fn(Outcome) + Clone + Send + 'static) -> io::Result<Self> {
+    /// `mapped`: files that are served from disk are mapped as well, for zero-copy sends.
+    pub(super) fn start(
+        mapped: bool,
+        done: impl Fn(Outcome) + Clone + Send + 'static,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let threads = (0..THREADS)
             .map(|number| {
@@ -130,7 +134,7 @@ impl Pool {
                         match job {
                             Job::Open(to_open) => {
                                 let source = to_open.source;
-                                done(Outcome { source, result: open(&to_open) });
+                                done(Outcome { source, result: open(&to_open, mapped) });
                             }
                             Job::Close(opened) => drop(opened),
                         }
@@ -186,7 +190,7 @@ impl Queue {
 }
 
 /// Opens one source and checks what can be checked.
-fn open(to_open: &ToOpen) -> Result<(Arc<Opened>, Version), Refused> {
+fn open(to_open: &ToOpen, mapped: bool) -> Result<(Arc<Opened>, Version), Refused> {
     // A FIFO must not block us, so it is opened without waiting and then refused.
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = File::from(files::open_beneath(&*to_open.root, &to_open.below, flags)?);
@@ -198,33 +202,40 @@ fn open(to_open: &ToOpen) -> Result<(Arc<Opened>, Version), Refused> {
     let name = to_open.below.to_string_lossy();
     let (index, payload, version) = match to_open.kind {
         SourceKind::Pack => {
-            let (index, payload) = pack(file)?;
+            let (index, payload) = pack(file, mapped)?;
             (index, payload, version)
         }
         SourceKind::File if is_heap_file(&name, version.size) => heap_file(file, &name)?,
         SourceKind::File => {
-            let (index, payload) = large_file(file, &name, version)?;
+            let (index, payload) = large_file(file, &name, version, mapped)?;
             (index, payload, version)
         }
     };
     Ok((Arc::new(Opened { source: to_open.source, index, payload }), version))
 }
 
-fn pack(file: File) -> Result<(Index, Payload), Refused> {
+fn pack(file: File, mapped: bool) -> Result<(Index, Payload), Refused> {
     let pack = open_pack(file).map_err(|error| match error {
         OpenError::Io(error) => Refused::from(error),
         OpenError::Pack(error) => Refused::Damaged(error.to_string()),
     })?;
-    Ok((Index::Pack(pack.index), file_payload(pack.file, pack.size)))
+    Ok((Index::Pack(pack.index), file_payload(pack.file, pack.size, mapped)))
 }
 
-fn file_payload(file: File, size: u64) -> Payload {
+fn file_payload(file: File, size: u64, mapped: bool) -> Payload {
+    // Without a mapping (there are at most 65,530) it is sent by sendfile, which needs none.
+    let map = if mapped && size > 0 { mapping::map_file(&file).ok() } else { None };
     let cachestat = files::cachestat_permitted(&file);
-    Payload::File(FilePayload { fd: OwnedFd::from(file), size, cachestat, map: None })
+    Payload::File(FilePayload { fd: OwnedFd::from(file), size, cachestat, map })
 }
 
 /// A file that is served from disk: complete only when no writer has it open.
-fn large_file(file: File, name: &str, version: Version) -> Result<(Index, Payload), Refused> {
+fn large_file(
+    file: File,
+    name: &str,
+    version: Version,
+    mapped: bool,
+) -> Result<(Index, Payload), Refused> {
     // Its tag is made of its times: a further change must get another stamp than the last one.
     if let Some(wait) = STAMP.checked_sub(version.age()) {
         thread::sleep(wait);
@@ -239,7 +250,7 @@ fn large_file(file: File, name: &str, version: Version) -> Result<(Index, Payloa
     let extent = Extent { offset: 0, size: version.size };
     let identity = Variant { extent, etag: version.etag() };
     let index = Index::Single(single(name, version, identity, None));
-    Ok((index, file_payload(file, version.size)))
+    Ok((index, file_payload(file, version.size, mapped)))
 }
 
 /// A copy of a small file, with the gzipped bytes behind it where that pays.

@@ -18,7 +18,9 @@ use super::names::{Name, Names};
 use super::opener::{Outcome, Pool};
 use super::root::Root;
 use super::scan::Scan;
+use super::scrub::Scrubbed;
 use super::shelve::Growing;
+use super::upkeep::{Upkeep, Warmed};
 use super::watch::{Hint, Noticed, Watch};
 use crate::config::Limits;
 use crate::messages::mail::Outbox;
@@ -47,6 +49,10 @@ pub(super) enum Event {
     Noticed(PathBuf, Hint),
     /// The pool has opened something, or not.
     Opened(Outcome),
+    /// A file was brought onto huge pages, or not.
+    Warmed(Warmed),
+    /// A pack was read whole.
+    Scrubbed(Scrubbed),
     /// Look at everything again.
     Rescan,
     /// Look at the flags.
@@ -77,6 +83,7 @@ pub(super) struct Library {
     pub(super) pool: Pool,
     pub(super) watch: Watch,
     pub(super) noticed: Noticed,
+    pub(super) upkeep: Upkeep,
     pub(super) rivals: u32,
     listings: Vec<Listing>,
     look_at: Option<Instant>,
@@ -93,6 +100,7 @@ pub(super) struct Parts {
     pub shards: Vec<Outbox>,
     pub pool: Pool,
     pub watch: Watch,
+    pub upkeep: Upkeep,
     pub ready: Arc<AtomicBool>,
 }
 
@@ -113,6 +121,7 @@ impl Library {
             pool: parts.pool,
             watch: parts.watch,
             noticed: Noticed::default(),
+            upkeep: parts.upkeep,
             rivals: 0,
             listings: Vec::new(),
             look_at: None,
@@ -166,6 +175,8 @@ impl Library {
                 self.look_at.get_or_insert_with(|| Instant::now() + SETTLE);
             }
             Event::Opened(outcome) => self.handle_outcome(outcome),
+            Event::Warmed(warmed) => self.handle_warmed(warmed),
+            Event::Scrubbed(scrubbed) => self.handle_scrubbed(scrubbed),
             Event::Rescan => self.scan_everything(),
             Event::Wake | Event::Stop => {}
         }
@@ -187,6 +198,9 @@ impl Library {
         }
         self.poll_growing(now);
         self.end_turn();
+        if self.ready.load(Ordering::Relaxed) {
+            self.upkeep(now);
+        }
     }
 
     fn end_turn(&mut self) {
@@ -197,6 +211,7 @@ impl Library {
         }
         if all_sent && !self.ready.load(Ordering::Relaxed) && self.is_settled() {
             self.ready.store(true, Ordering::Release);
+            self.choose_packs_to_warm();
             tracing::info!("{} packs and files are listed", self.names.count());
         }
     }
@@ -213,8 +228,9 @@ impl Library {
     fn patience(&self, now: Instant) -> Duration {
         let flush = self.shards.iter().any(|shard| !shard.is_empty()).then(|| now + FLUSH_EVERY);
         let growing = self.growing.values().map(|growing| growing.due).min();
-        let ready = (!self.ready.load(Ordering::Relaxed)).then(|| self.started + READY_PATIENCE);
-        [flush, growing, ready, self.look_at, self.rescan_at]
+        let ready = self.ready.load(Ordering::Relaxed);
+        let upkeep = if ready { self.upkeep.due() } else { Some(self.started + READY_PATIENCE) };
+        [flush, growing, upkeep, self.look_at, self.rescan_at]
             .into_iter()
             .flatten()
             .min()

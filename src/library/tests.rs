@@ -84,12 +84,13 @@ impl Fixture {
             (0..shards).map(|_| queue(Arc::clone(&bell))).unzip();
         let library = |below: &&str| Library { path: self.path(below), access: None };
         let libraries = libraries.iter().map(library).collect();
-        let config = Config { libraries, access: Access::Open, ..Config::default() };
+        let mut config = Config { libraries, access: Access::Open, ..Config::default() };
+        config.limits.scrub_rate = 1 << 30;
         let (wishes, inbox) = channel();
         let handle = if watched {
             start(&config, outboxes, inbox)
         } else {
-            start_with(&config, outboxes, inbox, |_, _| Watch::none())
+            start_with(&config, outboxes, inbox, Duration::ZERO, |_, _| Watch::none())
         };
         self.handle = Some(handle.unwrap());
         self.wishes = Some(wishes);

@@ -15,6 +15,17 @@ pub fn raised_nofile() -> io::Result<u64> {
     rlimit::raise_nofile().map(|limit| limit.soft)
 }
 
+/// How many connections and open sources so many descriptors allow, as the shards share them out:
+/// half for each, less a reserve.
+#[must_use]
+pub fn descriptors_shared(descriptors: u64) -> (u64, u64) {
+    let free = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(64);
+    (free - free / 2, free / 2)
+}
+
+/// Descriptors that are for neither: rings, inboxes, logs, the admin port.
+const DESCRIPTORS_RESERVED: u64 = 256;
+
 /// How many shards a config of `shards` means here.
 #[must_use]
 pub fn shards(configured: usize) -> usize {
@@ -28,7 +39,9 @@ pub fn meaning_of_zero(key: &str) -> Option<String> {
         "server.shards" => Some(format!("0 means {}", cpus())),
         "limits.connections" | "limits.open_sources" => {
             let limit = rlimit::nofile().ok()?;
-            Some(format!("RLIMIT_NOFILE allows {} descriptors in all", limit.hard))
+            let (connections, sources) = descriptors_shared(limit.hard);
+            let count = if key == "limits.connections" { connections } else { sources };
+            Some(format!("0 means {count}, as RLIMIT_NOFILE is {}", limit.hard))
         }
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! Everything that operators see and turn: sockets, logs, systemd, the doctor.
 
 pub mod access_log;
+pub mod doctor;
 pub mod listen;
 pub mod logs;
 pub mod metrics;

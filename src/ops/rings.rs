@@ -19,9 +19,9 @@ pub struct Surroundings {
     pub kernel: String,
 }
 
-/// Makes a ring as the shards do, and lets it go.
-pub fn tried() -> io::Result<()> {
-    probe::ring()
+/// Makes the rings of all shards, and lets them go.
+pub fn tried(shards: usize) -> io::Result<()> {
+    probe::rings(shards)
 }
 
 /// The surroundings of this process.

@@ -1,9 +1,9 @@
 //! The small body of a POST, taken piece by piece (RFC 9112, 6 and 7.1), strictly.
 //!
 //! Bytes come in as the socket gives them, decoded bytes are kept; where the bytes are cut makes no
-//! difference. Chunks have one reading here: a size in plain hexadecimal digits, lines that end with
-//! CRLF, extensions as the grammar has them, no trailer fields. Anything else is refused, because
-//! a lenient reader and a strict one would see different requests behind it.
+//! difference. Chunks have one reading here: a size in plain hexadecimal digits, lines that end
+//! with CRLF, extensions as the grammar has them, no trailer fields. Anything else is refused,
+//! because a lenient reader and a strict one would see different requests behind it.
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Everything here is owned by one thread. The driver decides nothing about HTTP: it finds heads,
-//! asks `request::steps` what to do, takes a lease, sends what the plan says, and keeps time. Work a
-//! turn is bounded everywhere, so that no client waits for another's body.
+//! asks `request::steps` what to do, takes a lease, sends what the plan says, and keeps time. Work
+//! is bounded a turn everywhere, so that no client waits for another's body.
 //!
 //! At most one send of any kind is in flight a connection: small responses go as one ring SEND;
 //! everything else goes by direct calls while no SEND is in flight. A receive buffer never outlives
@@ -25,6 +25,7 @@ mod lifecycle;
 mod input;
 mod respond;
 mod output;
+mod growing;
 mod updates;
 pub mod thread;
 

@@ -11,6 +11,7 @@ pub mod slots;
 pub mod buffers;
 pub mod calls;
 pub mod files;
+pub mod mapping;
 pub mod priority;
 pub mod probe;
 pub mod rlimit;

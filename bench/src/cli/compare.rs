@@ -23,6 +23,9 @@ use crate::workload::{self, Workload};
 /// Lists up to this long are requested once from end to end before anything is measured.
 const TOUCH_ALL_MAX: usize = 20_000;
 
+/// A server that was started must answer what it will be asked for by then.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Compare servers in interleaved rounds whose order turns round each time
 ///
 /// Every server runs all the time, on one CPU; only one gets load at a time. The figures are
@@ -127,14 +130,14 @@ pub fn run(arguments: &Compare) -> Result<(), Failure> {
     }
     fs::create_dir_all(&arguments.scratch).doing("cannot make the scratch folder")?;
     let places = places(arguments)?;
-    saturate::prepare(None)?;
-    let servers = start(arguments, &places)?;
-    let ready_ms = ready(&servers);
     saturate::prepare(Some(arguments.client_cpu))?;
-    let contestants = servers
-        .into_iter()
-        .map(|server| contestant(arguments, server))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut contestants = Vec::new();
+    let mut ready_ms = Vec::new();
+    for description in &arguments.servers {
+        let (contestant, ready) = contestant(arguments, description, &places)?;
+        contestants.push(contestant);
+        ready_ms.push((description.name.clone(), ready));
+    }
     let tables = tables(arguments, &contestants, baseline)?;
     let report = Report {
         verb: "compare",
@@ -190,33 +193,33 @@ fn places(arguments: &Compare) -> Result<Places, Failure> {
     Ok(places)
 }
 
-fn start(arguments: &Compare, places: &Places) -> Result<Vec<Server>, Failure> {
-    arguments
-        .servers
-        .iter()
-        .map(|server| Server::start(server, places, Some(arguments.server_cpu)))
-        .collect::<Result<_, _>>()
-        .map_err(Failure::Failed)
-}
-
-fn ready(servers: &[Server]) -> Vec<(String, Option<f64>)> {
-    let ready = |server: &Server| server.ready_after.map(|time| time.as_secs_f64() * 1e3);
-    servers.iter().map(|server| (server.name.clone(), ready(server))).collect()
-}
-
-/// Looks at a server and touches what is to be touched.
-fn contestant(arguments: &Compare, server: Server) -> Result<Contestant, Failure> {
-    let paths = paths(arguments, &server.name)?;
-    let urls: Vec<String> = paths.iter().map(|path| format!("{}{path}", server.base)).collect();
+/// Starts a server, waits for its answers, touches what is to be touched; also when it was ready,
+/// in milliseconds after its start.
+fn contestant(
+    arguments: &Compare,
+    description: &Description,
+    places: &Places,
+) -> Result<(Contestant, Option<f64>), Failure> {
+    let name = &description.name;
+    let paths = paths(arguments, name)?;
+    let server =
+        Server::start(description, places, Some(arguments.server_cpu)).map_err(Failure::Failed)?;
+    let with_name = |why: String| Failure::Failed(format!("{name}: {why}"));
+    let full = |path: &String| format!("{}{path}", server.base);
+    let (first, last) = (full(&paths[0]), full(&paths[paths.len() - 1]));
+    let ends = UrlSet::parse([first.as_str(), last.as_str()]).map_err(Failure::Usage)?;
+    let timeout = server.started.map_or(Duration::ZERO, |_| ANSWER_TIMEOUT);
+    probe::wait_for_answers(&ends, timeout).map_err(with_name)?;
+    let ready = server.started.map(|started| started.elapsed().as_secs_f64() * 1e3);
+    let urls: Vec<String> = paths.iter().map(full).collect();
     let urls = UrlSet::parse(urls.iter().map(String::as_str)).map_err(Failure::Usage)?;
-    let with_name = |why: String| Failure::Failed(format!("{}: {why}", server.name));
     let reception = probe::reception(&urls, arguments.tuning.seed).map_err(with_name)?;
     if urls.count() <= TOUCH_ALL_MAX {
         probe::touch(&urls, 0..urls.count()).map_err(with_name)?;
     } else if arguments.touch_first {
         probe::touch(&urls, first_of_each_folder(&paths)).map_err(with_name)?;
     }
-    Ok(Contestant { server, urls, reception })
+    Ok((Contestant { server, urls, reception }, ready))
 }
 
 /// The paths for one server, its prefix in front.

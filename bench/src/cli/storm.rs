@@ -1,5 +1,6 @@
 //! `storm`: a good client's latency, alone and among clients that are hard to bear.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -25,16 +26,19 @@ const GOAL_ADDS_US: f64 = 200.0;
 
 /// A good client's latency, alone and then during a storm of bad ones
 ///
-/// The good client asks for URL at a fixed rate; the storm goes to --storm-url. Slow heads send a
+/// The good client asks for URL at a fixed rate; the storm goes to the storm's URLs. Slow heads send a
 /// byte every 5 s and are opened again when the server ends them; slow readers take 1 KiB a second;
 /// resets are connections closed with a reset, every other one after a whole request.
 #[derive(Args, Debug)]
 pub struct Storm {
     /// What the good client asks for
     url: String,
-    /// What slow readers and resets ask for: a large body [default: URL]
+    /// What slow readers, resets and pulls ask for: large bodies [default: URL]
     #[arg(long, value_name = "URL")]
-    storm_url: Option<String>,
+    storm_url: Vec<String>,
+    /// A file with one such URL a line; pulls draw from all, the others take the first
+    #[arg(long, value_name = "FILE")]
+    storm_urls: Option<PathBuf>,
     /// Connections that send a byte of a head every 5 s
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=50_000))]
     slow_heads: u32,
@@ -44,8 +48,8 @@ pub struct Storm {
     /// Connections made and reset, a second
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=20_000))]
     resets_per_second: u32,
-    /// Connections that pull --storm-url without pause
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=64))]
+    /// Connections that pull whole bodies of the storm's URLs without pause
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
     pulls: u32,
     /// Requests a second of the good client
     #[arg(long, value_name = "R", default_value_t = 1_000.0)]
@@ -95,8 +99,10 @@ struct Report {
 /// Runs the verb.
 pub fn run(arguments: &Storm) -> Result<(), Failure> {
     let urls = UrlSet::parse([arguments.url.as_str()]).map_err(Failure::Usage)?;
-    let storm_url = arguments.storm_url.as_ref().unwrap_or(&arguments.url);
-    let storm_urls = UrlSet::parse([storm_url.as_str()]).map_err(Failure::Usage)?;
+    let storm_urls = match (arguments.storm_url.as_slice(), arguments.storm_urls.as_deref()) {
+        ([], None) => urls.clone(),
+        (listed, file) => UrlSet::from_arguments(listed, file).map_err(Failure::Usage)?,
+    };
     saturate::prepare(arguments.cpu)?;
     probe::fetch(&storm_urls, 0).map_err(Failure::Failed)?;
     let reception = probe::reception(&urls, arguments.tuning.seed).map_err(Failure::Failed)?;

@@ -11,9 +11,10 @@ use super::saturate::{self, Tuning};
 use crate::load::measure::{self, Figures};
 use crate::load::probe::Reception;
 use crate::load::urls::UrlSet;
+use crate::report::OTHER_SHARE_NOTED;
 use crate::rounds::{self, Contest, Ratios, Rules};
 use crate::servers::Server;
-use crate::stats::Estimate;
+use crate::stats::{self, Estimate};
 
 /// The load of one table.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +140,13 @@ impl Table {
         self.servers.iter().map(|row| row.requests_per_second).fold(f64::INFINITY, f64::min)
     }
 
+    /// What other programs used in the median measurement, as a share of one CPU.
+    fn others(&self) -> Option<f64> {
+        let rounds = self.servers.iter().flat_map(|row| &row.rounds);
+        let shares: Vec<f64> = rounds.filter_map(|figures| figures.other_cpu_share).collect();
+        (!shares.is_empty()).then(|| stats::median(&shares))
+    }
+
     /// For people: one line a server, ratios with their intervals.
     pub fn text(&self) -> String {
         let load = match self.rate {
@@ -146,26 +154,29 @@ impl Table {
             None => "closed loop".to_owned(),
         };
         let mut lines = vec![format!(
-            "{} connections, {load}, {} rounds, {} dropped for steal",
+            "{} connections, {load}, {} rounds, {} dropped for steal: medians, and medians of paired \
+             ratios with 95 % intervals",
             self.connections, self.rounds, self.dropped
         )];
         lines.push(format!(
-            "{:<12} {:>10} {:>9} {:>9} {:>9}  {:<18} {:<18} {:<18} {:<18}",
+            "{:<12} {:>10} {:>9} {:>11} {:>9}  {:<22} {:<22} {:<22} {:<22}",
             "server",
             "req/s",
-            "µs/req",
-            "ms/GiB",
+            "srv µs/r",
+            "all ms/GiB",
             "p99 µs",
             "rate",
             "server CPU/req",
             "machine CPU/byte",
             "p99"
         ));
-        lines.push(format!(
-            "{:<12} {:>10} {:>9} {:>9} {:>9}  (medians of paired ratios, 95 % intervals)",
-            "", "", "(server)", "(machine)", ""
-        ));
         lines.extend(self.servers.iter().map(Row::text));
+        if let Some(share) = self.others().filter(|share| *share > OTHER_SHARE_NOTED) {
+            let percent = share * 100.0;
+            lines.push(format!(
+                "other programs used {percent:.0} % of one CPU: not a quiet machine"
+            ));
+        }
         if self.generator_limited > 0 {
             lines.push(format!(
                 "the generator was the limit in {} measurements",
@@ -186,7 +197,7 @@ impl Row {
         };
         let cpu = self.server_cpu_us_per_request.map_or("-".to_owned(), |cpu| format!("{cpu:.2}"));
         format!(
-            "{:<12} {:>10.0} {:>9} {:>9.1} {:>9.0}  {:<18} {:<18} {:<18} {:<18}",
+            "{:<12} {:>10.0} {:>9} {:>11.1} {:>9.0}  {:<22} {:<22} {:<22} {:<22}",
             self.name,
             self.requests_per_second,
             cpu,

@@ -66,6 +66,9 @@ pub struct Figures {
     pub steal_percent: f64,
     /// The generator's CPU time as a share of the run.
     pub generator_cpu_share: f64,
+    /// CPU that neither the server nor the generator used, as a share of one CPU: other programs on
+    /// the machine, where the server's processes are known. Made of ticks.
+    pub other_cpu_share: Option<f64>,
     /// The generator was busy all the time and the server was not: not a figure of the server.
     pub generator_was_the_limit: bool,
 }
@@ -134,6 +137,8 @@ fn figures(
         machine_cpu_uncertainty_percent: 100.0 * cpu_count() / all_ticks,
         steal_percent: 100.0 * ticks.steal_share(),
         generator_cpu_share: generator,
+        other_cpu_share: server_share
+            .map(|server| (machine / seconds - server - generator).max(0.0)),
         generator_was_the_limit: generator > BUSY_SHARE
             && server_share.is_none_or(|share| share < BUSY_SHARE),
     }
@@ -173,6 +178,8 @@ mod tests {
         assert_eq!(figures.server_cpu_share, Some(0.5));
         assert_eq!(figures.machine_cpu_us_per_request, 2_000.0);
         assert_eq!(figures.mib_per_second, 1_000.0);
+        // 2 s of the machine in a second, 0.5 of them the server's and 0.3 the generator's.
+        assert_eq!(figures.other_cpu_share.map(|share| (share * 10.0).round()), Some(12.0));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::engine::Way;
 use super::random::Random;
@@ -24,6 +25,9 @@ const HEAD_ROOM: u64 = 1024;
 
 /// A server that says nothing for this long is not measured.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two attempts at a server that is not ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How the responses of a list are best received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,22 @@ fn reception_for(largest: u64) -> Reception {
     } else {
         Reception { way: Way::Exact, buffer_size: HEAD_ROOM as u32 }
     }
+}
+
+/// Waits until the first and the last URL of a list are answered with 2xx.
+///
+/// A server may open its port before it has found everything that it is to serve.
+pub fn wait_for_answers(urls: &UrlSet, timeout: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + timeout;
+    for url in [0, urls.count() - 1] {
+        while let Err(why) = fetch(urls, url) {
+            if Instant::now() > deadline {
+                return Err(why);
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+    Ok(())
 }
 
 /// One request on a connection of its own; anything but 2xx is an error.

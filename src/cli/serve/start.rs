@@ -23,12 +23,11 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (events, received) = mpsc::channel();
     signals::listen(events, Event::Wish).map_err(|error| Failure::new("signals", error))?;
     let descriptors = raise_nofile();
-    rings::tried().map_err(|error| {
+    let shards = machine::shards(config.shards);
+    rings::tried(shards).map_err(|error| {
         let (why, remedy) = rings::explained(&error);
         Failure::new("io_uring", why).remedy(remedy)
     })?;
-
-    let shards = machine::shards(config.shards);
     let listeners = listen::open(&config.listen, shards, inherited).map_err(refused)?;
     let admin = config.admin.map(listen::admin).transpose().map_err(refused)?;
     announce(&listeners, admin.as_ref());

@@ -155,8 +155,8 @@ impl Server {
 
     fn drain(&mut self) {
         let deadline_ms = self.config.limits.drain_timeout_ms;
-        tracing::info!(deadline_ms, "draining: running transfers are finished");
         self.readiness.become_stage(Stage::Draining);
+        tracing::info!(deadline_ms, "draining: running transfers are finished");
         systemd::stopping("Finishing running transfers");
         self.tell(|| Update::Drain { deadline_ms });
         self.leave_at = Some(Instant::now() + Duration::from_millis(deadline_ms) + GRACE);

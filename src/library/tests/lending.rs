@@ -103,3 +103,37 @@ fn small_files_are_copied_and_text_is_gzipped() {
     assert!(matches!(fixture.open(0, "large.ts").unwrap().payload, Payload::File(_)));
     assert_eq!(fixture.bytes("large.ts"), large(1));
 }
+
+#[test]
+fn damaged_payloads_are_found_before_anybody_asks() {
+    let mut fixture = Fixture::new();
+    fixture.pack("vod/good.pack", b"good");
+    fixture.pack("vod/worse.pack", &large(1));
+    let mut bytes = fs::read(fixture.path("vod/worse.pack")).unwrap();
+    bytes[1 << 20] ^= 1;
+    fs::write(fixture.path("vod/worse.pack"), bytes).unwrap();
+    fixture.start_shards(&["vod"], 1, false);
+    fixture.wait_for_names(&["good", "worse"]);
+    let (source, _) = fixture.shards[0].1.names["worse"];
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // Opening finds nothing wrong, because no payload is read then; reading all of it does.
+    while fixture.open(0, "worse").is_ok() {
+        assert!(Instant::now() < deadline, "the damage is never found");
+        fixture.shards[0].1.opened.clear();
+        fixture.ask(ToLibrary::Released { shard: 0, source });
+    }
+    assert_eq!(fixture.bytes("good"), b"good");
+}
+
+#[test]
+fn a_pack_that_is_being_brought_onto_huge_pages_can_be_opened() {
+    let mut fixture = Fixture::new();
+    for number in 0..8 {
+        fixture.pack(&format!("vod/{number}.pack"), &large(number));
+    }
+    fixture.start(&["vod"]);
+    fixture.wait(0, "all of them", |told| told.names.len() == 8);
+    for number in (0..8).rev() {
+        assert_eq!(fixture.bytes(&number.to_string()), large(number));
+    }
+}

@@ -166,8 +166,11 @@ impl Disk for SimDisk {
     fn write(&self, file: &mut usize, bytes: &[u8]) -> io::Result<usize> {
         self.step()?;
         // Every other write is short, as write(2) may be.
-        let count =
-            if self.operations.get() % 2 == 0 { bytes.len().div_ceil(2) } else { bytes.len() };
+        let count = if self.operations.get().is_multiple_of(2) {
+            bytes.len().div_ceil(2)
+        } else {
+            bytes.len()
+        };
         self.inodes.borrow_mut()[*file].bytes.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
