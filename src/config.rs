@@ -9,6 +9,13 @@ use std::path::PathBuf;
 
 use crate::units::{KIB, MIB};
 
+mod values;
+mod given;
+pub mod settings;
+pub mod file;
+pub mod load;
+pub mod shown;
+
 /// Longest request head we read, in bytes. Players send 400 to 900; tokens add up to 1 KiB.
 /// Beyond it the client gets 431 (or 414, if the request line alone is longer) and is closed.
 pub const HEAD_SIZE_MAX: usize = 4 * KIB;
@@ -30,6 +37,9 @@ const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two(), "the kernel masks the r
 
 /// Largest body that a request may bring, in bytes, and only where control answers. Beyond: 413.
 pub const REQUEST_BODY_SIZE_MAX: usize = 64 * KIB;
+
+/// Most bytes of chunk extensions in one request body. Hardly anybody sends one. Beyond it: 413.
+pub const CHUNK_EXTENSIONS_SIZE_MAX: usize = KIB;
 
 /// Most ranges answered as multipart/byteranges. Players ask for one; PDF-like readers for a few.
 /// Beyond it, or when ranges overlap, the whole object is sent (RFC 9110, 14.2).
@@ -88,6 +98,50 @@ pub const LINGER_SIZE_MAX: usize = 256 * KIB;
 /// Milliseconds over which a minimum send rate is judged.
 pub const SEND_RATE_WINDOW_MS: u64 = 30_000;
 
+/// Most shards. Beyond it the config is refused.
+pub const SHARDS_MAX: usize = 512;
+const _: () = assert!(SHARDS_MAX <= u16::MAX as usize, "an answer names its shard in 16 bits");
+
+/// Connections that a shard's listener holds before they are accepted. Beyond it the kernel lets
+/// clients try again; net.core.somaxconn may make it less.
+pub const BACKLOG: i32 = 4096;
+
+/// Questions from all shards that wait for control. Beyond it a shard answers 503 by itself.
+pub const ASKS_MAX: usize = 1024;
+
+/// Messages from all shards that wait for the library.
+pub const TO_LIBRARY_MAX: usize = 64 * KIB;
+
+/// Access records that wait for the log's writer. Beyond it they are dropped and counted.
+pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
+
+/// Connections of the admin port and its unix socket. Beyond it new ones wait in the kernel's
+/// queue.
+pub const ADMIN_CONNECTIONS_MAX: usize = 256;
+
+/// Milliseconds for a whole request head on the admin port. Then the connection is closed.
+pub const ADMIN_HEAD_TIMEOUT_MS: u64 = 10_000;
+
+/// Milliseconds that one connection of the admin port may live. Scrapers connect again.
+pub const ADMIN_CONNECTION_MS: u64 = 600_000;
+const _: () = assert!(ADMIN_CONNECTION_MS > 10 * ADMIN_HEAD_TIMEOUT_MS, "a scraper can stay");
+
+/// Longest body of an answer of control, in bytes: a playlist of 50,000 channels. Beyond it the
+/// client gets 500, and the log says so.
+pub const ANSWER_BODY_SIZE_MAX: usize = 16 * MIB;
+
+/// Longest header lines of an answer, in bytes; the rest of the head is the shard's. Beyond it the
+/// client gets 500, and the log says so.
+pub const ANSWER_LINES_SIZE_MAX: usize = RESPONSE_HEAD_SIZE_MAX - 512;
+
+/// Answers being made at once. Beyond it questions wait in their queue.
+pub const ANSWERS_AT_ONCE_MAX: usize = 64;
+const _: () = assert!(ANSWERS_AT_ONCE_MAX <= ASKS_MAX, "what is being made was asked");
+
+/// Milliseconds a shard has to say what it counted. A shard that takes longer is left out of the
+/// scrape, and counted as silent.
+pub const REPORT_DEADLINE_MS: u64 = 1_000;
+
 /// Milliseconds a request waits for control's answer, or for an object that is expected. After it
 /// the client gets 503 with Retry-After.
 pub const ASK_DEADLINE_MS: u64 = 10_000;
@@ -108,9 +162,15 @@ pub struct Limits {
     /// Bytes a second that a client must take while it is being sent to, averaged over
     /// `SEND_RATE_WINDOW_MS`. Below it the connection is reset. 0 = off.
     pub send_rate_min: u64,
-    /// Bytes of hot small bodies and of packs on huge pages, all shards together. At the limit
-    /// the least recently used go.
+    /// Bytes of hot small bodies and of packs on huge pages, all shards together: half of it for
+    /// each of the two. At the limit the least recently used go.
     pub cache_memory: usize,
+    /// Whether packs are brought onto huge pages of the page cache, where the file system has
+    /// them: sendfile then costs about a seventh less. Off by itself where it gives nothing.
+    pub huge_pages: bool,
+    /// Bytes a second at which payloads are read in the background to verify their checksums, one
+    /// pack at a time, each once a day. 0 = off.
+    pub scrub_rate: u64,
     /// Packs and large files open at once, of the machine; a shard gets its even share. At the
     /// limit the least recently used is closed. 0 = what RLIMIT_NOFILE allows.
     pub open_sources: usize,
@@ -130,6 +190,8 @@ impl Default for Limits {
             idle_timeout_ms: 75_000,
             send_rate_min: 16 * KIB as u64,
             cache_memory: 256 * MIB,
+            huge_pages: true,
+            scrub_rate: 4 * MIB as u64,
             open_sources: 0,
             folder_memory: 256 * MIB,
             drain_timeout_ms: 30_000,
@@ -187,6 +249,16 @@ pub enum AccessLog {
     Json,
 }
 
+/// Shape of the server's own log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
 /// Everything an operator can set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -202,7 +274,11 @@ pub struct Config {
     pub access: Access,
     /// Value of Access-Control-Allow-Origin; empty = no CORS headers.
     pub cors: String,
-    /// Where access-log lines go: a path, or `-` for stdout; and their shape.
+    /// Shape of the server's own log lines on stderr.
+    pub log_format: LogFormat,
+    /// What is logged: a level, or `module=level` pairs, as tracing's filters are written.
+    pub log_level: String,
+    /// Shape of access-log lines.
     pub access_log: AccessLog,
     /// The access log's file; none = stdout.
     pub access_log_path: Option<PathBuf>,
@@ -224,6 +300,8 @@ impl Default for Config {
             state: PathBuf::from("/var/lib/shardcast"),
             access: Access::default(),
             cors: "*".to_owned(),
+            log_format: LogFormat::default(),
+            log_level: "info".to_owned(),
             access_log: AccessLog::default(),
             access_log_path: None,
             libraries: Vec::new(),

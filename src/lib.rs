@@ -8,5 +8,7 @@ pub mod catalog;
 pub mod request;
 pub mod shard;
 pub mod library;
-pub mod sys;
+pub mod ops;
+pub mod control;
 pub mod cli;
+pub mod sys;

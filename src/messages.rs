@@ -181,6 +181,8 @@ pub enum Update {
     Report(SyncSender<Box<ShardReport>>),
     /// The limits were read again.
     Limits(Arc<Limits>),
+    /// Everything that is there was listed: let clients in.
+    Accept,
     /// Accept no more, finish what runs, close the rest at the deadline (milliseconds from now).
     Drain {
         /// How long running transfers may take.

@@ -1,8 +1,8 @@
 //! What one shard knows of objects: paths, open sources, growing objects, leases.
 //!
 //! The two journeys meet only here: updates change it (`apply`), requests look things up in it
-//! (`vod`, `live`). It is owned by one shard; its counts are plain integers, and it takes one shared
-//! reference an update, never one a request. It knows no file, no clock and no socket.
+//! (`vod`, `live`). It is owned by one shard; its counts are plain integers, and it takes one
+//! shared reference an update, never one a request. It knows no file, no clock and no socket.
 
 mod growing;
 mod source;
@@ -25,8 +25,8 @@ use growing::Growing;
 pub use growing::{GrowingState, Piece};
 use source::{Source, State};
 
-/// An open source as a shard holds it: the inner reference is taken once an update and shared by all
-/// shards, the outer one is the shard's own plain count, and may be taken for each operation.
+/// An open source as a shard holds it: the inner reference is taken once an update and shared by
+/// all shards, the outer one is the shard's own plain count, and may be taken for each operation.
 pub type Held = Rc<Arc<Opened>>;
 
 /// A source's place in the catalog. Not used for another source while a lease is held.
@@ -164,7 +164,8 @@ impl Catalog {
         self.coming("tv", path)
     }
 
-    /// A growing object, or a path that is expected. Their names carry the first element.
+    /// A growing object, or a path that is expected. Names of growing objects carry the first
+    /// element; listings, expected ones too, are of what follows `/vod/`, or else carry it.
     fn coming(&self, first: &str, path: &str) -> Found<'_> {
         let named = |full: &Arc<str>| {
             full.strip_prefix(first).and_then(|rest| rest.strip_prefix('/')) == Some(path)
@@ -178,7 +179,8 @@ impl Catalog {
                 class: growing.class,
             });
         }
-        match self.expected.iter().find(|(full, _)| named(full)) {
+        let listed = |full: &Arc<str>| named(full) || (first == "vod" && &**full == path);
+        match self.expected.iter().find(|(full, _)| listed(full)) {
             Some((_, &place)) => Found::Expected(place),
             None => Found::Absent,
         }
@@ -276,10 +278,14 @@ impl Catalog {
         let source = &mut self.sources[slot.0 as usize];
         assert!(source.leases > 0, "a lease is given back once");
         source.leases -= 1;
-        if source.leases > 0 || !source.gone {
+        if source.leases > 0 {
             return None;
         }
-        self.forget(slot)
+        if source.gone {
+            return self.forget(slot);
+        }
+        // What a fault left open for running transfers has no use any more.
+        source.retired.take().map(|_| source.id)
     }
 
     /// The place of a source that is listed or leased.
@@ -321,12 +327,17 @@ impl Catalog {
         }
         match &listing.change {
             Change::Present { source, kind, access, opened } => {
-                self.retire(path, *kind, false, effects);
-                let slot = self.add(*source, *kind, *access);
-                match kind {
-                    SourceKind::Pack => self.packs.insert(Arc::clone(path), slot),
-                    SourceKind::File => self.files.insert(Arc::clone(path), slot),
-                };
+                match self.listed(path, *kind) {
+                    // The same version again: only who may have it can be new.
+                    Some(slot) if self.sources[slot.0 as usize].id == *source => {
+                        self.sources[slot.0 as usize].access = *access;
+                    }
+                    _ => {
+                        self.retire(path, *kind, false, effects);
+                        let slot = self.add(*source, *kind, *access);
+                        self.table(*kind).insert(Arc::clone(path), slot);
+                    }
+                }
                 if let Some(opened) = opened {
                     self.open(opened, effects);
                 }
@@ -349,13 +360,20 @@ impl Catalog {
         }
     }
 
-    /// Lets go of the source at a path; what still runs keeps it until its end.
-    fn retire(&mut self, path: &str, kind: SourceKind, torn: bool, effects: &mut Vec<Effect>) {
-        let table = match kind {
+    fn table(&mut self, kind: SourceKind) -> &mut AHashMap<Arc<str>, SourceSlot> {
+        match kind {
             SourceKind::Pack => &mut self.packs,
             SourceKind::File => &mut self.files,
-        };
-        let Some(slot) = table.remove(path) else { return };
+        }
+    }
+
+    fn listed(&mut self, path: &str, kind: SourceKind) -> Option<SourceSlot> {
+        self.table(kind).get(path).copied()
+    }
+
+    /// Lets go of the source at a path; what still runs keeps it until its end.
+    fn retire(&mut self, path: &str, kind: SourceKind, torn: bool, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.table(kind).remove(path) else { return };
         let source = &mut self.sources[slot.0 as usize];
         source.gone = true;
         if matches!(source.state, State::Closed | State::Opening) {
@@ -395,7 +413,9 @@ impl Catalog {
         debug_assert!(source.leases == 0 && source.gone);
         let id = source.id;
         let was_open = self.close(slot);
-        self.ids.remove(&id);
+        if self.ids.get(&id) == Some(&slot) {
+            self.ids.remove(&id);
+        }
         self.sources_free.push(slot);
         was_open.then_some(id)
     }

@@ -1,6 +1,94 @@
-//! The command line: one file a verb.
+//! The command line: one verb a file, one error a line, one way out.
 
-mod failure;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub mod failure;
+pub mod sources;
+pub mod serve;
+pub mod check_config;
+pub mod print_config;
+pub mod doctor;
 pub mod pack;
+pub mod package;
+pub mod demo;
+pub mod completions;
+pub mod man;
 
 pub use failure::Failure;
+
+/// Serves packaged HLS and DASH from memory-mapped packs, one io_uring shard a core.
+#[derive(Debug, Parser)]
+#[command(name = "shardcast", version = crate::ops::version::LONG, max_term_width = 100)]
+#[command(propagate_version = false, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What shardcast can do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the server
+    Serve(serve::ServeArgs),
+    /// Run a server with sample content to look at
+    Demo(demo::DemoArgs),
+    /// Make, list, verify and extract segment packs
+    Pack(pack::PackArgs),
+    /// Encode films into a ladder of renditions with HLS and DASH manifests, by ffmpeg
+    Package(package::PackageArgs),
+    /// Say everything that is wrong with a config file
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Print the effective config, with the place that each value comes from
+    PrintConfig(print_config::PrintConfigArgs),
+    /// Look at this machine: what was found, what it costs, the command that mends it
+    Doctor(doctor::DoctorArgs),
+    /// Print the completions of a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual
+    Man(man::ManArgs),
+}
+
+/// Reads the arguments, runs the verb, prints what failed.
+#[must_use]
+pub fn main() -> ExitCode {
+    // clap prints usage errors and leaves with 2 by itself.
+    let arguments = Arguments::parse();
+    match run(&arguments.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(verb: &Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Serve(args) => serve::run(args),
+        Verb::Demo(args) => demo::run(args),
+        Verb::Pack(args) => pack::run(args),
+        Verb::Package(args) => package::run(args),
+        Verb::CheckConfig(args) => check_config::run(args),
+        Verb::PrintConfig(args) => print_config::run(args),
+        Verb::Doctor(args) => doctor::run(args),
+        Verb::Completions(args) => completions::run(args),
+        Verb::Man(args) => man::run(args),
+    }
+}
+
+/// The whole command line as clap knows it, for completions and the manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -62,21 +62,21 @@ enum PackVerb {
 ///
 /// # Errors
 /// What could not be done; nothing half-done is left behind.
-pub fn run(args: PackArgs) -> Result<(), Failure> {
-    match args.verb {
-        Some(PackVerb::Ls { file, json }) => ls(&file, json),
-        Some(PackVerb::Verify { files, json }) => verify(&files, json),
+pub fn run(args: &PackArgs) -> Result<(), Failure> {
+    match &args.verb {
+        Some(PackVerb::Ls { file, json }) => ls(file, *json),
+        Some(PackVerb::Verify { files, json }) => verify(files, *json),
         Some(PackVerb::Extract { file, output }) => {
             let bar = Bar::new();
-            let count = extract::extract(&file, &output, &mut |progress| bar.show(progress))?;
+            let count = extract::extract(file, output, &mut |progress| bar.show(progress))?;
             bar.finish();
             say(&format!("{count} files in {}\n", output.display()))
         }
         None => {
-            let (Some(folder), Some(output)) = (args.folder, args.output) else {
+            let (Some(folder), Some(output)) = (&args.folder, &args.output) else {
                 unreachable!("the parser requires both where no verb is given");
             };
-            pack(&folder, &output, args.replace)
+            pack(folder, output, args.replace)
         }
     }
 }
@@ -164,11 +164,8 @@ fn verify(files: &[PathBuf], as_json: bool) -> Result<(), Failure> {
     if bad == 0 {
         return Ok(());
     }
-    Err(Failure {
-        what: "verifying".to_owned(),
-        why: format!("{bad} of {} packs are damaged", files.len()),
-        remedy: Some("pack them again from their source".to_owned()),
-    })
+    Err(Failure::new("verifying", format!("{bad} of {} packs are damaged", files.len()))
+        .remedy("pack them again from their source"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -185,11 +182,9 @@ fn printable(path: &str) -> String {
 /// Writes to stdout. A reader that has gone (`pack ls | head`) is not an error.
 fn say(text: &str) -> Result<(), Failure> {
     match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
-            what: "writing to stdout".to_owned(),
-            why: error.to_string(),
-            remedy: None,
-        }),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new("writing to stdout", error))
+        }
         _ => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
 //! A folder of packaged output: the regular files below it, in the order of a pack.
 
 use std::fs::{self, File, Metadata};
-use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -10,8 +9,8 @@ use super::error::DiskError;
 use crate::pack;
 use crate::sys::files;
 
-/// Folders within folders beyond which a loop is assumed.
-const DEPTH_MAX: usize = 64;
+/// Folders within folders that are entered; a path of 1,024 bytes has no room for more.
+const DEPTH_MAX: usize = 512;
 
 /// A folder that is being packed.
 pub(super) struct Folder {
@@ -41,7 +40,8 @@ impl Folder {
     /// All files below the folder, sorted by the bytes of their paths.
     pub(super) fn files(&self) -> Result<Vec<Found>, DiskError> {
         let mut found = Vec::new();
-        self.collect(Path::new(""), 0, &mut found)?;
+        let root = self.root.metadata().map_err(DiskError::of("reading", &self.path))?;
+        self.collect(Path::new(""), &mut vec![(root.dev(), root.ino())], &mut found)?;
         found.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
         Ok(found)
     }
@@ -72,11 +72,15 @@ impl Folder {
         })
     }
 
-    fn collect(&self, below: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), DiskError> {
+    fn collect(
+        &self,
+        below: &Path,
+        above: &mut Vec<(u64, u64)>,
+        found: &mut Vec<Found>,
+    ) -> Result<(), DiskError> {
         let folder = self.path.join(below);
-        if depth > DEPTH_MAX {
-            return Err(DiskError::new("packing", &folder, "folders within folders without end")
-                .with_remedy("look for a link to a folder above it"));
+        if above.len() > DEPTH_MAX {
+            return Err(DiskError::new("packing", &folder, "folders within folders without end"));
         }
         let entries = fs::read_dir(&folder).map_err(DiskError::of("listing", &folder))?;
         for entry in entries {
@@ -88,7 +92,16 @@ impl Folder {
             let path = self.path.join(&below);
             let metadata = self.metadata(&entry, &below)?;
             if metadata.is_dir() {
-                self.collect(&below, depth + 1, found)?;
+                let identity = (metadata.dev(), metadata.ino());
+                if above.contains(&identity) {
+                    let why = "it is a link to a folder above it";
+                    return Err(
+                        DiskError::new("packing", &path, why).with_remedy("remove the link")
+                    );
+                }
+                above.push(identity);
+                self.collect(&below, above, found)?;
+                above.pop();
             } else if metadata.is_file() {
                 let safe =
                     pack::check_path(below.as_os_str().as_encoded_bytes()).map_err(|fault| {
@@ -123,31 +136,5 @@ fn kind(metadata: &Metadata) -> &'static str {
         "it is a socket"
     } else {
         "it is a device"
-    }
-}
-
-/// What tells two versions of a file apart: any write changes one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Version {
-    pub device: u64,
-    pub inode: u64,
-    pub size: u64,
-    pub modified: (i64, i64),
-    pub changed: (i64, i64),
-}
-
-impl Version {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    pub(super) fn of_file(file: &File) -> io::Result<Self> {
-        file.metadata().map(|metadata| Self::of(&metadata))
     }
 }

@@ -1,11 +1,135 @@
 //! Packs and folders on disk: writing, reading back, opening, watching.
+//!
+//! The serving side is one thread ([`start`]) that scans and watches the libraries, tells every
+//! shard what there is, and has sources opened by a small pool when a shard asks. It never reads
+//! a payload byte of a pack, and never writes. The writing side ([`write`]) goes
+//! through one seam, [`disk::Disk`], and cannot truncate or overwrite.
 
-pub mod disk;
-pub mod extract;
-mod error;
-mod folder;
-pub mod open;
-pub mod verify;
 pub mod write;
+pub mod disk;
+mod folder;
+pub mod extract;
+pub mod verify;
+pub mod open;
+mod error;
+
+mod run;
+mod root;
+mod scan;
+mod watch;
+mod names;
+mod shelve;
+mod lend;
+mod opener;
+mod upkeep;
+mod huge;
+mod scrub;
+mod version;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::config::{Backend, Config};
+use crate::messages::ToLibrary;
+use crate::messages::mail::Outbox;
+use crate::sys::priority;
 
 pub use error::DiskError;
+
+use run::Event;
+
+/// Niceness of all the library's threads: shards come first.
+const NICE: i32 = 10;
+
+/// Events that wait for the library's thread. Beyond it news of the disk are dropped and all is
+/// scanned; messages of shards wait.
+const EVENTS_MAX: usize = 16 * 1024;
+
+/// The running library. Dropping it ends its threads.
+#[derive(Debug)]
+pub struct Handle {
+    events: SyncSender<Event>,
+    ready: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Whether every shard was sent everything that was there at the start.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Has all libraries scanned again.
+    pub fn rescan(&self) {
+        // It fails only when the thread has ended, and then nothing is served any more.
+        let _ = self.events.send(Event::Rescan);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.events.send(Event::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has aborted the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts scanning, watching and opening. `shards` has one outbox a shard, in their order; `inbox`
+/// is where all shards send what they want of the library.
+///
+/// # Errors
+/// If a thread can't be started. A library that is missing is an entry in the log, and is served
+/// when it appears.
+pub fn start(
+    config: &Config,
+    shards: Vec<Outbox>,
+    inbox: Receiver<ToLibrary>,
+) -> io::Result<Handle> {
+    start_with(config, shards, inbox, SCRUB_AFTER, watch::Watch::start)
+}
+
+/// Checksums are not read while a server starts, when it has better things to do.
+const SCRUB_AFTER: Duration = Duration::from_secs(60);
+
+fn start_with(
+    config: &Config,
+    shards: Vec<Outbox>,
+    inbox: Receiver<ToLibrary>,
+    scrub_after: Duration,
+    watch: impl FnOnce(SyncSender<Event>, Arc<AtomicBool>) -> watch::Watch + Send + 'static,
+) -> io::Result<Handle> {
+    let (events, queue) = sync_channel(EVENTS_MAX);
+    let ready = Arc::new(AtomicBool::new(false));
+    let mapped = config.listen.iter().any(|listen| listen.backend == Backend::SendZeroCopy);
+    let of_pool = events.clone();
+    let pool = opener::Pool::start(mapped, move |outcome| {
+        // It fails only when the library's thread has ended: then nobody waits for it.
+        let _ = of_pool.send(Event::Opened(outcome));
+    })?;
+    let upkeep = upkeep::Upkeep::start(&config.limits, scrub_after, &events)?;
+    let of_shards = events.clone();
+    thread::Builder::new()
+        .name("library-mail".to_owned())
+        .spawn(move || run::forward(&inbox, &of_shards))?;
+    let (libraries, access, limits) =
+        (config.libraries.clone(), config.access, config.limits.clone());
+    let (of_watch, is_ready) = (events.clone(), Arc::clone(&ready));
+    let thread = thread::Builder::new().name("library".to_owned()).spawn(move || {
+        priority::lower_thread_priority(NICE);
+        let roots = libraries.iter().map(|library| root::Root::new(library, access)).collect();
+        let watch = watch(of_watch, Arc::default());
+        let parts = run::Parts { roots, limits, shards, pool, watch, upkeep, ready: is_ready };
+        run::Library::new(parts).run(queue);
+    })?;
+    Ok(Handle { events, ready, thread: Some(thread) })
+}
+
+#[cfg(test)]
+mod tests;

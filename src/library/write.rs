@@ -13,7 +13,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::disk::{Disk, folder_of, remove_abandoned, unfinished_name};
 use super::error::DiskError;
-use super::folder::{Folder, Found, Version};
+use super::folder::{Folder, Found};
+use super::version::Version;
 use crate::pack::compress;
 use crate::pack::header::{self, Kind};
 use crate::pack::writer::{Layout, Object, Written};

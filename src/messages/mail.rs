@@ -1,8 +1,9 @@
 //! The bounded queue into one shard: `Outbox` for those who tell it something, `Inbox` for it.
 //!
 //! A full queue never blocks a sender and never loses anything: what does not fit waits in the
-//! sender's `Outbox`, where of several changes of one path only the newest is kept. So what waits
-//! is bounded by the number of paths, and removals always arrive. Whoever holds an `Outbox` with
+//! sender's `Outbox`, where of several changes of one path only the newest is kept, and that its
+//! bytes were torn, which must reset transfers before the newest is known. So what waits is bounded
+//! by the number of paths, and removals always arrive. Whoever holds an `Outbox` with
 //! something waiting calls `flush` again, a few milliseconds later.
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use ahash::AHashMap;
 
-use super::{Listing, Update};
+use super::{Change, Listing, Update};
 use crate::config::INBOX_UPDATES_MAX;
 
 /// Where a shard takes its updates from. A test may play it.
@@ -37,9 +38,17 @@ pub struct Outbox {
     /// Changes of paths that did not fit, the newest of each path.
     listings: Vec<Option<Listing>>,
     /// Where in `listings` a path stands.
-    places: AHashMap<Arc<str>, usize>,
+    places: AHashMap<Arc<str>, Place>,
     /// Other updates that did not fit; they come after the listings, on which they may depend.
     others: VecDeque<Update>,
+}
+
+/// Where a path's changes stand in the list of those that wait.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    newest: usize,
+    /// The first `Torn`; the newest may come after it.
+    torn: Option<usize>,
 }
 
 impl Clone for Outbox {
@@ -114,24 +123,37 @@ impl Outbox {
             return;
         };
         for listing in batch.iter() {
-            let place = self.listings.len();
-            if let Some(old) = self.places.insert(Arc::clone(&listing.path), place) {
-                self.listings[old] = None;
-            }
-            self.listings.push(Some(listing.clone()));
+            self.keep_listing(listing.clone());
         }
-        if self.listings.len() > 2 * self.places.len() + 64 {
+        if self.listings.len() > 3 * self.places.len() + 64 {
             self.compact();
         }
     }
 
+    fn keep_listing(&mut self, listing: Listing) {
+        let index = self.listings.len();
+        let is_torn = matches!(listing.change, Change::Torn);
+        let fresh = Place { newest: index, torn: is_torn.then_some(index) };
+        let place = self.places.entry(Arc::clone(&listing.path)).or_insert(fresh);
+        if place.newest != index {
+            if Some(place.newest) != place.torn {
+                self.listings[place.newest] = None;
+            }
+            if let (true, Some(torn)) = (is_torn, place.torn) {
+                // What came after the first was never told, so it need not be torn as well.
+                place.newest = torn;
+                return;
+            }
+            *place = Place { newest: index, torn: place.torn.or(fresh.torn) };
+        }
+        self.listings.push(Some(listing));
+    }
+
     /// Closes the gaps that newer changes of a path left behind.
     fn compact(&mut self) {
-        self.listings.retain(Option::is_some);
-        for (place, listing) in self.listings.iter().enumerate() {
-            if let Some(listing) = listing {
-                self.places.insert(Arc::clone(&listing.path), place);
-            }
+        self.places.clear();
+        for listing in std::mem::take(&mut self.listings).into_iter().flatten() {
+            self.keep_listing(listing);
         }
     }
 
@@ -143,8 +165,9 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Change;
     use super::*;
+    use crate::config::Access;
+    use crate::messages::{SourceId, SourceKind};
 
     fn absent(path: &str) -> Update {
         Update::Listed(Arc::new([Listing { path: path.into(), change: Change::Absent }]))
@@ -176,5 +199,30 @@ mod tests {
         assert_eq!(paths(&mut inbox).len(), INBOX_UPDATES_MAX);
         assert!(outbox.flush());
         assert_eq!(paths(&mut inbox), ["b", "a", "last"]);
+    }
+
+    #[test]
+    fn a_torn_path_is_told_before_its_newest_version() {
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        let (mut outbox, mut inbox) = queue(Arc::new(null));
+        for _ in 0..INBOX_UPDATES_MAX {
+            outbox.send(absent("early"));
+        }
+        let (kind, access) = (SourceKind::File, Access::Open);
+        for round in 0..1000 {
+            let source = SourceId(round);
+            let present = Change::Present { source, kind, access, opened: None };
+            for change in [Change::Torn, present] {
+                outbox.send(Update::Listed(Arc::new([Listing { path: "a".into(), change }])));
+            }
+        }
+        assert!(outbox.listings.len() < 100, "what waits is bounded by the number of paths");
+        assert_eq!(paths(&mut inbox).len(), INBOX_UPDATES_MAX);
+        assert!(outbox.flush());
+        let Some(Update::Listed(batch)) = inbox.take() else { panic!("one batch") };
+        let changes: Vec<_> = batch.iter().map(|listing| &listing.change).collect();
+        let [Change::Torn, Change::Present { source: SourceId(999), .. }] = changes[..] else {
+            panic!("{changes:?}")
+        };
     }
 }

@@ -20,6 +20,11 @@ pub mod conditions;
 pub mod head;
 pub mod range;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 use crate::catalog::Catalog;
 use crate::config::TARGET_SIZE_MAX;
 use crate::units::Now;

@@ -235,7 +235,7 @@ fn is_authority(authority: &[u8]) -> bool {
             (address, rest)
         }
         None => {
-            let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+            let fits = |byte: &u8| HOST_BYTES[usize::from(*byte)];
             let end = authority.iter().position(|byte| !fits(byte)).unwrap_or(authority.len());
             authority.split_at(end)
         }
@@ -243,6 +243,17 @@ fn is_authority(authority: &[u8]) -> bool {
     let is_port = |port: &[u8]| port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
     !host.is_empty() && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
 }
+
+static HOST_BYTES: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut byte = 0;
+    while byte < bytes.len() {
+        let letter = byte as u8;
+        bytes[byte] = letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    bytes
+};
 
 /// What can be said of a head whose end has not come: nothing, or that it never will.
 fn incomplete(head: &[u8]) -> Result<Option<Request<'_>>, Refusal> {

@@ -5,7 +5,7 @@
 
 use super::conditions::{self, Verdict};
 use super::locate::{Fixed, Growing, Object, ObjectKey};
-use super::parse::{Method, Request, Version};
+use super::parse::{BodyFraming, Method, Request, Version};
 use super::range::{self, ByteRange, Ranges, Selection};
 use super::refusal::Refusal;
 use crate::catalog::GrowingSlot;
@@ -151,7 +151,9 @@ pub fn fixed(request: &Request<'_>, fixed: Fixed) -> Plan {
 #[must_use]
 pub fn refusal(request: &Request<'_>, refusal: Refusal) -> Plan {
     let mut plan = plan(request, refusal.status(), Content::Refused(refusal), Class::Other);
-    if refusal.closes() {
+    // A body that nobody takes would be read as the next request.
+    let has_body = !matches!(request.body, BodyFraming::Empty | BodyFraming::Length(0));
+    if refusal.closes() || has_body {
         plan.connection = Connection::Close;
     }
     plan

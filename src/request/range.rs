@@ -54,6 +54,18 @@ pub fn selection(value: &[u8], size: u64) -> Selection {
     if !unit.eq_ignore_ascii_case(b"bytes=") {
         return Selection::Whole;
     }
+    // Players ask for one range, so that is told without a table of several.
+    if memchr::memchr(b',', set).is_none() {
+        return match wanted(set.trim_ascii(), size) {
+            Wanted::Range(range) => Selection::One(range),
+            Wanted::Nothing => Selection::Unsatisfiable,
+            Wanted::Unsaid | Wanted::Everything => Selection::Whole,
+        };
+    }
+    several(set, size)
+}
+
+fn several(set: &[u8], size: u64) -> Selection {
     let mut selected = Ranges { ranges: [ByteRange::default(); RANGES_MAX], count: 0 };
     let mut asked = 0;
     let mut beyond = false;
@@ -111,7 +123,10 @@ fn wanted(spec: &[u8], size: u64) -> Wanted {
             Wanted::Range(ByteRange { first, last: size - 1 })
         }
         (Number::Of(_), Number::Absent) => Wanted::Nothing,
-        (Number::Of(_), Number::Of(_)) if is_less(last_digits, first_digits) => Wanted::Everything,
+        (Number::Of(u64::MAX), Number::Of(u64::MAX)) if is_less(last_digits, first_digits) => {
+            Wanted::Everything
+        }
+        (Number::Of(first), Number::Of(last)) if last < first => Wanted::Everything,
         (Number::Of(first), Number::Of(last)) if first < size => {
             Wanted::Range(ByteRange { first, last: last.min(size - 1) })
         }
@@ -141,7 +156,7 @@ fn number(digits: &[u8]) -> Number {
     Number::Of(number)
 }
 
-/// Compares numbers of any length.
+/// Compares numbers of any length, which are both too large for their values to tell.
 fn is_less(digits: &[u8], other: &[u8]) -> bool {
     let significant = |digits: &[u8]| digits.iter().skip_while(|&&digit| digit == b'0').count();
     let (size, other_size) = (significant(digits), significant(other));

@@ -1,5 +1,8 @@
 //! Which part of the server a request is for: the path, decoded once, split at its first element.
 
+#[cfg(test)]
+mod tests;
+
 use super::parse::{BodyFraming, Method, Request};
 use super::refusal::Refusal;
 use crate::config::TARGET_SIZE_MAX;
@@ -128,36 +131,19 @@ fn is_control(path: &str, first: &str, rest: &str) -> bool {
     }
 }
 
-/// Whether the path stands for itself: no escape, no byte to refuse, no empty element
-/// and none that begins with a dot. Nearly all do, so this is one pass without writing.
+/// Whether the path stands for itself: no escape, no backslash, no empty element and none that
+/// begins with a dot. Nearly all do. No other byte can be wrong here: `parse` lets nothing into a
+/// target but visible ASCII.
+///
+/// Two passes without a branch, which the compiler turns into comparisons of 16 bytes at once.
 fn is_plain(raw: &[u8]) -> bool {
-    let mut after_slash = false;
-    for &byte in raw {
-        let class = CLASSES[usize::from(byte)];
-        if class == OTHER || (after_slash && matches!(byte, b'.' | b'/')) {
-            return false;
-        }
-        after_slash = class == SLASH;
-    }
-    true
+    let odd = |byte: u8| byte == b'%' || byte == b'\\';
+    let odd_bytes = raw.iter().fold(false, |seen, &byte| seen | odd(byte));
+    let odd_pair = |one: u8, next: u8| (one == b'/') & ((next == b'.') | (next == b'/'));
+    let pairs = raw.iter().zip(&raw[1..]);
+    let odd_pairs = pairs.fold(false, |seen, (&one, &next)| seen | odd_pair(one, next));
+    !odd_bytes && !odd_pairs
 }
-
-const PLAIN: u8 = 0;
-const SLASH: u8 = 1;
-const OTHER: u8 = 2;
-
-static CLASSES: [u8; 256] = {
-    let mut classes = [OTHER; 256];
-    let mut byte = b'!';
-    while byte <= b'~' {
-        classes[byte as usize] = PLAIN;
-        byte += 1;
-    }
-    classes[b'/' as usize] = SLASH;
-    classes[b'%' as usize] = OTHER;
-    classes[b'\\' as usize] = OTHER;
-    classes
-};
 
 /// The path, decoded once (RFC 3986, 2.1); what comes out is what is looked up, and nobody decodes
 /// again.

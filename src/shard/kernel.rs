@@ -283,6 +283,8 @@ pub trait Kernel {
     ///
     /// Only what cannot be mended: the ring is gone.
     fn enter(&mut self, wait_ms: Option<u64>) -> Result<(), Errno>;
+    /// Submits what is queued, so that it does not wait for what the turn does next.
+    fn submit(&mut self);
     /// The next completion of this turn.
     fn completion(&mut self) -> Option<Completion<Self::Socket>>;
     /// The bytes of a receive buffer.

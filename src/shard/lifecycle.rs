@@ -23,7 +23,7 @@ const DRAIN_ACCEPTS_MAX: usize = 4096;
 impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Begins to accept wherever that ended, and there is room.
     pub(super) fn accept_where_possible(&mut self) {
-        if !self.listening || !self.has_room() {
+        if !self.listening || !self.has_room() || self.now.ticks < self.accept_after {
             return;
         }
         for (number, listener) in (0u16..).zip(&mut self.listeners) {
@@ -53,9 +53,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if !more {
             // It is armed again next turn, or when a connection has gone (EMFILE, ENOBUFS).
             self.listeners[usize::from(listener)].accepting = false;
+            self.close_listeners_when_quiet();
         }
-        if let Ok(socket) = result {
-            self.welcome(socket, listener);
+        match result {
+            Ok(socket) => self.welcome(socket, listener),
+            Err(Errno::CANCELED) => {}
+            // EMFILE and its like would come again at once; a connection that goes mends it.
+            Err(_) => self.accept_after = self.now.ticks.plus(TIMER_TICK_MS),
         }
         if more && self.listening && !self.has_room() {
             self.kernel.cancel_accept(listener);
@@ -64,14 +68,24 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     fn welcome(&mut self, socket: K::Socket, listener: u16) {
         self.counters.connections_total += 1;
+        let address_max = self.settings.limits.connections_per_address;
+        let address = if address_max > 0 { self.kernel.peer(&socket) } else { None };
+        if let Some(address) = address
+            && self.addresses.get(&address).copied().unwrap_or(0) >= address_max
+        {
+            self.kernel.close(socket);
+            return;
+        }
         let listener = u8::try_from(listener).expect("fewer than 256 listeners");
         let connection = Connection::new(socket, listener, self.now.ticks);
         let owner = self.connections.insert(connection);
         assert!(owner < OWNERS_MAX, "descriptors run out long before");
+        if let Some(address) = address {
+            *self.addresses.entry(address).or_default() += 1;
+            self.address_of.insert(owner, address);
+        }
         self.receive(owner);
-        // A client that says nothing at all has as long as one whose head is slow.
-        let deadline = self.now.ticks.plus(self.settings.limits.head_timeout_ms);
-        self.set_deadline(owner, deadline);
+        self.set_deadline(owner, self.now.ticks.plus(IDLE_POLL_AFTER_MS));
     }
 
     /// Receives, if nothing does so already.
@@ -274,10 +288,22 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.free_exchange(exchange);
         }
         let connection = self.connections.remove(owner);
+        self.forget_address(owner);
+        self.accept_after = self.now.ticks;
         if let Some(socket) = connection.socket {
             match ending {
                 Ending::Close => self.kernel.close(socket),
                 Ending::Reset => self.kernel.reset(socket),
+            }
+        }
+    }
+
+    fn forget_address(&mut self, owner: u32) {
+        let Some(address) = self.address_of.remove(&owner) else { return };
+        if let Some(count) = self.addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&address);
             }
         }
     }
@@ -314,12 +340,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             if self.listeners[usize::from(number)].accepting {
                 self.kernel.cancel_accept(number);
             }
-            // Who is in the queue has a connection as far as he knows.
-            for _ in 0..DRAIN_ACCEPTS_MAX {
-                let Ok(socket) = self.kernel.accept_now(number) else { break };
-                self.welcome(socket, number);
-            }
         }
+        self.close_listeners_when_quiet();
         let soon = self.now.ticks.plus(DRAIN_IDLE_MS);
         let owners: Vec<u32> = self.connections.used().collect();
         for owner in owners {
@@ -328,6 +350,26 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.set_deadline(owner, soon.plus(TIMER_TICK_MS));
             }
         }
+    }
+
+    /// Once no accept is in flight, the queues are emptied, and the listeners closed: whoever is in
+    /// a queue has a connection as far as he knows.
+    pub(super) fn close_listeners_when_quiet(&mut self) {
+        if self.draining.is_none() || self.listeners_closed {
+            return;
+        }
+        if self.listeners.iter().any(|listener| listener.accepting) {
+            return;
+        }
+        for number in 0..self.listeners.len() {
+            let number = u16::try_from(number).expect("fewer than 256 listeners");
+            for _ in 0..DRAIN_ACCEPTS_MAX {
+                let Ok(socket) = self.kernel.accept_now(number) else { break };
+                self.welcome(socket, number);
+            }
+        }
+        self.kernel.close_listeners();
+        self.listeners_closed = true;
     }
 
     /// Answers bytes that are no request, and ends the connection.

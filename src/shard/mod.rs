@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Everything here is owned by one thread. The driver decides nothing about HTTP: it finds heads,
-//! asks `request::steps` what to do, takes a lease, sends what the plan says, and keeps time. Work a
-//! turn is bounded everywhere, so that no client waits for another's body.
+//! asks `request::steps` what to do, takes a lease, sends what the plan says, and keeps time. Work
+//! is bounded a turn everywhere, so that no client waits for another's body.
 //!
 //! At most one send of any kind is in flight a connection: small responses go as one ring SEND;
 //! everything else goes by direct calls while no SEND is in flight. A receive buffer never outlives
@@ -25,10 +25,12 @@ mod lifecycle;
 mod input;
 mod respond;
 mod output;
+mod growing;
 mod updates;
 pub mod thread;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -48,7 +50,7 @@ use crate::messages::mail::Inbox;
 use crate::messages::{AccessRecord, Ask, ToLibrary};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
-use crate::units::{Now, UnixTime};
+use crate::units::{Now, Ticks, UnixTime};
 
 /// Head buffers that are kept when nothing is being sent.
 const SPARE_HEADS_MAX: usize = 64;
@@ -75,6 +77,9 @@ pub struct Settings {
     pub backends: Vec<Backend>,
     /// Value of Access-Control-Allow-Origin.
     pub cors: String,
+    /// Whether clients are let in only after `Update::Accept`: until everything is listed they wait
+    /// in the listeners' queues, instead of hearing that something is not there.
+    pub waits_to_accept: bool,
     /// The limits.
     pub limits: Arc<Limits>,
     /// Connections of the machine, after 0 was replaced by what the descriptors allow.
@@ -118,6 +123,11 @@ pub struct Shard<K: Kernel, I: Inbox> {
     parked: AHashMap<Place, Vec<Waiter>>,
     growing: AHashMap<GrowingSlot, Vec<Waiter>>,
     parked_count: u64,
+    /// Connections of each address, and whose each is; only where that is limited.
+    addresses: AHashMap<IpAddr, usize>,
+    address_of: AHashMap<u32, IpAddr>,
+    /// Accepting failed: it is tried again then, or when a connection has gone.
+    accept_after: Ticks,
     wheel: Wheel,
     counters: Counters,
     heads: Vec<HeadBuffer>,
@@ -128,8 +138,9 @@ pub struct Shard<K: Kernel, I: Inbox> {
     path: Box<[u8; TARGET_SIZE_MAX]>,
     /// A small object is read into it, behind its head.
     scratch: Vec<u8>,
-    draining: Option<crate::units::Ticks>,
+    draining: Option<Ticks>,
     listening: bool,
+    listeners_closed: bool,
     /// The inbox was not emptied this turn.
     look_again: bool,
     stopped: bool,
@@ -163,6 +174,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             parked: AHashMap::new(),
             growing: AHashMap::new(),
             parked_count: 0,
+            addresses: AHashMap::new(),
+            address_of: AHashMap::new(),
+            accept_after: now.ticks,
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),
             heads: Vec::new(),
@@ -172,7 +186,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             path: Box::new([0; TARGET_SIZE_MAX]),
             scratch: Vec::new(),
             draining: None,
-            listening: true,
+            listening: !settings.waits_to_accept,
+            listeners_closed: false,
             look_again: false,
             stopped: false,
             settings,
@@ -196,7 +211,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Whether it was told to end, and has.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stopped || (self.draining.is_some() && self.connections.count() == 0)
+        self.stopped || (self.listeners_closed && self.connections.count() == 0)
     }
 
     /// One turn of the loop.
@@ -216,7 +231,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.look_again = false;
         self.take_updates();
         self.release_waiting();
-        self.send_ready();
+        if !self.ready.is_empty() {
+            // Small responses go out before large ones take their share of the turn.
+            self.kernel.submit();
+            self.send_ready();
+        }
         self.meet_deadlines();
         self.tell_library();
         Ok(())

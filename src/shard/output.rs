@@ -7,7 +7,7 @@ use super::connection::{Ending, Phase};
 use super::exchange::{Frame, State, Waiter, Work};
 use super::kernel::{Errno, Kernel, Operation};
 use super::respond::{class_of, status_of, stretch};
-use crate::catalog::{Held, Piece, SourceSlot};
+use crate::catalog::{Held, SourceSlot};
 use crate::config::{Backend, SENDFILE_SIZE_MAX, SMALL_BODY_SIZE_MAX, TURN_BYTES_MAX};
 use crate::messages::mail::Inbox;
 use crate::messages::{Fault, Payload, ToLibrary};
@@ -24,7 +24,7 @@ const LET_GOS_MAX: u8 = 16;
 
 /// What one step of sending came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stepped {
+pub(super) enum Stepped {
     /// So many bytes went out; there may be more.
     Sent(usize),
     /// The socket takes nothing now.
@@ -93,7 +93,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         (at < end && !self.is_resident(place)).then_some(Stepped::Waiting)
     }
 
-    fn send_head(&mut self, owner: u32, place: u32) -> Stepped {
+    pub(super) fn send_head(&mut self, owner: u32, place: u32) -> Stepped {
         let exchange = &mut self.exchanges[place];
         let more = has_more(&exchange.work);
         let Some(socket) = &self.connections[owner].socket else { return Stepped::Broken };
@@ -312,89 +312,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.to_library.push_back(ToLibrary::Faulty { source, fault });
     }
 
-    fn send_growing(&mut self, owner: u32, place: u32) -> Stepped {
-        let exchange = &mut self.exchanges[place];
-        let Work::Growing { plan, slot, pieces, at, frame } = &mut exchange.work else {
-            return Stepped::Broken;
-        };
-        if *frame == Frame::Over {
-            return Stepped::Finished;
-        }
-        let (held, extent) = match self.catalog.piece(*slot, *pieces) {
-            Piece::Bytes(held, extent) => (held, extent),
-            Piece::Wait => {
-                exchange.state = State::Growing;
-                let waiter = Waiter { exchange: place, generation: exchange.generation };
-                self.growing.entry(*slot).or_default().push(waiter);
-                return Stepped::Waiting;
-            }
-            Piece::Abort => return Stepped::Broken,
-            Piece::End => {
-                *frame = Frame::Over;
-                let chunks = plan.chunks;
-                return if chunks {
-                    self.send_framing(owner, place, b"0\r\n\r\n")
-                } else {
-                    Stepped::Finished
-                };
-            }
-        };
-        if *frame == Frame::Between {
-            *frame = Frame::Inside;
-            if plan.chunks {
-                let line = format_size(extent.size);
-                return self.send_framing(owner, place, &line);
-            }
-        }
-        if *at == extent.size {
-            *pieces += 1;
-            *at = 0;
-            *frame = Frame::Between;
-            let chunks = plan.chunks;
-            return if chunks {
-                self.send_framing(owner, place, b"\r\n")
-            } else {
-                self.send_growing(owner, place)
-            };
-        }
-        let Some(socket) = &self.connections[owner].socket else { return Stepped::Broken };
-        let size = (extent.size - *at).min(SENDFILE_SIZE_MAX as u64);
-        let rest = Extent { offset: extent.offset + *at, size };
-        let result = match &held.payload {
-            Payload::Heap(bytes) => {
-                let start = rest.offset as usize;
-                let bytes = &bytes[start..start + rest.size as usize];
-                let result = self.kernel.send_now(socket, bytes, plan.chunks);
-                self.counters.body_copied_bytes += *result.as_ref().unwrap_or(&0) as u64;
-                result
-            }
-            Payload::File(_) => self.kernel.send_file(socket, held, rest),
-        };
-        match result {
-            Ok(0) | Err(Errno::IO | Errno::FAULT) => {
-                self.counters.faults += 1;
-                Stepped::Broken
-            }
-            Ok(size) => {
-                *at += size as u64;
-                exchange.sent += size as u64;
-                self.counters.sent_bytes += size as u64;
-                if (size as u64) < rest.size { Stepped::Blocked } else { Stepped::Sent(size) }
-            }
-            Err(Errno::AGAIN) => Stepped::Blocked,
-            Err(_) => Stepped::Broken,
-        }
-    }
-
-    /// Sends what stands between the chunks of a growing object.
-    fn send_framing(&mut self, owner: u32, place: u32, bytes: &[u8]) -> Stepped {
-        let mut buffer = self.head_buffer();
-        buffer.bytes[..bytes.len()].copy_from_slice(bytes);
-        buffer.range = 0..u16::try_from(bytes.len()).expect("framing is short");
-        self.exchanges[place].head = Some(buffer);
-        self.send_head(owner, place)
-    }
-
     fn send_answer_body(&mut self, owner: u32, place: u32) -> Stepped {
         let exchange = &mut self.exchanges[place];
         let Work::Answer { response, with_body, at, .. } = &mut exchange.work else {
@@ -543,9 +460,4 @@ fn has_more(work: &Work) -> bool {
 /// The last page that holds payload ends here, as far as reading ahead is concerned.
 fn file_end(size: u64) -> u64 {
     size.saturating_sub(1)
-}
-
-/// A chunk's first line.
-fn format_size(size: u64) -> Vec<u8> {
-    format!("{size:x}\r\n").into_bytes()
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use super::{Outside, Settings, Shard};
-use crate::config::{Config, Limits};
+use crate::config::{Backend, Config, Limits};
 use crate::messages::mail::{self, Outbox};
 use crate::messages::{AccessRecord, Ask, ToLibrary, Update};
 use crate::sys::features::Features;
@@ -31,6 +31,8 @@ pub struct ShardHandle {
 pub struct Shared {
     /// The limits.
     pub limits: Arc<Limits>,
+    /// Whether clients are let in only after `Update::Accept`.
+    pub waits_to_accept: bool,
     /// Descriptors that this process may have (RLIMIT_NOFILE).
     pub descriptors: usize,
     /// To the library.
@@ -56,7 +58,9 @@ pub fn start(
     let count = listeners.len();
     let mut handles = Vec::with_capacity(count);
     for (number, listeners) in listeners.into_iter().enumerate() {
-        let settings = settings(config, shared, number, count);
+        let mut settings = settings(config, shared, number, count);
+        // Listeners that were inherited beyond the config's come last.
+        settings.backends.resize(listeners.len(), Backend::default());
         let processor = (count <= processors.len()).then(|| processors[number]);
         match start_one(settings, listeners, shared, processor) {
             Ok(handle) => handles.push(handle),
@@ -86,6 +90,7 @@ fn settings(config: &Config, shared: &Shared, number: usize, count: usize) -> Se
         count: u16::try_from(count).expect("fewer than 2^16 shards"),
         backends: config.listen.iter().map(|listen| listen.backend).collect(),
         cors: config.cors.clone(),
+        waits_to_accept: shared.waits_to_accept,
         limits: Arc::clone(limits),
         connections_max,
         sources_max,

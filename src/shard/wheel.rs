@@ -63,11 +63,15 @@ impl Wheel {
         self.current = self.current.max(target);
     }
 
-    /// Milliseconds until the next tick, if there is any entry.
+    /// Milliseconds until the next entry is due, if there is any.
     pub fn wait_ms(&self, now: Ticks) -> Option<u64> {
-        (self.entries > 0)
-            .then(|| (u64::from(self.current) + 1) * TIMER_TICK_MS)
-            .map(|at| at.saturating_sub(now.0).max(1))
+        if self.entries == 0 {
+            return None;
+        }
+        let ahead = (1..=SLOTS as u32)
+            .find(|ahead| !self.slots[(self.current + ahead) as usize % SLOTS].is_empty())?;
+        let at = (u64::from(self.current) + u64::from(ahead)) * TIMER_TICK_MS;
+        Some(at.saturating_sub(now.0).max(1))
     }
 }
 
@@ -88,7 +92,7 @@ mod tests {
         wheel.add(8, tick_of(Ticks(1_000_000)));
         assert!(due(&mut wheel, 299).is_empty());
         assert_eq!(due(&mut wheel, 300), [7]);
-        assert_eq!(wheel.wait_ms(Ticks(300)), Some(100));
+        assert_eq!(wheel.wait_ms(Ticks(300)), Some(102_000));
         // The far one stands at the wheel's horizon, to be put in again by its owner.
         assert_eq!(due(&mut wheel, 102_300), [8]);
         assert_eq!(wheel.wait_ms(Ticks(102_300)), None);

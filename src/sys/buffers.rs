@@ -1,8 +1,8 @@
 //! The ring of receive buffers that the kernel fills (a "provided buffer ring", Linux 5.19).
 //!
 //! Contract: the memory of the ring and of its buffers is owned here and outlives the registration:
-//! `sys::ring` drops it after every operation that uses it has completed. A buffer belongs either to
-//! the kernel (its entry is in the ring) or to us (between a completion and `give_back`), never both.
+//! `sys::ring` drops it after every operation that uses it has completed. A buffer belongs
+//! either to the kernel (its entry is in the ring) or to us (from a completion to `give_back`).
 
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -77,10 +77,10 @@ impl Buffers {
         entry.set_len(RECEIVE_BUFFER_SIZE as u32);
         entry.set_bid(buffer);
         self.tail = self.tail.wrapping_add(1);
-        // SAFETY: `base` is the address of the ring's first entry, whose reserved field is the tail.
+        // SAFETY: `base` is the address of the ring's first entry; its reserved field is the tail.
         let tail = unsafe { BufRingEntry::tail(base) };
-        // SAFETY: the field is a u16, aligned to two bytes, and lives as long as the mapping; we are
-        // its only writer, and the kernel reads it with acquire semantics.
+        // SAFETY: the field is a u16, aligned to two bytes, and lives as long as the mapping; we
+        // are its only writer, and the kernel reads it with acquire semantics.
         let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
         tail.store(self.tail, Ordering::Release);
     }

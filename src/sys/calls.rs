@@ -105,6 +105,13 @@ pub fn cached_pages(file: &OwnedFd, extent: Extent) -> Result<u64, Errno> {
 ///
 /// As `accept4(2)`.
 pub fn accept(listener: &OwnedFd) -> Result<OwnedFd, Errno> {
+    // Listeners block, because the ring's accepts would otherwise give up at once; so we look
+    // before we take.
+    let mut ready = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, ours for the call.
+    if unsafe { libc::poll(&raw mut ready, 1, 0) } != 1 {
+        return Err(Errno(libc::EAGAIN));
+    }
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: no address is asked for, so nothing is written.
     let socket = unsafe {

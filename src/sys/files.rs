@@ -115,6 +115,20 @@ pub fn cachestat_permitted(file: impl AsFd) -> bool {
     result == 0
 }
 
+/// Reads what is in the page cache, without waiting for a disk.
+///
+/// # Errors
+/// `WouldBlock` if the first byte is not there; else as preadv2(2).
+pub fn read_cached(file: impl AsFd, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let vector = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    let fd = file.as_fd().as_raw_fd();
+    // SAFETY: the vector is on our stack, and describes the bytes of `into`, which nobody else
+    // touches until the call returns.
+    let count = unsafe { libc::preadv2(fd, &raw const vector, 1, offset, libc::RWF_NOWAIT) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
 /// Tells the kernel how a stretch of a file will be used. A hint: failure changes nothing.
 pub fn advise(file: impl AsFd, offset: u64, size: u64, advice: libc::c_int) {
     let (Ok(offset), Ok(size)) = (i64::try_from(offset), i64::try_from(size)) else {

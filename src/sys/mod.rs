@@ -11,4 +11,8 @@ pub mod slots;
 pub mod buffers;
 pub mod calls;
 pub mod files;
+pub mod mapping;
 pub mod priority;
+pub mod probe;
+pub mod rlimit;
+pub mod inherit;

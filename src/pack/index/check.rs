@@ -53,7 +53,7 @@ fn media_types(index: &PackIndex, trailer: &Trailer, mut end: usize) -> Result<(
         let record = index.media_types_start + MEDIA_TYPE_SIZE * number as usize;
         let start = u32_at(&index.data, record) as usize;
         let size = u32_at(&index.data, record + 4) as usize;
-        let fits = start == end && size >= 1 && size <= MEDIA_TYPE_LENGTH_MAX;
+        let fits = start == end && (1..=MEDIA_TYPE_LENGTH_MAX).contains(&size);
         let text = if fits { strings.get(start..start + size) } else { None };
         // A control character here would become a header line of its own choosing.
         if !text.is_some_and(|text| text.iter().all(|byte| (b' '..=b'~').contains(byte))) {

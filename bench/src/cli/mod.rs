@@ -1,0 +1,11 @@
+//! The command line: one file a verb, and the words they share.
+
+pub mod compare;
+pub mod duration;
+pub mod failure;
+pub mod idle;
+pub mod netns;
+pub mod runtimes;
+pub mod saturate;
+pub mod storm;
+pub mod table;

@@ -1,0 +1,246 @@
+//! `storm`: a good client's latency, alone and among clients that are hard to bear.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::duration::duration;
+use super::failure::{Doing, Failure};
+use super::saturate::{self, Tuning};
+use crate::load::engine::Engine;
+use crate::load::measure::{self, Course, Figures};
+use crate::load::probe;
+use crate::load::storm::{self, Strength, Target, Wreckage};
+use crate::load::urls::UrlSet;
+use crate::proc::{self, Machine};
+use crate::report;
+use crate::sys::machine;
+
+/// What the goal adds to twice the latency alone, in µs.
+const GOAL_ADDS_US: f64 = 200.0;
+
+/// A good client's latency, alone and then during a storm of bad ones
+///
+/// The good client asks for URL at a fixed rate; the storm goes to --storm-url. Slow heads send a
+/// byte every 5 s and are opened again when the server ends them; slow readers take 1 KiB a second;
+/// resets are connections closed with a reset, every other one after a whole request.
+#[derive(Args, Debug)]
+pub struct Storm {
+    /// What the good client asks for
+    url: String,
+    /// What slow readers and resets ask for: a large body [default: URL]
+    #[arg(long, value_name = "URL")]
+    storm_url: Option<String>,
+    /// Connections that send a byte of a head every 5 s
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=50_000))]
+    slow_heads: u32,
+    /// Connections that read 1 KiB a second
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=50_000))]
+    slow_readers: u32,
+    /// Connections made and reset, a second
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=20_000))]
+    resets_per_second: u32,
+    /// Connections that pull --storm-url without pause
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=64))]
+    pulls: u32,
+    /// Requests a second of the good client
+    #[arg(long, value_name = "R", default_value_t = 1_000.0)]
+    rate: f64,
+    /// Connections of the good client
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: u32,
+    /// Length of each of the two measurements
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    duration: Duration,
+    /// Storm before its measurement begins (every slow head has sent a byte after 10 s)
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    ramp: Duration,
+    /// Wait after the storm before the server's memory is looked at again
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    settle: Duration,
+    /// CPU that good client and storm are pinned to [default: where they are]
+    #[arg(long, value_name = "K")]
+    cpu: Option<usize>,
+    /// Processes of the server; their descendants are counted too
+    #[arg(long, value_name = "PID", num_args = 1.., value_delimiter = ',')]
+    server_pid: Vec<u32>,
+    #[command(flatten)]
+    tuning: Tuning,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    verb: &'static str,
+    machine: Machine,
+    strength: Strength,
+    pulls: u32,
+    alone: Figures,
+    storm: Figures,
+    wreckage: Wreckage,
+    /// p99 in the storm, divided by the p99 alone.
+    p99_ratio: f64,
+    /// Whether p99 in the storm is at most twice the p99 alone plus 200 µs.
+    goal_met: bool,
+    /// Of the server: before, at the end of the storm, and after settling; empty without a pid.
+    rss_bytes: Vec<u64>,
+}
+
+/// Runs the verb.
+pub fn run(arguments: &Storm) -> Result<(), Failure> {
+    let urls = UrlSet::parse([arguments.url.as_str()]).map_err(Failure::Usage)?;
+    let storm_url = arguments.storm_url.as_ref().unwrap_or(&arguments.url);
+    let storm_urls = UrlSet::parse([storm_url.as_str()]).map_err(Failure::Usage)?;
+    saturate::prepare(arguments.cpu)?;
+    probe::fetch(&storm_urls, 0).map_err(Failure::Failed)?;
+    let reception = probe::reception(&urls, arguments.tuning.seed).map_err(Failure::Failed)?;
+    let rate = Some(arguments.rate);
+    let settings = saturate::settings(&arguments.tuning, reception, arguments.connections, rate);
+    let mut engine = saturate::connect(&urls, settings)?;
+    let mut rss = vec![rss(&arguments.server_pid)?];
+    let alone = measured(&mut engine, arguments, Duration::from_millis(500))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let bad = start(arguments, &storm_urls, &stop)?;
+    let during = measured(&mut engine, arguments, arguments.ramp)?;
+    rss.push(self::rss(&arguments.server_pid)?);
+    stop.store(true, Ordering::Relaxed);
+    let wreckage = bad.join()?;
+    if !arguments.server_pid.is_empty() {
+        thread::sleep(arguments.settle);
+    }
+    rss.push(self::rss(&arguments.server_pid)?);
+    let goal = alone.latency.p99_us * 2.0 + GOAL_ADDS_US;
+    let report = Report {
+        verb: "storm",
+        machine: proc::machine().doing("cannot read the machine's facts")?,
+        strength: strength(arguments),
+        pulls: arguments.pulls,
+        p99_ratio: during.latency.p99_us / alone.latency.p99_us,
+        goal_met: during.latency.p99_us <= goal,
+        alone,
+        storm: during,
+        wreckage,
+        rss_bytes: rss.into_iter().flatten().collect(),
+    };
+    print(&report, arguments.json);
+    // Half a second behind is still the same storm; more is another one.
+    if report.wreckage.overdue as f64 > report.strength.steps_per_second() / 2.0 {
+        let overdue = report.wreckage.overdue;
+        return Err(Failure::Invalid(format!("the storm fell {overdue} steps behind")));
+    }
+    saturate::verdict(&report.storm)
+}
+
+fn strength(arguments: &Storm) -> Strength {
+    Strength {
+        slow_heads: arguments.slow_heads,
+        slow_readers: arguments.slow_readers,
+        resets_per_second: arguments.resets_per_second,
+    }
+}
+
+/// The threads that behave badly.
+struct Bad {
+    storm: thread::JoinHandle<std::io::Result<Wreckage>>,
+    pulls: Option<thread::JoinHandle<std::io::Result<()>>>,
+}
+
+impl Bad {
+    fn join(self) -> Result<Wreckage, Failure> {
+        let ended = "a storm thread never panics: panics abort the process";
+        if let Some(pulls) = self.pulls {
+            pulls.join().expect(ended).doing("the pulling clients failed")?;
+        }
+        self.storm.join().expect(ended).doing("the storm failed")
+    }
+}
+
+fn start(arguments: &Storm, storm_urls: &UrlSet, stop: &Arc<AtomicBool>) -> Result<Bad, Failure> {
+    let target =
+        Target { address: storm_urls.groups()[0].address, request: storm_urls.bytes().to_vec() };
+    let strength = strength(arguments);
+    let stop_storm = Arc::clone(stop);
+    let storm = thread::spawn(move || storm::run(target, strength, &stop_storm));
+    let pulls = if arguments.pulls > 0 { Some(pull(arguments, storm_urls, stop)?) } else { None };
+    Ok(Bad { storm, pulls })
+}
+
+/// Large bodies without pause, as fast as the server gives them.
+fn pull(
+    arguments: &Storm,
+    urls: &UrlSet,
+    stop: &Arc<AtomicBool>,
+) -> Result<thread::JoinHandle<std::io::Result<()>>, Failure> {
+    let reception = probe::reception(urls, 1).map_err(Failure::Failed)?;
+    let settings = saturate::settings(&arguments.tuning, reception, arguments.pulls, None);
+    let urls = urls.clone();
+    let stop = Arc::clone(stop);
+    Ok(thread::spawn(move || {
+        machine::yield_to_others()?;
+        // The ring belongs to the thread that makes it.
+        let mut engine = Engine::connect(&urls, settings)?;
+        while !stop.load(Ordering::Relaxed) {
+            engine.run(Duration::from_millis(100))?;
+        }
+        Ok(())
+    }))
+}
+
+fn measured(
+    engine: &mut Engine<'_>,
+    arguments: &Storm,
+    warmup: Duration,
+) -> Result<Figures, Failure> {
+    let course =
+        Course { warmup, duration: arguments.duration, server_pids: arguments.server_pid.clone() };
+    measure::measure(engine, &course).doing("the good client failed")
+}
+
+fn rss(pids: &[u32]) -> Result<Option<u64>, Failure> {
+    if pids.is_empty() {
+        return Ok(None);
+    }
+    proc::resident(pids).map(Some).doing("cannot read the server's memory")
+}
+
+fn print(report: &Report, json: bool) {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report).expect("a report is plain data"));
+        return;
+    }
+    println!("{}", report::machine_line(&report.machine));
+    println!("alone\n{}", report::run_lines(&report.alone));
+    println!("in the storm\n{}", report::run_lines(&report.storm));
+    println!(
+        "p99         {:.2} times its value alone; at most 2 times + 200 µs: {}",
+        report.p99_ratio,
+        if report.goal_met { "yes" } else { "no" }
+    );
+    let wreckage = &report.wreckage;
+    println!(
+        "storm       {} slow heads opened, {} ended by the server; {} readers opened, {} ended, \
+         {} KiB read; {} resets; {} connects failed",
+        wreckage.heads_opened,
+        wreckage.heads_ended_by_server,
+        wreckage.readers_opened,
+        wreckage.readers_ended,
+        wreckage.bytes_read / 1024,
+        wreckage.resets,
+        wreckage.connect_failures
+    );
+    if let [before, during, after] = report.rss_bytes[..] {
+        let kib = |bytes: u64| bytes / 1024;
+        println!(
+            "memory      RSS {} KiB before, {} in the storm, {} after",
+            kib(before),
+            kib(during),
+            kib(after)
+        );
+    }
+}

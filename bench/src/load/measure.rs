@@ -1,0 +1,185 @@
+//! One measurement: a warm-up, a run, and the machine's figures around the run.
+//!
+//! Who pays for what on loopback: the softirq work of a packet is charged to the task that sent
+//! it, or to whoever was interrupted. So the server's own CPU time is only comparable between
+//! servers under the same client, and the whole machine's time stands beside it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::engine::Engine;
+use super::tally::{Latency, Tally};
+use crate::proc::{self, ThreadTimes, Ticks};
+use crate::sys::machine::thread_cpu;
+
+/// Above this share of one CPU a thread counts as busy all the time.
+const BUSY_SHARE: f64 = 0.95;
+
+/// How long, and whose CPU time is watched.
+#[derive(Clone, Debug)]
+pub struct Course {
+    /// Load before anything is counted.
+    pub warmup: Duration,
+    /// Load that is counted.
+    pub duration: Duration,
+    /// Processes of the server, descendants included; empty when unknown.
+    pub server_pids: Vec<u32>,
+}
+
+/// What one run found. Fields that need the server's pid are absent without it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    /// Length of the run.
+    pub seconds: f64,
+    /// Whole, correct responses.
+    pub requests: u64,
+    /// Of them a second.
+    pub requests_per_second: f64,
+    /// Bytes of bodies.
+    pub body_bytes: u64,
+    /// Of them a second, in MiB.
+    pub mib_per_second: f64,
+    /// Whole exchanges.
+    pub latency: Latency,
+    /// Failures by kind.
+    pub errors: BTreeMap<String, u64>,
+    /// Connections that the server ended properly between requests.
+    pub reconnects: u64,
+    /// Requests of an open loop that were due at the end and had found no free connection.
+    pub overdue: u64,
+    /// CPU of the server's threads, in µs a request.
+    pub server_cpu_us_per_request: Option<f64>,
+    /// CPU of the server's threads, in ms a GiB of bodies.
+    pub server_cpu_ms_per_gib: Option<f64>,
+    /// CPU of the server's threads as a share of one CPU.
+    pub server_cpu_share: Option<f64>,
+    /// CPU of the whole machine without steal, in µs a request. Made of ticks.
+    pub machine_cpu_us_per_request: f64,
+    /// CPU of the whole machine without steal, in ms a GiB of bodies. Made of ticks.
+    pub machine_cpu_ms_per_gib: f64,
+    /// Half a tick a CPU at both ends, as a share of the machine's busy time.
+    pub machine_cpu_uncertainty_percent: f64,
+    /// Time that the hypervisor took away, of all CPUs' time.
+    pub steal_percent: f64,
+    /// The generator's CPU time as a share of the run.
+    pub generator_cpu_share: f64,
+    /// The generator was busy all the time and the server was not: not a figure of the server.
+    pub generator_was_the_limit: bool,
+}
+
+struct Observation {
+    server: Option<ThreadTimes>,
+    machine: Ticks,
+    generator: Duration,
+}
+
+/// Warms up, runs, and sums up.
+pub fn measure(engine: &mut Engine<'_>, course: &Course) -> io::Result<Figures> {
+    if !course.warmup.is_zero() {
+        engine.run(course.warmup)?;
+    }
+    let before = observe(&course.server_pids)?;
+    let (tally, elapsed) = engine.run(course.duration)?;
+    let after = observe(&course.server_pids)?;
+    Ok(figures(&tally, elapsed, engine.overdue(), &before, &after))
+}
+
+fn observe(pids: &[u32]) -> io::Result<Observation> {
+    let generator = thread_cpu()?;
+    let machine = proc::machine_ticks()?;
+    let server = match pids {
+        [] => None,
+        _ => Some(proc::thread_times(pids)?),
+    };
+    Ok(Observation { server, machine, generator })
+}
+
+fn figures(
+    tally: &Tally,
+    elapsed: Duration,
+    overdue: u64,
+    before: &Observation,
+    after: &Observation,
+) -> Figures {
+    let seconds = elapsed.as_secs_f64();
+    let server = match (&after.server, &before.server) {
+        (Some(after), Some(before)) => Some(after.since(before).as_secs_f64()),
+        _ => None,
+    };
+    let ticks = after.machine.since(before.machine);
+    let machine = ticks.busy_time().as_secs_f64();
+    let generator = after.generator.saturating_sub(before.generator).as_secs_f64() / seconds;
+    let requests = tally.requests.max(1) as f64;
+    let gib = (tally.body_bytes.max(1)) as f64 / f64::from(1 << 30);
+    let server_share = server.map(|server| server / seconds);
+    let all_ticks = ticks.busy.max(1) as f64;
+    Figures {
+        seconds,
+        requests: tally.requests,
+        requests_per_second: tally.requests as f64 / seconds,
+        body_bytes: tally.body_bytes,
+        mib_per_second: tally.body_bytes as f64 / f64::from(1 << 20) / seconds,
+        latency: tally.percentiles(),
+        errors: tally.errors.clone(),
+        reconnects: tally.reconnects,
+        overdue,
+        server_cpu_us_per_request: server.map(|server| server * 1e6 / requests),
+        server_cpu_ms_per_gib: server.map(|server| server * 1e3 / gib),
+        server_cpu_share: server_share,
+        machine_cpu_us_per_request: machine * 1e6 / requests,
+        machine_cpu_ms_per_gib: machine * 1e3 / gib,
+        machine_cpu_uncertainty_percent: 100.0 * cpu_count() / all_ticks,
+        steal_percent: 100.0 * ticks.steal_share(),
+        generator_cpu_share: generator,
+        generator_was_the_limit: generator > BUSY_SHARE
+            && server_share.is_none_or(|share| share < BUSY_SHARE),
+    }
+}
+
+fn cpu_count() -> f64 {
+    std::thread::available_parallelism().map_or(1.0, |count| count.get() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observation(server: Option<u64>, busy: u64, generator: u64) -> Observation {
+        Observation {
+            server: server.map(|time| ThreadTimes::one(Duration::from_millis(time))),
+            machine: Ticks { busy, idle: 0, steal: 0 },
+            generator: Duration::from_millis(generator),
+        }
+    }
+
+    fn found(server: Option<u64>, generator: u64) -> Figures {
+        let mut tally = Tally::new();
+        for _ in 0..1_000 {
+            tally.record(1 << 20, 5_000);
+        }
+        let before = observation(server.map(|_| 100), 50, 10);
+        let after = observation(server.map(|cpu| 100 + cpu), 250, 10 + generator);
+        figures(&tally, Duration::from_secs(1), 0, &before, &after)
+    }
+
+    #[test]
+    fn cpu_is_divided_by_requests_and_by_bytes() {
+        let figures = found(Some(500), 300);
+        assert_eq!(figures.server_cpu_us_per_request, Some(500.0));
+        assert_eq!(figures.server_cpu_ms_per_gib, Some(512.0));
+        assert_eq!(figures.server_cpu_share, Some(0.5));
+        assert_eq!(figures.machine_cpu_us_per_request, 2_000.0);
+        assert_eq!(figures.mib_per_second, 1_000.0);
+    }
+
+    #[test]
+    fn a_busy_generator_is_the_limit_unless_the_server_is_busy_too() {
+        assert!(!found(Some(500), 940).generator_was_the_limit);
+        assert!(found(Some(500), 960).generator_was_the_limit);
+        assert!(!found(Some(960), 960).generator_was_the_limit);
+        assert!(found(None, 960).generator_was_the_limit);
+    }
+}

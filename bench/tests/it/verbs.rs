@@ -1,0 +1,302 @@
+//! One test a verb, and the failures that `saturate` must tell apart.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use super::{bench, report, server};
+
+/// A short run with the tiny server in this very process.
+#[track_caller]
+fn saturate(address: SocketAddr, path: &str, more: &[&str]) -> Value {
+    let url = format!("http://{address}{path}");
+    let pid = std::process::id().to_string();
+    let mut arguments = vec!["saturate", &url, "--connections", "8", "--duration", "300ms"];
+    arguments.extend(["--warmup", "50ms", "--server-pid", &pid]);
+    arguments.extend(more);
+    report(&arguments)
+}
+
+#[track_caller]
+fn number(value: &Value, key: &str) -> f64 {
+    value[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {value}"))
+}
+
+#[test]
+fn every_way_of_receiving_counts_the_same() {
+    let address = server::start();
+    for (path, size) in [
+        ("/2k", 2048.0),
+        ("/1m", 1_048_576.0),
+        ("/chunked", 5.0),
+        ("/close", 2.0),
+        ("/until-close", 13.0),
+    ] {
+        let chosen: [&[&str]; 4] =
+            [&[], &["--way", "stream"], &["--way", "exact"], &["--way", "exact", "--read"]];
+        for more in chosen {
+            let found = saturate(address, path, more);
+            let requests = number(&found, "requests");
+            assert!(requests > 0.0, "{path} {more:?}: {found}");
+            assert_eq!(number(&found, "body_bytes"), requests * size, "{path} {more:?}");
+            assert_eq!(found["errors"], serde_json::json!({}), "{path} {more:?}");
+            assert!(number(&found, "server_cpu_us_per_request") > 0.0, "{path} {more:?}");
+        }
+    }
+}
+
+#[test]
+fn every_failure_has_its_name() {
+    for (path, error) in [
+        ("/sometimes-404", "status 404"),
+        ("/sometimes-longer", "length changed"),
+        ("/sometimes-short", "cut short"),
+        ("/sometimes-more", "bytes nobody asked for"),
+        ("/sometimes-garbage", "malformed: StatusLine"),
+        ("/sometimes-silent", "closed without an answer"),
+    ] {
+        for way in ["stream", "exact"] {
+            let found = saturate(server::start(), path, &["--way", way]);
+            let errors = found["errors"].as_object().expect("a table");
+            assert_eq!(errors.keys().collect::<Vec<_>>(), [error], "{path} {way}");
+            assert!(number(&found, "requests") > 0.0, "{path} {way}: {found}");
+        }
+    }
+}
+
+#[test]
+fn a_fixed_rate_is_kept_and_spread_over_the_connections() {
+    let found = saturate(server::start(), "/2k", &["--rate", "500"]);
+    let rate = number(&found, "requests_per_second");
+    assert!((400.0..=520.0).contains(&rate), "{found}");
+}
+
+#[test]
+fn lists_come_from_files_too() {
+    let address = server::start();
+    let path = std::env::temp_dir().join(format!("urls-{}", std::process::id()));
+    let list = format!("# two of them\nhttp://{address}/2k\n\nhttp://{address}/1m\n");
+    std::fs::write(&path, list).expect("the scratch folder is writable");
+    let file = path.to_str().expect("the path is text");
+    let found = report(&[
+        "saturate",
+        "--connections",
+        "4",
+        "--urls",
+        file,
+        "--duration",
+        "1s",
+        "--warmup",
+        "0s",
+    ]);
+    std::fs::remove_file(&path).expect("it is ours");
+    assert!(number(&found, "body_bytes") > 2048.0 * number(&found, "requests"), "{found}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_said_in_one_line() {
+    for (arguments, code, words) in [
+        (&["saturate"][..], 2, "no URLs"),
+        (&["saturate", "ftp://x/"], 2, "only http://"),
+        (&["saturate", "http://127.0.0.1:1/"], 1, "Connection refused"),
+        (&["compare", "--server", "nginx"], 2, "at least two"),
+        (&["compare", "--server", "nginx", "--server", "nginx"], 2, "two servers are called nginx"),
+        (&["compare", "--server", "apache"], 2, "write NAME=COMMAND"),
+    ] {
+        let output = bench(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains(words), "{arguments:?}: {errors}");
+    }
+    let url = format!("http://{}/missing", server::start());
+    let output = bench(&["saturate", &url]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        format!("shardcast-bench: GET {url}: status 404\n")
+    );
+}
+
+/// The table of a report, with the rows' names in order.
+#[track_caller]
+fn rows<'a>(table: &'a Value, names: &[&str]) -> Vec<&'a Value> {
+    let rows: Vec<&Value> = table["servers"].as_array().expect("rows").iter().collect();
+    let found: Vec<_> = rows.iter().map(|row| row["name"].as_str().expect("a name")).collect();
+    assert_eq!(found, names);
+    rows
+}
+
+#[test]
+fn compare_measures_servers_that_run_already() {
+    let one = format!("one=http://{}", server::start());
+    let two = format!("two=http://{}", server::start());
+    let found = report(&[
+        "compare",
+        "--server",
+        &one,
+        "--server",
+        &two,
+        "--path",
+        "/2k",
+        "--path",
+        "two=/1m",
+        "--rounds",
+        "2",
+        "--duration",
+        "200ms",
+        "--warmup",
+        "20ms",
+        "--client-cpu",
+        "0",
+        "--steal-max",
+        "100",
+        "--half-load",
+        "--connections",
+        "2,4",
+    ]);
+    let tables = found["tables"].as_array().expect("tables");
+    let loads: Vec<_> = tables.iter().map(|table| number(table, "connections")).collect();
+    assert_eq!(loads, [2.0, 2.0, 4.0, 4.0]);
+    for table in tables {
+        let rows = rows(table, &["one", "two"]);
+        assert_eq!(rows[0]["ratios"]["rate"]["median"], 1.0);
+        assert!(rows[0]["ratios"]["server_cpu"].is_null(), "no process is known");
+        assert_eq!(rows[1]["rounds"].as_array().map(Vec::len), Some(2));
+    }
+    let closed = number(&tables[0]["servers"][1], "requests_per_second");
+    assert!(number(&tables[1], "rate") <= closed / 2.0, "half of the slowest");
+}
+
+#[test]
+fn compare_starts_nginx_and_h2o_in_a_namespace_and_ends_them() {
+    let scratch = std::env::temp_dir().join(format!("compare-{}", std::process::id()));
+    let folder = scratch.to_str().expect("the path is text");
+    let found = report(&[
+        "compare",
+        "--server",
+        "nginx",
+        "--server",
+        "h2o",
+        "--workload",
+        "tiny",
+        "--scratch",
+        folder,
+        "--rounds",
+        "2",
+        "--duration",
+        "200ms",
+        "--warmup",
+        "20ms",
+        "--client-cpu",
+        "0",
+        "--steal-max",
+        "100",
+        "--connections",
+        "4",
+        "--netns",
+    ]);
+    assert_eq!(found["baseline"], "nginx");
+    assert_eq!(found["machine"]["congestion_control"], "cubic");
+    let rows = rows(&found["tables"][0], &["nginx", "h2o"]);
+    assert!(number(rows[1], "server_cpu_us_per_request") > 0.0);
+    let nginx = scratch.join("server-nginx");
+    assert!(!nginx.join("nginx.pid").exists(), "nginx removes its pid file when it ends");
+    assert_eq!(std::fs::read_to_string(nginx.join("error.log")).ok().as_deref(), Some(""));
+    std::fs::remove_dir_all(&scratch).expect("the folder is ours");
+}
+
+#[test]
+fn a_server_that_does_not_start_is_quoted() {
+    let scratch = std::env::temp_dir().join(format!("broken-{}", std::process::id()));
+    let folder = scratch.to_str().expect("the path is text");
+    let output = bench(&[
+        "compare",
+        "--server",
+        "a=sh -c 'echo no such luck; exit 7'",
+        "--server",
+        "nginx",
+        "--workload",
+        "tiny",
+        "--scratch",
+        folder,
+    ]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.contains("ended at once") && errors.contains("no such luck"), "{errors}");
+    std::fs::remove_dir_all(&scratch).expect("the folder is ours");
+}
+
+#[test]
+fn runtimes_measures_all_three_styles() {
+    let scratch = std::env::temp_dir().join(format!("runtimes-{}", std::process::id()));
+    let folder = scratch.to_str().expect("the path is text");
+    let found = report(&[
+        "runtimes",
+        "--rounds",
+        "2",
+        "--duration",
+        "200ms",
+        "--warmup",
+        "20ms",
+        "--client-cpu",
+        "0",
+        "--steal-max",
+        "100",
+        "--connections",
+        "4",
+        "--scratch",
+        folder,
+    ]);
+    let rows = rows(&found["table"], &["ring", "tokio-uring", "glommio"]);
+    for row in rows {
+        assert!(number(row, "requests_per_second") > 0.0);
+        assert!(number(row, "server_cpu_us_per_request") > 0.0);
+        assert_eq!(number(&row["rounds"][0], "body_bytes") % 2048.0, 0.0);
+    }
+    std::fs::remove_dir_all(&scratch).expect("the folder is ours");
+}
+
+#[test]
+fn idle_reports_memory_a_connection() {
+    let url = format!("http://{}/2k", server::start());
+    let pid = std::process::id().to_string();
+    let arguments = ["idle", &url, "--connections", "40", "--settle", "50ms"];
+    let found = report(&[&arguments[..], &["--server-pid", pid.as_str()]].concat());
+    assert_eq!(number(&found, "ended_by_server"), 0.0);
+    // A thread a connection costs at least a page of stack each.
+    assert!(number(&found, "user_bytes_per_connection") > 1_000.0, "{found}");
+}
+
+#[test]
+fn a_storm_leaves_the_good_client_its_answers() {
+    let address = server::start();
+    let (good, large) = (format!("http://{address}/2k"), format!("http://{address}/1m"));
+    let found = report(&[
+        "storm",
+        &good,
+        "--storm-url",
+        &large,
+        "--slow-heads",
+        "500",
+        "--slow-readers",
+        "50",
+        "--resets-per-second",
+        "200",
+        "--pulls",
+        "1",
+        "--rate",
+        "200",
+        "--duration",
+        "300ms",
+        "--ramp",
+        "500ms",
+        "--settle",
+        "0s",
+    ]);
+    assert_eq!(found["storm"]["errors"], serde_json::json!({}));
+    assert!(number(&found["storm"], "requests") > 0.0, "{found}");
+    assert!(number(&found["wreckage"], "heads_opened") > 0.0, "{found}");
+    assert!(number(&found["wreckage"], "readers_opened") > 0.0, "{found}");
+    assert!(number(&found["wreckage"], "resets") > 0.0, "{found}");
+    assert_eq!(number(&found["wreckage"], "connect_failures"), 0.0);
+}

@@ -1,0 +1,54 @@
+//! `check-config`: everything that is wrong with a file, a line each.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Failure;
+use crate::config::file::{Complaint, Draft};
+use crate::config::load::Sources;
+
+/// Arguments of `check-config`.
+#[derive(Debug, Args)]
+pub struct CheckConfigArgs {
+    /// The config file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Prints `FILE:LINE: KEY: WHY` for each thing that is wrong.
+pub fn run(args: &CheckConfigArgs) -> Result<(), Failure> {
+    // The environment of whoever checks is not that of the server: the file stands for itself.
+    let sources = Sources { file: Some(args.file.clone()), ..Sources::default() };
+    let mut draft = sources.read();
+    look_at_libraries(&mut draft);
+    for error in &draft.errors {
+        eprintln!("{error}");
+    }
+    for warning in &draft.warnings {
+        eprintln!("{warning} (a warning)");
+    }
+    let file = args.file.display();
+    match draft.errors.len() {
+        0 => {
+            println!("{file}: good");
+            Ok(())
+        }
+        1 => Err(Failure::new(file.to_string(), "1 error").remedy("see the line above")),
+        count => Err(Failure::new(file.to_string(), format_args!("{count} errors"))
+            .remedy("see the lines above")),
+    }
+}
+
+/// A library that is not there may be mounted later, so it is only worth a warning.
+fn look_at_libraries(draft: &mut Draft) {
+    for (library, place) in draft.config.libraries.iter().zip(&draft.library_places) {
+        if let Err(error) = std::fs::metadata(&library.path) {
+            draft.warnings.push(Complaint {
+                place: place.clone(),
+                key: "library.path".to_owned(),
+                why: format!("{}: {error}", library.path.display()),
+            });
+        }
+    }
+}

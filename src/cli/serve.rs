@@ -1,0 +1,49 @@
+//! `serve`: everything around the shards, from the config to the last transfer.
+//!
+//! `start` puts the server together, `supervise` keeps it until it is told to end. This thread
+//! serves nobody: it waits for signals and looks after the others.
+
+use clap::Args;
+
+use super::Failure;
+use super::sources::{SourceArgs, USUAL_FILE};
+use crate::config::file::Draft;
+use crate::ops::logs;
+
+mod start;
+mod supervise;
+mod reload;
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where the config comes from.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+}
+
+/// Serves until a signal ends it.
+pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let sources = args.sources.sources();
+    let draft = sources.read();
+    if let Some(failure) = Failure::of_complaints(&draft.errors) {
+        return Err(failure);
+    }
+    if sources.file.is_none() && draft.config.libraries.is_empty() {
+        return Err(Failure::new("serve", "there is nothing to serve")
+            .remedy(format!("name packs or folders, or write {USUAL_FILE}")));
+    }
+    logs::start(draft.config.log_format, &draft.config.log_level);
+    warn_of(&draft);
+    start::server(sources, draft)?.supervise()
+}
+
+/// Logs what an operator should know of the config.
+fn warn_of(draft: &Draft) {
+    for warning in &draft.warnings {
+        tracing::warn!(place = %warning.place, key = warning.key, "config: {}", warning.why);
+    }
+    if draft.config.libraries.is_empty() {
+        tracing::warn!("the config names no [[library]]: nothing is served");
+    }
+}

@@ -1,0 +1,124 @@
+//! Putting the server together, in an order in which whatever can fail does so before clients come.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::supervise::{Event, Server};
+use crate::cli::Failure;
+use crate::config::file::Draft;
+use crate::config::load::Sources;
+use crate::config::{ASKS_MAX, Backend, Config, Listen, TO_LIBRARY_MAX};
+use crate::control::{self, Readiness};
+use crate::messages::mail::Outbox;
+use crate::ops::listen::{self, ListenError};
+use crate::ops::{access_log, machine, rings, signals};
+use crate::{library, shard};
+
+/// A running server that is not ready yet.
+pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
+    let mut config = draft.config.clone();
+    // Inherited descriptors come first: nothing that we open may take their numbers.
+    let inherited = inherited(&mut config, &draft)?;
+    let (events, received) = mpsc::channel();
+    signals::listen(events, Event::Wish).map_err(|error| Failure::new("signals", error))?;
+    let descriptors = raise_nofile();
+    let shards = machine::shards(config.shards);
+    rings::tried(shards).map_err(|error| {
+        let (why, remedy) = rings::explained(&error);
+        Failure::new("io_uring", why).remedy(remedy)
+    })?;
+    let listeners = listen::open(&config.listen, shards, inherited).map_err(refused)?;
+    let admin = config.admin.map(listen::admin).transpose().map_err(refused)?;
+    announce(&listeners, admin.as_ref());
+    let (access, log) = access_log::start(&config)
+        .map_err(|error| Failure::new(format!("access log {}", log_name(&config)), error))?
+        .unzip();
+
+    let (to_library, from_shards) = mpsc::sync_channel(TO_LIBRARY_MAX);
+    let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
+    let shared = shard::thread::Shared {
+        limits: Arc::new(config.limits.clone()),
+        waits_to_accept: true,
+        descriptors,
+        library: to_library,
+        control: Some(to_control),
+        access,
+    };
+    let shards = shard::thread::start(&config, listeners, &shared)
+        .map_err(|error| Failure::new("start the shards", error))?;
+    // Only the shards may hold on to these, so that the others see when the last one has ended.
+    drop(shared);
+    let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
+    let library = library::start(&config, outboxes.clone(), from_shards)
+        .map_err(|error| Failure::new("start the library", error))?;
+    let readiness = Arc::new(Readiness::default());
+    let control = control::start(control::Parts {
+        admin,
+        state: config.state.clone(),
+        outboxes: outboxes.clone(),
+        asks,
+        answers: control::ask::router(),
+        readiness: Arc::clone(&readiness),
+        log: log.as_ref().map(access_log::Handle::counters),
+    })
+    .map_err(|error| Failure::new("start the control thread", error))?;
+    Ok(Server::new(sources, config, shards, outboxes, library, control, readiness, log, received))
+}
+
+/// The listeners that somebody handed over. Without a `server.listen` of its own the server
+/// listens where they do.
+fn inherited(config: &mut Config, draft: &Draft) -> Result<Vec<TcpListener>, Failure> {
+    let (listeners, others) =
+        listen::inherited().map_err(|error| Failure::new("LISTEN_FDS", error))?;
+    if others > 0 {
+        tracing::warn!(others, "inherited descriptors that don't listen for TCP are not used");
+    }
+    if !listeners.is_empty() && !draft.places.contains_key("server.listen") {
+        let mut addresses: Vec<_> =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        addresses.dedup();
+        let backend = Backend::default();
+        config.listen = addresses.into_iter().map(|address| Listen { address, backend }).collect();
+    }
+    Ok(listeners)
+}
+
+/// Every connection and every open pack needs a descriptor; how many there may be.
+fn raise_nofile() -> usize {
+    let limit = machine::raised_nofile().unwrap_or_else(|error| {
+        tracing::warn!(%error, "RLIMIT_NOFILE can't be read or raised");
+        DESCRIPTORS_UNKNOWN
+    });
+    tracing::info!(descriptors = limit, "RLIMIT_NOFILE");
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// What is assumed where the limit can't be read: Linux's usual soft limit.
+const DESCRIPTORS_UNKNOWN: u64 = 1024;
+
+fn refused(error: ListenError) -> Failure {
+    let failure = Failure::new(format!("listen on {}", error.address), error.why());
+    match error.remedy() {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
+    }
+}
+
+/// Says where the server listens; with port 0 nobody else knows.
+fn announce(listeners: &[Vec<TcpListener>], admin: Option<&TcpListener>) {
+    let of_first = listeners.first().into_iter().flatten();
+    for address in of_first.filter_map(|listener| listener.local_addr().ok()) {
+        tracing::info!(public = %address, shards = listeners.len(), "listening");
+    }
+    if let Some(address) = admin.and_then(|listener| listener.local_addr().ok()) {
+        tracing::info!(admin = %address, "listening");
+    }
+}
+
+fn log_name(config: &Config) -> String {
+    config
+        .access_log_path
+        .as_ref()
+        .map_or_else(|| "-".to_owned(), |path| path.display().to_string())
+}

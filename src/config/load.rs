@@ -1,0 +1,185 @@
+//! The whole config: file, then environment, then flags; and the relations between its values.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::file::{Complaint, Draft, Place, nearest};
+use super::settings::SETTINGS;
+use super::{Access, Library};
+
+/// Variables that begin like a setting's and are something else.
+const OTHER_VARIABLES: &[&str] = &["SHARDCAST_RING_FEATURES", "SHARDCAST_CONFIG"];
+
+/// Where a config comes from. Kept by `serve`, which reads it all again on SIGHUP.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The config file, if there is one.
+    pub file: Option<PathBuf>,
+    /// The variables that begin with `SHARDCAST_`.
+    pub environment: Vec<(String, String)>,
+    /// Flag, key and text.
+    pub flags: Vec<(&'static str, &'static str, String)>,
+    /// Packs and folders named on the command line.
+    pub paths: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// The variables of this process that are meant for us.
+    #[must_use]
+    pub fn variables_of_process() -> Vec<(String, String)> {
+        let mut variables: Vec<_> = std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
+            .filter(|(name, _)| name.starts_with("SHARDCAST_"))
+            .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+            .collect();
+        variables.sort();
+        variables
+    }
+
+    /// Reads the file, and everything else with it.
+    #[must_use]
+    pub fn read(&self) -> Draft {
+        match &self.file {
+            None => self.with_text(None),
+            Some(path) => match std::fs::read_to_string(path) {
+                Ok(text) => self.with_text(Some((path, &text))),
+                Err(error) => {
+                    let why = format!("{}: can't be read: {error}", path.display());
+                    let mut draft = Draft::default();
+                    draft.errors.push(Complaint { place: Place::Default, key: String::new(), why });
+                    draft
+                }
+            },
+        }
+    }
+
+    /// Puts everything together; `file` is the file's path and text.
+    #[must_use]
+    pub fn with_text(&self, file: Option<(&Path, &str)>) -> Draft {
+        let mut draft = Draft::default();
+        if file.is_none() && !self.paths.is_empty() {
+            // Whoever serves a folder by naming it has no keys yet; everybody may watch.
+            draft.config.access = Access::Open;
+            draft.places.insert("server.access", Place::Flag("PATH without a config".to_owned()));
+        }
+        if let Some((path, text)) = file {
+            draft.apply_file(path, text);
+        }
+        self.apply_environment(&mut draft);
+        for (flag, key, text) in &self.flags {
+            draft.apply_text(key, Place::Flag((*flag).to_owned()), text);
+        }
+        for path in &self.paths {
+            draft.config.libraries.push(Library { path: path.clone(), access: None });
+            draft.library_places.push(Place::Flag("PATH".to_owned()));
+        }
+        relations(&mut draft);
+        draft
+    }
+
+    fn apply_environment(&self, draft: &mut Draft) {
+        for (name, value) in &self.environment {
+            if OTHER_VARIABLES.contains(&name.as_str()) {
+                continue;
+            }
+            let place = Place::Variable(name.clone());
+            match SETTINGS.iter().find(|setting| variable(setting.key) == *name) {
+                Some(setting) => draft.apply_text(setting.key, place, value),
+                None => {
+                    let names: Vec<_> =
+                        SETTINGS.iter().map(|setting| variable(setting.key)).collect();
+                    let why = match nearest(name, names.iter().map(String::as_str)) {
+                        Some(near) => format!("is not a known variable (did you mean {near}?)"),
+                        None => "is not a known variable".to_owned(),
+                    };
+                    draft.warnings.push(Complaint { place, key: String::new(), why });
+                }
+            }
+        }
+    }
+}
+
+/// The variable of a key: `SHARDCAST_SERVER_LISTEN` of `server.listen`.
+#[must_use]
+pub fn variable(key: &str) -> String {
+    format!("SHARDCAST_{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
+/// What no single value can show.
+fn relations(draft: &mut Draft) {
+    let config = &draft.config;
+    let place = |key: &str| draft.places.get(key).cloned().unwrap_or_default();
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    for (index, listen) in config.listen.iter().enumerate() {
+        for earlier in &config.listen[..index] {
+            if same_port(listen.address, earlier.address)
+                && (listen.address == earlier.address || both_wild(listen.address, earlier.address))
+            {
+                errors.push(Complaint {
+                    place: place("server.listen"),
+                    key: "server.listen".to_owned(),
+                    why: format!("{} and {} are the same door", earlier.address, listen.address),
+                });
+            }
+        }
+        if let Some(admin) = config.admin
+            && same_port(admin, listen.address)
+            && (overlaps(admin.ip(), listen.address.ip()))
+        {
+            errors.push(Complaint {
+                place: place("server.admin"),
+                key: "server.admin".to_owned(),
+                why: format!("{admin} is taken by server.listen {}", listen.address),
+            });
+        }
+    }
+    if let Some(admin) = config.admin
+        && !admin.ip().to_canonical().is_loopback()
+    {
+        warnings.push(Complaint {
+            place: place("server.admin"),
+            key: "server.admin".to_owned(),
+            why: format!("{admin} is not a loopback address, and metrics ask for no login"),
+        });
+    }
+    for (index, library) in config.libraries.iter().enumerate() {
+        if config.libraries[..index].iter().any(|earlier| earlier.path == library.path) {
+            errors.push(Complaint {
+                place: draft.library_places[index].clone(),
+                key: "library.path".to_owned(),
+                why: format!("{} is named twice", library.path.display()),
+            });
+        }
+        if library.access.unwrap_or(config.access) == Access::Token {
+            warnings.push(Complaint {
+                place: draft.library_places[index].clone(),
+                key: "library.access".to_owned(),
+                why: "is \"token\", and this version can mint no tokens, so nobody may watch \
+                      (write access = \"open\")"
+                    .to_owned(),
+            });
+        }
+    }
+    draft.errors.append(&mut errors);
+    draft.warnings.append(&mut warnings);
+}
+
+/// Port 0 asks the kernel for a free port, so it is never the same one.
+fn same_port(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() == b.port() && a.port() != 0
+}
+
+fn both_wild(a: SocketAddr, b: SocketAddr) -> bool {
+    a.ip().is_unspecified() && b.ip().is_unspecified()
+}
+
+/// Whether a listener on one address would get the other's clients. `[::]` takes IPv4 too.
+fn overlaps(a: IpAddr, b: IpAddr) -> bool {
+    let takes = |wild: IpAddr, other: IpAddr| {
+        wild.is_unspecified() && (wild.is_ipv6() || other.to_canonical().is_ipv4())
+    };
+    a.to_canonical() == b.to_canonical() || takes(a, b) || takes(b, a)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,340 @@
+//! The table of every key: what it means, how it is read, how it is shown, when it takes effect.
+//!
+//! The file, the environment, the flags, `print-config` and the check of unknown keys all go by
+//! this one table, so that a key cannot be known to one of them and unknown to another.
+
+use std::path::PathBuf;
+
+use toml::Value;
+
+use super::given::{Given, Wrong};
+use super::values::{self, duration_ms, duration_text, size, size_text};
+use super::{Access, AccessLog, Backend, Config, Listen, LogFormat, SHARDS_MAX};
+use crate::units::KIB;
+
+/// One key that can be set.
+pub struct Setting {
+    /// Section and key.
+    pub key: &'static str,
+    /// What it is, in one or two sentences.
+    pub about: &'static str,
+    /// Puts a given value into the config.
+    pub set: fn(&mut Config, Given<'_>) -> Result<(), Wrong>,
+    /// The value that the config has; none for a key that this version accepts and does not use.
+    pub shown: Option<fn(&Config) -> Value>,
+    /// Whether a change takes effect on SIGHUP.
+    pub reloads: bool,
+}
+
+/// The setting of this key.
+#[must_use]
+pub fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// Longest deadline that can be set, in milliseconds: a week.
+const DURATION_MS_MAX: u64 = 7 * 86_400_000;
+
+/// Every key outside `[[library]]` and `[[channel]]`, in the order of the file.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        key: "server.listen",
+        about: "Public addresses, for players: a string, or { address = \"…\", backend = \"sendfile\" }, \
+                where backend \"send_zc\" is for real network cards.",
+        set: |config, given| set_listen(config, given),
+        shown: Some(|config| Value::Array(config.listen.iter().map(shown_listen).collect())),
+        reloads: false,
+    },
+    Setting {
+        key: "server.ingest",
+        about: "Where encoders push.",
+        set: |_, given| given.read(values::address).map(drop),
+        shown: None,
+        reloads: false,
+    },
+    Setting {
+        key: "server.admin",
+        about: "Metrics, health and the admin API; \"off\" for none. Keep it on loopback.",
+        set: |config, given| {
+            config.admin = given.read(|text| match text {
+                "off" => Ok(None),
+                text => values::address(text).map(Some),
+            })?;
+            Ok(())
+        },
+        shown: Some(|config| {
+            text(config.admin.map_or_else(|| "off".to_owned(), |admin| admin.to_string()))
+        }),
+        reloads: false,
+    },
+    Setting {
+        key: "server.public",
+        about: "Base URLs for playlists and guides, and then the only Host names answered.",
+        set: |_, given| each(given, values::origin),
+        shown: None,
+        reloads: false,
+    },
+    Setting {
+        key: "server.trusted_proxies",
+        about: "Networks whose PROXY v2 and forwarded headers are believed.",
+        set: |_, given| each(given, values::network),
+        shown: None,
+        reloads: false,
+    },
+    Setting {
+        key: "server.shards",
+        about: "Threads that serve, one a CPU. 0 = one for each CPU that the server may run on.",
+        set: |config, given| put(&mut config.shards, given.count(SHARDS_MAX)),
+        shown: Some(|config| number(config.shards)),
+        reloads: false,
+    },
+    Setting {
+        key: "server.state",
+        about: "Folder of the server's own files; the admin socket admin.sock lies there.",
+        set: |config, given| put(&mut config.state, path(given)),
+        shown: Some(|config| text(config.state.display().to_string())),
+        reloads: false,
+    },
+    Setting {
+        key: "server.access",
+        about: "Who may watch where a library says nothing else: \"token\" or \"open\".",
+        set: |config, given| put(&mut config.access, given.read(Access::from_word)),
+        shown: Some(|config| text(config.access.word())),
+        reloads: false,
+    },
+    Setting {
+        key: "http.cors",
+        about: "Access-Control-Allow-Origin of every response, so that players in browsers may \
+                read them; \"\" = no such headers.",
+        set: |config, given| {
+            config.cors = given.read(|text| values::cors(text).map(|()| text.to_owned()))?;
+            Ok(())
+        },
+        shown: Some(|config| text(&*config.cors)),
+        reloads: false,
+    },
+    Setting {
+        key: "log.format",
+        about: "Shape of the log on stderr: \"json\" or \"text\".",
+        set: |config, given| put(&mut config.log_format, given.read(LogFormat::from_word)),
+        shown: Some(|config| text(config.log_format.word())),
+        reloads: false,
+    },
+    Setting {
+        key: "log.level",
+        about: "What is logged: error, warn, info, debug, trace, or module=level pairs.",
+        set: |config, given| {
+            config.log_level = given.read(log_level)?;
+            Ok(())
+        },
+        shown: Some(|config| text(&*config.log_level)),
+        reloads: false,
+    },
+    Setting {
+        key: "log.access",
+        about: "Shape of the access log: \"off\", \"combined\" (as nginx writes it) or \"json\". \
+                Tokens and passwords are redacted.",
+        set: |config, given| put(&mut config.access_log, given.read(AccessLog::from_word)),
+        shown: Some(|config| text(config.access_log.word())),
+        reloads: false,
+    },
+    Setting {
+        key: "log.access_path",
+        about: "File of the access log, reopened on SIGUSR1; \"-\" = stdout.",
+        set: |config, given| {
+            let path = path(given)?;
+            config.access_log_path = (path.as_os_str() != "-").then_some(path);
+            Ok(())
+        },
+        shown: Some(|config| {
+            let path = config.access_log_path.as_ref();
+            text(path.map_or_else(|| "-".to_owned(), |path| path.display().to_string()))
+        }),
+        reloads: false,
+    },
+    Setting {
+        key: "limits.connections",
+        about: "Open connections of the machine; at the limit accepting pauses. 0 = what \
+                RLIMIT_NOFILE allows, less a reserve.",
+        set: |config, given| put(&mut config.limits.connections, given.count(COUNT_MAX)),
+        shown: Some(|config| number(config.limits.connections)),
+        reloads: true,
+    },
+    Setting {
+        key: "limits.connections_per_address",
+        about: "Open connections of one client address, on one shard; at the limit a new one is \
+                closed. 0 = off, since carrier NAT and balancers look like one address.",
+        set: |config, given| {
+            put(&mut config.limits.connections_per_address, given.count(COUNT_MAX))
+        },
+        shown: Some(|config| number(config.limits.connections_per_address)),
+        reloads: true,
+    },
+    Setting {
+        key: "limits.head_timeout",
+        about: "Time for a whole request head, from its first byte; then 408.",
+        set: |config, given| put(&mut config.limits.head_timeout_ms, positive_ms(given)),
+        shown: Some(|config| text(duration_text(config.limits.head_timeout_ms))),
+        reloads: true,
+    },
+    Setting {
+        key: "limits.idle_timeout",
+        about: "Time between two requests on one connection; then it is closed.",
+        set: |config, given| put(&mut config.limits.idle_timeout_ms, positive_ms(given)),
+        shown: Some(|config| text(duration_text(config.limits.idle_timeout_ms))),
+        reloads: true,
+    },
+    Setting {
+        key: "limits.send_rate_min",
+        about: "Bytes a second that a client must take while it is sent to, over half a minute; \
+                below it the connection is reset. 0 = off.",
+        set: |config, given| put(&mut config.limits.send_rate_min, given.read_number_or_text(size)),
+        shown: Some(|config| text(size_text(config.limits.send_rate_min))),
+        reloads: true,
+    },
+    Setting {
+        key: "limits.cache_memory",
+        about: "Hot small bodies and packs on huge pages, all shards together; at the limit the \
+                least recently used go. 0 = none.",
+        set: |config, given| put(&mut config.limits.cache_memory, memory(given)),
+        shown: Some(|config| text(size_text(config.limits.cache_memory as u64))),
+        reloads: true,
+    },
+    Setting {
+        key: "limits.open_sources",
+        about: "Packs and large files open at once; at the limit the least recently used is \
+                closed. 0 = what RLIMIT_NOFILE allows.",
+        set: |config, given| put(&mut config.limits.open_sources, given.count(COUNT_MAX)),
+        shown: Some(|config| number(config.limits.open_sources)),
+        reloads: true,
+    },
+    Setting {
+        key: "limits.folder_memory",
+        about: "Small files of plain folders held in memory; at the limit the least recently used \
+                go.",
+        set: |config, given| {
+            let bytes = memory(given)?;
+            if bytes < 1024 * KIB {
+                return Err(given.blame("is less than one such file may take (at least \"1MiB\")"));
+            }
+            config.limits.folder_memory = bytes;
+            Ok(())
+        },
+        shown: Some(|config| text(size_text(config.limits.folder_memory as u64))),
+        reloads: true,
+    },
+    Setting {
+        key: "limits.drain_timeout",
+        about: "Time that running transfers may take after SIGTERM; then they are reset.",
+        set: |config, given| put(&mut config.limits.drain_timeout_ms, bounded_ms(given)),
+        shown: Some(|config| text(duration_text(config.limits.drain_timeout_ms))),
+        reloads: true,
+    },
+];
+
+/// Most that a count can be set to: what a kernel may allow a process to open.
+const COUNT_MAX: usize = 1 << 30;
+
+fn put<T>(place: &mut T, value: Result<T, Wrong>) -> Result<(), Wrong> {
+    *place = value?;
+    Ok(())
+}
+
+fn text(text: impl Into<String>) -> Value {
+    Value::String(text.into())
+}
+
+fn number(number: usize) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn each(given: Given<'_>, check: fn(&str) -> Result<(), String>) -> Result<(), Wrong> {
+    given.list()?.iter().try_for_each(|element| element.read(check))
+}
+
+fn path(given: Given<'_>) -> Result<PathBuf, Wrong> {
+    given.read(|text| match text {
+        "" => Err("is empty (write a path)".to_owned()),
+        text if text.contains('\0') => Err("has a NUL in it".to_owned()),
+        text => Ok(PathBuf::from(text)),
+    })
+}
+
+fn bounded_ms(given: Given<'_>) -> Result<u64, Wrong> {
+    match given.read_number_or_text(duration_ms)? {
+        ms if ms <= DURATION_MS_MAX => Ok(ms),
+        _ => Err(given.blame("is longer than a week (write at most \"7d\")")),
+    }
+}
+
+fn positive_ms(given: Given<'_>) -> Result<u64, Wrong> {
+    match bounded_ms(given)? {
+        0 => Err(given.blame("is 0, and nobody could be served in no time (write \"10s\")")),
+        ms => Ok(ms),
+    }
+}
+
+fn memory(given: Given<'_>) -> Result<usize, Wrong> {
+    let bytes = given.read_number_or_text(size)?;
+    usize::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes <= 1 << 46)
+        .ok_or_else(|| given.blame("is more memory than any machine has"))
+}
+
+fn log_level(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let good = text.split(',').all(|part| {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        LEVELS.contains(&level.trim())
+    });
+    good.then(|| text.to_owned()).ok_or_else(|| {
+        format!(
+            "{text:?} is not a log level (write \"info\", or \"info,shardcast::library=debug\")"
+        )
+    })
+}
+
+fn set_listen(config: &mut Config, given: Given<'_>) -> Result<(), Wrong> {
+    let listen: Vec<_> = given.list()?.into_iter().map(listen).collect::<Result<_, _>>()?;
+    if listen.is_empty() {
+        return Err(given.blame("is empty (write [\"[::]:8080\"])"));
+    }
+    config.listen = listen;
+    Ok(())
+}
+
+/// One public address: its text, or a table.
+fn listen(given: Given<'_>) -> Result<Listen, Wrong> {
+    let Some(table) = given.table() else {
+        let address = given.read(values::address)?;
+        return Ok(Listen { address, backend: Backend::default() });
+    };
+    let (mut address, mut backend) = (None, Backend::default());
+    for (key, value) in table {
+        let value = Given::Toml(value);
+        match key.get_ref().as_ref() {
+            "address" => address = Some(value.read(values::address)?),
+            "backend" => backend = value.read(Backend::from_word)?,
+            other => {
+                return Err(Wrong {
+                    why: format!("{other:?} is not known here (write address and backend)"),
+                    span: Some(key.span()),
+                });
+            }
+        }
+    }
+    let address = address.ok_or_else(|| given.blame("has no address"))?;
+    Ok(Listen { address, backend })
+}
+
+fn shown_listen(listen: &Listen) -> Value {
+    let address = text(listen.address.to_string());
+    if listen.backend == Backend::default() {
+        return address;
+    }
+    let mut table = toml::Table::new();
+    table.insert("address".to_owned(), address);
+    table.insert("backend".to_owned(), text(listen.backend.word()));
+    Value::Table(table)
+}

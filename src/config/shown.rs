@@ -1,0 +1,132 @@
+//! The effective config as commented TOML or as JSON, with the place that each value comes from.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+use toml::Value;
+
+use super::file::{Draft, Place};
+use super::load::variable;
+use super::settings::{SETTINGS, Setting};
+
+/// Columns of a comment.
+const WIDTH: usize = 98;
+
+/// Commented TOML. `here` says what a 0 means on this machine, if it means something of its own.
+#[must_use]
+pub fn toml_text(draft: &Draft, here: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for setting in SETTINGS {
+        let Some(shown) = setting.shown else { continue };
+        let (of, name) = split(setting);
+        if of != section {
+            let gap = if section.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}[{of}]");
+            section = of;
+        }
+        let value = shown(&draft.config);
+        let mut about = setting.about.to_owned();
+        if let (Value::Integer(0), Some(meaning)) = (&value, here(setting.key)) {
+            let _ = write!(about, " Here: {meaning}.");
+        }
+        comment(&mut text, &about);
+        let _ = writeln!(text, "{name} = {value}  # {}", place(draft, setting));
+    }
+    for (library, place) in draft.config.libraries.iter().zip(&draft.library_places) {
+        let path = Value::String(library.path.display().to_string());
+        let access = Value::String(library.access.unwrap_or(draft.config.access).word().to_owned());
+        let _ = writeln!(text, "\n[[library]]  # {place}\npath = {path}\naccess = {access}");
+    }
+    text
+}
+
+/// The same for scripts: key → value, place, variable.
+#[must_use]
+pub fn json(draft: &Draft) -> serde_json::Value {
+    let mut keys = serde_json::Map::new();
+    for setting in SETTINGS {
+        let Some(shown) = setting.shown else { continue };
+        keys.insert(
+            setting.key.to_owned(),
+            json!({
+                "value": shown(&draft.config),
+                "from": place(draft, setting).to_string(),
+                "variable": variable(setting.key),
+                "reloads": setting.reloads,
+            }),
+        );
+    }
+    let libraries: Vec<_> = draft
+        .config
+        .libraries
+        .iter()
+        .zip(&draft.library_places)
+        .map(|(library, place)| {
+            json!({
+                "path": library.path.display().to_string(),
+                "access": library.access.unwrap_or(draft.config.access).word(),
+                "from": place.to_string(),
+            })
+        })
+        .collect();
+    json!({ "settings": keys, "libraries": libraries })
+}
+
+fn split(setting: &Setting) -> (&'static str, &'static str) {
+    setting.key.split_once('.').expect("every key of the table has a section")
+}
+
+fn place(draft: &Draft, setting: &Setting) -> Place {
+    draft.places.get(setting.key).cloned().unwrap_or_default()
+}
+
+/// A comment, broken into lines at spaces.
+fn comment(text: &mut String, about: &str) {
+    let mut column = usize::MAX;
+    for word in about.split_whitespace() {
+        if column.saturating_add(1 + word.len()) > WIDTH {
+            text.push_str(if column == usize::MAX { "#" } else { "\n#" });
+            column = 1;
+        }
+        text.push(' ');
+        text.push_str(word);
+        column += 1 + word.len();
+    }
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::load::Sources;
+    use super::*;
+
+    #[test]
+    fn what_is_shown_can_be_read_back() {
+        let written = "[server]\nlisten = [\"127.0.0.1:1\", { address = \"127.0.0.1:2\", backend = \
+                       \"send_zc\" }]\nadmin = \"off\"\n[limits]\nhead_timeout = \"1500ms\"\n\
+                       [[library]]\npath = \"/a \\\" b\"\naccess = \"open\"\n";
+        let sources = Sources::default();
+        let first = sources.with_text(Some((Path::new("/x.toml"), written)));
+        assert_eq!(first.errors, []);
+        let text = toml_text(&first, &|_| Some("something".to_owned()));
+        let second = sources.with_text(Some((Path::new("/x.toml"), &text)));
+        assert_eq!(second.errors, [], "{text}");
+        assert_eq!(first.config, second.config);
+        assert!(text.contains("head_timeout = \"1500ms\"  # /x.toml:5"), "{text}");
+        assert!(text.contains("Here: something."), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 120));
+    }
+
+    #[test]
+    fn json_names_the_place_and_the_variable() {
+        let mut sources = Sources::default();
+        sources.environment.push(("SHARDCAST_SERVER_SHARDS".to_owned(), "3".to_owned()));
+        let shown = json(&sources.with_text(None));
+        let shards = &shown["settings"]["server.shards"];
+        assert_eq!(shards["value"], 3);
+        assert_eq!(shards["from"], "SHARDCAST_SERVER_SHARDS");
+    }
+}

@@ -1,0 +1,87 @@
+//! What the admin port answers: metrics, health, and problems for everything else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::routing::get;
+use tokio::sync::Mutex;
+
+use super::{Parts, Readiness, Stage, problem};
+use crate::config::{REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
+use crate::ops::{access_log, metrics, scrape};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Shared {
+    readiness: Arc<Readiness>,
+    log: Option<Arc<access_log::Counters>>,
+    /// One scrape at a time: a second one waits for the first.
+    scraper: Arc<Mutex<scrape::Scraper>>,
+}
+
+impl Shared {
+    /// Of these parts.
+    pub fn new(parts: &Parts) -> Self {
+        Self {
+            readiness: Arc::clone(&parts.readiness),
+            log: parts.log.clone(),
+            scraper: Arc::new(Mutex::new(scrape::Scraper::new(parts.outboxes.clone()))),
+        }
+    }
+}
+
+/// The whole admin port.
+pub fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics_text))
+        .route("/healthz", get(|| async { text(StatusCode::OK, "alive\n") }))
+        .route("/readyz", get(ready))
+        .fallback(problem::unknown)
+        .method_not_allowed_fallback(|| async {
+            problem::problem(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
+        })
+        .layer(DefaultBodyLimit::max(REQUEST_BODY_SIZE_MAX))
+        .with_state(shared)
+}
+
+fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn ready(State(shared): State<Shared>) -> Response<Body> {
+    match shared.readiness.stage() {
+        Stage::Ready => text(StatusCode::OK, "ready\n"),
+        Stage::Starting => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "starting: the libraries are being read\n")
+        }
+        Stage::Draining => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "draining: running transfers are finished\n")
+        }
+    }
+}
+
+async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
+    let mut scraper = shared.scraper.lock_owned().await;
+    let deadline = Duration::from_millis(REPORT_DEADLINE_MS);
+    // Waiting for shards blocks, so it does not happen on the thread that answers.
+    let reports = tokio::task::spawn_blocking(move || scraper.scrape(deadline)).await;
+    let Ok(reports) = reports else {
+        return problem::problem(StatusCode::INTERNAL_SERVER_ERROR, "the shards can't be asked");
+    };
+    let ready = shared.readiness.stage() == Stage::Ready;
+    let mut response = text(StatusCode::OK, metrics::text(&reports, shared.log.as_deref(), ready));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
+    response
+}

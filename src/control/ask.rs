@@ -1,0 +1,192 @@
+//! What shards ask: a head and a small body in, one whole response out, by an axum router that is
+//! called as a function.
+//!
+//! The shard has its own deadline for an answer. A question that takes longer is given up here too,
+//! since nobody waits for it any more.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{self, HeaderMap};
+use axum::http::{Method, Request, StatusCode, Version};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tower::ServiceExt as _;
+
+use super::problem;
+use crate::config::{
+    ANSWER_BODY_SIZE_MAX, ANSWER_LINES_SIZE_MAX, ANSWERS_AT_ONCE_MAX, ASK_DEADLINE_MS,
+    HEADER_LINES_MAX, REQUEST_BODY_SIZE_MAX,
+};
+use crate::messages::mail::Outbox;
+use crate::messages::{Answer, Ask, Response, Update};
+
+/// How long an answer waits for room in a shard's inbox before it is tried again.
+const FLUSH_AGAIN: Duration = Duration::from_millis(5);
+
+/// The client's address, as an extension of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub Option<IpAddr>);
+
+/// What this version answers to shards: that there is nothing.
+pub fn router() -> Router {
+    Router::new().fallback(problem::unknown)
+}
+
+/// The way back to the shards.
+struct Post {
+    outboxes: RefCell<Vec<Outbox>>,
+    /// Rings when something waits for room.
+    waiting: Notify,
+}
+
+impl Post {
+    fn send(&self, answer: Answer) {
+        let mut outboxes = self.outboxes.borrow_mut();
+        if let Some(outbox) = outboxes.get_mut(usize::from(answer.key.shard)) {
+            outbox.send(Update::Answered(answer));
+            if !outbox.is_empty() {
+                self.waiting.notify_one();
+            }
+        }
+    }
+
+    /// Sends what did not fit, until it has.
+    async fn flush_for_ever(&self) {
+        loop {
+            self.waiting.notified().await;
+            while !self.outboxes.borrow_mut().iter_mut().all(Outbox::flush) {
+                tokio::time::sleep(FLUSH_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Answers until no shard is left. A few answers are made at once; the rest waits in the queue.
+pub async fn answer_all(mut asks: mpsc::Receiver<Ask>, router: Router, outboxes: Vec<Outbox>) {
+    let post = Rc::new(Post { outboxes: RefCell::new(outboxes), waiting: Notify::new() });
+    let flushing = Rc::clone(&post);
+    tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
+    let places = Arc::new(Semaphore::new(ANSWERS_AT_ONCE_MAX));
+    while let Some(ask) = asks.recv().await {
+        let place = Arc::clone(&places).acquire_owned().await;
+        let (router, post) = (router.clone(), Rc::clone(&post));
+        tokio::task::spawn_local(async move {
+            let key = ask.key;
+            let deadline = Duration::from_millis(ASK_DEADLINE_MS);
+            if let Ok(response) = tokio::time::timeout(deadline, response(ask, router)).await {
+                post.send(Answer { key, response: Arc::new(response) });
+            }
+            drop(place);
+        });
+    }
+}
+
+/// One whole response.
+pub async fn response(ask: Ask, router: Router) -> Response {
+    let answer = match request(ask) {
+        Ok(request) => router.oneshot(request).await.unwrap_or_else(|never| match never {}),
+        Err((status, why)) => problem::problem(status, why),
+    };
+    let whole = match flattened(answer).await {
+        Ok(whole) => return whole,
+        Err(why) => {
+            tracing::error!(why, "an answer can't be sent");
+            flattened(problem::problem(StatusCode::INTERNAL_SERVER_ERROR, why)).await
+        }
+    };
+    whole.expect("a problem is small and has two headers")
+}
+
+/// The request that a shard's parser accepted.
+fn request(ask: Ask) -> Result<Request<Body>, (StatusCode, &'static str)> {
+    const BAD: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "the head can't be read");
+    if ask.body.len() > REQUEST_BODY_SIZE_MAX {
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 64 KiB"));
+    }
+    let mut lines = [httparse::EMPTY_HEADER; HEADER_LINES_MAX];
+    let mut head = httparse::Request::new(&mut lines);
+    if !head.parse(&ask.head).is_ok_and(|status| status.is_complete()) {
+        return Err(BAD);
+    }
+    // A HEAD is answered as a GET: the shard leaves the body out, and needs its size.
+    let method = match head.method.unwrap_or_default() {
+        "HEAD" => Method::GET,
+        other => Method::from_bytes(other.as_bytes()).map_err(|_| BAD)?,
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(head.path.unwrap_or_default())
+        .version(if head.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 });
+    for line in head.headers.iter() {
+        request = request.header(line.name, line.value);
+    }
+    let mut request = request.body(Body::from(ask.body)).map_err(|_| BAD)?;
+    request.extensions_mut().insert(Peer(ask.peer));
+    Ok(request)
+}
+
+/// The response as bytes, or why it can't be sent.
+async fn flattened(answer: axum::http::Response<Body>) -> Result<Response, &'static str> {
+    let (parts, body) = answer.into_parts();
+    let status = parts.status.as_u16();
+    if parts.status.is_informational() {
+        return Err("a router answered with an interim status");
+    }
+    let lines = lines(&parts.headers);
+    if lines.len() > ANSWER_LINES_SIZE_MAX {
+        return Err("the header lines of an answer are too long");
+    }
+    let body = to_bytes(body, ANSWER_BODY_SIZE_MAX)
+        .await
+        .map_err(|_| "the body of an answer is too long or broke off")?;
+    let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    Ok(Response { status, lines, body: if bodiless { bytes::Bytes::new() } else { body } })
+}
+
+/// Header lines that belong to one connection, or that the shard writes itself.
+const NOT_OURS: &[&str] = &[
+    "connection",
+    "content-length",
+    "date",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The header lines as they go on the wire, without those of one hop (RFC 9110, 7.6.1).
+fn lines(headers: &HeaderMap) -> Vec<u8> {
+    let named: Vec<_> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let mut lines = Vec::new();
+    for (name, value) in headers {
+        let value = value.as_bytes();
+        // The types promise that there is no line end in a value; a response that was split in two
+        // would be somebody else's, so it is looked at once more.
+        let one_line = !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let name = name.as_str();
+        if NOT_OURS.contains(&name) || named.iter().any(|hop| hop == name) || !one_line {
+            continue;
+        }
+        lines.extend_from_slice(name.as_bytes());
+        lines.extend_from_slice(b": ");
+        lines.extend_from_slice(value);
+        lines.extend_from_slice(b"\r\n");
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! What the library does with spare time: packs onto huge pages, and checksums of payloads.
+//!
+//! Both run on threads of their own, one pack at a time; here is decided which pack is next.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::huge::{self, HUGE_PAGE_SIZE, Outcome};
+use super::names::Name;
+use super::run::{Event, Library};
+use super::scrub::{self, Scrubbed, ToScrub};
+use crate::messages::{SourceId, SourceKind};
+use crate::sys::{files, priority};
+
+/// How often every pack is read whole, at most.
+const SCRUB_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Files that stayed on small pages although they were read anew, after which we believe that
+/// there are no huge pages here.
+const FAILURES_MAX: u32 = 3;
+
+/// Candidates that are remembered; beyond it the oldest are forgotten.
+const CANDIDATES_MAX: usize = 4096;
+
+/// A file to bring onto huge pages.
+#[derive(Debug)]
+struct ToWarm {
+    source: SourceId,
+    root: Arc<File>,
+    below: PathBuf,
+    exclusive: bool,
+    stop: Arc<AtomicBool>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Warmed {
+    source: SourceId,
+    outcome: Outcome,
+}
+
+/// The state of both.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    /// Bytes that may be on huge pages by our doing; 0 = off.
+    budget: u64,
+    warm: SyncSender<ToWarm>,
+    /// What is being brought in now: whether its readers must wait, and how to stop it.
+    warming: Option<(SourceId, bool, Arc<AtomicBool>)>,
+    candidates: VecDeque<SourceId>,
+    warmed: VecDeque<(SourceId, u64)>,
+    failures: u32,
+
+    /// Bytes a second; 0 = off.
+    rate: u64,
+    scrub: SyncSender<ToScrub>,
+    scrubbing: bool,
+    /// The pack read last in this round.
+    cursor: Option<Name>,
+    round_began: Option<Instant>,
+    next_round: Instant,
+}
+
+impl Upkeep {
+    /// Starts both threads.
+    pub(super) fn start(
+        limits: &crate::config::Limits,
+        scrub_after: Duration,
+        events: &SyncSender<Event>,
+    ) -> std::io::Result<Self> {
+        let (warm, warm_wishes) = sync_channel(1);
+        let (scrub, scrub_wishes) = sync_channel(1);
+        let (of_warm, of_scrub) = (events.clone(), events.clone());
+        thread::Builder::new()
+            .name("library-huge".to_owned())
+            .spawn(move || warm_thread(&warm_wishes, &of_warm))?;
+        thread::Builder::new().name("library-scrub".to_owned()).spawn(move || {
+            // It fails only when the library's thread has ended.
+            scrub::run(&scrub_wishes, |done| drop(of_scrub.send(Event::Scrubbed(done))));
+        })?;
+        Ok(Self {
+            budget: if limits.huge_pages { limits.cache_memory as u64 / 2 } else { 0 },
+            warm,
+            warming: None,
+            candidates: VecDeque::new(),
+            warmed: VecDeque::new(),
+            failures: 0,
+            rate: limits.scrub_rate,
+            scrub,
+            scrubbing: false,
+            cursor: None,
+            round_began: None,
+            next_round: Instant::now() + scrub_after,
+        })
+    }
+
+    /// When there may be something to do, if nothing happens before.
+    pub(super) fn due(&self) -> Option<Instant> {
+        (self.rate > 0 && !self.scrubbing).then(|| self.round_began.unwrap_or(self.next_round))
+    }
+}
+
+fn warm_thread(wishes: &Receiver<ToWarm>, events: &SyncSender<Event>) {
+    priority::lower_thread_priority(super::NICE);
+    while let Ok(wish) = wishes.recv() {
+        let flags = libc::O_RDONLY | libc::O_NONBLOCK;
+        let outcome = files::open_beneath(&*wish.root, &wish.below, flags)
+            .and_then(|file| huge::settle(&File::from(file), wish.exclusive, &wish.stop))
+            // A file that went, or can't be read, is found out by whoever wants it.
+            .unwrap_or(Outcome::Stopped);
+        let warmed = Warmed { source: wish.source, outcome };
+        if events.send(Event::Warmed(warmed)).is_err() {
+            return;
+        }
+    }
+}
+
+impl Library {
+    /// Begins what can be begun.
+    pub(super) fn upkeep(&mut self, now: Instant) {
+        if self.upkeep.warming.is_none() {
+            self.warm_next();
+        }
+        if self.upkeep.due().is_some_and(|due| due <= now) {
+            self.scrub_next(now);
+        }
+    }
+
+    /// The libraries are listed: the newest packs come first, as far as the budget goes.
+    pub(super) fn choose_packs_to_warm(&mut self) {
+        let mut packs: Vec<_> = self
+            .names
+            .iter()
+            .filter(|(name, _)| name.kind() == SourceKind::Pack)
+            .map(|(_, shelved)| (shelved.version.modified, shelved.version.size, shelved.source))
+            .collect();
+        packs.sort_unstable_by(|a, b| b.cmp(a));
+        let mut room = self.upkeep.budget;
+        for (_, size, source) in packs {
+            if size <= room {
+                room -= size;
+                self.upkeep.candidates.push_back(source);
+            }
+            if room < HUGE_PAGE_SIZE || self.upkeep.candidates.len() >= CANDIDATES_MAX {
+                break;
+            }
+        }
+    }
+
+    /// A source is being served from disk now: it goes before those that nobody wants.
+    pub(super) fn warm_soon(&mut self, source: SourceId) {
+        if self.upkeep.budget > 0 {
+            self.upkeep.candidates.push_front(source);
+            self.upkeep.candidates.truncate(CANDIDATES_MAX);
+        }
+    }
+
+    /// Whether a source must not be opened just now; then it will be soon.
+    pub(super) fn is_being_reread(&self, source: SourceId) -> bool {
+        match &self.upkeep.warming {
+            Some((warming, true, stop)) if *warming == source => {
+                stop.store(true, Ordering::Relaxed);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A source was replaced: its pages are another file's business.
+    pub(super) fn forget_warmed(&mut self, source: SourceId) {
+        self.upkeep.warmed.retain(|(warmed, _)| *warmed != source);
+    }
+
+    fn warm_next(&mut self) {
+        while let Some(source) = self.upkeep.candidates.pop_front() {
+            let Some(name) = self.sources.get(&source).cloned() else { continue };
+            let Some(shelved) = self.names.get(&name) else { continue };
+            let size = shelved.version.size;
+            let used = self.is_lent(source);
+            let known = self.upkeep.warmed.iter().any(|(warmed, _)| *warmed == source);
+            if known || size < HUGE_PAGE_SIZE || !self.make_room(size, used) {
+                continue;
+            }
+            let Some(root) = self.folders[usize::from(name.root)].clone() else { continue };
+            let (below, stop) = (self.below(&name), Arc::new(AtomicBool::new(false)));
+            self.upkeep.warming = Some((source, !used, Arc::clone(&stop)));
+            self.upkeep.warmed.push_back((source, size));
+            let wish = ToWarm { source, root, below, exclusive: !used, stop };
+            // Its one place is free, because nothing is being warmed.
+            let _ = self.upkeep.warm.try_send(wish);
+            return;
+        }
+    }
+
+    /// Makes room in the budget. What is used may take the place of what nobody uses any more:
+    /// those pages stay in the cache as long as the kernel likes, and are no longer counted. What
+    /// is used stays, so that many packs that are touched in turn don't all get read whole.
+    fn make_room(&mut self, size: u64, used: bool) -> bool {
+        let mut free = self.upkeep.budget;
+        for (_, taken) in &self.upkeep.warmed {
+            free = free.saturating_sub(*taken);
+        }
+        let mut index = 0;
+        while used && free < size && index < self.upkeep.warmed.len() {
+            let (oldest, bytes) = self.upkeep.warmed[index];
+            if self.is_lent(oldest) {
+                index += 1;
+            } else {
+                self.upkeep.warmed.remove(index);
+                free += bytes;
+            }
+        }
+        free >= size
+    }
+
+    /// A file was brought onto huge pages, or not.
+    pub(super) fn handle_warmed(&mut self, warmed: Warmed) {
+        let Warmed { source, outcome } = warmed;
+        self.upkeep.warming = None;
+        if outcome != Outcome::Huge {
+            self.upkeep.warmed.retain(|(known, _)| *known != source);
+        }
+        match outcome {
+            Outcome::Huge => self.upkeep.failures = 0,
+            Outcome::Unsupported => self.upkeep.failures += 1,
+            Outcome::Small | Outcome::Stopped => {}
+        }
+        if self.upkeep.failures == FAILURES_MAX {
+            tracing::info!("files get no huge pages here: packs stay on small ones");
+            self.upkeep.budget = 0;
+            self.upkeep.candidates.clear();
+        }
+        self.open_deferred(source);
+    }
+
+    fn scrub_next(&mut self, now: Instant) {
+        let began = *self.upkeep.round_began.get_or_insert(now);
+        let Some((name, source)) = self.names.pack_after(self.upkeep.cursor.as_ref()) else {
+            self.upkeep.cursor = None;
+            self.upkeep.round_began = None;
+            self.upkeep.next_round = began + SCRUB_EVERY;
+            return;
+        };
+        let root = self.folders[usize::from(name.root)].clone();
+        let below = self.below(&name);
+        self.upkeep.cursor = Some(name);
+        if let Some(root) = root {
+            self.upkeep.scrubbing = true;
+            let wish = ToScrub { source, root, below, rate: self.upkeep.rate };
+            // Its one place is free, because nothing is being scrubbed.
+            let _ = self.upkeep.scrub.try_send(wish);
+        }
+    }
+
+    /// A pack was read whole.
+    pub(super) fn handle_scrubbed(&mut self, scrubbed: Scrubbed) {
+        self.upkeep.scrubbing = false;
+        let Scrubbed { source, damage } = scrubbed;
+        if let (Some(why), Some(name)) = (damage, self.sources.get(&source)) {
+            let path = self.roots[usize::from(name.root)].folder.join(self.below(name));
+            self.note_damage(source, &path.display().to_string(), &why);
+        }
+    }
+}

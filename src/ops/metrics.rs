@@ -1,0 +1,229 @@
+//! Reports of all shards as Prometheus text, each name once, no label without bounds.
+//!
+//! Names are a contract with dashboards: they are added to, not changed. Those of parts that this
+//! version lacks stand at 0, so that an alert on them is written once.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use crate::config::Backend;
+use crate::messages::ShardReport;
+use crate::units::Class;
+
+use super::access_log::Counters;
+use super::scrape::Reports;
+use super::{machine, version};
+
+mod exposition;
+mod process;
+
+use exposition::{Exposition, Kind};
+
+/// Upper bounds of the latency buckets, in nanoseconds: 50 µs to 60 s.
+const REQUEST_BOUNDS: &[u64] = &[
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+];
+
+/// The same for publishing a live segment: 1 ms to 10 s.
+const PUBLISH_BOUNDS: &[u64] = &[
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    50_000_000,
+    100_000_000,
+    500_000_000,
+    1_000_000_000,
+    10_000_000_000,
+];
+
+/// The body of `/metrics`.
+#[must_use]
+pub fn text(scrape: &Reports, log: Option<&Counters>, ready: bool) -> String {
+    let mut out = Exposition::default();
+    build(&mut out);
+    requests(&mut out, &scrape.reports);
+    shards(&mut out, scrape);
+    later(&mut out);
+    access_log(&mut out, &scrape.reports, log);
+    out.family("shardcast_ready", Kind::Gauge, "1 if everything that was found can be served.");
+    out.sample("shardcast_ready", &[], u64::from(ready));
+    process::append(&mut out);
+    out.text()
+}
+
+fn build(out: &mut Exposition) {
+    let name = "shardcast_build_info";
+    out.family(name, Kind::Gauge, "Always 1; the labels say what runs, and on what.");
+    let kernel = machine::kernel_release();
+    let switched_off = std::env::var("SHARDCAST_RING_FEATURES").unwrap_or_default();
+    let labels = [
+        ("version", version::VERSION),
+        ("revision", version::REVISION),
+        ("kernel", &kernel),
+        ("ring_features", &switched_off),
+    ];
+    out.sample(name, &labels, 1);
+}
+
+/// Adds up what shards counted under the same labels.
+fn summed<K: Ord>(counts: impl Iterator<Item = (K, u64)>) -> BTreeMap<K, u64> {
+    let mut sums = BTreeMap::new();
+    for (key, count) in counts {
+        *sums.entry(key).or_insert(0) += count;
+    }
+    sums
+}
+
+fn requests(out: &mut Exposition, reports: &[ShardReport]) {
+    let name = "shardcast_requests_total";
+    out.family(name, Kind::Counter, "Finished responses by class of object and status.");
+    let counts = reports.iter().flat_map(|report| &report.requests);
+    let sums = summed(counts.map(|(class, status, count)| ((class.label(), *status), *count)));
+    for ((class, status), count) in sums {
+        out.sample(name, &[("class", class), ("status", &status.to_string())], count);
+    }
+
+    let name = "shardcast_refusals_total";
+    out.family(name, Kind::Counter, "Refused requests by reason.");
+    let counts = reports.iter().flat_map(|report| report.refusals.iter().copied());
+    for (reason, count) in summed(counts) {
+        out.sample(name, &[("reason", reason)], count);
+    }
+
+    let name = "shardcast_request_seconds";
+    let help = "Time from the end of a request's head to the last byte handed to the kernel.";
+    out.family(name, Kind::Histogram, help);
+    for class in Class::ALL {
+        let mut buckets = exposition::Buckets::new(REQUEST_BOUNDS);
+        let of_class = reports.iter().flat_map(|report| &report.latency);
+        for (_, histogram) in of_class.filter(|(of, _)| *of == class) {
+            for value in histogram.iter_recorded() {
+                let nanos = histogram.median_equivalent(value.value_iterated_to());
+                buckets.add(nanos, value.count_since_last_iteration());
+            }
+        }
+        out.histogram(name, &[("class", class.label())], &buckets);
+    }
+}
+
+/// Name, kind, help, and where a report has it.
+type Sum = (&'static str, Kind, &'static str, fn(&ShardReport) -> u64);
+
+/// What is one number of each shard, added up.
+const SUMS: &[Sum] = &[
+    (
+        "shardcast_sent_bytes_total",
+        Kind::Counter,
+        "Bytes handed to sockets, heads included.",
+        |report| report.sent_bytes,
+    ),
+    (
+        "shardcast_body_copied_bytes_total",
+        Kind::Counter,
+        "Bytes of bodies that were copied from user memory on their way.",
+        |report| report.body_copied_bytes,
+    ),
+    ("shardcast_connections", Kind::Gauge, "Open connections.", |report| report.connections),
+    ("shardcast_connections_total", Kind::Counter, "Accepted connections.", |report| {
+        report.connections_total
+    }),
+    ("shardcast_ring_enters_total", Kind::Counter, "Calls of io_uring_enter.", |report| {
+        report.ring_enters
+    }),
+    ("shardcast_ring_completions_total", Kind::Counter, "Completions reaped.", |report| {
+        report.ring_completions
+    }),
+    (
+        "shardcast_cold_reads_total",
+        Kind::Counter,
+        "Chunks read because they were not in the page cache.",
+        |report| report.cold_reads,
+    ),
+    (
+        "shardcast_parked_requests",
+        Kind::Gauge,
+        "Requests that wait for an object or an answer.",
+        |report| report.parked,
+    ),
+    ("shardcast_cache_bytes", Kind::Gauge, "Bytes of prebuilt responses held.", |report| {
+        report.cache_bytes
+    }),
+    (
+        "shardcast_payload_faults_total",
+        Kind::Counter,
+        "Bodies broken off because their file was cut short or could not be read.",
+        |report| report.faults,
+    ),
+];
+
+fn shards(out: &mut Exposition, scrape: &Reports) {
+    for (name, kind, help, of) in SUMS {
+        out.family(name, *kind, help);
+        out.sample(name, &[], scrape.reports.iter().map(of).sum());
+    }
+
+    let name = "shardcast_send_backend";
+    out.family(name, Kind::Gauge, "Listeners by how they send large bodies, all shards together.");
+    let known = [Backend::Sendfile, Backend::SendZeroCopy];
+    let counts = scrape.reports.iter().flat_map(|report| report.backends.iter().copied());
+    for (backend, count) in summed(known.iter().map(|known| (known.word(), 0)).chain(counts)) {
+        out.sample(name, &[("backend", backend)], count);
+    }
+
+    out.family("shardcast_shards", Kind::Gauge, "Shards.");
+    out.sample("shardcast_shards", &[], scrape.shards as u64);
+    let name = "shardcast_shards_silent";
+    out.family(
+        name,
+        Kind::Gauge,
+        "Shards that did not answer this scrape in time; they count with what they said last.",
+    );
+    out.sample(name, &[], scrape.silent as u64);
+}
+
+/// Names of parts that this version lacks.
+fn later(out: &mut Exposition) {
+    let name = "shardcast_live_publish_seconds";
+    let help = "Time from a live segment's last byte to its edition on all shards.";
+    out.family(name, Kind::Histogram, help);
+    out.histogram(name, &[], &exposition::Buckets::new(PUBLISH_BOUNDS));
+    let name = "shardcast_ingest_objects_total";
+    out.family(name, Kind::Counter, "Objects that encoders pushed.");
+    out.family("shardcast_sessions", Kind::Gauge, "Sessions of subscribers.");
+    out.sample("shardcast_sessions", &[], 0);
+}
+
+fn access_log(out: &mut Exposition, reports: &[ShardReport], log: Option<&Counters>) {
+    let name = "shardcast_access_log_lines_total";
+    let help = "Lines of the access log: written, lost by the disk, dropped because it was behind.";
+    out.family(name, Kind::Counter, help);
+    let count = |of: fn(&Counters) -> u64| log.map_or(0, of);
+    for (result, count) in [
+        ("written", count(|log| log.written.load(Ordering::Relaxed))),
+        ("lost", count(|log| log.lost.load(Ordering::Relaxed))),
+        ("dropped", reports.iter().map(|report| report.access_dropped).sum()),
+    ] {
+        out.sample(name, &[("result", result)], count);
+    }
+}
+
+#[cfg(test)]
+mod tests;

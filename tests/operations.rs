@@ -1,0 +1,13 @@
+//! The binary as an operator meets it: verbs, signals, refusals with their remedies.
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+#[path = "operations/running.rs"]
+mod running;
+#[path = "operations/verbs.rs"]
+mod verbs;
+#[path = "operations/doctor.rs"]
+mod doctor;
+#[path = "operations/signals.rs"]
+mod signals;
+#[path = "operations/sockets.rs"]
+mod sockets;

@@ -1,0 +1,93 @@
+//! Verbs that say something and end.
+
+use super::running::{Place, program, run};
+
+#[test]
+fn usage_errors_are_two_and_failures_are_one() {
+    for (arguments, code, begin) in [
+        (&["nonsense"][..], 2, "error: "),
+        (&["serve", "--nonsense"], 2, "error: "),
+        (&["check-config", "/nonexistent.toml"], 1, "/nonexistent.toml: can't be read"),
+        (&["serve", "--shards", "x", "."], 1, "shardcast: --shards: server.shards: x is not"),
+        (&["serve", "--config", "/nonexistent.toml"], 1, "shardcast: config: /nonexistent.toml"),
+    ] {
+        let said = run(program().args(arguments));
+        assert_eq!(said.code, code, "{arguments:?}: {}", said.err);
+        assert!(said.err.starts_with(begin), "{arguments:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn the_version_names_the_commit() {
+    let said = run(program().arg("--version"));
+    assert_eq!(said.code, 0);
+    assert!(said.out.starts_with("shardcast 0."), "{}", said.out);
+    assert!(said.out.contains('('), "{}", said.out);
+}
+
+#[test]
+fn check_config_says_everything_with_its_line() {
+    let place = Place::new();
+    let good = place.config("");
+    let said = run(program().arg("check-config").arg(&good));
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let bad = place.config("[limits]\nhead_timeout = \"10x\"\n[[library]]\npath = \"gone\"\n[x]\n");
+    let said = run(program().arg("check-config").arg(&bad));
+    let file = bad.display();
+    assert_eq!(said.code, 1);
+    let lines: Vec<_> = said.err.lines().collect();
+    assert_eq!(
+        lines[0],
+        format!(
+            "{file}:10: limits.head_timeout: \"10x\" is not a duration (write \"10s\" or \"500ms\")"
+        )
+    );
+    assert_eq!(lines[1], format!("{file}:13: x: is not a known section"));
+    assert!(lines[2].starts_with(&format!("{file}:11: library.path: ")), "{}", said.err);
+    assert_eq!(lines[3], format!("shardcast: {file}: 2 errors (see the lines above)"));
+}
+
+#[test]
+fn print_config_can_be_used_as_a_config() {
+    let place = Place::new();
+    let config = place.config("");
+    let printed = run(program().arg("print-config").arg("--config").arg(&config));
+    assert_eq!(printed.code, 0, "{}", printed.err);
+    assert!(printed.out.contains(&format!("shards = 1  # {}:4", config.display())));
+    let copy = place.path("copy.toml");
+    std::fs::write(&copy, &printed.out).unwrap();
+    let again = run(program().arg("check-config").arg(&copy));
+    assert_eq!(again.code, 0, "{}", again.err);
+    let json = run(program().args(["print-config", "--json", "--config"]).arg(&config));
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["settings"]["server.shards"]["value"], 1);
+}
+
+#[test]
+fn a_variable_beats_the_file_and_is_named() {
+    let place = Place::new();
+    let config = place.config("");
+    let mut command = program();
+    command.arg("print-config").arg("--config").arg(&config).env("SHARDCAST_SERVER_SHARDS", "2");
+    let said = run(&mut command);
+    assert!(said.out.contains("shards = 2  # SHARDCAST_SERVER_SHARDS\n"), "{}", said.out);
+    let said = run(command.env("SHARDCAST_SERVER_SHARDS", "two"));
+    assert_eq!(said.code, 1);
+    assert!(said.err.starts_with("shardcast: SHARDCAST_SERVER_SHARDS: server.shards: two is not"));
+}
+
+#[test]
+fn completions_and_manual_know_every_verb() {
+    for shell in ["bash", "zsh", "fish"] {
+        let said = run(program().args(["completions", shell]));
+        assert_eq!(said.code, 0);
+        for verb in ["serve", "check-config", "package", "doctor"] {
+            assert!(said.out.contains(verb), "{shell}: {verb}");
+        }
+    }
+    let place = Place::new();
+    let said = run(program().args(["man", "--dir"]).arg(place.path("man")));
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(place.path("man/shardcast-check-config.1").exists());
+    assert!(run(program().arg("man")).out.contains(".TH"));
+}

@@ -1,0 +1,77 @@
+// The server under test as a child process, and a small server for the players' page. The page has
+// an origin of its own, so that every request of a player is a cross-origin one.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const READY_MS = 20_000;
+const STOP_MS = 15_000;
+
+/** A port that was free a moment ago. */
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+/** Starts `shardcast serve` over these paths and waits until it says that it is ready. */
+export async function startServer(binary, paths) {
+  const [listen, admin] = [await freePort(), await freePort()];
+  const args = ['serve', ...paths, '--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`, '--log-format', 'text'];
+  const child = spawn(binary, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  let ended = null;
+  child.on('error', (error) => (ended = error.message));
+  child.on('exit', (code, signal) => (ended ??= `exit status ${code ?? signal}`));
+  const deadline = Date.now() + READY_MS;
+  for (;;) {
+    if (ended !== null) throw new Error(`the server ended before it was ready: ${ended}`);
+    if (Date.now() > deadline) {
+      child.kill('SIGKILL');
+      throw new Error(`the server was not ready within ${READY_MS} ms`);
+    }
+    const ready = await fetch(`http://127.0.0.1:${admin}/readyz`).catch(() => null);
+    if (ready?.ok) break;
+    await delay(50);
+  }
+  const stop = async () => {
+    if (ended !== null) throw new Error(`the server ended by itself: ${ended}`);
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    const [code, signal] = await exited;
+    clearTimeout(timer);
+    if (code !== 0) throw new Error(`the server did not stop cleanly: ${code ?? signal}`);
+  };
+  return { base: `http://127.0.0.1:${listen}/vod`, stop };
+}
+
+/** Serves page.html and the players, and nothing else. */
+export async function servePages(folder) {
+  const file = (name, type) => ({ body: readFileSync(join(folder, name)), type });
+  const script = 'text/javascript; charset=utf-8';
+  const files = new Map([
+    ['/page.html', file('page.html', 'text/html; charset=utf-8')],
+    ['/hls.js', file('node_modules/hls.js/dist/hls.js', script)],
+    ['/dash.js', file('node_modules/dashjs/dist/modern/umd/dash.all.min.js', script)],
+    ['/shaka.js', file('node_modules/shaka-player/dist/shaka-player.compiled.js', script)],
+  ]);
+  const server = createHttpServer((request, response) => {
+    const found = files.get(new URL(request.url, 'http://page').pathname);
+    response.writeHead(found ? 200 : 404, { 'content-type': found?.type ?? 'text/plain' });
+    response.end(found?.body);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const stop = async () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { base: `http://127.0.0.1:${server.address().port}`, stop };
+}
