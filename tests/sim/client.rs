@@ -117,6 +117,8 @@ impl World {
         if client.ended.is_some() && client.ended_at == 0 {
             client.ended_at = self.now;
             self.trace(|| format!("client {number} ends: {:?}", client.ended));
+            // The test looks again.
+            self.ring();
         }
         self.clients[number] = client;
     }
@@ -249,6 +251,7 @@ impl Client {
             self.statuses.push(200);
             self.answered_at.push(world.now);
             self.awaiting.pop_front();
+            self.last = true;
         } else {
             let between = self.reader.is_between();
             assert!(between, "client {number}: a response that is cut off ends cleanly");

@@ -279,6 +279,10 @@ impl Kernel for FakeKernel {
         Ok(())
     }
 
+    fn submit(&mut self) {
+        self.world.borrow_mut().submit();
+    }
+
     fn completion(&mut self) -> Option<Completion<Socket>> {
         let (completion, bytes) = self.world.borrow_mut().reap()?;
         if let Completion::Received { result: Ok(Some(received)), .. } = &completion {

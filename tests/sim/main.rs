@@ -17,6 +17,8 @@ mod kernel;
 mod run;
 mod workload;
 
+use std::sync::Mutex;
+
 #[test]
 fn every_seed_ends_well() {
     if let Ok(seed) = std::env::var("SEED") {
@@ -24,9 +26,19 @@ fn every_seed_ends_well() {
         return;
     }
     let count = if std::env::var_os("SHARDCAST_FULL").is_some() { 10_000 } else { 200 };
+    let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for half in 0..2 {
-            scope.spawn(move || (0..count).filter(|seed| seed % 2 == half).for_each(workload::run));
+            let failed = &failed;
+            scope.spawn(move || {
+                for seed in (0..count).filter(|seed| seed % 2 == half) {
+                    if std::panic::catch_unwind(|| workload::run(seed)).is_err() {
+                        failed.lock().expect("nobody panics with it").push(seed);
+                    }
+                }
+            });
         }
     });
+    let failed = failed.into_inner().expect("nobody panics with it");
+    assert!(failed.is_empty(), "{} of {count} seeds failed: {failed:?}", failed.len());
 }

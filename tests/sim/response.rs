@@ -239,27 +239,21 @@ fn read_growing(
             Frame::Line(line) => {
                 let Run::Bytes(byte) = run else { return Err("a file's bytes as framing".into()) };
                 line.extend_from_slice(&byte);
-                let Some(digits) = line.strip_suffix(b"\r\n") else {
-                    if line.len() > 12 {
-                        return Err(format!("bad framing: {line:?}"));
-                    }
-                    continue;
-                };
-                // The line end after a chunk's bytes, or a chunk's first line, or the very end.
-                if digits == b"0\r\n" {
+                let begins = line.strip_prefix(b"\r\n");
+                if line.len() > 12 || (begins.is_some() && *at == 0) {
+                    return Err(format!("bad framing: {line:?}"));
+                }
+                // The line end after a chunk's bytes, a chunk's first line, or the very end.
+                let text = begins.unwrap_or(line);
+                if text == b"0\r\n\r\n" {
                     let mut growing = world.library.growing_at(path);
                     let whole = growing.any(|one| one.ended && !one.aborted && size_of(one) == *at);
                     return if whole { Ok(true) } else { Err(format!("a clean end at {at}")) };
                 }
-                if digits.is_empty() || digits == b"0" {
-                    continue_line(line)?;
+                let Some(digits) = text.strip_suffix(b"\r\n").filter(|_| text != b"0\r\n") else {
                     continue;
-                }
-                let digits = digits.strip_prefix(b"\r\n").unwrap_or(digits);
+                };
                 let digits = str::from_utf8(digits).map_err(|_| "a chunk's size is not text")?;
-                if digits == "0" {
-                    continue;
-                }
                 let size =
                     u64::from_str_radix(digits, 16).map_err(|_| format!("size {digits:?}"))?;
                 *frame = Frame::Inside(size);
@@ -284,11 +278,6 @@ fn read_growing(
         }
     }
     Ok(false)
-}
-
-/// Framing that is not complete with this line end.
-fn continue_line(line: &[u8]) -> Result<(), String> {
-    if line.len() <= 5 { Ok(()) } else { Err(format!("bad framing: {line:?}")) }
 }
 
 fn divided(run: Run, size: u64) -> (Run, Option<Run>) {

@@ -79,6 +79,7 @@ impl Run {
             count: 1,
             backends: vec![setup.backend],
             cors: "*".to_owned(),
+            waits_to_accept: false,
             limits: Arc::new(setup.limits.clone()),
             connections_max: setup.connections_max,
             sources_max: setup.sources_max,

@@ -4,7 +4,7 @@
 
 use shardcast::config::{Backend, Limits};
 use shardcast::messages::{GrowingId, SourceId};
-use shardcast::units::{KIB, MIB};
+use shardcast::units::{Extent, KIB, MIB};
 
 use crate::client::Manner;
 use crate::content::{self, Place, Planned};
@@ -263,7 +263,8 @@ impl Plan {
         if random.chance(300) {
             // At least 64 KiB a second, as good clients do.
             manner.read_size = random.pick(&[16 * KIB, 128 * KIB, MIB]) as u64;
-            manner.read_gap = random.below(manner.read_size * SECOND / (64 * KIB as u64));
+            let size = manner.read_size.min(manner.capacity);
+            manner.read_gap = random.below(size * SECOND / (64 * KIB as u64));
         }
         if random.chance(200) {
             manner.write_size = random.between(1, 30);
@@ -341,7 +342,9 @@ impl Plan {
         let late = [Some(0), Some(100), Some(2_000), Some(12_000), None];
         let ms = if self.calm { self.random.pick(&late[..3]) } else { self.random.pick(&late) };
         let size = self.random.pick(&[0, 10, 5_000, 300_000]);
-        Request::ask(number, size, ms, Vec::new(), false)
+        let body_size = self.random.pick(&[0, 0, 1, 500, 20_000]);
+        let body = content::bytes_of(SourceId(number), Extent { offset: 7, size: body_size });
+        Request::ask(number, size, ms, body, self.random.chance(500))
     }
 }
 

@@ -296,7 +296,7 @@ impl World {
     }
 
     /// Wakes the shard.
-    fn ring(&mut self) {
+    pub fn ring(&mut self) {
         let rings = self.ready.iter().any(|ready| matches!(ready.completion, Completion::Bell));
         if !rings {
             self.complete((NO_SOCKET, None), Completion::Bell, Vec::new());
