@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::sys::files;
 /// A disk, or a test's idea of one.
 pub trait Disk {
     /// A file open for appending.
-    type File;
+    type File: std::fmt::Debug;
 
     /// Creates a file that did not exist, empty, and locks it: its writer is alive.
     ///
@@ -51,6 +51,12 @@ pub trait Disk {
     /// # Errors
     /// As fsync(2).
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Up to `size` bytes of a file from `offset`; fewer only at its end.
+    ///
+    /// # Errors
+    /// As open(2) and pread(2).
+    fn read(&self, path: &Path, offset: u64, size: usize) -> io::Result<Vec<u8>>;
 
     /// Removes a file.
     ///
@@ -152,6 +158,14 @@ impl Disk for RealDisk {
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()
+    }
+
+    fn read(&self, path: &Path, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(size as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -19,6 +19,7 @@ use crate::messages::{
 };
 
 mod appear;
+mod archive;
 mod lending;
 mod listing;
 mod sim_disk;

@@ -85,5 +85,7 @@ pub mod writer;
 pub use error::{PackError, PathFault};
 pub use layout::{HEADER_SIZE, PATH_SIZE_MAX, TRAILER_SIZE, check_path};
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;

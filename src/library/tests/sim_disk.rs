@@ -117,7 +117,7 @@ impl SimDisk {
     }
 
     /// The bytes of a file.
-    pub(super) fn read(&self, path: &Path) -> Option<Vec<u8>> {
+    pub(super) fn file(&self, path: &Path) -> Option<Vec<u8>> {
         let inode = *self.names.borrow().get(path)?;
         Some(self.inodes.borrow()[inode].bytes.clone())
     }
@@ -201,6 +201,14 @@ impl Disk for SimDisk {
             *self.durable.borrow_mut() = self.names.borrow().clone();
         }
         Ok(())
+    }
+
+    fn read(&self, path: &Path, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+        self.step()?;
+        let inode = self.inode(path)?;
+        let bytes = &self.inodes.borrow()[inode].bytes;
+        let start = usize::try_from(offset).unwrap().min(bytes.len());
+        Ok(bytes[start..].iter().copied().take(size).collect())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -34,7 +34,7 @@ fn cut_at(folder: &Path, cut: usize, seed: u64, flaw: Flaw, whole: &[u8]) -> Res
     let disk = SimDisk::new(cut, flaw);
     let done = pack_on(&disk, folder, target).is_ok();
     let after = disk.after_power_cut(&mut Random::new(seed));
-    match after.read(target) {
+    match after.file(target) {
         Some(bytes) if bytes == whole => Ok(true),
         Some(_) => Err(format!("a torn pack after {cut} operations, seed {seed}")),
         None if done => Err(format!("a pack that was promised is gone, {cut}, seed {seed}")),
@@ -52,7 +52,7 @@ fn uncut(folder: &Path) -> (usize, Vec<u8>) {
     let disk = SimDisk::new(usize::MAX, Flaw::None);
     let target = Path::new("/simulated/a.pack");
     pack_on(&disk, folder, target).unwrap();
-    let bytes = disk.read(target).unwrap();
+    let bytes = disk.file(target).unwrap();
     assert!(PackIndex::of_bytes(&bytes).is_ok());
     (disk.operations.get(), bytes)
 }
@@ -123,6 +123,10 @@ impl Disk for Small {
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         RealDisk.sync_folder(folder)
+    }
+
+    fn read(&self, path: &Path, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+        RealDisk.read(path, offset, size)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
