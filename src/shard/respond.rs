@@ -80,8 +80,14 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             _ => None,
         };
-        let written =
-            head::write(&plan, object.as_ref(), &self.common, &self.date, &mut buffer.bytes[..]);
+        let out = &mut buffer.bytes[..];
+        let written = match plan.content {
+            Content::Growing(slot) => {
+                let media_type = self.catalog.growing_media_type(slot);
+                head::write_growing(&plan, media_type, &self.common, &self.date, out)
+            }
+            _ => head::write(&plan, object.as_ref(), &self.common, &self.date, out),
+        };
         buffer.range = 0..u16::try_from(written.size).expect("a head fits its buffer");
         self.send_quick(
             owner,

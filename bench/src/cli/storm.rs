@@ -26,9 +26,9 @@ const GOAL_ADDS_US: f64 = 200.0;
 
 /// A good client's latency, alone and then during a storm of bad ones
 ///
-/// The good client asks for URL at a fixed rate; the storm goes to the storm's URLs. Slow heads send a
-/// byte every 5 s and are opened again when the server ends them; slow readers take 1 KiB a second;
-/// resets are connections closed with a reset, every other one after a whole request.
+/// The good client asks for URL at a fixed rate; the storm goes to the storm's URLs. Slow heads
+/// send a byte every 5 s and are opened again when the server ends them; slow readers take 1 KiB a
+/// second; resets are connections closed with a reset, every other one after a whole request.
 #[derive(Args, Debug)]
 pub struct Storm {
     /// What the good client asks for

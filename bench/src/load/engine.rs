@@ -390,9 +390,10 @@ impl<'a> Engine<'a> {
             let text = "no connection could be made for three seconds";
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, text));
         }
-        let now = self.now;
-        let connections = &self.connections;
-        let is_due = |slot: &mut u32| matches!(connections[*slot as usize].stage, Stage::Down { retry_at } if retry_at <= now);
+        let is_due = |slot: &mut u32| match self.connections[*slot as usize].stage {
+            Stage::Down { retry_at } => retry_at <= self.now,
+            _ => false,
+        };
         let due: Vec<u32> = self.down.extract_if(.., is_due).collect();
         due.into_iter().try_for_each(|slot| self.open(slot))
     }

@@ -1,0 +1,44 @@
+//! The simulator: the real driver over a fake kernel whose every decision comes from a seed.
+//!
+//! `cargo test --test sim` runs 200 seeds and the directed scenarios, `SHARDCAST_FULL=1` runs
+//! 10,000; `SEED=… cargo test --test sim` replays one and prints what happens in it.
+
+mod random;
+mod content;
+mod pipe;
+mod net;
+mod request;
+mod response;
+mod client;
+mod library;
+mod world;
+mod ops;
+mod kernel;
+mod run;
+mod workload;
+
+use std::sync::Mutex;
+
+#[test]
+fn every_seed_ends_well() {
+    if let Ok(seed) = std::env::var("SEED") {
+        workload::run(seed.parse().expect("SEED is a number"));
+        return;
+    }
+    let count = if std::env::var_os("SHARDCAST_FULL").is_some() { 10_000 } else { 200 };
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            let failed = &failed;
+            scope.spawn(move || {
+                for seed in (0..count).filter(|seed| seed % 2 == half) {
+                    if std::panic::catch_unwind(|| workload::run(seed)).is_err() {
+                        failed.lock().expect("nobody panics with it").push(seed);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("nobody panics with it");
+    assert!(failed.is_empty(), "{} of {count} seeds failed: {failed:?}", failed.len());
+}
