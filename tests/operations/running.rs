@@ -41,7 +41,7 @@ pub fn run(command: &mut Command) -> Said {
     }
 }
 
-/// A folder for one test, with a library of one playlist and one segment, served as `/vod/library/…`.
+/// A folder for one test, with a library of one playlist and one segment: `/vod/library/…`.
 pub struct Place {
     dir: tempfile::TempDir,
 }

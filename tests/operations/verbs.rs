@@ -91,3 +91,43 @@ fn completions_and_manual_know_every_verb() {
     assert!(place.path("man/shardcast-check-config.1").exists());
     assert!(run(program().arg("man")).out.contains(".TH"));
 }
+
+/// A file of the repository.
+fn repository(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn the_config_that_we_ship_is_good_and_says_the_defaults() {
+    let shipped = repository("dist/shardcast.toml");
+    let said = run(program().arg("check-config").arg(&shipped));
+    assert_eq!(said.code, 0, "{}", said.err);
+    // With every comment that holds a key taken in, it must still be good, and change nothing.
+    let place = Place::new();
+    let text = std::fs::read_to_string(&shipped).unwrap();
+    let taken_in: String = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|letter: char| letter.is_ascii_lowercase()) => rest,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let full = place.path("full.toml");
+    std::fs::write(&full, taken_in).unwrap();
+    let values = |file: &std::path::Path| {
+        let said = run(program().args(["print-config", "--json", "--config"]).arg(file));
+        assert_eq!(said.code, 0, "{}", said.err);
+        let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        let keys = json["settings"].as_object().unwrap().clone();
+        let values = keys.into_iter().map(|(key, of)| (key, of["value"].clone()));
+        values.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (plain, full) = (values(&shipped), values(&full));
+    assert_eq!(plain, full);
+    // Every key that this version uses has its line.
+    for key in full.keys() {
+        let name = key.split('.').next_back().unwrap();
+        assert!(text.lines().any(|line| line.trim_start_matches('#').starts_with(name)), "{key}");
+    }
+}
