@@ -333,8 +333,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if let Place::Source(slot) = place
             && let Some(source) = self.catalog.want(slot)
         {
-            let shard = self.settings.number;
-            if self.outside.library.try_send(ToLibrary::Open { shard, source }).is_err() {
+            if !self.ask_to_open(source) {
                 self.catalog.unwant(slot);
                 let plan = match parse::request(&head) {
                     Ok(Some(request)) => plan::refusal(&request, Refusal::Busy),
@@ -349,6 +348,15 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.set_exchange_deadline(owner, true);
         let generation = self.exchanges[exchange].generation;
         self.parked.entry(place).or_default().push(Waiter { exchange, generation });
+    }
+
+    /// Asks the library to open a source; false if its queue is full. The question never overtakes
+    /// what was said before: that the same source was let go, perhaps.
+    fn ask_to_open(&mut self, source: SourceId) -> bool {
+        self.tell_library();
+        let shard = self.settings.number;
+        self.to_library.is_empty()
+            && self.outside.library.try_send(ToLibrary::Open { shard, source }).is_ok()
     }
 
     /// Hands a whole request to control.

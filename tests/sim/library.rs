@@ -68,6 +68,7 @@ pub enum Action {
 #[derive(Debug, Default)]
 pub struct Library {
     pub actions: Vec<Action>,
+    pub actions_done: usize,
     pub holds: HashMap<SourceId, Hold>,
     /// What the shard had been told of each path since when.
     pub told: HashMap<String, Vec<(u64, Told)>>,

@@ -163,6 +163,10 @@ pub fn selected(asked: &[Asked], size: u64) -> Selected {
     if asked.is_empty() {
         return Selected::Whole;
     }
+    // No Content-Range can name the end of an empty object: the range is as good as none.
+    if size == 0 && asked.iter().any(|one| matches!(one, Asked::Last(1..))) {
+        return Selected::Whole;
+    }
     let found: Vec<Extent> = asked.iter().filter_map(|one| one.extent(size)).collect();
     let overlap =
         |a: &Extent, b: &Extent| a.offset < b.offset + b.size && b.offset < a.offset + a.size;

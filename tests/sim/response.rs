@@ -319,7 +319,9 @@ fn judge(head: &Head, request: &Request, world: &World) -> Result<Body, String> 
     let nothing = || Body::Parts(Vec::new());
     let refusal = |head: &Head| {
         let size = head.size()?;
-        let size = if request.head_only { 0 } else { size };
+        // A head that was never read to its end may have been any method's.
+        let has_body = !request.head_only || head.status == 408;
+        let size = if has_body { size } else { 0 };
         Ok(if size == 0 { nothing() } else { Body::Parts(vec![Part::Text(size)]) })
     };
     if matches!(head.status, 503 | 408) && !world.profile.calm {

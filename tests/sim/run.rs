@@ -116,9 +116,12 @@ impl Run {
         self.until(|world| world.now >= end);
     }
 
-    /// Takes turns until every client has had what it came for.
+    /// Takes turns until every client has had what it came for, and all that was planned happened.
     pub fn until_clients_end(&mut self) {
-        self.until(|world| world.clients.iter().all(|client| client.ended.is_some()));
+        self.until(|world| {
+            let ended = world.clients.iter().all(|client| client.ended.is_some());
+            ended && world.library.actions_done == world.library.actions.len()
+        });
     }
 
     pub fn report(&mut self) -> ShardReport {

@@ -244,7 +244,8 @@ impl Plan {
         for _ in 0..self.random.between(1, 25) {
             let manner = self.manner();
             let count = self.random.between(1, 12);
-            let script = (0..count).map(|_| self.request()).collect();
+            let slow = manner.write_gap > 0;
+            let script = (0..count).map(|_| self.request(slow)).collect();
             let at = self.when();
             world.add_client(at * MS, manner, script);
         }
@@ -290,7 +291,7 @@ impl Plan {
         manner
     }
 
-    fn request(&mut self) -> Request {
+    fn request(&mut self, slow: bool) -> Request {
         let asset = self.paths[self.random.below(self.paths.len() as u64) as usize].clone();
         let inside = asset.inside[self.random.below(asset.inside.len() as u64) as usize].clone();
         let mut request = Request::get(&asset.path, &inside);
@@ -312,7 +313,7 @@ impl Plan {
                 request.http10 = self.random.chance(200);
                 request.head_only = self.random.chance(100);
             }
-            90..93 => request = self.question(),
+            90..93 => request = self.question(slow),
             93..95 => request = Request::get("nowhere", "at-all.ts"),
             95 => request = Request::fixed("GET /healthz HTTP/1.1\r\nHost: tv\r\n\r\n", 200),
             96 => request = Request::fixed("OPTIONS * HTTP/1.1\r\nHost: tv\r\n\r\n", 204),
@@ -337,12 +338,13 @@ impl Plan {
         ranges
     }
 
-    fn question(&mut self) -> Request {
+    fn question(&mut self, slow: bool) -> Request {
         let SourceId(number) = self.id();
         let late = [Some(0), Some(100), Some(2_000), Some(12_000), None];
         let ms = if self.calm { self.random.pick(&late[..3]) } else { self.random.pick(&late) };
         let size = self.random.pick(&[0, 10, 5_000, 300_000]);
-        let body_size = self.random.pick(&[0, 0, 1, 500, 20_000]);
+        let sizes = [0, 0, 1, 300, 20_000];
+        let body_size = self.random.pick(if slow { &sizes[..4] } else { &sizes });
         let body = content::bytes_of(SourceId(number), Extent { offset: 7, size: body_size });
         Request::ask(number, size, ms, body, self.random.chance(500))
     }

@@ -282,7 +282,11 @@ impl World {
                 Event::Accept(listener) => self.pump_accept(listener),
                 Event::Read(read) => self.finish_read(read),
                 Event::Update(update) => self.tell(*update),
-                Event::Action(number) => self.act(number),
+                Event::Action(number) => {
+                    self.act(number);
+                    self.library.actions_done += 1;
+                    self.ring();
+                }
                 Event::Nothing => self.ring(),
             }
         }
