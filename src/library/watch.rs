@@ -132,7 +132,7 @@ fn hint(kind: EventKind) -> Option<Hint> {
         | EventKind::Modify(ModifyKind::Metadata(_) | ModifyKind::Name(RenameMode::From)) => {
             Some(Hint::Look)
         }
-        // Both ends of a rename come one by one, too; opens, our own among them, are no news.
+        // Both ends of a rename come one by one as well; every open, our own too, means nothing.
         _ => None,
     }
 }
