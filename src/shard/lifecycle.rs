@@ -264,7 +264,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         connection.closing = Some(ending);
         connection.pending = None;
         if let Some(exchange) = connection.exchange() {
-            self.exchanges[exchange].state = State::Over;
+            let state = std::mem::replace(&mut self.exchanges[exchange].state, State::Over);
+            self.parked_count -= u64::from(state.is_parked());
             self.log_end(owner, true);
         }
         let connection = &self.connections[owner];
@@ -314,9 +315,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if let Some(head) = exchange.head {
             self.keep_head_buffer(head);
         }
-        if matches!(exchange.state, State::Parked(_) | State::Asked) {
-            self.parked_count -= 1;
-        }
+        self.parked_count -= u64::from(exchange.state.is_parked());
         match exchange.work {
             Work::Object { key, .. } => {
                 if let Some(source) = self.catalog.give_back(key.source) {
