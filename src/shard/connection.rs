@@ -138,9 +138,9 @@ impl Flight {
         self.bits &= !(Self::bit(operation) | Self::bit(operation) << CANCELLED);
     }
 
-    /// Whether nothing is in flight.
-    pub fn is_empty(self) -> bool {
-        self.bits == 0 && self.let_gos == 0
+    /// Whether an operation is in flight; bytes that are lent are not one.
+    pub fn has_operations(self) -> bool {
+        self.bits != 0
     }
 }
 

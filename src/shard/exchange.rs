@@ -57,6 +57,13 @@ pub enum State {
     Over,
 }
 
+impl State {
+    /// Whether it waits for somebody off the shard to say something.
+    pub fn is_parked(self) -> bool {
+        matches!(self, Self::Parked(_) | Self::Asked)
+    }
+}
+
 /// What an exchange does.
 #[derive(Debug)]
 pub enum Work {

@@ -302,9 +302,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Begins an exchange for the connection's request.
     pub(super) fn begin_exchange(&mut self, owner: u32, state: State, work: Work) -> u32 {
         self.generation = self.generation.wrapping_add(1);
-        if matches!(state, State::Parked(_) | State::Asked) {
-            self.parked_count += 1;
-        }
+        self.parked_count += u64::from(state.is_parked());
         let place = self.exchanges.insert(Exchange {
             owner,
             generation: self.generation,

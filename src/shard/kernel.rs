@@ -207,7 +207,7 @@ pub enum Completion<S> {
 ///
 /// Queued operations reach the kernel with the next `enter`, and complete in any order, but for
 /// each operation the completions come in its own order. Sockets are closed by `close` or `reset`
-/// only after every operation on them has completed.
+/// only after every operation on them has completed; a `LetGo` may come after that.
 pub trait Kernel {
     /// A connected client.
     type Socket;

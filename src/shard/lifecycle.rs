@@ -67,6 +67,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     fn welcome(&mut self, socket: K::Socket, listener: u16) {
+        if self.stopped {
+            self.kernel.reset(socket);
+            return;
+        }
         self.counters.connections_total += 1;
         let address_max = self.settings.limits.connections_per_address;
         let address = if address_max > 0 { self.kernel.peer(&socket) } else { None };
@@ -141,12 +145,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 continue;
             }
             connection.scheduled = 0;
-            if connection.closing.is_some() {
-                continue;
-            }
             if connection.deadline > self.now.ticks {
                 let deadline = connection.deadline;
                 self.set_deadline(owner, deadline);
+            } else if connection.closing.is_some() {
+                self.close(owner, Ending::Reset);
             } else {
                 self.meet_deadline(owner);
             }
@@ -155,11 +158,20 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if let Some(end) = self.draining
             && self.now.ticks >= end
         {
-            self.stopped = true;
-            let owners: Vec<u32> = self.connections.used().collect();
-            for owner in owners {
-                self.close(owner, Ending::Reset);
-            }
+            self.stop();
+        }
+    }
+
+    /// Resets every connection. The loop ends when the kernel has given up everything of them.
+    pub(super) fn stop(&mut self) {
+        if self.stopped {
+            return;
+        }
+        self.stopped = true;
+        self.listening = false;
+        let owners: Vec<u32> = self.connections.used().collect();
+        for owner in owners {
+            self.close(owner, Ending::Reset);
         }
     }
 
@@ -258,43 +270,64 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Ends a connection: now if nothing is in flight, else as soon as nothing is.
     pub(super) fn close(&mut self, owner: u32, ending: Ending) {
         let connection = &mut self.connections[owner];
-        if connection.closing.is_some() {
-            return;
+        match (connection.closing, ending) {
+            (None, _) => {}
+            // It waited for a client that does not take what was sent.
+            (Some(Ending::Close), Ending::Reset) => {
+                connection.closing = Some(ending);
+                self.settle(owner);
+                return;
+            }
+            _ => return,
         }
         connection.closing = Some(ending);
         connection.pending = None;
         if let Some(exchange) = connection.exchange() {
-            self.exchanges[exchange].state = State::Over;
+            let state = std::mem::replace(&mut self.exchanges[exchange].state, State::Over);
+            self.parked_count -= u64::from(state.is_parked());
             self.log_end(owner, true);
         }
         let connection = &self.connections[owner];
-        if !connection.flight.is_empty()
+        if connection.flight.has_operations()
             && let Some(socket) = &connection.socket
         {
             self.kernel.cancel_all(socket, owner);
+        }
+        if connection.flight.let_gos > 0 {
+            self.set_deadline(owner, self.now.ticks.plus(SEND_RATE_WINDOW_MS));
         }
         self.settle(owner);
     }
 
     /// Frees a closing connection once nothing is in flight.
+    ///
+    /// Bytes of zero-copy sends that the client has not taken yet are waited for, in its own time,
+    /// if it shall have them. After a reset nobody gets them: the kernel lets go of them because
+    /// the socket is gone, so that is closed first.
     pub(super) fn settle(&mut self, owner: u32) {
         let connection = &mut self.connections[owner];
         let Some(ending) = connection.closing else { return };
-        if !connection.flight.is_empty() {
+        if connection.flight.has_operations() {
+            return;
+        }
+        let lends = connection.flight.let_gos > 0;
+        if lends && ending == Ending::Close {
             return;
         }
         if let Some(exchange) = connection.exchange() {
             connection.phase = Phase::Head;
             self.free_exchange(exchange);
         }
-        let connection = self.connections.remove(owner);
-        self.forget_address(owner);
-        self.accept_after = self.now.ticks;
-        if let Some(socket) = connection.socket {
+        if let Some(socket) = self.connections[owner].socket.take() {
+            self.forget_address(owner);
+            self.accept_after = self.now.ticks;
             match ending {
                 Ending::Close => self.kernel.close(socket),
                 Ending::Reset => self.kernel.reset(socket),
             }
+        }
+        if !lends {
+            self.connections.remove(owner);
         }
     }
 
@@ -314,9 +347,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if let Some(head) = exchange.head {
             self.keep_head_buffer(head);
         }
-        if matches!(exchange.state, State::Parked(_) | State::Asked) {
-            self.parked_count -= 1;
-        }
+        self.parked_count -= u64::from(exchange.state.is_parked());
         match exchange.work {
             Work::Object { key, .. } => {
                 if let Some(source) = self.catalog.give_back(key.source) {

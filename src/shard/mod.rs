@@ -211,7 +211,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Whether it was told to end, and has.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stopped || (self.listeners_closed && self.connections.count() == 0)
+        (self.stopped || self.listeners_closed) && self.connections.count() == 0
     }
 
     /// One turn of the loop.
@@ -260,7 +260,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     fn wait_ms(&self) -> Option<u64> {
         let work = !self.ready.is_empty() || !self.releasing.is_empty() || self.look_again;
-        if work || self.stopped {
+        if work {
             return Some(0);
         }
         let tick = self.wheel.wait_ms(self.now.ticks);

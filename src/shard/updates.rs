@@ -41,13 +41,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             Update::Accept => self.listening = self.draining.is_none(),
             Update::Drain { deadline_ms } => self.drain(deadline_ms),
-            Update::Stop => {
-                let owners: Vec<u32> = self.connections.used().collect();
-                for owner in owners {
-                    self.close(owner, Ending::Reset);
-                }
-                self.stopped = true;
-            }
+            Update::Stop => self.stop(),
         }
         for effect in effects.drain(..) {
             self.follow(effect);
