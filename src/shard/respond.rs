@@ -338,16 +338,15 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub(super) fn wait(&mut self, owner: u32, place: Place, head: Box<[u8]>) {
         if let Place::Source(slot) = place
             && let Some(source) = self.catalog.want(slot)
+            && !self.ask_to_open(source)
         {
-            if !self.ask_to_open(source) {
-                self.catalog.unwant(slot);
-                let plan = match parse::request(&head) {
-                    Ok(Some(request)) => plan::refusal(&request, Refusal::Busy),
-                    _ => plan::unreadable(Refusal::Busy),
-                };
-                self.respond_without_object(owner, plan);
-                return;
-            }
+            self.catalog.unwant(slot);
+            let plan = match parse::request(&head) {
+                Ok(Some(request)) => plan::refusal(&request, Refusal::Busy),
+                _ => plan::unreadable(Refusal::Busy),
+            };
+            self.respond_without_object(owner, plan);
+            return;
         }
         let work = Work::Wait { head };
         let exchange = self.begin_exchange(owner, State::Parked(place), work);
