@@ -78,10 +78,23 @@ pub struct FilePayload {
     pub fd: OwnedFd,
     /// Size at the time of opening, in bytes.
     pub size: u64,
-    /// Whether `cachestat(2)` answers truthfully for it (it is ours, or we may write it).
-    pub cachestat: bool,
+    /// How it is known which of its bytes are in memory.
+    pub residency: Residency,
     /// The mapping, for huge pages and zero-copy sends.
     pub map: Option<memmap2::Mmap>,
+}
+
+/// How it is known which bytes of a file can be sent without waiting for a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Residency {
+    /// `cachestat(2)` tells of a whole stretch: the file is ours, or we may write it.
+    Asked,
+    /// Single bytes are tried with `preadv2(RWF_NOWAIT)`.
+    Sampled,
+    /// It is nowhere but in memory (tmpfs).
+    Memory,
+    /// Nobody can say: the file system knows no RWF_NOWAIT. A worker reads everything first.
+    Unknown,
 }
 
 /// What a path is.

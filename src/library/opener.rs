@@ -225,8 +225,8 @@ fn pack(file: File, mapped: bool) -> Result<(Index, Payload), Refused> {
 fn file_payload(file: File, size: u64, mapped: bool) -> Payload {
     // Without a mapping (there are at most 65,530) it is sent by sendfile, which needs none.
     let map = if mapped && size > 0 { mapping::map_file(&file).ok() } else { None };
-    let cachestat = files::cachestat_permitted(&file);
-    Payload::File(FilePayload { fd: OwnedFd::from(file), size, cachestat, map })
+    let residency = files::residency(&file);
+    Payload::File(FilePayload { fd: OwnedFd::from(file), size, residency, map })
 }
 
 /// A file that is served from disk: complete only when no writer has it open.

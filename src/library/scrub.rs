@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::open::{OpenError, open_pack};
 use crate::messages::SourceId;
-use crate::sys::{files, priority};
+use crate::sys::{calls, files, priority};
 use crate::units::{Extent, KIB};
 
 /// Bytes read at once, between two looks at the clock.
@@ -125,7 +125,7 @@ fn extent_crc(
 
 /// Fills `into`; what was not in the page cache before is not there afterwards either.
 fn read(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
-    let cached = files::read_cached(file, into, at).unwrap_or(0);
+    let cached = calls::read_now(file, at, into).unwrap_or(0);
     if cached < into.len() {
         let rest = at + cached as u64;
         file.read_exact_at(&mut into[cached..], rest)?;

@@ -1,7 +1,7 @@
 //! Cold chunks: one read a chunk, however many requests wait for it, and few at a time.
 //!
-//! A read brings a chunk of a file into the page cache on a worker of the kernel; its bytes are
-//! then sent from there like any others. The buffer it was read into is thrown away.
+//! A read brings a chunk of a file into the page cache on a worker of the kernel. A large body is
+//! then sent from there like any other; a small one is taken from the buffer it was read into.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ struct Chunk {
 #[derive(Debug, Default)]
 pub struct Cold {
     chunks: Slab<Chunk>,
-    places: AHashMap<(SourceId, u64), u32>,
+    places: AHashMap<(SourceId, Extent), u32>,
     queue: VecDeque<u32>,
     running: usize,
     spare: Vec<Vec<u8>>,
@@ -48,6 +48,8 @@ pub struct Cold {
 pub struct Came {
     /// Who waited for it.
     pub waiters: Vec<Waiter>,
+    /// What was read, to be given back with `keep`.
+    pub buffer: Vec<u8>,
     /// Whether bytes that should be there are missing, in what was read.
     pub is_short: bool,
 }
@@ -55,40 +57,44 @@ pub struct Came {
 impl Cold {
     /// Waits for the chunk that holds the byte at `offset`.
     pub fn wait<K: Kernel>(&mut self, kernel: &mut K, held: &Held, offset: u64, waiter: Waiter) {
-        if let Some(place) = self.want(held, offset) {
-            self.chunks[place].waiters.push(waiter);
+        if let Some(extent) = chunk(held, offset) {
+            self.wait_for(kernel, held, extent, waiter);
         }
+    }
+
+    /// Waits for exactly these bytes, no more than a chunk.
+    pub fn wait_for<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        held: &Held,
+        extent: Extent,
+        waiter: Waiter,
+    ) {
+        let place = self.want(held, extent);
+        self.chunks[place].waiters.push(waiter);
         self.begin(kernel);
     }
 
     /// Fetches the chunk that holds the byte at `offset`, if there is little else to do.
     pub fn ahead<K: Kernel>(&mut self, kernel: &mut K, held: &Held, offset: u64) {
-        if self.running + self.queue.len() < AHEAD_MAX && self.want(held, offset).is_some() {
+        if self.running + self.queue.len() < AHEAD_MAX
+            && let Some(extent) = chunk(held, offset)
+        {
+            self.want(held, extent);
             self.begin(kernel);
         }
     }
 
-    fn want(&mut self, held: &Held, offset: u64) -> Option<u32> {
-        let Payload::File(file) = &held.payload else { return None };
-        let chunk_size = COLD_CHUNK_SIZE as u64;
-        let start = offset - offset % chunk_size;
-        let end = (start + chunk_size).min(file.size);
-        if offset >= end {
-            return None;
-        }
-        let key = (held.source, start);
+    fn want(&mut self, held: &Held, extent: Extent) -> u32 {
+        let key = (held.source, extent);
         if let Some(&place) = self.places.get(&key) {
-            return Some(place);
+            return place;
         }
-        let place = self.chunks.insert(Chunk {
-            source: held.source,
-            held: Rc::clone(held),
-            extent: Extent { offset: start, size: end - start },
-            waiters: Vec::new(),
-        });
+        let (source, held, waiters) = (held.source, Rc::clone(held), Vec::new());
+        let place = self.chunks.insert(Chunk { source, held, extent, waiters });
         self.places.insert(key, place);
         self.queue.push_back(place);
-        Some(place)
+        place
     }
 
     fn begin<K: Kernel>(&mut self, kernel: &mut K) {
@@ -111,12 +117,25 @@ impl Cold {
         buffer: Vec<u8>,
     ) -> Came {
         let chunk = self.chunks.remove(read);
-        self.places.remove(&(chunk.source, chunk.extent.offset));
+        self.places.remove(&(chunk.source, chunk.extent));
         self.running -= 1;
+        self.begin(kernel);
+        Came { buffer, waiters: chunk.waiters, is_short: (size as u64) < chunk.extent.size }
+    }
+
+    /// Keeps a buffer for the next read.
+    pub fn keep(&mut self, buffer: Vec<u8>) {
         if self.spare.len() < SPARE_BUFFERS_MAX {
             self.spare.push(buffer);
         }
-        self.begin(kernel);
-        Came { waiters: chunk.waiters, is_short: (size as u64) < chunk.extent.size }
     }
+}
+
+/// The chunk that holds the byte at `offset`; none where the file has no such byte.
+fn chunk(held: &Held, offset: u64) -> Option<Extent> {
+    let Payload::File(file) = &held.payload else { return None };
+    let chunk_size = COLD_CHUNK_SIZE as u64;
+    let start = offset - offset % chunk_size;
+    let end = (start + chunk_size).min(file.size);
+    (offset < end).then(|| Extent { offset: start, size: end - start })
 }

@@ -136,8 +136,10 @@ pub struct Shard<K: Kernel, I: Inbox> {
     effects: Vec<Effect>,
     due: Vec<(u32, u32)>,
     path: Box<[u8; TARGET_SIZE_MAX]>,
-    /// A small object is read into it, behind its head.
-    scratch: Vec<u8>,
+    /// A small object is read into it,
+    small_body: Vec<u8>,
+    /// and its response built here.
+    small_response: Vec<u8>,
     draining: Option<Ticks>,
     listening: bool,
     listeners_closed: bool,
@@ -184,7 +186,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             effects: Vec::new(),
             due: Vec::new(),
             path: Box::new([0; TARGET_SIZE_MAX]),
-            scratch: Vec::new(),
+            small_body: Vec::new(),
+            small_response: Vec::new(),
             draining: None,
             listening: !settings.waits_to_accept,
             listeners_closed: false,

@@ -8,13 +8,18 @@ use super::exchange::{Frame, State, Waiter, Work};
 use super::kernel::{Errno, Kernel, Operation};
 use super::respond::{class_of, status_of, stretch};
 use crate::catalog::{Held, SourceSlot};
-use crate::config::{Backend, SENDFILE_SIZE_MAX, SMALL_BODY_SIZE_MAX, TURN_BYTES_MAX};
+use crate::config::{
+    Backend, COLD_CHUNK_SIZE, SENDFILE_SIZE_MAX, SMALL_BODY_SIZE_MAX, TURN_BYTES_MAX,
+};
 use crate::messages::mail::Inbox;
-use crate::messages::{Fault, Payload, ToLibrary};
+use crate::messages::{Fault, Payload, Residency, ToLibrary};
 use crate::request::head;
 use crate::request::locate::ObjectKey;
 use crate::request::plan::{Content, Part};
-use crate::units::Extent;
+use crate::units::{Extent, PAGE_SIZE};
+
+/// How often a chunk may turn out cold again after it was read, before it is sent all the same.
+const COLD_ATTEMPTS_MAX: u8 = 4;
 
 /// Zero-copy sends that are looked at before a listener's backend is judged.
 const JUDGED_AFTER: u32 = 8;
@@ -256,10 +261,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let size = (*end - *at).min(SENDFILE_SIZE_MAX as u64);
         let extent = Extent { offset: *at, size };
         *resident = self.kernel.resident(held, extent).min(size);
-        if *resident == 0 && *attempts >= super::respond::COLD_ATTEMPTS_MAX {
+        if *resident == 0 && *attempts > 0 && file.residency == Residency::Unknown {
+            // Its chunk has just been read; more than that nobody can know here.
+            *resident = size.min(COLD_CHUNK_SIZE as u64 - *at % COLD_CHUNK_SIZE as u64);
+        } else if *resident == 0 && *attempts >= COLD_ATTEMPTS_MAX {
             // It was read several times and is gone again: memory is short. Get on, a page at
             // least; the alternative is a client that never gets its segment.
-            *resident = size.min(4096);
+            *resident = size.min(PAGE_SIZE as u64);
         }
         let held = Rc::clone(held);
         if *resident > 0 {
@@ -282,6 +290,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub(super) fn handle_read(&mut self, read: u32, result: Result<usize, Errno>, buffer: Vec<u8>) {
         let size = *result.as_ref().unwrap_or(&0);
         let came = self.cold.came(&mut self.kernel, read, size, buffer);
+        let body = came.buffer;
         let fault = match result {
             Ok(_) if came.is_short => Some(Fault::Truncated),
             Ok(_) => None,
@@ -298,11 +307,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.find_fault(key.source, fault);
                 self.close(owner, Ending::Reset);
             } else if exchange.head.is_none() && exchange.sent == 0 {
-                self.retry_small(owner);
+                self.answer_small(owner, &body);
             } else {
                 self.make_ready(waiter.exchange);
             }
         }
+        self.cold.keep(body);
     }
 
     /// A source can't be read: it is served no more, and the library is told.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Shard;
 use super::cache::Key;
 use super::connection::{Connection, Ending, Phase, Quick};
-use super::exchange::{Frame, State, Waiter, Work};
+use super::exchange::{Exchange, Frame, State, Waiter, Work};
 use super::input::Wish;
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
 use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
@@ -16,11 +16,7 @@ use crate::request::locate::{ObjectKey, Place};
 use crate::request::parse::{self, Method};
 use crate::request::plan::{self, Connection as Goes, Content, Part, Plan};
 use crate::request::refusal::Refusal;
-use crate::units::Class;
-
-/// How often a small object may turn out cold again after it was read, before it is refused: then
-/// memory is so short that waiting would block the shard.
-pub(super) const COLD_ATTEMPTS_MAX: u8 = 4;
+use crate::units::{Class, Extent};
 
 /// A small object that is to be sent whole.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +26,13 @@ struct Small<'p> {
     gzip: bool,
     offset: u64,
     size: usize,
-    attempts: u8,
+}
+
+impl Small<'_> {
+    /// Whether its response is the one that most clients get, and is kept.
+    fn is_cached(&self) -> bool {
+        self.plan.connection == Goes::KeepAlive
+    }
 }
 
 impl<K: Kernel, I: Inbox> Shard<K, I> {
@@ -49,7 +51,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 if part == Part::Whole && size <= SMALL_BODY_SIZE_MAX as u64 {
                     let size = size as usize;
                     let offset = variant.extent.offset;
-                    let small = Small { plan, key, gzip, offset, size, attempts: 0 };
+                    let small = Small { plan, key, gzip, offset, size };
                     self.respond_small(owner, &small);
                 } else {
                     self.respond_large(owner, *plan, key);
@@ -109,20 +111,17 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// Sends a small object: a prebuilt response if there is one.
     fn respond_small(&mut self, owner: u32, small: &Small<'_>) {
-        let source = self.catalog.source_at(small.key.source);
-        let key = Key { source, entry: small.key.entry, gzip: small.gzip };
-        let cached = small.plan.connection == Goes::KeepAlive;
-        if cached && let Some((bytes, head_size)) = self.cache.get(key, self.now.unix, &self.date) {
+        let key = self.cache_key(small);
+        if small.is_cached()
+            && let Some((bytes, head_size)) = self.cache.get(key, self.now.unix, &self.date)
+        {
             self.catalog.touch(small.key.source);
             let size = bytes.len();
             self.send_prebuilt(owner, small, bytes, size - head_size);
             return;
         }
-        let object = self.catalog.entry(small.key);
-        self.scratch.resize(RESPONSE_HEAD_SIZE_MAX + SMALL_BODY_SIZE_MAX, 0);
-        let written =
-            head::write(small.plan, Some(&object), &self.common, &self.date, &mut self.scratch);
-        let body = &mut self.scratch[written.size..written.size + small.size];
+        let mut body = std::mem::take(&mut self.small_body);
+        body.resize(small.size, 0);
         let held = self.catalog.opened(small.key.source);
         let read = match &held.payload {
             Payload::Heap(bytes) => {
@@ -130,27 +129,41 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 body.copy_from_slice(&bytes[start..start + small.size]);
                 Ok(small.size)
             }
-            Payload::File(_) => self.kernel.read_now(held, small.offset, body),
+            Payload::File(_) => self.kernel.read_now(held, small.offset, &mut body),
         };
         match read {
-            Ok(size) if size == small.size => {
-                let bytes = &self.scratch[..written.size + small.size];
-                let bytes = if cached {
-                    let now = self.now.unix;
-                    self.cache.put(key, bytes, written.size, written.date_at, now)
-                } else {
-                    Rc::from(bytes)
-                };
-                self.send_prebuilt(owner, small, bytes, small.size);
-            }
+            Ok(size) if size == small.size => self.build_small(owner, small, &body),
             // Part of it is in memory, or the file is shorter than it was: the read will tell.
-            Ok(size) => self.wait_for_small(owner, small, size as u64),
-            Err(Errno::AGAIN) => self.wait_for_small(owner, small, 0),
+            Ok(_) | Err(Errno::AGAIN) => self.wait_for_small(owner, small),
             Err(errno) => {
                 self.find_fault(small.key.source, crate::messages::Fault::Unreadable(errno.0));
                 self.close(owner, Ending::Reset);
             }
         }
+        self.small_body = body;
+    }
+
+    /// Builds the response of a small object from its bytes, and sends it.
+    fn build_small(&mut self, owner: u32, small: &Small<'_>, body: &[u8]) {
+        let object = self.catalog.entry(small.key);
+        let mut response = std::mem::take(&mut self.small_response);
+        response.resize(RESPONSE_HEAD_SIZE_MAX, 0);
+        let head = head::write(small.plan, Some(&object), &self.common, &self.date, &mut response);
+        response.truncate(head.size);
+        response.extend_from_slice(body);
+        let bytes = if small.is_cached() {
+            let key = self.cache_key(small);
+            self.cache.put(key, &response, head.size, head.date_at, self.now.unix)
+        } else {
+            Rc::from(&response[..])
+        };
+        self.small_response = response;
+        self.send_prebuilt(owner, small, bytes, small.size);
+    }
+
+    fn cache_key(&self, small: &Small<'_>) -> Key {
+        let source = self.catalog.source_at(small.key.source);
+        Key { source, entry: small.key.entry, gzip: small.gzip }
     }
 
     fn send_prebuilt(&mut self, owner: u32, small: &Small<'_>, bytes: Rc<[u8]>, body_size: usize) {
@@ -236,22 +249,18 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
-    fn wait_for_small(&mut self, owner: u32, small: &Small<'_>, from: u64) {
-        if small.attempts >= COLD_ATTEMPTS_MAX {
-            let mut refused = plan::unreadable(Refusal::Busy);
-            refused.connection = small.plan.connection;
-            self.respond_without_object(owner, refused);
-            return;
-        }
+    /// Waits until a worker of the kernel has read a small object.
+    fn wait_for_small(&mut self, owner: u32, small: &Small<'_>) {
         self.catalog.lease(small.key.source);
+        let extent = Extent { offset: small.offset, size: small.size as u64 };
         let work = Work::Object {
             plan: *small.plan,
             key: small.key,
-            at: small.offset,
-            end: small.offset + small.size as u64,
+            at: extent.offset,
+            end: extent.offset + extent.size,
             parts: 0,
             resident: 0,
-            attempts: small.attempts + 1,
+            attempts: 0,
             cold: true,
         };
         let exchange = self.begin_exchange(owner, State::Cold, work);
@@ -259,23 +268,26 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let generation = self.exchanges[exchange].generation;
         let held = Rc::clone(self.catalog.opened(small.key.source));
         let waiter = Waiter { exchange, generation };
-        self.cold.wait(&mut self.kernel, &held, small.offset + from, waiter);
+        self.cold.wait_for(&mut self.kernel, &held, extent, waiter);
     }
 
-    /// A cold chunk of a small object has come: everything is tried again.
-    pub(super) fn retry_small(&mut self, owner: u32) {
+    /// A cold small object has come.
+    pub(super) fn answer_small(&mut self, owner: u32, body: &[u8]) {
         let Some(place) = self.connections[owner].exchange() else { return };
-        let Work::Object { plan, key, at, end, attempts, .. } = self.exchanges[place].work else {
+        let Exchange { started, work: Work::Object { plan, key, at, end, .. }, .. } =
+            self.exchanges[place]
+        else {
             return;
         };
         let Content::Object { gzip, .. } = plan.content else { return };
-        // The lease of the exchange goes; within this turn the source stays all the same.
         let size = (end - at) as usize;
-        let small = Small { plan: &plan, key, gzip, offset: at, size, attempts };
+        let small = Small { plan: &plan, key, gzip, offset: at, size };
+        // The lease of the exchange goes, and with it the source if that is not listed any more.
         self.catalog.lease(key.source);
         self.drop_exchange(owner);
-        self.respond_small(owner, &small);
+        self.build_small(owner, &small, body);
         self.give_back_source(key);
+        self.backdate(owner, started);
     }
 
     pub(super) fn give_back_source(&mut self, key: ObjectKey) {

@@ -114,7 +114,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     /// The latency of a released request counts from its first reading.
-    fn backdate(&mut self, owner: u32, to: u64) {
+    pub(super) fn backdate(&mut self, owner: u32, to: u64) {
         use super::connection::Phase;
         let Some(connection) = self.connections.get_mut(owner) else { return };
         match &mut connection.phase {

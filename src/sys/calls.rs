@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::shard::kernel::Errno;
@@ -58,12 +58,24 @@ pub fn sendfile(socket: &OwnedFd, file: &OwnedFd, extent: Extent) -> Result<usiz
 /// # Errors
 ///
 /// As `preadv2(2)`; `AGAIN` when the first byte is not in memory.
-pub fn read_now(file: &OwnedFd, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+pub fn read_now(file: impl AsFd, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+    read(file, offset, into, libc::RWF_NOWAIT)
+}
+
+/// Reads from a file that is nowhere but in memory.
+///
+/// # Errors
+///
+/// As `preadv2(2)`.
+pub fn read_memory(file: impl AsFd, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
+    read(file, offset, into, 0)
+}
+
+fn read(file: impl AsFd, offset: u64, into: &mut [u8], flags: i32) -> Result<usize, Errno> {
+    let fd = file.as_fd().as_raw_fd();
     let part = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
     // SAFETY: `part` describes `into`, which is borrowed mutably for the call.
-    let read = unsafe {
-        libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset as libc::off_t, libc::RWF_NOWAIT)
-    };
+    let read = unsafe { libc::preadv2(fd, &raw const part, 1, offset as libc::off_t, flags) };
     checked(read)
 }
 
@@ -89,13 +101,12 @@ struct Cachestat {
 /// # Errors
 ///
 /// `ENOSYS` before Linux 6.5, `EPERM` for a file that is neither ours nor writable by us.
-pub fn cached_pages(file: &OwnedFd, extent: Extent) -> Result<u64, Errno> {
+pub fn cached_pages(file: impl AsFd, extent: Extent) -> Result<u64, Errno> {
     let range = CachestatRange { offset: extent.offset, size: extent.size };
     let mut stat = Cachestat::default();
+    let fd = file.as_fd().as_raw_fd();
     // SAFETY: both structs have the kernel's layout and are ours for the call.
-    let result = unsafe {
-        libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut stat, 0u32)
-    };
+    let result = unsafe { libc::syscall(SYS_CACHESTAT, fd, &raw const range, &raw mut stat, 0u32) };
     if result == 0 { Ok(stat.cached) } else { Err(errno()) }
 }
 

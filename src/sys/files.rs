@@ -11,6 +11,11 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::calls;
+use crate::messages::Residency;
+use crate::shard::kernel::Errno;
+use crate::units::Extent;
+
 /// Opens `path` below the folder `root`, following symbolic links only while they stay below it.
 ///
 /// `flags` are those of open(2); O_CLOEXEC is added. With O_NONBLOCK a FIFO does not block.
@@ -89,44 +94,25 @@ pub fn has_writer(file: impl AsFd) -> Option<bool> {
     }
 }
 
-/// Whether cachestat(2) tells the truth about this file: the kernel knows the call (6.5), and we
-/// own the file or may write it.
+/// How it can be known which bytes of a file are in memory: tried out on its first one.
 #[must_use]
-pub fn cachestat_permitted(file: impl AsFd) -> bool {
-    #[repr(C)]
-    struct Range {
-        offset: u64,
-        size: u64,
+pub fn residency(file: impl AsFd) -> Residency {
+    let first = Extent { offset: 0, size: 1 };
+    match calls::read_now(&file, 0, &mut [0]) {
+        Err(Errno(libc::EOPNOTSUPP)) if is_in_memory(&file) => Residency::Memory,
+        Err(Errno(libc::EOPNOTSUPP)) => Residency::Unknown,
+        _ if calls::cached_pages(&file, first).is_ok() => Residency::Asked,
+        _ => Residency::Sampled,
     }
-    const SYS_CACHESTAT: libc::c_long = 451;
-    let range = Range { offset: 0, size: 1 };
-    let mut counts = [0u64; 5];
-    // SAFETY: the kernel reads 16 bytes of `range` and writes 40 of `counts`, which both live
-    // until the call returns.
-    let result = unsafe {
-        libc::syscall(
-            SYS_CACHESTAT,
-            file.as_fd().as_raw_fd(),
-            &raw const range,
-            counts.as_mut_ptr(),
-            0u32,
-        )
-    };
-    result == 0
 }
 
-/// Reads what is in the page cache, without waiting for a disk.
-///
-/// # Errors
-/// `WouldBlock` if the first byte is not there; else as preadv2(2).
-pub fn read_cached(file: impl AsFd, into: &mut [u8], offset: u64) -> io::Result<usize> {
-    let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let vector = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
-    let fd = file.as_fd().as_raw_fd();
-    // SAFETY: the vector is on our stack, and describes the bytes of `into`, which nobody else
-    // touches until the call returns.
-    let count = unsafe { libc::preadv2(fd, &raw const vector, 1, offset, libc::RWF_NOWAIT) };
-    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+/// Whether a file's file system has no disk.
+fn is_in_memory(file: impl AsFd) -> bool {
+    // SAFETY: a plain C struct for which zeros are valid values.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is ours for the call, and the descriptor is open while it is borrowed.
+    let result = unsafe { libc::fstatfs(file.as_fd().as_raw_fd(), &raw mut stat) };
+    result == 0 && matches!(stat.f_type, libc::TMPFS_MAGIC | libc::HUGETLBFS_MAGIC)
 }
 
 /// Tells the kernel how a stretch of a file will be used. A hint: failure changes nothing.

@@ -2,6 +2,7 @@
 //!
 //! Rings are made as the shards make theirs, and let go again.
 
+use crate::messages::Residency;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -71,7 +72,7 @@ pub fn features() -> io::Result<Features> {
 /// Whether the residency of this file can be asked for in one call.
 #[must_use]
 pub fn residency_is_known(file: &File) -> bool {
-    files::cachestat_permitted(file)
+    files::residency(file) == Residency::Asked
 }
 
 fn plain(no_sqarray: bool) -> io::Result<IoUring<squeue::Entry>> {

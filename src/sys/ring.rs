@@ -25,7 +25,7 @@ use super::calls;
 use super::features::Features;
 use super::slots::{OtherSlot, Prepared, Slots};
 use crate::catalog::Held;
-use crate::messages::{FilePayload, Opened, Payload};
+use crate::messages::{FilePayload, Opened, Payload, Residency};
 use crate::shard::kernel::{Completion, Errno, Kernel, Operation, Outgoing, Owner, Received};
 use crate::units::{Extent, Now, PAGE_SIZE, Ticks, UnixTime};
 
@@ -214,7 +214,10 @@ impl Ring {
                 let OtherSlot::Read(_, mut buffer, read) = self.slots.take(slot) else {
                     unreachable!("a read's slot holds a read")
                 };
-                buffer.clear();
+                let size = result.unwrap_or(0);
+                assert!(size <= buffer.capacity(), "no more was read than there was room for");
+                // SAFETY: the kernel has written the first `size` bytes, and there is room for them.
+                unsafe { buffer.set_len(size) };
                 Completion::Read { read, result, buffer }
             }
             Kind::Bell => {
@@ -388,16 +391,26 @@ impl Kernel for Ring {
     }
 
     fn read_now(&mut self, opened: &Opened, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
-        calls::read_now(&Self::file(opened).fd, offset, into)
+        let file = Self::file(opened);
+        match file.residency {
+            Residency::Asked | Residency::Sampled => calls::read_now(&file.fd, offset, into),
+            Residency::Memory => calls::read_memory(&file.fd, offset, into),
+            Residency::Unknown => Err(Errno::AGAIN),
+        }
     }
 
     fn resident(&mut self, opened: &Opened, extent: Extent) -> u64 {
         let file = Self::file(opened);
+        match file.residency {
+            Residency::Asked | Residency::Sampled => {}
+            Residency::Memory => return extent.size,
+            Residency::Unknown => return 0,
+        }
         let page = PAGE_SIZE as u64;
         let first = extent.offset / page;
         let pages = (extent.offset + extent.size).div_ceil(page) - first;
         let last = extent.offset + extent.size - 1;
-        if self.features.cachestat && file.cachestat {
+        if self.features.cachestat && file.residency == Residency::Asked {
             // Cached pages may still be on their way from the disk; reads end in order, so if the
             // last byte has come, the rest has.
             match calls::cached_pages(&file.fd, extent) {

@@ -176,7 +176,7 @@ fn payload(id: SourceId, size: u64, place: Place) -> Payload {
     let fd = OwnedFd::from(File::open("/dev/null").unwrap());
     let map = (place == Place::Mapped)
         .then(|| memmap2::MmapMut::map_anon(1).unwrap().make_read_only().unwrap());
-    Payload::File(FilePayload { fd, size, cachestat: true, map })
+    Payload::File(FilePayload { fd, size, residency: shardcast::messages::Residency::Asked, map })
 }
 
 fn model(

@@ -8,6 +8,7 @@ use shardcast::messages::SourceId;
 use shardcast::shard::kernel::{Completion, Errno, Operation, Owner, Received};
 use shardcast::units::Extent;
 
+use crate::content::bytes_of;
 use crate::net::{Lent, SendOp, Server, Socket, next_bytes};
 use crate::pipe::Run;
 use crate::random::mixed;
@@ -351,6 +352,10 @@ impl World {
             self.resident.insert((id, page), stays);
         }
         buffer.clear();
+        if let Ok(size) = result {
+            let read = Extent { offset: extent.offset, size: size as u64 };
+            buffer.extend(bytes_of(id, read));
+        }
         // Reads end in any order.
         let lane = (NO_SOCKET - 1 - read as usize, None);
         self.complete(lane, Completion::Read { read, result, buffer }, Vec::new());
