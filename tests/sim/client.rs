@@ -151,8 +151,9 @@ impl Client {
         let readable = sock.outbound.size() > 0 || sock.outbound_end || sock.dead.is_some();
         let read = readable.then_some(self.next_read);
         let has_room = sock.inbound.len() < INBOUND_MAX;
-        let may_begin = !self.script.is_empty() && self.awaiting.len() < self.manner.pipeline;
-        let writes = has_room && (!self.writing.is_empty() || may_begin);
+        let may_begin =
+            !self.script.is_empty() && self.awaiting.len() < self.manner.pipeline && !self.last;
+        let writes = sock.dead.is_none() && has_room && (!self.writing.is_empty() || may_begin);
         let write = writes.then_some(self.next_write);
         [read, write].into_iter().flatten().min().map(|at| at.max(now + 1))
     }
