@@ -1,7 +1,8 @@
 //! Cold chunks: one read a chunk, however many requests wait for it, and few at a time.
 //!
 //! A read brings a chunk of a file into the page cache on a worker of the kernel; its bytes are
-//! then sent from there like any others. The buffer it was read into is thrown away.
+//! then sent from there like any others. The buffer it was read into is thrown away. A chunk that
+//! is being read holds a lease on its source, also when nobody waits for it any more.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use ahash::AHashMap;
 use super::exchange::Waiter;
 use super::kernel::Kernel;
 use super::slab::Slab;
-use crate::catalog::Held;
+use crate::catalog::{Held, SourceSlot};
 use crate::config::{COLD_CHUNK_SIZE, COLD_READS_MAX};
 use crate::messages::{Payload, SourceId};
 use crate::units::Extent;
@@ -25,6 +26,7 @@ const AHEAD_MAX: usize = 8;
 
 #[derive(Debug)]
 struct Chunk {
+    slot: SourceSlot,
     source: SourceId,
     held: Held,
     extent: Extent,
@@ -46,6 +48,8 @@ pub struct Cold {
 /// A chunk that has come, or has not.
 #[derive(Debug)]
 pub struct Came {
+    /// Of which source; the lease on it is to be given back.
+    pub slot: SourceSlot,
     /// Who waited for it.
     pub waiters: Vec<Waiter>,
     /// Whether bytes that should be there are missing, in what was read.
@@ -53,22 +57,39 @@ pub struct Came {
 }
 
 impl Cold {
-    /// Waits for the chunk that holds the byte at `offset`.
-    pub fn wait<K: Kernel>(&mut self, kernel: &mut K, held: &Held, offset: u64, waiter: Waiter) {
-        if let Some(place) = self.want(held, offset) {
-            self.chunks[place].waiters.push(waiter);
-        }
+    /// Waits for the chunk that holds the byte at `offset`. True if nobody did so before: then the
+    /// caller takes a lease on the source, until the chunk has come.
+    pub fn wait<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        (slot, held): (SourceSlot, &Held),
+        offset: u64,
+        waiter: Waiter,
+    ) -> bool {
+        let Some((place, is_new)) = self.want(slot, held, offset) else { return false };
+        self.chunks[place].waiters.push(waiter);
         self.begin(kernel);
+        is_new
     }
 
-    /// Fetches the chunk that holds the byte at `offset`, if there is little else to do.
-    pub fn ahead<K: Kernel>(&mut self, kernel: &mut K, held: &Held, offset: u64) {
-        if self.running + self.queue.len() < AHEAD_MAX && self.want(held, offset).is_some() {
-            self.begin(kernel);
+    /// Fetches the chunk that holds the byte at `offset`, if there is little else to do. True as
+    /// for `wait`.
+    pub fn ahead<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        (slot, held): (SourceSlot, &Held),
+        offset: u64,
+    ) -> bool {
+        if self.running + self.queue.len() >= AHEAD_MAX {
+            return false;
         }
+        let Some((_, is_new)) = self.want(slot, held, offset) else { return false };
+        self.begin(kernel);
+        is_new
     }
 
-    fn want(&mut self, held: &Held, offset: u64) -> Option<u32> {
+    /// The place of a chunk, and whether it is new.
+    fn want(&mut self, slot: SourceSlot, held: &Held, offset: u64) -> Option<(u32, bool)> {
         let Payload::File(file) = &held.payload else { return None };
         let chunk_size = COLD_CHUNK_SIZE as u64;
         let start = offset - offset % chunk_size;
@@ -78,9 +99,10 @@ impl Cold {
         }
         let key = (held.source, start);
         if let Some(&place) = self.places.get(&key) {
-            return Some(place);
+            return Some((place, false));
         }
         let place = self.chunks.insert(Chunk {
+            slot,
             source: held.source,
             held: Rc::clone(held),
             extent: Extent { offset: start, size: end - start },
@@ -88,7 +110,7 @@ impl Cold {
         });
         self.places.insert(key, place);
         self.queue.push_back(place);
-        Some(place)
+        Some((place, true))
     }
 
     fn begin<K: Kernel>(&mut self, kernel: &mut K) {
@@ -117,6 +139,7 @@ impl Cold {
             self.spare.push(buffer);
         }
         self.begin(kernel);
-        Came { waiters: chunk.waiters, is_short: (size as u64) < chunk.extent.size }
+        let is_short = (size as u64) < chunk.extent.size;
+        Came { slot: chunk.slot, waiters: chunk.waiters, is_short }
     }
 }

@@ -248,7 +248,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if *resident > 0 {
             return true;
         }
-        let held = self.catalog.opened(key.source);
+        let slot = key.source;
+        let held = self.catalog.opened(slot);
         let Payload::File(file) = &held.payload else {
             *resident = *end - *at;
             return true;
@@ -267,7 +268,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 // Somebody reads a cold object from its start: fetch what follows, and at its end
                 // the object that lies behind it, which is the next segment of the rendition.
                 let next = (*at + *resident).min(file_end(file.size));
-                self.cold.ahead(&mut self.kernel, &held, next);
+                if self.cold.ahead(&mut self.kernel, (slot, &held), next) {
+                    self.catalog.lease(slot);
+                }
             }
             return true;
         }
@@ -275,7 +278,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         *cold = true;
         let at = *at;
         exchange.state = State::Cold;
-        self.cold.wait(&mut self.kernel, &held, at, waiter);
+        if self.cold.wait(&mut self.kernel, (slot, &held), at, waiter) {
+            self.catalog.lease(slot);
+        }
         false
     }
 
@@ -287,21 +292,26 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Ok(_) => None,
             Err(errno) => Some(Fault::Unreadable(errno.0)),
         };
+        let mut is_told = false;
         for waiter in came.waiters {
             let Some(exchange) = self.waiting(waiter) else { continue };
             if exchange.state != State::Cold {
                 continue;
             }
             let owner = exchange.owner;
-            let Work::Object { key, .. } = exchange.work else { continue };
             if let Some(fault) = fault {
-                self.find_fault(key.source, fault);
+                if !std::mem::replace(&mut is_told, true) {
+                    self.find_fault(came.slot, fault);
+                }
                 self.close(owner, Ending::Reset);
             } else if exchange.head.is_none() && exchange.sent == 0 {
                 self.retry_small(owner);
             } else {
                 self.make_ready(waiter.exchange);
             }
+        }
+        if let Some(source) = self.catalog.give_back(came.slot) {
+            self.let_go(source);
         }
     }
 

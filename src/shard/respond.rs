@@ -253,7 +253,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let generation = self.exchanges[exchange].generation;
         let held = Rc::clone(self.catalog.opened(small.key.source));
         let waiter = Waiter { exchange, generation };
-        self.cold.wait(&mut self.kernel, &held, small.offset + from, waiter);
+        let slot = small.key.source;
+        if self.cold.wait(&mut self.kernel, (slot, &held), small.offset + from, waiter) {
+            self.catalog.lease(slot);
+        }
     }
 
     /// A cold chunk of a small object has come: everything is tried again.
