@@ -26,6 +26,7 @@ mod random;
 mod servers;
 
 use client::{Request, Response};
+use compare::Difference;
 use content::Content;
 use random::Random;
 
@@ -41,15 +42,24 @@ struct Table {
 #[serde(deny_unknown_fields)]
 struct Row {
     tags: Vec<String>,
+    /// What may differ: the status, or one header of answers with the same status.
+    #[serde(default = "status")]
+    aspect: String,
     nginx: Vec<u16>,
     ours: Vec<u16>,
     reason: String,
 }
 
+fn status() -> String {
+    "status".to_owned()
+}
+
 impl Row {
-    fn covers(&self, request: &Request, ours: &Response, theirs: &Response) -> bool {
+    fn covers(&self, request: &Request, statuses: [u16; 2], difference: &Difference) -> bool {
         let tagged = self.tags.iter().any(|tag| request.tags.contains(&tag.as_str()));
-        tagged && self.ours.contains(&ours.status) && self.nginx.contains(&theirs.status)
+        let [ours, theirs] = statuses;
+        let fits = self.ours.contains(&ours) && self.nginx.contains(&theirs);
+        tagged && fits && self.aspect == difference.aspect
     }
 }
 
@@ -106,27 +116,26 @@ impl<'a> Pair<'a> {
                     panic!("seed {seed:#x}: server {index}: {error}\n{wire}")
                 })
             });
-            for (index, request) in batch.iter().enumerate() {
-                report.requests += 1;
-                self.judge(request, answers[0].get(index), answers[1].get(index), &mut report);
+            report.requests += batch.len();
+            for (request, (ours, theirs)) in batch.iter().zip(answers[0].iter().zip(&answers[1])) {
+                self.judge(request, ours, theirs, &mut report);
+            }
+            let [our_count, their_count] = [answers[0].len(), answers[1].len()];
+            if our_count != their_count {
+                // Whoever closed did it after the last request that was answered.
+                let count = our_count.min(their_count);
+                let who = if our_count < their_count {
+                    "ours closed after"
+                } else {
+                    "nginx closed after"
+                };
+                report.note(who, &batch[count.saturating_sub(1)]);
             }
         }
         report
     }
 
-    fn judge(
-        &self,
-        request: &Request,
-        ours: Option<&Response>,
-        theirs: Option<&Response>,
-        report: &mut Report,
-    ) {
-        let (Some(ours), Some(theirs)) = (ours, theirs) else {
-            if ours.is_some() != theirs.is_some() {
-                report.note("the connection was closed early", request);
-            }
-            return;
-        };
+    fn judge(&self, request: &Request, ours: &Response, theirs: &Response, report: &mut Report) {
         let file = request.file.as_ref().and_then(|path| {
             let (_, name) = path.split_once('/')?;
             self.content.get(name).map(Vec::as_slice)
@@ -134,14 +143,13 @@ impl<'a> Pair<'a> {
         for what in compare::falsehoods(request, ours, file) {
             report.note(&what, request);
         }
-        let differences = compare::differences(request, ours, theirs);
-        if differences.is_empty() {
-            return;
-        }
-        let row = self.rows.iter().position(|row| row.covers(request, ours, theirs));
-        match row {
-            Some(row) => report.needed[row] += 1,
-            None => report.note(&differences.join(", "), request),
+        for difference in compare::differences(request, ours, theirs) {
+            let statuses = [ours.status, theirs.status];
+            let row = self.rows.iter().position(|row| row.covers(request, statuses, &difference));
+            match row {
+                Some(row) => report.needed[row] += 1,
+                None => report.note(&difference.what, request),
+            }
         }
     }
 }
@@ -244,7 +252,7 @@ fn shardcast_answers_as_nginx_does() {
     let assets = ["plain", "packed"];
     let (scratch, root, content) = folder(&assets);
     let (folders, packs) = libraries(scratch.path(), &root);
-    let ours = servers::shardcast(&[&folders, &packs]);
+    let ours = servers::shardcast(&[&folders, &packs], &scratch.path().join("state"));
     let nginx = servers::nginx(&scratch.path().join("nginx"), &root, "");
     let rows = rows();
     let pair = Pair::new(ours.address, nginx.address, &content, &assets, &rows);

@@ -141,7 +141,7 @@ impl Catalog {
             return self.object(slot, || Some(0));
         }
         let mut damaged = false;
-        for (end, _) in path.match_indices('/') {
+        for end in memchr::memchr_iter(b'/', path.as_bytes()) {
             let Some(&slot) = self.packs.get(&path[..end]) else { continue };
             match self.object(slot, || self.number(slot, &path[end + 1..])) {
                 Found::Absent => {}
@@ -206,7 +206,8 @@ impl Catalog {
                     object: locate::Object {
                         key: locate::ObjectKey { source: slot, entry: number },
                         source: source.id,
-                        entry: source::entry(opened, number),
+                        entry: source::facts(opened, number),
+                        opened,
                         kind: source.kind,
                     },
                     access,
@@ -255,7 +256,8 @@ impl Catalog {
         locate::Object {
             key,
             source: source.id,
-            entry: source::entry(opened, key.entry),
+            entry: source::facts(opened, key.entry),
+            opened,
             kind: source.kind,
         }
     }
@@ -286,6 +288,12 @@ impl Catalog {
         }
         // What a fault left open for running transfers has no use any more.
         source.retired.take().map(|_| source.id)
+    }
+
+    /// Which version of which source has this place.
+    #[must_use]
+    pub fn source_at(&self, slot: SourceSlot) -> SourceId {
+        self.sources[slot.0 as usize].id
     }
 
     /// The place of a source that is listed or leased.

@@ -3,7 +3,7 @@
 use super::Held;
 use crate::config::Access;
 use crate::messages::{Index, OpenFault, Opened, Payload, SourceId, SourceKind};
-use crate::pack::index::Entry;
+use crate::pack::index::Facts;
 
 /// A pack or a file of a folder.
 #[derive(Debug)]
@@ -53,17 +53,14 @@ impl Source {
     }
 }
 
-/// An object of an open source.
-pub(super) fn entry(opened: &Opened, number: u32) -> Entry<'_> {
+/// What is known of an object of an open source.
+pub(super) fn facts(opened: &Opened, number: u32) -> Facts {
     match &opened.index {
-        Index::Pack(index) => index.entry(number),
-        Index::Single(single) => Entry {
-            path: "",
-            media_type: single.media_type,
+        Index::Pack(index) => index.facts(number),
+        Index::Single(single) => Facts {
             class: single.class,
             modified: single.modified,
             identity: single.identity,
-            crc: 0,
             gzip: single.gzip,
         },
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
+use super::terminal::{say, warn};
 use crate::config::file::{Complaint, Draft};
 use crate::config::load::Sources;
 
@@ -23,17 +24,14 @@ pub fn run(args: &CheckConfigArgs) -> Result<(), Failure> {
     let mut draft = sources.read();
     look_at_libraries(&mut draft);
     for error in &draft.errors {
-        eprintln!("{error}");
+        warn(error);
     }
     for warning in &draft.warnings {
-        eprintln!("{warning} (a warning)");
+        warn(format_args!("{warning} (a warning)"));
     }
     let file = args.file.display();
     match draft.errors.len() {
-        0 => {
-            println!("{file}: good");
-            Ok(())
-        }
+        0 => say(&format!("{file}: good\n")),
         1 => Err(Failure::new(file.to_string(), "1 error").remedy("see the line above")),
         count => Err(Failure::new(file.to_string(), format_args!("{count} errors"))
             .remedy("see the lines above")),

@@ -4,6 +4,7 @@ use clap::Args;
 use clap_complete::Shell;
 
 use super::Failure;
+use super::terminal::say;
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
@@ -16,6 +17,5 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "shardcast", &mut text);
-    std::io::Write::write_all(&mut std::io::stdout(), &text)
-        .map_err(|error| Failure::new("completions: stdout", error))
+    say(&String::from_utf8_lossy(&text))
 }

@@ -31,7 +31,7 @@ const WATCH_EVERY: Duration = Duration::from_millis(500);
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// The only folder that is written to [default: shardcast-demo in the temporary folder]
+    /// The only folder that is written to [default: shardcast-demo among the temporary files]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
     /// Play every media URL with ffprobe, ask every page for a 200, then stop

@@ -1,11 +1,10 @@
 //! `doctor`: what this machine is like, and what would mend it.
 
-use std::io::Write as _;
-
 use clap::Args;
 
 use super::Failure;
 use super::sources::SourceArgs;
+use super::terminal::say;
 use crate::ops::doctor::{self, Level};
 
 /// Arguments of `doctor`.
@@ -32,9 +31,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
     } else {
         findings.iter().map(|finding| format!("{finding}\n")).collect()
     };
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Failure::new("doctor: stdout", error))?;
+    say(&text)?;
     match findings.iter().filter(|finding| finding.level == Level::Broken).count() {
         0 => Ok(()),
         1 => Err(Failure::new("doctor", "1 thing keeps the server from serving")

@@ -9,7 +9,7 @@ use crate::library::DiskError;
 /// A failed verb. Printed as `shardcast: WHAT: WHY (WHAT TO DO)`; the exit code is 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The operation and its object: "listen on [::]:8080".
+    /// The operation and its object: "listen on 127.0.0.1:8080".
     pub what: String,
     /// The reason.
     pub why: String,

@@ -1,12 +1,13 @@
 //! `man`: the manual, one page a verb.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, Command};
 use clap_mangen::Man;
 
 use super::Failure;
+use super::terminal::say;
 
 /// Arguments of `man`.
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ pub fn run(args: &ManArgs) -> Result<(), Failure> {
     let pages = pages().map_err(|error| Failure::new("man", error))?;
     let Some(dir) = &args.dir else {
         let all: Vec<u8> = pages.into_iter().flat_map(|(_, page)| page).collect();
-        return io::stdout().write_all(&all).map_err(|error| Failure::new("man: stdout", error));
+        return say(&String::from_utf8_lossy(&all));
     };
     let failed =
         |path: &std::path::Path, error| Failure::new(format!("write {}", path.display()), error);

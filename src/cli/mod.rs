@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod failure;
+pub mod terminal;
 pub mod sources;
 pub mod serve;
 pub mod check_config;

@@ -12,6 +12,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Failure;
+use super::terminal::say;
 use crate::library::new_folder::NewFolder;
 
 mod ladder;
@@ -69,7 +70,7 @@ pub fn run(args: &PackageArgs) -> Result<(), Failure> {
     let wishes = Wishes { segment: args.segment, height: args.height, preset: &args.preset };
     for (input, target) in args.inputs.iter().zip(&targets) {
         package(input, target, &wishes, &interrupt)?;
-        println!("{}", target.display());
+        say(&format!("{}\n", target.display()))?;
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! `print-config`: the effective config, and where each value comes from.
 
-use std::io::Write as _;
-
 use clap::Args;
 
 use super::Failure;
 use super::sources::SourceArgs;
+use super::terminal::{say, warn};
 use crate::config::shown;
 use crate::ops::machine;
 
@@ -23,7 +22,7 @@ pub struct PrintConfigArgs {
 pub fn run(args: &PrintConfigArgs) -> Result<(), Failure> {
     let draft = args.sources.sources().read();
     for warning in &draft.warnings {
-        eprintln!("shardcast: {warning}");
+        warn(format_args!("shardcast: {warning}"));
     }
     if let Some(failure) = Failure::of_complaints(&draft.errors) {
         return Err(failure);
@@ -33,7 +32,5 @@ pub fn run(args: &PrintConfigArgs) -> Result<(), Failure> {
     } else {
         shown::toml_text(&draft, &machine::meaning_of_zero)
     };
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Failure::new("print-config: stdout", error))
+    say(&text)
 }

@@ -18,7 +18,7 @@ pub struct SourceArgs {
     /// Packs and folders to serve; without a config file they are open to all
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Public address [default: [::]:8080]; may be given several times
+    /// Public address; may be given several times [default: port 8080 of every interface]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<String>,
     /// Address of metrics and health, or "off" [default: 127.0.0.1:8081]

@@ -2,7 +2,7 @@
 //!
 //! The serving side is one thread ([`start`]) that scans and watches the libraries, tells every
 //! shard what there is, and has sources opened by a small pool when a shard asks. It never reads
-//! a payload byte of a pack, and never writes. The writing side ([`write`], [`archive`]) goes
+//! a payload byte of a pack, and never writes. The writing side ([`mod@write`], [`archive`]) goes
 //! through one seam, [`disk::Disk`], and cannot truncate or overwrite.
 
 pub mod write;

@@ -1,17 +1,32 @@
 //! The server's own log: JSON lines on stderr, or text for people.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
+
+/// stderr, where it can be written to. A full disk or a reader that has gone costs lines; told of
+/// the failure, the logger would complain on stderr itself, and end the process.
+struct Quiet;
+
+impl Write for Quiet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Starts logging. Later calls change nothing.
 pub fn start(format: LogFormat, level: &str) {
     // The level was checked when the config was read; a filter that is still refused is no reason
     // to be silent.
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Quiet);
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),

@@ -55,6 +55,19 @@ const EMPTY: u32 = u32::MAX;
 /// Where in an object's record the class is kept, in memory only: the field is zero in the file.
 const CLASS_AT: usize = 60;
 
+/// What a response needs to know of an object, before it needs any text of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its class.
+    pub class: Class,
+    /// `Last-Modified`.
+    pub modified: UnixTime,
+    /// The bytes as they were packed.
+    pub identity: Variant,
+    /// The gzipped bytes, for playlists and manifests.
+    pub gzip: Option<Variant>,
+}
+
 impl PackIndex {
     /// Size of the allocation that [`PackIndex::verified`] wants, in bytes: the index, which the
     /// caller reads from the file, and behind it room for the hash table.
@@ -164,6 +177,31 @@ impl PackIndex {
             crc: u32_at(record, 32),
             gzip: self.gzip_record(number).map(variant),
         }
+    }
+
+    /// What a response needs to know of the object with this number: the part of `entry` that
+    /// costs no look at a string.
+    ///
+    /// # Panics
+    /// If there is no such object.
+    #[must_use]
+    pub fn facts(&self, number: u32) -> Facts {
+        let record = self.record(number);
+        Facts {
+            class: Class::ALL[usize::from(record[CLASS_AT])],
+            modified: UnixTime(u64_at(record, 40)),
+            identity: variant(record),
+            gzip: self.gzip_record(number).map(variant),
+        }
+    }
+
+    /// The media type of the object with this number.
+    ///
+    /// # Panics
+    /// If there is no such object.
+    #[must_use]
+    pub fn media_type_of(&self, number: u32) -> &str {
+        self.media_type(u16_at(self.record(number), 54))
     }
 
     /// All objects, in the order of their paths.

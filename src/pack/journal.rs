@@ -259,7 +259,7 @@ mod tests {
             modified: 1_700_000_000 + number,
             modified_nanos: 7,
             identity: written(1 + 3 * number, 5000),
-            gzip: (number % 3 == 0).then(|| written(3 + 3 * number, 100)),
+            gzip: (number.is_multiple_of(3)).then(|| written(3 + 3 * number, 100)),
         }
     }
 

@@ -217,7 +217,7 @@ fn put_object(
     gzip: bool,
     part: &Part,
 ) {
-    let media_type = media_type(object.entry.media_type);
+    let media_type = media_type(object.media_type());
     let size = variant.extent.size;
     let body_size = match part {
         Part::Whole => size,

@@ -4,8 +4,8 @@ use super::authorise::Grant;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::catalog::{Catalog, Found, GrowingSlot, SourceSlot};
-use crate::messages::{SourceId, SourceKind};
-use crate::pack::index::Entry;
+use crate::messages::{Index, Opened, SourceId, SourceKind};
+use crate::pack::index::Facts;
 use crate::units::Class;
 
 /// An object and everything a response's head says of it.
@@ -16,9 +16,22 @@ pub struct Object<'c> {
     /// Which version of which source it belongs to.
     pub source: SourceId,
     /// What it is.
-    pub entry: Entry<'c>,
+    pub entry: Facts,
+    /// What it is part of.
+    pub opened: &'c Opened,
     /// What it is part of: objects of packs never change, those of folders may.
     pub kind: SourceKind,
+}
+
+impl<'c> Object<'c> {
+    /// Its media type.
+    #[must_use]
+    pub fn media_type(&self) -> &'c str {
+        match &self.opened.index {
+            Index::Pack(index) => index.media_type_of(self.key.entry),
+            Index::Single(single) => single.media_type,
+        }
+    }
 }
 
 /// The place of an object in the catalog; good as long as a lease on its source is held.

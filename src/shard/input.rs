@@ -215,7 +215,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Does what was wished for.
     fn grant(&mut self, owner: u32, wish: Wish) {
         match wish {
-            Wish::Response { plan, .. } => self.respond(owner, plan),
+            Wish::Response { plan, .. } => self.respond(owner, &plan),
             Wish::Incomplete => {
                 let connection = &mut self.connections[owner];
                 if connection.ended {

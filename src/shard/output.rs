@@ -219,7 +219,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let mut buffer = self.head_buffer();
         let out = &mut buffer.bytes[..];
         let size = if let Some(&range) = ranges.as_slice().get(usize::from(parts)) {
-            let media_type = self.catalog.entry(key).entry.media_type;
+            let media_type = self.catalog.entry(key).media_type();
             head::write_part(range, variant.extent.size, media_type, false, out)
         } else {
             head::write_end(out)

@@ -24,8 +24,8 @@ pub(super) const COLD_ATTEMPTS_MAX: u8 = 4;
 
 /// A small object that is to be sent whole.
 #[derive(Clone, Copy, Debug)]
-struct Small {
-    plan: Plan,
+struct Small<'p> {
+    plan: &'p Plan,
     key: ObjectKey,
     gzip: bool,
     offset: u64,
@@ -35,28 +35,33 @@ struct Small {
 
 impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Begins the response to a connection's request.
-    pub(super) fn respond(&mut self, owner: u32, plan: Plan) {
-        let plan = self.while_draining(plan);
+    pub(super) fn respond(&mut self, owner: u32, plan: &Plan) {
+        let last;
+        let plan = if self.draining.is_some() {
+            last = Plan { connection: Goes::Close, ..*plan };
+            &last
+        } else {
+            plan
+        };
         match plan.content {
             Content::Object { key, gzip, variant, part } if plan.with_body => {
                 let size = variant.extent.size;
                 if part == Part::Whole && size <= SMALL_BODY_SIZE_MAX as u64 {
                     let size = size as usize;
                     let offset = variant.extent.offset;
-                    self.respond_small(
-                        owner,
-                        &Small { plan, key, gzip, offset, size, attempts: 0 },
-                    );
+                    let small = Small { plan, key, gzip, offset, size, attempts: 0 };
+                    self.respond_small(owner, &small);
                 } else {
-                    self.respond_large(owner, plan, key);
+                    self.respond_large(owner, *plan, key);
                 }
             }
             Content::Growing(slot) if plan.with_body => {
                 self.catalog.lease_growing(slot);
+                let plan = *plan;
                 let work = Work::Growing { plan, slot, pieces: 0, at: 0, frame: Frame::Between };
                 self.begin_sending(owner, plan, work);
             }
-            _ => self.respond_without_object(owner, plan),
+            _ => self.respond_without_object(owner, *plan),
         }
     }
 
@@ -103,9 +108,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     /// Sends a small object: a prebuilt response if there is one.
-    fn respond_small(&mut self, owner: u32, small: &Small) {
-        let object = self.catalog.entry(small.key);
-        let key = Key { source: object.source, entry: small.key.entry, gzip: small.gzip };
+    fn respond_small(&mut self, owner: u32, small: &Small<'_>) {
+        let source = self.catalog.source_at(small.key.source);
+        let key = Key { source, entry: small.key.entry, gzip: small.gzip };
         let cached = small.plan.connection == Goes::KeepAlive;
         if cached && let Some((bytes, head_size)) = self.cache.get(key, self.now.unix, &self.date) {
             self.catalog.touch(small.key.source);
@@ -113,9 +118,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.send_prebuilt(owner, small, bytes, size - head_size);
             return;
         }
+        let object = self.catalog.entry(small.key);
         self.scratch.resize(RESPONSE_HEAD_SIZE_MAX + SMALL_BODY_SIZE_MAX, 0);
         let written =
-            head::write(&small.plan, Some(&object), &self.common, &self.date, &mut self.scratch);
+            head::write(small.plan, Some(&object), &self.common, &self.date, &mut self.scratch);
         let body = &mut self.scratch[written.size..written.size + small.size];
         let held = self.catalog.opened(small.key.source);
         let read = match &held.payload {
@@ -147,7 +153,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
-    fn send_prebuilt(&mut self, owner: u32, small: &Small, bytes: Rc<[u8]>, body_size: usize) {
+    fn send_prebuilt(&mut self, owner: u32, small: &Small<'_>, bytes: Rc<[u8]>, body_size: usize) {
         let range = 0..bytes.len();
         self.send_quick(
             owner,
@@ -230,7 +236,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
-    fn wait_for_small(&mut self, owner: u32, small: &Small, from: u64) {
+    fn wait_for_small(&mut self, owner: u32, small: &Small<'_>, from: u64) {
         if small.attempts >= COLD_ATTEMPTS_MAX {
             let mut refused = plan::unreadable(Refusal::Busy);
             refused.connection = small.plan.connection;
@@ -239,7 +245,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         self.catalog.lease(small.key.source);
         let work = Work::Object {
-            plan: small.plan,
+            plan: *small.plan,
             key: small.key,
             at: small.offset,
             end: small.offset + small.size as u64,
@@ -268,7 +274,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let Content::Object { gzip, .. } = plan.content else { return };
         // The lease of the exchange goes; within this turn the source stays all the same.
         let size = (end - at) as usize;
-        let small = Small { plan, key, gzip, offset: at, size, attempts };
+        let small = Small { plan: &plan, key, gzip, offset: at, size, attempts };
         self.catalog.lease(key.source);
         self.drop_exchange(owner);
         self.respond_small(owner, &small);
@@ -312,7 +318,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             size += head::write_part(
                 range,
                 variant.extent.size,
-                object.entry.media_type,
+                object.media_type(),
                 true,
                 &mut out[size..],
             );
@@ -335,16 +341,15 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub(super) fn wait(&mut self, owner: u32, place: Place, head: Box<[u8]>) {
         if let Place::Source(slot) = place
             && let Some(source) = self.catalog.want(slot)
+            && !self.ask_to_open(source)
         {
-            if !self.ask_to_open(source) {
-                self.catalog.unwant(slot);
-                let plan = match parse::request(&head) {
-                    Ok(Some(request)) => plan::refusal(&request, Refusal::Busy),
-                    _ => plan::unreadable(Refusal::Busy),
-                };
-                self.respond_without_object(owner, plan);
-                return;
-            }
+            self.catalog.unwant(slot);
+            let plan = match parse::request(&head) {
+                Ok(Some(request)) => plan::refusal(&request, Refusal::Busy),
+                _ => plan::unreadable(Refusal::Busy),
+            };
+            self.respond_without_object(owner, plan);
+            return;
         }
         let work = Work::Wait { head };
         let exchange = self.begin_exchange(owner, State::Parked(place), work);

@@ -100,7 +100,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let wish = wish(&head, &self.catalog, self.now, &mut self.path);
             self.drop_exchange(owner);
             match wish {
-                Wish::Response { plan, .. } => self.respond(owner, plan),
+                Wish::Response { plan, .. } => self.respond(owner, &plan),
                 Wish::Wait { place: again, .. } => self.wait(owner, again, head),
                 Wish::Ask { .. } | Wish::Incomplete => {
                     unreachable!("the same head goes the same way")

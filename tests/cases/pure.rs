@@ -164,7 +164,7 @@ impl<'c> Pure<'c> {
             };
             let start = usize::try_from(variant.extent.offset).expect("small");
             let size = usize::try_from(variant.extent.size).expect("small");
-            let media_type = self.catalog.entry(key).entry.media_type;
+            let media_type = self.catalog.entry(key).media_type();
             self.sent.extend(body(&payload[start..start + size], &part, media_type));
         }
         self.closed |= plan.connection == Connection::Close;

@@ -5,47 +5,48 @@ use std::collections::BTreeMap;
 use super::client::{Request, Response};
 
 /// Headers that must be equal, where a body of the file is described.
-const HEADERS: &[&str] = &["content-range", "content-type", "last-modified", "accept-ranges"];
+const HEADERS: &[&str] =
+    &["content-length", "content-range", "content-type", "last-modified", "accept-ranges"];
 
-/// What differs between two answers: the names of the aspects.
-pub fn differences(request: &Request, ours: &Response, theirs: &Response) -> Vec<String> {
-    if ours.status != theirs.status {
-        return vec![format!("status {} not {}", ours.status, theirs.status)];
+/// One aspect in which two answers differ.
+#[derive(Debug)]
+pub struct Difference {
+    /// `status`, `body`, `parts`, or the name of a header.
+    pub aspect: &'static str,
+    /// What both say.
+    pub what: String,
+}
+
+impl Difference {
+    fn new(aspect: &'static str, ours: impl std::fmt::Debug, theirs: impl std::fmt::Debug) -> Self {
+        Self { aspect, what: format!("{aspect} {ours:?} not {theirs:?}") }
     }
-    let mut differences = Vec::new();
-    // An error page is each server's own; of a 416 the size of the file is not.
-    if ours.status >= 300 && ours.status != 304 {
-        let (ours, theirs) = (ours.header("content-range"), theirs.header("content-range"));
-        if ours != theirs {
-            differences.push(format!("content-range {ours:?} not {theirs:?}"));
-        }
-        return differences;
+}
+
+/// What differs between two answers to this request.
+pub fn differences(request: &Request, ours: &Response, theirs: &Response) -> Vec<Difference> {
+    if ours.status != theirs.status {
+        return vec![Difference::new("status", ours.status, theirs.status)];
+    }
+    let header = |name: &'static str| {
+        let (ours, theirs) = (ours.header(name), theirs.header(name));
+        (ours != theirs).then(|| Difference::new(name, ours, theirs))
+    };
+    // A 304 may leave out what describes the body (RFC 9110, 15.4.5); an error page is each
+    // server's own, but a 416 tells the size of the file.
+    if ours.status >= 300 {
+        return header("content-range").filter(|_| ours.status != 304).into_iter().collect();
     }
     let (our_parts, their_parts) = (parts(ours), parts(theirs));
     if our_parts.is_some() || their_parts.is_some() {
-        if request.method != "HEAD" && our_parts != their_parts {
-            differences.push("the parts of multipart/byteranges".to_owned());
-        }
-        return differences;
+        let differ = request.method != "HEAD" && our_parts != their_parts;
+        let count = |parts: Option<Vec<Part>>| parts.map(|parts| parts.len());
+        let difference = Difference::new("parts", count(our_parts), count(their_parts));
+        return differ.then_some(difference).into_iter().collect();
     }
-    // A 304 may leave out what describes the body (RFC 9110, 15.4.5).
-    if ours.status == 304 {
-        return differences;
-    }
-    for name in HEADERS {
-        let (ours, theirs) = (ours.header(name), theirs.header(name));
-        if ours != theirs {
-            differences.push(format!("{name} {ours:?} not {theirs:?}"));
-        }
-    }
-    // Ours may chunk nothing here: every file has a length.
-    let (our_length, their_length) =
-        (ours.header("content-length"), theirs.header("content-length"));
-    if our_length != their_length {
-        differences.push(format!("content-length {our_length:?} not {their_length:?}"));
-    }
+    let mut differences: Vec<_> = HEADERS.iter().filter_map(|name| header(name)).collect();
     if ours.body != theirs.body {
-        differences.push(format!("a body of {} bytes not {}", ours.body.len(), theirs.body.len()));
+        differences.push(Difference::new("body", ours.body.len(), theirs.body.len()));
     }
     differences
 }

@@ -12,15 +12,26 @@ type Trait = fn(&mut Random, &mut Request, size: usize);
 
 const TRAITS: &[Trait] = &[method, version, range, conditions, extra_headers];
 
+/// After these a server may close, politely: the request ends its batch.
+const ENDS: &[&str] = &["if-match", "if-unmodified-since"];
+
+/// These a server may refuse and close with bytes unread. The reset that follows can destroy
+/// answers that are still on their way, so these are sent alone.
+const ALONE: &[&str] = &["malformed", "double-slash", "dot", "dot-dot", "encoded-slash"];
+
 /// The requests of one connection: all but the last leave it open.
 pub fn batch(random: &mut Random, content: &Content, assets: &[&str]) -> Vec<Request> {
     let count = if random.chance(60) { 1 } else { 2 + random.below(6) };
     let mut batch: Vec<Request> = Vec::new();
     while batch.len() < count {
         let request = request(random, content, assets);
-        let ends = request.is_last() || request.tags.contains(&"malformed");
+        let is_any = |of: &[&str]| request.tags.iter().any(|tag| of.contains(tag));
+        let (is_alone, ends) = (is_any(ALONE), is_any(ENDS) || request.is_last());
+        if is_alone && !batch.is_empty() {
+            continue;
+        }
         batch.push(request);
-        if ends {
+        if is_alone || ends {
             break;
         }
     }

@@ -47,10 +47,10 @@ pub fn nginx(prefix: &Path, root: &Path, extra: &str) -> Server {
 }
 
 /// Starts the server under test over these libraries.
-pub fn shardcast(libraries: &[&Path]) -> Server {
+pub fn shardcast(libraries: &[&Path], state: &Path) -> Server {
     let (address, admin) = (free_address(), free_address());
     let mut command = Command::new(env!("CARGO_BIN_EXE_shardcast"));
-    command.arg("serve").args(libraries);
+    command.arg("serve").args(libraries).arg("--state").arg(state);
     command.args(["--listen", &address.to_string(), "--admin", &admin.to_string()]);
     command.args(["--log-format", "text"]);
     started(command, address, |_| is_ready(admin))

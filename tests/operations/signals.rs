@@ -87,3 +87,28 @@ fn the_access_log_is_opened_again_on_sigusr1() {
     assert!(old.contains("GET /s/") && !old.contains("SECRET"), "{old}");
     assert!(new.contains("\"GET /vod/library/a.m3u8 HTTP/1.1\" 200 8 "), "{new}");
 }
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_end_the_server() {
+    let place = Place::new();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = serve(&place.config("[log]\naccess = \"json\"\n"));
+    let mut child = command.stderr(full()).stdout(full()).spawn().unwrap();
+    // Nobody can read its addresses, so its socket tells how it is.
+    let socket = place.path("state/admin.sock");
+    let ask = |path: &str| -> Option<String> {
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text)
+    };
+    let began = std::time::Instant::now();
+    while ask("/readyz").is_none_or(|answer| !answer.starts_with("HTTP/1.1 200")) {
+        assert!(began.elapsed() < PATIENCE && child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+}

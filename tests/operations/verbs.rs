@@ -131,3 +131,49 @@ fn the_config_that_we_ship_is_good_and_says_the_defaults() {
         assert!(text.lines().any(|line| line.trim_start_matches('#').starts_with(name)), "{key}");
     }
 }
+
+#[test]
+fn a_stdout_or_stderr_that_fails_is_no_crash() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let place = Place::new();
+    let config = place.config("");
+    for arguments in [
+        &["print-config", "--config", config.to_str().unwrap()][..],
+        &["doctor", "--config", config.to_str().unwrap()],
+        &["check-config", config.to_str().unwrap()],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let said = run_with(arguments, Some(full()), None);
+        assert_eq!(said.code, 1, "{arguments:?}: {}", said.err);
+        assert!(said.err.starts_with("shardcast: write to stdout: "), "{}", said.err);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let said = run_with(arguments, Some(std::os::fd::OwnedFd::from(writer).into()), None);
+        assert_eq!(said.code, 0, "{arguments:?}: {}", said.err);
+    }
+    let said = run_with(&["check-config", "/nonexistent"], None, Some(full()));
+    assert_eq!(said.code, 1);
+}
+
+fn run_with(
+    arguments: &[&str],
+    out: Option<std::fs::File>,
+    err: Option<std::fs::File>,
+) -> super::running::Said {
+    let mut command = program();
+    command.args(arguments).stderr(std::process::Stdio::piped());
+    if let Some(out) = out {
+        command.stdout(out);
+    }
+    if let Some(err) = err {
+        command.stderr(err);
+    }
+    let child = command.spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    super::running::Said {
+        out: String::new(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        code: output.status.code().unwrap_or(-1),
+    }
+}

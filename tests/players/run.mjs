@@ -45,7 +45,7 @@ rmSync(wanted.out, { recursive: true, force: true });
 mkdirSync(wanted.out, { recursive: true });
 
 const server = wanted.server
-  ? await startServer(resolve(wanted.server), [library, join(root, 'scratch/media/packs')])
+  ? await startServer(resolve(wanted.server), [library, join(root, 'scratch/media/packs')], join(wanted.out, 'state'))
   : { base: wanted.base.replace(/\/$/, ''), stop: async () => {} };
 const results = [];
 const record = (result) => {

@@ -22,9 +22,9 @@ async function freePort() {
 }
 
 /** Starts `shardcast serve` over these paths and waits until it says that it is ready. */
-export async function startServer(binary, paths) {
+export async function startServer(binary, paths, state) {
   const [listen, admin] = [await freePort(), await freePort()];
-  const args = ['serve', ...paths, '--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`, '--log-format', 'text'];
+  const args = ['serve', ...paths, '--state', state, '--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`, '--log-format', 'text'];
   const child = spawn(binary, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   let ended = null;
   child.on('error', (error) => (ended = error.message));

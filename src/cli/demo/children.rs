@@ -74,6 +74,7 @@ impl Children {
     pub(super) fn start_server(&mut self, site: &Site) -> Result<(), Failure> {
         let mut server = content::own_program()?;
         server.arg("serve").arg(library(&self.scratch));
+        server.arg("--state").arg(self.scratch.join("state"));
         server.args(["--listen", &site.listen.to_string(), "--admin", &site.admin.to_string()]);
         server.args(["--log-format", "text"]).stdin(Stdio::null());
         self.start("server", server)

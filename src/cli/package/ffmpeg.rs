@@ -16,6 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::ladder::Rung;
 use super::probe::Source;
 use crate::cli::Failure;
+use crate::cli::terminal::warn;
 
 /// Lines of ffmpeg that are shown when it fails.
 const LINES_SHOWN: usize = 8;
@@ -47,7 +48,7 @@ impl Fault {
     /// The failure of a verb; ffmpeg's lines are printed before it.
     pub fn of(self, what: String) -> Failure {
         for line in &self.lines {
-            eprintln!("ffmpeg: {}", line.escape_debug());
+            warn(format_args!("ffmpeg: {}", line.escape_debug()));
         }
         let failure = Failure::new(what, self.why);
         match self.remedy {
