@@ -22,11 +22,14 @@ const JUDGED_AFTER: u32 = 8;
 /// Zero-copy sends of one connection whose bytes the kernel may still use.
 const LET_GOS_MAX: u8 = 16;
 
+/// What a step costs of a turn's bytes at least.
+const STEP_COST: usize = 4096;
+
 /// What one step of sending came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stepped {
-    /// So many bytes went out; there may be more.
-    Sent(usize),
+    /// Bytes went out; there may be more.
+    Sent,
     /// The socket takes nothing now.
     Blocked,
     /// The exchange waits for something else, and will be woken.
@@ -50,12 +53,14 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             let place = waiter.exchange;
             let owner = exchange.owner;
-            match self.send_step(owner, place) {
-                Stepped::Sent(size) => {
-                    // A call costs something even if it sends little.
-                    budget = budget.saturating_sub(size.max(4096));
-                    self.ready.push_back(waiter);
-                }
+            let before = self.counters.sent_bytes;
+            let stepped = self.send_step(owner, place);
+            // What went out counts, also if the socket then took no more; and a call costs
+            // something even if it sends little.
+            let sent = (self.counters.sent_bytes - before) as usize;
+            budget = budget.saturating_sub(sent.max(STEP_COST));
+            match stepped {
+                Stepped::Sent => self.ready.push_back(waiter),
                 Stepped::Blocked => {
                     self.exchanges[place].state = State::Blocked;
                     self.poll_out(owner);
@@ -108,7 +113,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 let buffer = exchange.head.take().expect("there is a head");
                 self.keep_head_buffer(buffer);
                 // The body follows in the same step, so that both share a packet.
-                if more { self.send_step(owner, place) } else { Stepped::Sent(size) }
+                if more { self.send_step(owner, place) } else { Stepped::Sent }
             }
             Err(Errno::AGAIN) => Stepped::Blocked,
             Err(_) => Stepped::Broken,
@@ -179,7 +184,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.sent_body(place, size);
                 match self.exchanges[place].work {
                     Work::Object { at, end, .. } if at == end => self.next_part(owner, place),
-                    _ if size as u64 == extent.size => Stepped::Sent(size),
+                    _ if size as u64 == extent.size => Stepped::Sent,
                     _ => Stepped::Blocked,
                 }
             }
@@ -339,7 +344,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 exchange.sent += size as u64;
                 self.counters.sent_bytes += size as u64;
                 self.counters.body_copied_bytes += size as u64;
-                if size < rest.len() { Stepped::Blocked } else { Stepped::Sent(size) }
+                if size < rest.len() { Stepped::Blocked } else { Stepped::Sent }
             }
             Err(Errno::AGAIN) => Stepped::Blocked,
             Err(_) => Stepped::Broken,
