@@ -273,7 +273,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 // Somebody reads a cold object from its start: fetch what follows, and at its end
                 // the object that lies behind it, which is the next segment of the rendition.
                 let next = (*at + *resident).min(file_end(file.size));
-                if self.cold.ahead(&mut self.kernel, (slot, &held), next) {
+                let is_there = self.kernel.resident(&held, Extent { offset: next, size: 1 }) > 0;
+                if !is_there && self.cold.ahead(&mut self.kernel, (slot, &held), next) {
                     self.catalog.lease(slot);
                 }
             }
