@@ -102,11 +102,18 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 continue;
             };
             let started = exchange.started;
+            let deadline = self.connections[owner].deadline;
             let wish = wish(&head, &self.catalog, self.now, &mut self.path);
             self.drop_exchange(owner);
             match wish {
                 Wish::Response { plan, .. } => self.respond(owner, &plan),
-                Wish::Wait { place: again, .. } => self.wait(owner, again, head),
+                Wish::Wait { place, .. } => {
+                    self.wait(owner, place, head);
+                    // Its time runs from the first wait.
+                    if self.connections[owner].exchange().is_some() {
+                        self.set_deadline(owner, deadline);
+                    }
+                }
                 Wish::Ask { .. } | Wish::Incomplete => {
                     unreachable!("the same head goes the same way")
                 }
