@@ -386,6 +386,9 @@ impl World {
     }
 
     pub fn put(&mut self, socket: usize, run: Run) {
+        if run.size() == 0 {
+            return;
+        }
         self.taken += run.size();
         self.trace(|| format!("socket {socket} takes {} bytes", run.size()));
         self.sockets[socket].put(run);

@@ -69,18 +69,24 @@ fn ten_thousand_pipelined_requests_wait_for_a_reader() {
     let mut world = world(Profile::calm(), &[2048], Place::File);
     let manner = Manner {
         pipeline: 10_000,
+        write_size: 20_000,
+        write_gap: 10 * MS,
         // It reads nothing for a second, then everything.
         read_gap: SECOND,
-        capacity: 64 * KIB as u64,
         ..Manner::default()
     };
-    let patient = world.add_client(10 * MS, manner, vec![get(0); 10_000]);
+    let patient = world.add_client(10 * MS, manner.clone(), vec![get(0); 10_000]);
+    // All at once, and more than is ever kept: that may be cut off, but costs nobody else.
+    let flood = Manner { write_size: u64::MAX, write_gap: 0, may_be_cut: true, ..manner };
+    world.add_client(10 * MS, flood, vec![get(0); 10_000]);
     let mut run = start(world);
+    run.until(|world| world.clients[patient].statuses.len() > 1_000);
+    let bystander = run.world.borrow_mut().add_client(0, Manner::default(), vec![get(0)]);
+    run.until(|world| world.clients[bystander].ended.is_some());
+    assert_eq!(statuses(&run, bystander), [200]);
+    assert_eq!(ended(&run, patient), None, "it is still at it");
     run.until_clients_end();
     assert_eq!(statuses(&run, patient).len(), 10_000);
-    let bystander = run.world.borrow_mut().add_client(0, Manner::default(), vec![get(0)]);
-    run.until_clients_end();
-    assert_eq!(statuses(&run, bystander), [200]);
     run.finish();
 }
 
