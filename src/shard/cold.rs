@@ -1,7 +1,8 @@
 //! Cold chunks: one read a chunk, however many requests wait for it, and few at a time.
 //!
 //! A read brings a chunk of a file into the page cache on a worker of the kernel. A large body is
-//! then sent from there like any other; a small one is taken from the buffer it was read into.
+//! then sent from there like any other; a small one is taken from the buffer it was read into. A
+//! chunk that is being read holds a lease on its source, also when nobody waits for it any more.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use ahash::AHashMap;
 use super::exchange::Waiter;
 use super::kernel::Kernel;
 use super::slab::Slab;
-use crate::catalog::Held;
+use crate::catalog::{Held, SourceSlot};
 use crate::config::{COLD_CHUNK_SIZE, COLD_READS_MAX};
 use crate::messages::{Payload, SourceId};
 use crate::units::Extent;
@@ -25,6 +26,7 @@ const AHEAD_MAX: usize = 8;
 
 #[derive(Debug)]
 struct Chunk {
+    slot: SourceSlot,
     source: SourceId,
     held: Held,
     extent: Extent,
@@ -46,6 +48,8 @@ pub struct Cold {
 /// A chunk that has come, or has not.
 #[derive(Debug)]
 pub struct Came {
+    /// Of which source; the lease on it is to be given back.
+    pub slot: SourceSlot,
     /// Who waited for it.
     pub waiters: Vec<Waiter>,
     /// What was read, to be given back with `keep`.
@@ -55,46 +59,61 @@ pub struct Came {
 }
 
 impl Cold {
-    /// Waits for the chunk that holds the byte at `offset`.
-    pub fn wait<K: Kernel>(&mut self, kernel: &mut K, held: &Held, offset: u64, waiter: Waiter) {
-        if let Some(extent) = chunk(held, offset) {
-            self.wait_for(kernel, held, extent, waiter);
-        }
+    /// Waits for the chunk that holds the byte at `offset`. True if nobody did so before: then the
+    /// caller takes a lease on the source, until the chunk has come.
+    pub fn wait<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        from: (SourceSlot, &Held),
+        offset: u64,
+        waiter: Waiter,
+    ) -> bool {
+        let Some(extent) = chunk(from.1, offset) else { return false };
+        self.wait_for(kernel, from, extent, waiter)
     }
 
-    /// Waits for exactly these bytes, no more than a chunk.
+    /// Waits for exactly these bytes, no more than a chunk. True as for `wait`.
     pub fn wait_for<K: Kernel>(
         &mut self,
         kernel: &mut K,
-        held: &Held,
+        from: (SourceSlot, &Held),
         extent: Extent,
         waiter: Waiter,
-    ) {
-        let place = self.want(held, extent);
+    ) -> bool {
+        let (place, is_new) = self.want(from, extent);
         self.chunks[place].waiters.push(waiter);
         self.begin(kernel);
+        is_new
     }
 
-    /// Fetches the chunk that holds the byte at `offset`, if there is little else to do.
-    pub fn ahead<K: Kernel>(&mut self, kernel: &mut K, held: &Held, offset: u64) {
-        if self.running + self.queue.len() < AHEAD_MAX
-            && let Some(extent) = chunk(held, offset)
-        {
-            self.want(held, extent);
-            self.begin(kernel);
+    /// Fetches the chunk that holds the byte at `offset`, if there is little else to do. True as
+    /// for `wait`.
+    pub fn ahead<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        from: (SourceSlot, &Held),
+        offset: u64,
+    ) -> bool {
+        if self.running + self.queue.len() >= AHEAD_MAX {
+            return false;
         }
+        let Some(extent) = chunk(from.1, offset) else { return false };
+        let (_, is_new) = self.want(from, extent);
+        self.begin(kernel);
+        is_new
     }
 
-    fn want(&mut self, held: &Held, extent: Extent) -> u32 {
+    /// The place of a chunk, and whether it is new.
+    fn want(&mut self, (slot, held): (SourceSlot, &Held), extent: Extent) -> (u32, bool) {
         let key = (held.source, extent);
         if let Some(&place) = self.places.get(&key) {
-            return place;
+            return (place, false);
         }
         let (source, held, waiters) = (held.source, Rc::clone(held), Vec::new());
-        let place = self.chunks.insert(Chunk { source, held, extent, waiters });
+        let place = self.chunks.insert(Chunk { slot, source, held, extent, waiters });
         self.places.insert(key, place);
         self.queue.push_back(place);
-        place
+        (place, true)
     }
 
     fn begin<K: Kernel>(&mut self, kernel: &mut K) {
@@ -120,7 +139,8 @@ impl Cold {
         self.places.remove(&(chunk.source, chunk.extent));
         self.running -= 1;
         self.begin(kernel);
-        Came { buffer, waiters: chunk.waiters, is_short: (size as u64) < chunk.extent.size }
+        let is_short = (size as u64) < chunk.extent.size;
+        Came { slot: chunk.slot, waiters: chunk.waiters, buffer, is_short }
     }
 
     /// Keeps a buffer for the next read.

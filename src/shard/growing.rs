@@ -107,7 +107,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if let Work::Growing { at, .. } = &mut exchange.work {
             *at += size as u64;
         }
-        if (size as u64) < extent.size { Stepped::Blocked } else { Stepped::Sent(size) }
+        if (size as u64) < extent.size { Stepped::Blocked } else { Stepped::Sent }
     }
 
     fn send_framing(&mut self, owner: u32, place: u32, bytes: &[u8]) -> Stepped {

@@ -44,7 +44,7 @@ use self::exchange::{Exchange, Waiter};
 use self::kernel::{Completion, Errno, HeadBuffer, Kernel};
 use self::slab::Slab;
 use self::wheel::Wheel;
-use crate::catalog::{Capacity, Catalog, Effect, GrowingSlot};
+use crate::catalog::{Capacity, Catalog, Effect, GrowingSlot, SourceSlot};
 use crate::config::{Backend, Limits, TARGET_SIZE_MAX};
 use crate::messages::mail::Inbox;
 use crate::messages::{AccessRecord, Ask, ToLibrary};
@@ -120,6 +120,8 @@ pub struct Shard<K: Kernel, I: Inbox> {
     ready: VecDeque<Waiter>,
     /// Exchanges whose wait is over.
     releasing: VecDeque<Waiter>,
+    /// Sources that found no room to be opened, until everybody who waits has been told.
+    exhausted: Vec<SourceSlot>,
     parked: AHashMap<Place, Vec<Waiter>>,
     growing: AHashMap<GrowingSlot, Vec<Waiter>>,
     parked_count: u64,
@@ -173,6 +175,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             generation: 0,
             ready: VecDeque::new(),
             releasing: VecDeque::new(),
+            exhausted: Vec::new(),
             parked: AHashMap::new(),
             growing: AHashMap::new(),
             parked_count: 0,

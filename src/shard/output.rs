@@ -27,11 +27,14 @@ const JUDGED_AFTER: u32 = 8;
 /// Zero-copy sends of one connection whose bytes the kernel may still use.
 const LET_GOS_MAX: u8 = 16;
 
+/// What a step costs of a turn's bytes at least.
+const STEP_COST: usize = 4096;
+
 /// What one step of sending came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stepped {
-    /// So many bytes went out; there may be more.
-    Sent(usize),
+    /// Bytes went out; there may be more.
+    Sent,
     /// The socket takes nothing now.
     Blocked,
     /// The exchange waits for something else, and will be woken.
@@ -55,12 +58,14 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             let place = waiter.exchange;
             let owner = exchange.owner;
-            match self.send_step(owner, place) {
-                Stepped::Sent(size) => {
-                    // A call costs something even if it sends little.
-                    budget = budget.saturating_sub(size.max(4096));
-                    self.ready.push_back(waiter);
-                }
+            let before = self.counters.sent_bytes;
+            let stepped = self.send_step(owner, place);
+            // What went out counts, also if the socket then took no more; and a call costs
+            // something even if it sends little.
+            let sent = (self.counters.sent_bytes - before) as usize;
+            budget = budget.saturating_sub(sent.max(STEP_COST));
+            match stepped {
+                Stepped::Sent => self.ready.push_back(waiter),
                 Stepped::Blocked => {
                     self.exchanges[place].state = State::Blocked;
                     self.poll_out(owner);
@@ -113,7 +118,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 let buffer = exchange.head.take().expect("there is a head");
                 self.keep_head_buffer(buffer);
                 // The body follows in the same step, so that both share a packet.
-                if more { self.send_step(owner, place) } else { Stepped::Sent(size) }
+                if more { self.send_step(owner, place) } else { Stepped::Sent }
             }
             Err(Errno::AGAIN) => Stepped::Blocked,
             Err(_) => Stepped::Broken,
@@ -184,7 +189,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.sent_body(place, size);
                 match self.exchanges[place].work {
                     Work::Object { at, end, .. } if at == end => self.next_part(owner, place),
-                    _ if size as u64 == extent.size => Stepped::Sent(size),
+                    _ if size as u64 == extent.size => Stepped::Sent,
                     _ => Stepped::Blocked,
                 }
             }
@@ -253,7 +258,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if *resident > 0 {
             return true;
         }
-        let held = self.catalog.opened(key.source);
+        let slot = key.source;
+        let held = self.catalog.opened(slot);
         let Payload::File(file) = &held.payload else {
             *resident = *end - *at;
             return true;
@@ -275,7 +281,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 // Somebody reads a cold object from its start: fetch what follows, and at its end
                 // the object that lies behind it, which is the next segment of the rendition.
                 let next = (*at + *resident).min(file_end(file.size));
-                self.cold.ahead(&mut self.kernel, &held, next);
+                let is_there = self.kernel.resident(&held, Extent { offset: next, size: 1 }) > 0;
+                if !is_there && self.cold.ahead(&mut self.kernel, (slot, &held), next) {
+                    self.catalog.lease(slot);
+                }
             }
             return true;
         }
@@ -283,7 +292,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         *cold = true;
         let at = *at;
         exchange.state = State::Cold;
-        self.cold.wait(&mut self.kernel, &held, at, waiter);
+        if self.cold.wait(&mut self.kernel, (slot, &held), at, waiter) {
+            self.catalog.lease(slot);
+        }
         false
     }
 
@@ -296,15 +307,17 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Ok(_) => None,
             Err(errno) => Some(Fault::Unreadable(errno.0)),
         };
+        let mut is_told = false;
         for waiter in came.waiters {
             let Some(exchange) = self.waiting(waiter) else { continue };
             if exchange.state != State::Cold {
                 continue;
             }
             let owner = exchange.owner;
-            let Work::Object { key, .. } = exchange.work else { continue };
             if let Some(fault) = fault {
-                self.find_fault(key.source, fault);
+                if !std::mem::replace(&mut is_told, true) {
+                    self.find_fault(came.slot, fault);
+                }
                 self.close(owner, Ending::Reset);
             } else if exchange.head.is_none() && exchange.sent == 0 {
                 self.answer_small(owner, &body);
@@ -313,6 +326,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
         }
         self.cold.keep(body);
+        if let Some(source) = self.catalog.give_back(came.slot) {
+            self.let_go(source);
+        }
     }
 
     /// A source can't be read: it is served no more, and the library is told.
@@ -339,7 +355,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 exchange.sent += size as u64;
                 self.counters.sent_bytes += size as u64;
                 self.counters.body_copied_bytes += size as u64;
-                if size < rest.len() { Stepped::Blocked } else { Stepped::Sent(size) }
+                if size < rest.len() { Stepped::Blocked } else { Stepped::Sent }
             }
             Err(Errno::AGAIN) => Stepped::Blocked,
             Err(_) => Stepped::Broken,

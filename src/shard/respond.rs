@@ -268,7 +268,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let generation = self.exchanges[exchange].generation;
         let held = Rc::clone(self.catalog.opened(small.key.source));
         let waiter = Waiter { exchange, generation };
-        self.cold.wait_for(&mut self.kernel, &held, extent, waiter);
+        let slot = small.key.source;
+        if self.cold.wait_for(&mut self.kernel, (slot, &held), extent, waiter) {
+            self.catalog.lease(slot);
+        }
     }
 
     /// A cold small object has come.

@@ -7,7 +7,7 @@ use super::{Shard, cache_capacity, capacity};
 use crate::catalog::Effect;
 use crate::config::{Backend, RELEASES_A_TURN_MAX, UPDATES_A_TURN_MAX};
 use crate::messages::mail::Inbox;
-use crate::messages::{ShardReport, Update};
+use crate::messages::{OpenFault, ShardReport, Update};
 
 use super::connection::Ending;
 
@@ -27,7 +27,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         match update {
             Update::Listed(listings) => self.catalog.list(&listings, &mut effects),
             Update::Opened(opened) => self.catalog.open(&opened, &mut effects),
-            Update::Failed(source, fault) => self.catalog.fail(source, fault, &mut effects),
+            Update::Failed(source, fault) => {
+                self.catalog.fail(source, fault, &mut effects);
+                if fault == OpenFault::Exhausted {
+                    self.exhausted.extend(self.catalog.slot_of(source));
+                }
+            }
             Update::Growing(id, growth) => self.catalog.grow(id, &growth, &mut effects),
             Update::Answered(answer) => self.handle_answer(answer),
             Update::Report(to) => {
@@ -88,28 +93,39 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Reads the heads of released requests again, so many a turn.
     pub(super) fn release_waiting(&mut self) {
         for _ in 0..RELEASES_A_TURN_MAX {
-            let Some(waiter) = self.releasing.pop_front() else { return };
+            let Some(waiter) = self.releasing.pop_front() else { break };
             let Some(exchange) = self.waiting(waiter) else { continue };
             let owner = exchange.owner;
-            let State::Parked(place) = exchange.state else { continue };
+            let State::Parked(_) = exchange.state else { continue };
             let Work::Wait { head, .. } = std::mem::replace(&mut exchange.work, Work::Nothing)
             else {
                 continue;
             };
             let started = exchange.started;
+            let deadline = self.connections[owner].deadline;
             let wish = wish(&head, &self.catalog, self.now, &mut self.path);
             self.drop_exchange(owner);
             match wish {
                 Wish::Response { plan, .. } => self.respond(owner, &plan),
-                Wish::Wait { place: again, .. } => self.wait(owner, again, head),
+                Wish::Wait { place, .. } => {
+                    self.wait(owner, place, head);
+                    // Its time runs from the first wait.
+                    if self.connections[owner].exchange().is_some() {
+                        self.set_deadline(owner, deadline);
+                    }
+                }
                 Wish::Ask { .. } | Wish::Incomplete => {
                     unreachable!("the same head goes the same way")
                 }
             }
             self.backdate(owner, started);
-            if let crate::request::locate::Place::Source(slot) = place {
-                self.catalog.retry_exhausted(slot);
-            }
+        }
+        if !self.releasing.is_empty() {
+            return;
+        }
+        // Everybody who waited was told; whoever comes now tries it once more.
+        for slot in self.exhausted.drain(..) {
+            self.catalog.retry_exhausted(slot);
         }
     }
 

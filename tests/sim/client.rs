@@ -74,8 +74,8 @@ pub struct Client {
     pub manner: Manner,
     pub script: VecDeque<Request>,
     pub socket: Option<usize>,
-    /// Its next event is scheduled.
-    pub woken: bool,
+    /// When its next event is due; others that are scheduled are void.
+    pub wakes_at: Option<u64>,
     pub awaiting: VecDeque<Request>,
     /// The rest of the request that is being written.
     writing: Vec<u8>,
@@ -97,30 +97,40 @@ impl World {
     /// A client that comes so many nanoseconds from now.
     pub fn add_client(&mut self, after: u64, manner: Manner, script: Vec<Request>) -> usize {
         let script = script.into();
-        self.clients.push(Client { manner, script, woken: true, ..Client::default() });
+        self.clients.push(Client { manner, script, ..Client::default() });
         let client = self.clients.len() - 1;
-        self.after(after, Event::Client(client));
+        self.wake_at(client, self.now + after);
         client
+    }
+
+    /// Schedules a client's turn, unless one comes before.
+    pub fn wake_at(&mut self, client: usize, at: u64) {
+        if self.clients[client].wakes_at.is_none_or(|before| at < before) {
+            self.clients[client].wakes_at = Some(at);
+            self.after(at - self.now, Event::Client(client));
+        }
     }
 
     /// A client's turn.
     pub fn wake(&mut self, number: usize) {
-        let mut client = std::mem::take(&mut self.clients[number]);
-        client.woken = false;
-        if client.ended.is_none()
-            && let Some(at) = client.turn(number, self)
-        {
-            let delay = at.saturating_sub(self.now);
-            client.woken = true;
-            self.after(delay, Event::Client(number));
+        if self.clients[number].wakes_at.is_none_or(|at| at > self.now) {
+            return;
         }
+        let mut client = std::mem::take(&mut self.clients[number]);
+        client.wakes_at = None;
+        let next = if client.ended.is_none() { client.turn(number, self) } else { None };
         if client.ended.is_some() && client.ended_at == 0 {
             client.ended_at = self.now;
             self.trace(|| format!("client {number} ends: {:?}", client.ended));
             // The test looks again.
             self.ring();
         }
-        self.clients[number] = client;
+        // What it did may have come back to it.
+        let woken = std::mem::replace(&mut self.clients[number], client).wakes_at;
+        self.clients[number].wakes_at = woken;
+        if let Some(at) = next {
+            self.wake_at(number, at.max(self.now));
+        }
     }
 }
 
@@ -151,8 +161,9 @@ impl Client {
         let readable = sock.outbound.size() > 0 || sock.outbound_end || sock.dead.is_some();
         let read = readable.then_some(self.next_read);
         let has_room = sock.inbound.len() < INBOUND_MAX;
-        let may_begin = !self.script.is_empty() && self.awaiting.len() < self.manner.pipeline;
-        let writes = has_room && (!self.writing.is_empty() || may_begin);
+        let may_begin =
+            !self.script.is_empty() && self.awaiting.len() < self.manner.pipeline && !self.last;
+        let writes = sock.dead.is_none() && has_room && (!self.writing.is_empty() || may_begin);
         let write = writes.then_some(self.next_write);
         [read, write].into_iter().flatten().min().map(|at| at.max(now + 1))
     }

@@ -16,6 +16,7 @@ mod ops;
 mod kernel;
 mod run;
 mod workload;
+mod scenarios;
 
 use std::sync::Mutex;
 

@@ -44,7 +44,7 @@ pub enum Frame {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reader {
     Head(Vec<u8>),
-    Body { body: Body, last: bool },
+    Body { body: Body, status: u16, last: bool },
 }
 
 impl Default for Reader {
@@ -128,14 +128,14 @@ impl Reader {
             let last = closes || (request.http10 && !stays);
             world.trace(|| format!("client reads {} {:?}", head.status, request.wanted));
             let (status, is_empty) = (head.status, body == Body::Parts(Vec::new()));
-            *self = Self::Body { body, last };
+            *self = Self::Body { body, status, last };
             if is_empty {
                 *self = Self::default();
                 return Ok(Some(Whole { status, last }));
             }
         }
-        let Self::Body { body, last } = self else { return Ok(None) };
-        let last = *last;
+        let Self::Body { body, status, last } = self else { return Ok(None) };
+        let (status, last) = (*status, *last);
         let whole = match body {
             Body::Parts(parts) => read_parts(parts, input)?,
             Body::Growing { path, at, frame, .. } => read_growing(path, at, frame, input, world)?,
@@ -143,7 +143,7 @@ impl Reader {
         if whole {
             *self = Self::default();
         }
-        Ok(whole.then_some(Whole { status: 200, last }))
+        Ok(whole.then_some(Whole { status, last }))
     }
 
     /// The connection has ended: whether that ended the response as it should.

@@ -257,12 +257,16 @@ impl World {
 
     /// Schedules an event after a latency that the seed decides.
     pub fn soon(&mut self, event: Event) {
-        let latency = match self.random.below(8) {
+        let latency = self.latency();
+        self.after(latency, event);
+    }
+
+    fn latency(&mut self) -> u64 {
+        match self.random.below(8) {
             0..4 => 0,
             4..7 => self.random.below(self.profile.latency / 16 + 1),
             _ => self.random.below(self.profile.latency + 1),
-        };
-        self.after(latency, event);
+        }
     }
 
     pub fn next_event_at(&self) -> Option<u64> {
@@ -289,6 +293,14 @@ impl World {
                 }
                 Event::Nothing => self.ring(),
             }
+        }
+    }
+
+    /// Lets clients see what the shard left behind when it ended.
+    pub fn run_out(&mut self) {
+        while let Some(at) = self.next_event_at() {
+            self.now = self.now.max(at);
+            self.run_events();
         }
     }
 
@@ -340,9 +352,8 @@ impl World {
 
     pub fn wake_client_of(&mut self, socket: usize) {
         let client = self.sockets[socket].client;
-        if !std::mem::replace(&mut self.clients[client].woken, true) {
-            self.soon(Event::Client(client));
-        }
+        let at = self.now + self.latency();
+        self.wake_at(client, at);
     }
 
     pub fn pump_soon(&mut self, socket: usize) {
