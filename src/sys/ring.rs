@@ -182,7 +182,8 @@ impl Ring {
             self.in_flight -= 1;
         }
         let result = match entry.result() {
-            error if error < 0 => Err(Errno(-error)),
+            // A notification's result has only the highest bit, which no error number has.
+            error if error < 0 => Err(Errno(error.wrapping_neg())),
             size => Ok(size as usize),
         };
         Some(match kind {

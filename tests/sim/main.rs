@@ -3,7 +3,7 @@
 //! `cargo test --test sim` runs 200 seeds and the directed scenarios, `SHARDCAST_FULL=1` runs
 //! 10,000; `SEED=… cargo test --test sim` replays one and prints what happens in it.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod random;
 mod content;

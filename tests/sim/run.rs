@@ -153,7 +153,7 @@ impl Run {
             assert!(sock.lent.is_empty(), "bytes of socket {id} are still lent");
         }
         drop(world);
-        report.unwrap_or_else(|| empty_report())
+        report.unwrap_or_else(empty_report)
     }
 
     /// Unlists everything, and looks whether the shard lets go of it.

@@ -17,7 +17,7 @@ use crate::world::{MS, Profile, SECOND, World};
 /// Runs a seed to its end.
 pub fn run(seed: u64) {
     let mut random = Random::new(seed);
-    let calm = seed % 4 == 0;
+    let calm = seed.is_multiple_of(4);
     let profile = profile(&mut random, calm);
     let setup = setup(&mut random, seed, calm);
     let mut world = World::new(random.next(), profile);

@@ -1,0 +1,147 @@
+//! Clients come and go as they please, descriptors run out, the server drains.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use shardcast::config::Limits;
+use shardcast::messages::Update;
+
+use crate::client::Client;
+use crate::content::bytes;
+use crate::server::{Server, Setup};
+
+#[test]
+fn clients_that_reset_at_any_moment_leave_nothing_behind() {
+    let mut server = Server::new();
+    server.add_pack("a", &[("s.ts", bytes(1, 2_048)), ("l.ts", bytes(2, 8 << 20))]);
+    for round in 0..300 {
+        let mut client = server.client();
+        match round % 5 {
+            0 => {}
+            1 => client.write(b"GET /vod/a/s.t"),
+            2 => client.write(b"GET /vod/a/s.ts HTTP/1.1\r\nHost: tv\r\n\r\n"),
+            3 => client.write(b"GET /vod/a/l.ts HTTP/1.1\r\nHost: tv\r\n\r\n"),
+            _ => {
+                client.write(b"GET /vod/a/l.ts HTTP/1.1\r\nHost: tv\r\n\r\n");
+                client.take(10_000).unwrap();
+            }
+        }
+        client.reset();
+    }
+    server
+        .until("all are gone", |report| report.connections == 0 && report.connections_total == 300);
+    assert_eq!(server.client().get("/vod/a/l.ts").body.len(), 8 << 20);
+}
+
+#[test]
+fn a_client_that_ends_its_side_is_still_answered() {
+    let mut server = Server::new();
+    server.add_pack("a", &[("l.ts", bytes(2, 8 << 20))]);
+    let mut client = server.client();
+    client.write(b"GET /vod/a/l.ts HTTP/1.1\r\nHost: tv\r\n\r\n");
+    client.end_writing();
+    assert_eq!(client.reply("GET").unwrap().body.len(), 8 << 20);
+    assert_eq!(client.rest(), Ok(Vec::new()));
+}
+
+#[test]
+fn a_slow_head_is_refused_in_time() {
+    let limits = Limits { head_timeout_ms: 300, ..Limits::default() };
+    let server = Server::with(Setup { limits, ..Setup::default() });
+    let mut client = server.client();
+    client.write(b"GET /healthz HTTP/1.1\r\n");
+    assert_eq!(client.reply("GET").unwrap().status, 408);
+    assert_eq!(client.rest(), Ok(Vec::new()));
+}
+
+#[test]
+fn a_drain_finishes_what_runs() {
+    let mut server = Server::with(Setup { shards: 2, ..Setup::default() });
+    let body = bytes(2, 16 << 20);
+    server.add_pack("a", &[("l.ts", body.clone())]);
+    let mut running: Vec<Client> = (0..4).map(|_| Client::narrow(server.address)).collect();
+    for client in &mut running {
+        client.write(b"GET /vod/a/l.ts HTTP/1.1\r\nHost: tv\r\n\r\n");
+        client.head().unwrap();
+    }
+    let mut idle = server.client();
+    assert_eq!(idle.get("/healthz").status, 200);
+    server.tell(|| Update::Drain { deadline_ms: 30_000 });
+    assert_eq!(idle.rest(), Ok(Vec::new()), "an idle client is closed");
+    for client in &mut running {
+        assert!(client.take(body.len()).unwrap() == body);
+        assert_eq!(client.rest(), Ok(Vec::new()));
+    }
+    server.drain(0);
+    assert!(std::net::TcpStream::connect(server.address).is_err(), "nobody listens");
+}
+
+#[test]
+fn a_drain_under_load_breaks_no_response() {
+    let mut server = Server::with(Setup { shards: 2, ..Setup::default() });
+    let body = bytes(1, 2_048);
+    server.add_pack("a", &[("s.ts", body.clone())]);
+    let address = server.address;
+    static DRAINED: AtomicBool = AtomicBool::new(false);
+    let clients: Vec<_> = (0..16)
+        .map(|_| {
+            let body = body.clone();
+            std::thread::spawn(move || {
+                let mut count = 0;
+                'connections: while let Ok(stream) = std::net::TcpStream::connect(address) {
+                    drop(stream);
+                    let mut client = Client::connect(address);
+                    for _ in 0..50 {
+                        client.write(b"GET /vod/a/s.ts HTTP/1.1\r\nHost: tv\r\n\r\n");
+                        match client.reply("GET") {
+                            Ok(reply) => assert!(reply.body == body),
+                            Err(_) if DRAINED.load(Ordering::Relaxed) => break 'connections,
+                            Err(cut) => panic!("{cut:?} before the drain"),
+                        }
+                        count += 1;
+                    }
+                }
+                count
+            })
+        })
+        .collect();
+    server.until("some were served", |report| report.connections_total > 200);
+    DRAINED.store(true, Ordering::Relaxed);
+    server.drain(30_000);
+    drop(clients);
+}
+
+/// Set in the process that has few descriptors.
+const FEW: &str = "SHARDCAST_TEST_FEW_DESCRIPTORS";
+
+#[test]
+fn descriptors_that_run_out_keep_new_clients_waiting() {
+    if std::env::var_os(FEW).is_none() {
+        let me = std::env::current_exe().unwrap();
+        let name = "lifetimes::descriptors_that_run_out_keep_new_clients_waiting";
+        let run = Command::new("sh")
+            .args(["-c", "ulimit -n 200 && exec \"$0\" \"$@\""])
+            .arg(me)
+            .args(["--exact", name, "--nocapture"])
+            .env(FEW, "1")
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        return;
+    }
+    let mut server = Server::new();
+    // Both ends are descriptors of this process: connect until none is left for the server's.
+    let mut idle = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect(server.address) {
+        idle.push(stream);
+    }
+    assert!(idle.len() > 80, "{} connections", idle.len());
+    // Room for one end: it waits in the queue until there is room for the other.
+    drop(idle.split_off(idle.len() - 1));
+    let mut waiting = server.client();
+    let enters = server.report().ring_enters;
+    drop(idle.split_off(20));
+    assert_eq!(waiting.get("/healthz").status, 200);
+    let spent = server.report().ring_enters - enters;
+    assert!(spent < 5_000, "{spent} turns were spent on waiting");
+}
