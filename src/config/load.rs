@@ -8,7 +8,13 @@ use super::settings::SETTINGS;
 use super::{Access, Library};
 
 /// Variables that begin like a setting's and are something else.
-const OTHER_VARIABLES: &[&str] = &["SHARDCAST_RING_FEATURES", "SHARDCAST_CONFIG"];
+const OTHER_VARIABLES: &[&str] = &[
+    "SHARDCAST_RING_FEATURES",
+    "SHARDCAST_CONFIG",
+    // Set while building, and by the long form of the tests.
+    "SHARDCAST_REVISION",
+    "SHARDCAST_FULL",
+];
 
 /// Where a config comes from. Kept by `serve`, which reads it all again on SIGHUP.
 #[derive(Clone, Debug, Default)]

@@ -224,6 +224,25 @@ pub static SETTINGS: &[Setting] = &[
         reloads: true,
     },
     Setting {
+        key: "limits.huge_pages",
+        about: "\"on\": hot packs are brought onto huge pages, within half of cache_memory; \"off\": \
+                never.",
+        set: |config, given| {
+            config.limits.huge_pages = given.read(values::switch)?;
+            Ok(())
+        },
+        shown: Some(|config| text(if config.limits.huge_pages { "on" } else { "off" })),
+        reloads: false,
+    },
+    Setting {
+        key: "limits.scrub_rate",
+        about: "Bytes a second at which packs are read in the background to check their payloads. \
+                0 = never.",
+        set: |config, given| put(&mut config.limits.scrub_rate, given.read_number_or_text(size)),
+        shown: Some(|config| text(size_text(config.limits.scrub_rate))),
+        reloads: false,
+    },
+    Setting {
         key: "limits.drain_timeout",
         about: "Time that running transfers may take after SIGTERM; then they are reset.",
         set: |config, given| put(&mut config.limits.drain_timeout_ms, bounded_ms(given)),

@@ -87,7 +87,7 @@ fn plain(no_sqarray: bool) -> io::Result<IoUring<squeue::Entry>> {
 fn knows_cachestat() -> bool {
     File::open("/proc/self/exe").is_ok_and(|program| {
         let page = Extent { offset: 0, size: 1 };
-        calls::cached_pages(&OwnedFd::from(program), page) != Err(Errno(libc::ENOSYS))
+        calls::cached_pages(OwnedFd::from(program), page) != Err(Errno(libc::ENOSYS))
     })
 }
 

@@ -217,7 +217,7 @@ impl Ring {
                 };
                 let size = result.unwrap_or(0);
                 assert!(size <= buffer.capacity(), "no more was read than there was room for");
-                // SAFETY: the kernel has written the first `size` bytes, and there is room for them.
+                // SAFETY: the kernel has written the first `size` bytes, and there is room.
                 unsafe { buffer.set_len(size) };
                 Completion::Read { read, result, buffer }
             }

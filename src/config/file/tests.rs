@@ -133,6 +133,20 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
         "4096",
         "is less than one such file may take (at least \"1MiB\")",
     ),
+    (
+        "limits",
+        "huge_pages",
+        "\"off\"",
+        "\"maybe\"",
+        "\"maybe\" is not known here (write \"on\" or \"off\")",
+    ),
+    (
+        "limits",
+        "scrub_rate",
+        "\"8MiB\"",
+        "\"fast\"",
+        "\"fast\" is not a size (write \"16KiB\" or \"256MiB\")",
+    ),
     ("limits", "drain_timeout", "0", "{}", "is a table, not a string"),
 ];
 
