@@ -245,6 +245,30 @@ fn a_source_that_found_no_room_is_tried_again_once_for_all_that_wait() {
 }
 
 #[test]
+fn a_permission_to_go_on_that_does_not_fit_breaks_no_response() {
+    for size in (3_500..3_700).step_by(10) {
+        let mut world = world(Profile::calm(), &[size], Place::File);
+        let manner = Manner {
+            pipeline: 2,
+            write_size: 1,
+            write_gap: MS,
+            // The first response fills the socket all but a few bytes when the question comes.
+            capacity: 4_096,
+            read_gap: 3 * SECOND,
+            may_be_cut: true,
+            ..Manner::default()
+        };
+        let question = Request::ask(3, 10, Some(0), vec![b'x'; 300], false);
+        let client = world.add_client(10 * MS, manner, vec![get(0), question]);
+        let mut run = start(world);
+        run.until_clients_end();
+        // A reset is a pity, half a status line would be a lie.
+        assert!(matches!(statuses(&run, client)[..], [] | [200] | [200, 200]));
+        run.finish();
+    }
+}
+
+#[test]
 fn dates_are_renewed_and_never_under_a_send() {
     let mut world = world(Profile::calm(), &[30_000], Place::File);
     for number in 0..20 {

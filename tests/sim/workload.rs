@@ -313,8 +313,8 @@ impl Plan {
                 request.http10 = self.random.chance(200);
                 request.head_only = self.random.chance(100);
             }
-            90..93 => request = self.question(slow),
-            93..95 => request = Request::get("nowhere", "at-all.ts"),
+            90..94 => request = self.question(slow),
+            94 => request = Request::get("nowhere", "at-all.ts"),
             95 => request = Request::fixed("GET /healthz HTTP/1.1\r\nHost: tv\r\n\r\n", 200),
             96 => request = Request::fixed("OPTIONS * HTTP/1.1\r\nHost: tv\r\n\r\n", 204),
             97 => request = Request::fixed("GET /vod/a HTTP/1.1\r\n\r\n", 400),
