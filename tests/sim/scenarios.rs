@@ -213,6 +213,30 @@ fn a_request_waits_no_longer_for_being_released_in_vain() {
 }
 
 #[test]
+fn those_who_leave_while_they_wait_are_forgotten() {
+    let mut world = world(Profile::calm(), &[100], Place::File);
+    let expected = "tv/news/1.m4s";
+    world.plan(0, Action::Expect(expected.to_owned()));
+    let growing = "tv/news/2.m4s";
+    world.plan(0, Action::Begin(GrowingId(1), growing.to_owned()));
+    for number in 0..2_000 {
+        let path = if number % 2 == 0 { expected } else { growing };
+        let manner = Manner { leaves_after: Some(100 * MS), ..Manner::default() };
+        world.add_client((10 + number) * MS, manner, vec![Request::growing(path)]);
+    }
+    let mut run = start(world);
+    let mut most = 0;
+    while !run.world.borrow().clients.iter().all(|client| client.ended.is_some()) {
+        run.turn();
+        most = most.max(run.shard.waiter_count());
+    }
+    // A hundred wait at any time.
+    assert!((100..500).contains(&most), "{most} entries");
+    run.world.borrow_mut().tell(Update::Growing(GrowingId(1), shardcast::messages::Growth::Ended));
+    run.finish();
+}
+
+#[test]
 fn a_source_that_found_no_room_is_tried_again_once_for_all_that_wait() {
     let mut world = world(Profile { calm: false, ..Profile::calm() }, &[2048], Place::File);
     world.library.silent = 1000;

@@ -284,7 +284,8 @@ impl Plan {
                     (manner.write_size, manner.write_gap) = (1, 500 * MS);
                     manner.may_be_cut = true;
                 }
-                3 => (manner.pause, manner.may_be_cut) = (74 * SECOND, true),
+                3 => manner.leaves_after = Some(random.below(5) * random.below(SECOND)),
+                4 => (manner.pause, manner.may_be_cut) = (74 * SECOND, true),
                 _ => {}
             }
         }
