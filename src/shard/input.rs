@@ -253,6 +253,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         {
             // Nothing is being sent, so the socket has room; if not, the client sends unasked soon.
             let sent = self.kernel.send_now(socket, GO_ON, false);
+            self.counters.sent_bytes += sent.unwrap_or(0) as u64;
             if sent.is_ok_and(|size| size < GO_ON.len()) {
                 // A client that asks and has not read what it got before: half a line is out.
                 self.close(owner, Ending::Reset);
