@@ -170,7 +170,11 @@ impl Client {
         let may_begin =
             !self.script.is_empty() && self.awaiting.len() < self.manner.pipeline && !self.last;
         let writes = sock.dead.is_none() && has_room && (!self.writing.is_empty() || may_begin);
-        let write = writes.then_some(self.next_write);
+        // Closing is writing, too.
+        let is_done = self.script.is_empty() && self.writing.is_empty() && !sock.inbound_end;
+        let finished = self.awaiting.is_empty() && !self.manner.stays;
+        let closes = is_done && (self.manner.half_closes || finished);
+        let write = (writes || (closes && sock.dead.is_none())).then_some(self.next_write);
         [read, write].into_iter().flatten().min().map(|at| at.max(now + 1))
     }
 

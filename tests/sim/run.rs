@@ -22,6 +22,7 @@ pub struct Setup {
     pub backend: Backend,
     pub sources_max: usize,
     pub connections_max: usize,
+    pub waits_to_accept: bool,
     /// Messages to the library and to control that fit their queues.
     pub queue: usize,
 }
@@ -34,6 +35,7 @@ impl Setup {
             backend: Backend::Sendfile,
             sources_max: 1000,
             connections_max: 100_000,
+            waits_to_accept: false,
             queue: 64,
         }
     }
@@ -82,7 +84,7 @@ impl Run {
             count: 1,
             backends: vec![setup.backend],
             cors: "*".to_owned(),
-            waits_to_accept: false,
+            waits_to_accept: setup.waits_to_accept,
             limits: Arc::new(setup.limits.clone()),
             connections_max: setup.connections_max,
             sources_max: setup.sources_max,
@@ -205,8 +207,9 @@ fn check_counts(report: &ShardReport, access: &Receiver<AccessRecord>, world: &W
         counts.map(|(_, _, count)| count).sum()
     };
     let logged = access.try_iter().filter(|record| !record.aborted).count() as u64;
-    // A head that did not come has no line.
-    assert_eq!(logged, of(|status| status != 408), "lines in the access log");
+    // A head that did not come has no line; a body that did not come belongs to one that did.
+    let (least, most) = (of(|status| status != 408), of(|_| true));
+    assert!((least..=most).contains(&logged), "{logged} lines for {least} to {most} responses");
     if world.profile.calm {
         assert_eq!(report.sent_bytes, world.taken, "bytes sent");
         if world.clients.iter().any(|client| client.manner.may_be_cut) {

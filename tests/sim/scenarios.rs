@@ -129,6 +129,64 @@ fn a_reader_below_the_least_rate_is_reset_and_one_above_it_is_not() {
 }
 
 #[test]
+fn clients_wait_until_everything_is_listed() {
+    let mut world = World::new(1, Profile::calm());
+    let client = world.add_client(0, Manner::default(), vec![get(0)]);
+    let mut run = Run::new(world, &Setup { waits_to_accept: true, ..Setup::new(1) });
+    run.for_seconds(5);
+    assert_eq!(run.shard.connection_count(), 0);
+    let mut world = run.world.borrow_mut();
+    add_pack(&mut world, 1, "a", &[2048], Place::File);
+    world.plan(10, Action::Accept);
+    drop(world);
+    run.until_clients_end();
+    assert_eq!(statuses(&run, client), [200], "it never hears that something is not there");
+    run.finish();
+}
+
+#[test]
+fn an_address_has_no_more_connections_than_it_may() {
+    let mut world = world(Profile::calm(), &[2048], Place::File);
+    let manner = Manner { pause: SECOND, may_be_cut: true, ..Manner::default() };
+    for _ in 0..5 {
+        world.add_client(10 * MS, manner.clone(), vec![get(0); 3]);
+    }
+    let late = world.add_client(10 * SECOND, manner, vec![get(0)]);
+    let limits = Limits { connections_per_address: 2, ..Limits::default() };
+    let mut run = Run::new(world, &Setup { limits, ..Setup::new(1) });
+    run.until_clients_end();
+    let served = (0..5).filter(|&client| statuses(&run, client) == [200, 200, 200]).count();
+    let refused = (0..5).filter(|&client| statuses(&run, client).is_empty()).count();
+    assert_eq!((served, refused), (2, 3));
+    assert_eq!(statuses(&run, late), [200], "those who went have made room");
+    run.finish();
+}
+
+#[test]
+fn lent_bytes_are_waited_for_but_not_for_ever() {
+    let mut world = world(Profile::calm(), &[4 * MIB as u64], Place::Mapped);
+    // The whole response is lent to the socket at once.
+    let reads = |gap, may_be_cut| Manner {
+        capacity: 8 * MIB as u64,
+        read_size: 32 * KIB as u64,
+        read_gap: gap,
+        may_be_cut,
+        ..Manner::default()
+    };
+    let last = Request { closes: true, ..get(0) };
+    let good = world.add_client(0, reads(SECOND, false), vec![last.clone()]);
+    let stops = world.add_client(0, reads(1_000_000 * SECOND, true), vec![last]);
+    let backend = Backend::SendZeroCopy;
+    let mut run = Run::new(world, &Setup { backend, ..Setup::new(1) });
+    run.until(|world| world.clients[good].ended.is_some());
+    assert_eq!(ended(&run, good), Some(Ended::Answered));
+    run.for_seconds(60);
+    assert_eq!(run.shard.connection_count(), 0, "who does not read is reset");
+    run.world.borrow_mut().clients[stops].ended = Some(Ended::Left);
+    run.finish();
+}
+
+#[test]
 fn an_idle_client_is_polled_and_then_served_again() {
     let mut world = world(Profile::calm(), &[2048], Place::File);
     let pause = 3 * IDLE_POLL_AFTER_MS * MS;

@@ -26,6 +26,9 @@ pub fn run(seed: u64) {
         world.library.silent = random.pick(&[0, 0, 100]);
     }
     world.library.latency = random.pick(&[0, MS, if calm { 50 * MS } else { 3 * SECOND }]);
+    if setup.waits_to_accept {
+        world.plan(random.below(1_000), Action::Accept);
+    }
     let mut plan = Plan { random, calm, paths: Vec::new(), growing: Vec::new(), next_id: 1 };
     plan.sources(&mut world);
     plan.growing(&mut world);
@@ -68,6 +71,7 @@ fn setup(random: &mut Random, seed: u64, calm: bool) -> Setup {
     setup.connections_max = random.pick(&[2, 1000]);
     setup.limits.cache_memory = random.pick(&[0, 100 * KIB, 256 * MIB]);
     setup.limits.folder_memory = random.pick(&[10 * KIB, 256 * MIB]);
+    setup.waits_to_accept = random.chance(300);
     if !calm {
         setup.queue = random.pick(&[1, 64]);
     }
