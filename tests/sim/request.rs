@@ -70,7 +70,7 @@ impl Request {
     pub fn ask(number: u64, size: u64, ms: Option<u64>, body: Vec<u8>, chunked: bool) -> Self {
         let answered = ms.map_or(String::new(), |ms| format!("&ms={ms}"));
         let target = format!("/api/q?number={number}&size={size}{answered}");
-        let expect = if number % 3 == 0 { "Expect: 100-continue\r\n" } else { "" };
+        let expect = if number.is_multiple_of(3) { "Expect: 100-continue\r\n" } else { "" };
         let mut bytes = match (body.is_empty(), chunked) {
             (true, _) => format!("GET {target} HTTP/1.1\r\nHost: tv\r\n\r\n"),
             (_, true) => {
