@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::kernel::HeadBuffer;
+use super::slab::Slab;
 use crate::catalog::GrowingSlot;
 use crate::messages::Response;
 use crate::request::body::Receiving;
@@ -144,6 +145,18 @@ pub struct Waiter {
     pub exchange: u32,
     /// Its generation.
     pub generation: u32,
+}
+
+/// Adds one who waits. Those who left in the meantime are struck off before the list grows, so it
+/// is never much longer than the number of exchanges.
+pub fn add_waiter(waiters: &mut Vec<Waiter>, waiter: Waiter, exchanges: &Slab<Exchange>) {
+    if waiters.len() == waiters.capacity() {
+        waiters.retain(|waiter| {
+            let exchange = exchanges.get(waiter.exchange);
+            exchange.is_some_and(|exchange| exchange.generation == waiter.generation)
+        });
+    }
+    waiters.push(waiter);
 }
 
 impl Exchange {

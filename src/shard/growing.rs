@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use super::Shard;
-use super::exchange::{Frame, State, Waiter, Work};
+use super::exchange::{Frame, State, Waiter, Work, add_waiter};
 use super::kernel::{Errno, Kernel};
 use super::output::Stepped;
 use crate::catalog::{Held, Piece};
@@ -50,7 +50,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 Piece::Wait => {
                     exchange.state = State::Growing;
                     let waiter = Waiter { exchange: place, generation: exchange.generation };
-                    self.growing.entry(*slot).or_default().push(waiter);
+                    let waiters = self.growing.entry(*slot).or_default();
+                    add_waiter(waiters, waiter, &self.exchanges);
                     return Next::Step(Stepped::Waiting);
                 }
                 Piece::Abort => return Next::Step(Stepped::Broken),

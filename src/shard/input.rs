@@ -19,6 +19,8 @@ use crate::units::Now;
 /// buffers before its cancellation is heard. Beyond it the client floods us, and is reset.
 const FLOOD_SIZE_MAX: usize = 64 * PIPELINE_SIZE_MAX;
 
+const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// What the bytes at hand ask for. Owned, so that it outlives the receive buffer.
 #[derive(Debug)]
 pub(super) enum Wish {
@@ -250,7 +252,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             && let Some(socket) = &connection.socket
         {
             // Nothing is being sent, so the socket has room; if not, the client sends unasked soon.
-            let _ = self.kernel.send_now(socket, b"HTTP/1.1 100 Continue\r\n\r\n", false);
+            let sent = self.kernel.send_now(socket, GO_ON, false);
+            self.counters.sent_bytes += sent.unwrap_or(0) as u64;
+            if sent.is_ok_and(|size| size < GO_ON.len()) {
+                // A client that asks and has not read what it got before: half a line is out.
+                self.close(owner, Ending::Reset);
+                return;
+            }
         }
         self.take_body(owner);
     }

@@ -6,12 +6,13 @@ use super::exchange::{State, Work};
 use super::kernel::{Errno, Kernel, OWNERS_MAX, Operation};
 use super::wheel::tick_of;
 use crate::config::{
-    ASK_DEADLINE_MS, IDLE_POLL_AFTER_MS, LINGER_MS, SEND_RATE_WINDOW_MS, TIMER_TICK_MS,
+    ASK_DEADLINE_MS, IDLE_POLL_AFTER_MS, LINGER_MS, SEND_RATE_WINDOW_MS, SENDFILE_SIZE_MAX,
+    TIMER_TICK_MS,
 };
 use crate::messages::mail::Inbox;
 use crate::request::plan;
 use crate::request::refusal::Refusal;
-use crate::units::Ticks;
+use crate::units::{KIB, Ticks};
 
 /// How long an idle connection may still bring a request while the server drains: a client that
 /// has just written one must not find the door shut.
@@ -293,10 +294,18 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         {
             self.kernel.cancel_all(socket, owner);
         }
-        if connection.flight.let_gos > 0 {
-            self.set_deadline(owner, self.now.ticks.plus(SEND_RATE_WINDOW_MS));
-        }
+        self.wait_for_let_go(owner);
         self.settle(owner);
+    }
+
+    /// A client that ends has as long for each zero-copy send as the least rate gives it.
+    pub(super) fn wait_for_let_go(&mut self, owner: u32) {
+        let connection = &self.connections[owner];
+        if connection.closing == Some(Ending::Close) && connection.flight.let_gos > 0 {
+            let rate = self.settings.limits.send_rate_min.max(KIB as u64);
+            let ms = SENDFILE_SIZE_MAX as u64 * 1000 / rate;
+            self.set_deadline(owner, self.now.ticks.plus(ms));
+        }
     }
 
     /// Frees a closing connection once nothing is in flight.

@@ -264,6 +264,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.exchanges.count()
     }
 
+    /// Entries in the lists of those who wait for an update, for tests.
+    #[must_use]
+    pub fn waiter_count(&self) -> usize {
+        let growing = self.growing.values().map(Vec::len).sum::<usize>();
+        growing + self.parked.values().map(Vec::len).sum::<usize>()
+    }
+
     fn wait_ms(&self) -> Option<u64> {
         let work = !self.ready.is_empty() || !self.releasing.is_empty() || self.look_again;
         if work {

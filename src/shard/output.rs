@@ -463,6 +463,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             (listener.let_gos, listener.copied) = (0, 0);
         }
         if connection.closing.is_some() {
+            self.wait_for_let_go(owner);
             self.settle(owner);
         } else if let Phase::Exchange(place) = connection.phase
             && self.exchanges[place].state == State::Sending

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Shard;
 use super::cache::Key;
 use super::connection::{Connection, Ending, Phase, Quick};
-use super::exchange::{Exchange, Frame, State, Waiter, Work};
+use super::exchange::{Exchange, Frame, State, Waiter, Work, add_waiter};
 use super::input::Wish;
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
 use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
@@ -367,7 +367,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let exchange = self.begin_exchange(owner, State::Parked(place), work);
         self.set_exchange_deadline(owner, true);
         let generation = self.exchanges[exchange].generation;
-        self.parked.entry(place).or_default().push(Waiter { exchange, generation });
+        let waiters = self.parked.entry(place).or_default();
+        add_waiter(waiters, Waiter { exchange, generation }, &self.exchanges);
     }
 
     /// Asks the library to open a source; false if its queue is full. The question never overtakes

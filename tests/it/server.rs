@@ -165,8 +165,13 @@ impl Server {
     /// Waits until the library has heard something.
     pub fn until_heard(&self, what: &str, holds: impl Fn(&Heard) -> bool) {
         let start = Instant::now();
-        while !holds(&self.heard.lock().unwrap()) {
-            assert!(start.elapsed() < PATIENCE, "never heard: {what}");
+        loop {
+            let heard = self.heard.lock().unwrap();
+            if holds(&heard) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "never heard: {what}: {heard:?}");
+            drop(heard);
             std::thread::yield_now();
         }
     }

@@ -31,6 +31,8 @@ pub struct Manner {
     pub half_closes: bool,
     /// It resets the connection after reading so many bytes.
     pub resets_after: Option<u64>,
+    /// It resets the connection so many nanoseconds after it came.
+    pub leaves_after: Option<u64>,
     /// It is so slow that the server may cut it off.
     pub may_be_cut: bool,
     /// It stays when everything was answered, until the server ends it.
@@ -49,6 +51,7 @@ impl Default for Manner {
             capacity: 256 * 1024,
             half_closes: false,
             resets_after: None,
+            leaves_after: None,
             may_be_cut: false,
             stays: false,
         }
@@ -89,6 +92,7 @@ pub struct Client {
     /// When each response was whole.
     pub answered_at: Vec<u64>,
     pub ended: Option<Ended>,
+    came_at: u64,
     /// When it ended.
     pub ended_at: u64,
 }
@@ -146,15 +150,17 @@ impl Client {
             return None;
         }
         self.write(number, socket, world);
-        if let Some(limit) = self.manner.resets_after
-            && world.sockets[socket].read >= limit
-        {
+        let has_enough =
+            self.manner.resets_after.is_some_and(|limit| world.sockets[socket].read >= limit);
+        let leaves_at = self.manner.leaves_after.map(|after| self.came_at + after);
+        if has_enough || leaves_at.is_some_and(|at| world.now >= at) {
             world.trace(|| format!("client {number} resets"));
             world.kill(socket, Errno::CONNRESET);
             self.ended = Some(Ended::Left);
             return None;
         }
-        self.next_turn(&world.sockets[socket], world.now)
+        let next = self.next_turn(&world.sockets[socket], world.now);
+        [next, leaves_at].into_iter().flatten().min()
     }
 
     fn next_turn(&self, sock: &Sock, now: u64) -> Option<u64> {
@@ -164,7 +170,11 @@ impl Client {
         let may_begin =
             !self.script.is_empty() && self.awaiting.len() < self.manner.pipeline && !self.last;
         let writes = sock.dead.is_none() && has_room && (!self.writing.is_empty() || may_begin);
-        let write = writes.then_some(self.next_write);
+        // Closing is writing, too.
+        let is_done = self.script.is_empty() && self.writing.is_empty() && !sock.inbound_end;
+        let finished = self.awaiting.is_empty() && !self.manner.stays;
+        let closes = is_done && (self.manner.half_closes || finished);
+        let write = (writes || (closes && sock.dead.is_none())).then_some(self.next_write);
         [read, write].into_iter().flatten().min().map(|at| at.max(now + 1))
     }
 
@@ -175,6 +185,7 @@ impl Client {
         world.soon(Event::Accept(0));
         world.trace(|| format!("client {number} connects as socket {socket}"));
         self.socket = Some(socket);
+        self.came_at = world.now;
         socket
     }
 

@@ -60,6 +60,7 @@ pub enum Action {
     Evict,
     Jump(i64),
     Limits(Limits),
+    Accept,
     Drain(u64),
     Stop,
 }
@@ -127,6 +128,7 @@ impl World {
             Action::Evict => self.resident.values_mut().for_each(|resident| *resident = false),
             Action::Jump(seconds) => self.unix = self.unix.saturating_add_signed(seconds),
             Action::Limits(limits) => self.tell(Update::Limits(Arc::new(limits))),
+            Action::Accept => self.tell(Update::Accept),
             Action::Drain(deadline_ms) => self.tell(Update::Drain { deadline_ms }),
             Action::Stop => self.tell(Update::Stop),
         }

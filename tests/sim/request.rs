@@ -65,17 +65,19 @@ impl Request {
         Self::of(Wanted::Growing { path: path.to_owned() })
     }
 
-    /// A question to control; `ms` = when it is answered, if ever.
+    /// A question to control; `ms` = when it is answered, if ever. Every third with a body asks
+    /// whether it may go on, and does so anyway.
     pub fn ask(number: u64, size: u64, ms: Option<u64>, body: Vec<u8>, chunked: bool) -> Self {
         let answered = ms.map_or(String::new(), |ms| format!("&ms={ms}"));
         let target = format!("/api/q?number={number}&size={size}{answered}");
+        let expect = if number.is_multiple_of(3) { "Expect: 100-continue\r\n" } else { "" };
         let mut bytes = match (body.is_empty(), chunked) {
             (true, _) => format!("GET {target} HTTP/1.1\r\nHost: tv\r\n\r\n"),
             (_, true) => {
                 format!("POST {target} HTTP/1.1\r\nHost: tv\r\nTransfer-Encoding: chunked\r\n\r\n")
             }
             (_, false) => format!(
-                "POST {target} HTTP/1.1\r\nHost: tv\r\nContent-Length: {}\r\n\r\n",
+                "POST {target} HTTP/1.1\r\nHost: tv\r\n{expect}Content-Length: {}\r\n\r\n",
                 body.len()
             ),
         }

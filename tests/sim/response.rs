@@ -118,6 +118,9 @@ impl Reader {
             let request = request.ok_or("a response that nobody asked for")?;
             let head = Head::parse(bytes)?;
             if head.status == 100 {
+                if !String::from_utf8_lossy(&request.bytes).contains("\r\nExpect: 100-continue") {
+                    return Err("a 100 that nobody asked for".into());
+                }
                 *self = Self::default();
                 return self.read(input, Some(request), world);
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use shardcast::config::{Backend, Limits};
-use shardcast::messages::{Ask, ShardReport, ToLibrary, Update};
+use shardcast::messages::{AccessRecord, Ask, ShardReport, ToLibrary, Update};
 use shardcast::shard::{Outside, Settings, Shard};
 
 use crate::kernel::FakeKernel;
@@ -22,6 +22,7 @@ pub struct Setup {
     pub backend: Backend,
     pub sources_max: usize,
     pub connections_max: usize,
+    pub waits_to_accept: bool,
     /// Messages to the library and to control that fit their queues.
     pub queue: usize,
 }
@@ -34,6 +35,7 @@ impl Setup {
             backend: Backend::Sendfile,
             sources_max: 1000,
             connections_max: 100_000,
+            waits_to_accept: false,
             queue: 64,
         }
     }
@@ -45,6 +47,7 @@ pub struct Run {
     pub shard: Shard<FakeKernel, FakeInbox>,
     library: Receiver<ToLibrary>,
     control: tokio::sync::mpsc::Receiver<Ask>,
+    access: Receiver<AccessRecord>,
     seed: u64,
 }
 
@@ -73,13 +76,15 @@ impl Run {
         let world = Rc::new(RefCell::new(world));
         let (to_library, library) = sync_channel(setup.queue);
         let (to_control, control) = tokio::sync::mpsc::channel(setup.queue);
-        let outside = Outside { library: to_library, control: Some(to_control), access: None };
+        let (to_log, access) = sync_channel(100_000);
+        let outside =
+            Outside { library: to_library, control: Some(to_control), access: Some(to_log) };
         let settings = Settings {
             number: 0,
             count: 1,
             backends: vec![setup.backend],
             cors: "*".to_owned(),
-            waits_to_accept: false,
+            waits_to_accept: setup.waits_to_accept,
             limits: Arc::new(setup.limits.clone()),
             connections_max: setup.connections_max,
             sources_max: setup.sources_max,
@@ -87,7 +92,7 @@ impl Run {
         let kernel = FakeKernel::new(Rc::clone(&world));
         let inbox = FakeInbox(Rc::clone(&world));
         let shard = Shard::new(kernel, inbox, outside, settings);
-        Self { world, shard, library, control, seed: setup.seed }
+        Self { world, shard, library, control, access, seed: setup.seed }
     }
 
     pub fn turn(&mut self) {
@@ -189,8 +194,29 @@ impl Run {
             assert_eq!(Arc::strong_count(&model.opened), 1, "{source:?} is referred to");
         }
         assert_eq!(report.parked, 0, "requests are counted as parked");
+        check_counts(&report, &self.access, &world);
         assert_eq!(self.shard.exchange_count(), 0, "exchanges are left when all is gone");
         report
+    }
+}
+
+/// Whether what was counted and logged is what happened.
+fn check_counts(report: &ShardReport, access: &Receiver<AccessRecord>, world: &World) {
+    let of = |wanted: fn(u16) -> bool| -> u64 {
+        let counts = report.requests.iter().filter(|(_, status, _)| wanted(*status));
+        counts.map(|(_, _, count)| count).sum()
+    };
+    let logged = access.try_iter().filter(|record| !record.aborted).count() as u64;
+    // A head that did not come has no line; a body that did not come belongs to one that did.
+    let (least, most) = (of(|status| status != 408), of(|_| true));
+    assert!((least..=most).contains(&logged), "{logged} lines for {least} to {most} responses");
+    if world.profile.calm {
+        assert_eq!(report.sent_bytes, world.taken, "bytes sent");
+        if world.clients.iter().any(|client| client.manner.may_be_cut) {
+            return;
+        }
+        let read: usize = world.clients.iter().map(|client| client.statuses.len()).sum();
+        assert_eq!(of(|_| true), read as u64, "responses");
     }
 }
 

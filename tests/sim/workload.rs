@@ -26,6 +26,9 @@ pub fn run(seed: u64) {
         world.library.silent = random.pick(&[0, 0, 100]);
     }
     world.library.latency = random.pick(&[0, MS, if calm { 50 * MS } else { 3 * SECOND }]);
+    if setup.waits_to_accept {
+        world.plan(random.below(1_000), Action::Accept);
+    }
     let mut plan = Plan { random, calm, paths: Vec::new(), growing: Vec::new(), next_id: 1 };
     plan.sources(&mut world);
     plan.growing(&mut world);
@@ -68,6 +71,7 @@ fn setup(random: &mut Random, seed: u64, calm: bool) -> Setup {
     setup.connections_max = random.pick(&[2, 1000]);
     setup.limits.cache_memory = random.pick(&[0, 100 * KIB, 256 * MIB]);
     setup.limits.folder_memory = random.pick(&[10 * KIB, 256 * MIB]);
+    setup.waits_to_accept = random.chance(300);
     if !calm {
         setup.queue = random.pick(&[1, 64]);
     }
@@ -284,7 +288,8 @@ impl Plan {
                     (manner.write_size, manner.write_gap) = (1, 500 * MS);
                     manner.may_be_cut = true;
                 }
-                3 => (manner.pause, manner.may_be_cut) = (74 * SECOND, true),
+                3 => manner.leaves_after = Some(random.below(5) * random.below(SECOND)),
+                4 => (manner.pause, manner.may_be_cut) = (74 * SECOND, true),
                 _ => {}
             }
         }
@@ -313,8 +318,8 @@ impl Plan {
                 request.http10 = self.random.chance(200);
                 request.head_only = self.random.chance(100);
             }
-            90..93 => request = self.question(slow),
-            93..95 => request = Request::get("nowhere", "at-all.ts"),
+            90..94 => request = self.question(slow),
+            94 => request = Request::get("nowhere", "at-all.ts"),
             95 => request = Request::fixed("GET /healthz HTTP/1.1\r\nHost: tv\r\n\r\n", 200),
             96 => request = Request::fixed("OPTIONS * HTTP/1.1\r\nHost: tv\r\n\r\n", 204),
             97 => request = Request::fixed("GET /vod/a HTTP/1.1\r\n\r\n", 400),

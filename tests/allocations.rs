@@ -1,0 +1,125 @@
+//! The path of a hot request allocates nothing: counted, over the real ring.
+//!
+//! Client and shard share one thread, so that the count of this thread is the shard's; the client's
+//! part, reads and writes of a socket, allocates nothing either.
+
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use shardcast::config::{Access, Backend, Limits};
+use shardcast::library::disk::RealDisk;
+use shardcast::library::{open, write};
+use shardcast::messages::{
+    Change, FilePayload, Index, Listing, Opened, Payload, SourceId, SourceKind, Update, mail,
+};
+use shardcast::shard::{Outside, Settings, Shard};
+use shardcast::sys::features::Features;
+use shardcast::sys::ring::Ring;
+use shardcast::sys::{calls, files};
+
+const OBJECTS: usize = 100;
+const CONNECTIONS: usize = 64;
+const REQUESTS: usize = 10_000;
+const BODY_SIZE: usize = 2_048;
+
+type RealShard = Shard<Ring, Receiver<Update>>;
+
+fn shard(listener: TcpListener) -> (RealShard, mail::Outbox) {
+    let bell = calls::bell().unwrap();
+    let (outbox, inbox) = mail::queue(Arc::clone(&bell));
+    let listeners = vec![OwnedFd::from(listener)];
+    let ring = Ring::new(listeners, bell, Features::from_environment()).unwrap();
+    let (library, _) = sync_channel(100);
+    let settings = Settings {
+        number: 0,
+        count: 1,
+        backends: vec![Backend::Sendfile],
+        cors: "*".to_owned(),
+        waits_to_accept: false,
+        limits: Arc::new(Limits::default()),
+        connections_max: 1_000,
+        sources_max: 1_000,
+    };
+    let outside = Outside { library, control: None, access: None };
+    (Shard::new(ring, inbox, outside, settings), outbox)
+}
+
+/// A pack of small objects, open.
+fn pack() -> Arc<Opened> {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("a");
+    std::fs::create_dir(&from).unwrap();
+    for number in 0..OBJECTS {
+        std::fs::write(from.join(format!("{number}.m4s")), vec![number as u8; BODY_SIZE]).unwrap();
+    }
+    let target = folder.path().join("a.pack");
+    write::pack_folder(&RealDisk, &from, &target, false, &mut |_| {}).unwrap();
+    let pack = open::open_path(&target).unwrap();
+    let residency = files::residency(&pack.file);
+    let fd = OwnedFd::from(pack.file);
+    let payload = Payload::File(FilePayload { fd, size: pack.size, residency, map: None });
+    Arc::new(Opened { source: SourceId(1), index: Index::Pack(pack.index), payload })
+}
+
+/// Asks, lets the shard take turns until the response is there, and gives the last byte of it.
+fn ask(shard: &mut RealShard, stream: &mut TcpStream, request: &[u8]) -> Option<u8> {
+    stream.write_all(request).ok()?;
+    let mut response = [0; 4096];
+    let mut size = 0;
+    loop {
+        shard.turn().ok()?;
+        match stream.read(&mut response[size..]) {
+            Ok(count @ 1..) => size += count,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            _ => return None,
+        }
+        let head = response[..size].windows(4).position(|four| four == b"\r\n\r\n");
+        if head.is_some_and(|at| at + 4 + BODY_SIZE == size) {
+            return Some(response[size - 1]);
+        }
+    }
+}
+
+#[test]
+fn hot_requests_allocate_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (mut shard, mut outbox) = shard(listener);
+    let change = Change::Present {
+        source: SourceId(1),
+        kind: SourceKind::Pack,
+        access: Access::Open,
+        opened: Some(pack()),
+    };
+    outbox.send(Update::Listed(Arc::new([Listing { path: "a".into(), change }])));
+    let requests: Vec<String> = (0..OBJECTS)
+        .map(|number| format!("GET /vod/a/{number}.m4s HTTP/1.1\r\nHost: tv\r\n\r\n"))
+        .collect();
+    let mut streams: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let stream = TcpStream::connect(address).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream.set_nodelay(true).unwrap();
+            stream
+        })
+        .collect();
+    let mut right = 0;
+    let mut run = |count: usize| {
+        for number in 0..count {
+            let object = number * 7 % OBJECTS;
+            let stream = &mut streams[number % CONNECTIONS];
+            let last = ask(&mut shard, stream, requests[object].as_bytes());
+            right += usize::from(last == Some(object as u8));
+        }
+    };
+    let warming = allocation_counter::measure(|| run(CONNECTIONS * OBJECTS));
+    assert!(warming.count_total > 0, "allocations are counted");
+    let counted = allocation_counter::measure(|| run(REQUESTS));
+    assert_eq!(right, CONNECTIONS * OBJECTS + REQUESTS, "every response is the right one");
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+}
