@@ -10,6 +10,8 @@ pub struct Client {
     pub stream: TcpStream,
     /// Bytes that came and were not used.
     ahead: Vec<u8>,
+    /// Whether part of a response has come.
+    midway: bool,
 }
 
 /// A response.
@@ -38,11 +40,15 @@ pub enum Cut {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// A client of a connection that is there.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, ahead: Vec::new() }
+        Self { stream, ahead: Vec::new(), midway: false }
     }
 
     /// A client whose end of the connection has little room.
@@ -53,11 +59,20 @@ impl Client {
         socket.connect(&address.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, ahead: Vec::new() }
+        Self { stream, ahead: Vec::new(), midway: false }
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
+    }
+
+    pub fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Whether no byte of the response that is waited for has come.
+    pub fn is_between(&self) -> bool {
+        !self.midway
     }
 
     pub fn end_writing(&mut self) {
@@ -81,6 +96,7 @@ impl Client {
     }
 
     pub fn reply(&mut self, method: &str) -> Result<Reply, Cut> {
+        self.midway = !self.ahead.is_empty();
         let head = self.head()?;
         let status: u16 = head[9..12].parse().unwrap();
         let mut reply = Reply { status, head, body: Vec::new() };
@@ -169,7 +185,10 @@ impl Client {
         self.ahead.truncate(start + *result.as_ref().unwrap_or(&0));
         match result {
             Ok(0) => Err(Cut::Ended),
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.midway = true;
+                Ok(())
+            }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Err(Cut::Reset),
             Err(error) => panic!("reading: {error}"),
         }
