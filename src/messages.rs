@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use crate::config::{Access, Limits};
+use crate::config::{Access, Limits, SMALL_BODY_SIZE_MAX};
 use crate::pack::index::PackIndex;
 use crate::units::{Class, Extent, UnixTime, Variant};
 
@@ -33,6 +33,19 @@ pub struct Opened {
     pub index: Index,
     /// Where the bytes are.
     pub payload: Payload,
+}
+
+impl Opened {
+    /// Whether its bodies are mostly of the size that is sent from the file's own pages.
+    #[must_use]
+    pub fn has_large_bodies(&self) -> bool {
+        let Payload::File(file) = &self.payload else { return false };
+        let count = match &self.index {
+            Index::Pack(index) => u64::from(index.count().max(1)),
+            Index::Single(_) => 1,
+        };
+        file.size / count > SMALL_BODY_SIZE_MAX as u64
+    }
 }
 
 /// What a source holds.

@@ -6,6 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the run is invalid (the generator was the limit).
 
+mod awake;
 mod cli;
 mod load;
 mod proc;

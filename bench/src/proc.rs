@@ -18,9 +18,10 @@ use crate::sys::socket::loopback_congestion;
 /// CPU time of the whole machine or of one CPU since boot, in clock ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticks {
-    /// user + nice + system + irq + softirq: work done by this machine. Guest time is in user.
+    /// user + system + irq + softirq: work done by this machine. Guest time is in user.
     pub busy: u64,
-    /// idle + iowait.
+    /// idle + iowait + nice: what nobody needed. The time of nice threads is what an
+    /// [`Awake`](crate::awake::Awake) burns; on a quiet machine there are no others.
     pub idle: u64,
     /// Time that the hypervisor gave to somebody else.
     pub steal: u64,
@@ -59,7 +60,7 @@ fn ticks(stat: &str, name: &str) -> Option<Ticks> {
     let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = values[..] else {
         return None;
     };
-    Some(Ticks { busy: user + nice + system + irq + softirq, idle: idle + iowait, steal })
+    Some(Ticks { busy: user + system + irq + softirq, idle: idle + iowait + nice, steal })
 }
 
 /// Ticks of the whole machine.

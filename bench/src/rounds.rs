@@ -19,6 +19,9 @@ pub struct Contest {
     pub dropped: usize,
 }
 
+/// So many dropped rounds for each that must be whole end the contest.
+const DROPPED_MAX: usize = 3;
+
 /// The rules of a contest.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -50,7 +53,7 @@ pub fn play(
     let mut contest = Contest { figures: vec![Vec::new(); contestants], dropped: 0 };
     let mut played = 0;
     while played - contest.dropped < rules.rounds {
-        if contest.dropped > rules.rounds {
+        if contest.dropped > DROPPED_MAX * rules.rounds {
             return Err(Failure::Invalid(format!(
                 "{} of {played} rounds had more than {} % steal: the machine is too busy",
                 contest.dropped, rules.steal_percent_max

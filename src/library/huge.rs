@@ -1,31 +1,42 @@
 //! Bringing a file onto huge pages of the page cache: a hint to the kernel, never a promise.
 //!
 //! The recipe (measured on ext4, Linux 6.18): MADV_HUGEPAGE and MADV_POPULATE_READ on a mapping
-//! read what is not cached in folios of 2 MiB. What is cached in small folios stays so, unless it
-//! is dropped first, and that may only be done while nobody is being served from the file.
-//! MADV_COLLAPSE would need no dropping, but kernels without READ_ONLY_THP_FOR_FS refuse it.
+//! read what is not cached in folios of 2 MiB, or as large as the file allows. What is cached in
+//! small folios stays so, unless it is dropped first. That is done in steps of one huge page, and
+//! only while the disk brings each back in a moment: whoever wants to send just those bytes finds
+//! them cold, and waits for them as for any cold chunk. MADV_COLLAPSE would need no dropping, but
+//! kernels without READ_ONLY_THP_FOR_FS refuse it.
 
 use std::fs::{self, File};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use memmap2::{Advice, Mmap};
 
 use crate::sys::{files, mapping};
-use crate::units::MIB;
+use crate::units::{KIB, MIB};
 
-/// The size of a huge page, in bytes. Smaller files have nothing to gain.
+/// The size of a huge page, in bytes.
 pub(super) const HUGE_PAGE_SIZE: u64 = 2 * MIB as u64;
+
+/// Smaller files have nothing to gain.
+pub(super) const SIZE_MIN: u64 = 64 * KIB as u64;
 
 /// Bytes that are brought in before we look whether to go on.
 const STEP: usize = 32 * MIB;
 
+/// A disk that takes longer for a huge page is too slow to read under running transfers what is in
+/// memory already: 80 MB/s.
+const REREAD_MAX: Duration = Duration::from_millis(25);
+
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Nearly all of it is on huge pages.
+    /// Nearly all of it is on large pages.
     Huge,
-    /// It stays on small pages, because somebody may be using it.
+    /// It stays on small pages, because the disk is too slow to read it again, or part of it was
+    /// in use.
     Small,
     /// The kernel, or the file system, has no huge pages for files.
     Unsupported,
@@ -33,44 +44,63 @@ pub(super) enum Outcome {
     Stopped,
 }
 
-/// Brings a file onto huge pages. `exclusive`: nobody is being served from it, so it may be
-/// dropped from the cache and read again.
-pub(super) fn settle(file: &File, exclusive: bool, stop: &AtomicBool) -> io::Result<Outcome> {
-    let first = populate(file, false, stop)?;
-    if first != Outcome::Small || !exclusive {
-        return Ok(first);
-    }
-    match populate(file, true, stop)? {
-        Outcome::Small => Ok(Outcome::Unsupported),
-        outcome => Ok(outcome),
-    }
-}
-
-fn populate(file: &File, drop_first: bool, stop: &AtomicBool) -> io::Result<Outcome> {
+/// Brings a file onto huge pages.
+pub(super) fn settle(file: &File, stop: &AtomicBool) -> io::Result<Outcome> {
     let map = mapping::map_file(file)?;
     if map.advise(Advice::HugePage).is_err() {
         return Ok(Outcome::Unsupported);
     }
+    let whole = map.len() as u64 / HUGE_PAGE_SIZE * HUGE_PAGE_SIZE;
+    if whole == 0 {
+        // The kernel tells of huge pages only.
+        return reread(file, &map, stop);
+    }
+    match populate(&map, stop)? {
+        Outcome::Huge => {}
+        outcome => return Ok(outcome),
+    }
+    let is_most = |huge: u64| huge * 8 >= whole * 7;
+    if is_most(huge_bytes(&map)?) {
+        return Ok(Outcome::Huge);
+    }
+    match reread(file, &map, stop)? {
+        Outcome::Huge => Ok(match huge_bytes(&map)? {
+            0 => Outcome::Unsupported,
+            huge if is_most(huge) => Outcome::Huge,
+            _ => Outcome::Small,
+        }),
+        outcome => Ok(outcome),
+    }
+}
+
+/// Brings in what is not in memory; what is stays as it is.
+fn populate(map: &Mmap, stop: &AtomicBool) -> io::Result<Outcome> {
     for start in (0..map.len()).step_by(STEP) {
         if stop.load(Ordering::Relaxed) {
             return Ok(Outcome::Stopped);
         }
-        let size = STEP.min(map.len() - start);
-        if drop_first {
-            // Pages that are dirty, or still on their way to a socket, stay; so they stay small.
-            files::advise(file, start as u64, size as u64, libc::POSIX_FADV_DONTNEED);
+        map.advise_range(Advice::PopulateRead, start, STEP.min(map.len() - start))?;
+    }
+    Ok(Outcome::Huge)
+}
+
+/// Drops what is in memory and reads it again, as long as that is quick.
+fn reread(file: &File, map: &Mmap, stop: &AtomicBool) -> io::Result<Outcome> {
+    let step = HUGE_PAGE_SIZE as usize;
+    for start in (0..map.len()).step_by(step) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(Outcome::Stopped);
         }
-        match map.advise_range(Advice::PopulateRead, start, size) {
-            // Linux before 5.14.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                return Ok(Outcome::Unsupported);
-            }
-            result => result?,
+        let size = step.min(map.len() - start);
+        let begun = Instant::now();
+        // Pages that are dirty, or still on their way to a socket, stay; so they stay small.
+        files::advise(file, start as u64, size as u64, libc::POSIX_FADV_DONTNEED);
+        map.advise_range(Advice::PopulateRead, start, size)?;
+        if begun.elapsed() > REREAD_MAX {
+            return Ok(Outcome::Small);
         }
     }
-    let whole = map.len() as u64 / HUGE_PAGE_SIZE * HUGE_PAGE_SIZE;
-    let huge = huge_bytes(&map)?;
-    Ok(if huge * 8 >= whole * 7 { Outcome::Huge } else { Outcome::Small })
+    Ok(Outcome::Huge)
 }
 
 /// Bytes of a populated mapping that lie on huge pages.
@@ -109,22 +139,30 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_small_folios_is_dropped_only_when_it_is_ours_alone() {
+    fn what_a_file_system_can_give_it_gives_for_good() {
         let (_scratch, file) = written(4096);
         let go = AtomicBool::new(false);
-        let shared = settle(&file, false, &go).unwrap();
-        let exclusive = settle(&file, true, &go).unwrap();
-        // What this file system can give decides which of the two it is; never an error.
-        match exclusive {
-            Outcome::Huge => assert_eq!(settle(&file, false, &go).unwrap(), Outcome::Huge),
-            other => assert_eq!((shared, other), (shared, Outcome::Unsupported)),
+        match settle(&file, &go).unwrap() {
+            Outcome::Huge => assert_eq!(settle(&file, &go).unwrap(), Outcome::Huge),
+            Outcome::Unsupported => assert_ne!(settle(&file, &go).unwrap(), Outcome::Huge),
+            // A slow disk, or pages in use.
+            other => assert_eq!(other, Outcome::Small),
         }
+    }
+
+    #[test]
+    fn the_bytes_stay_what_they_are() {
+        let (_scratch, mut file) = written(64 * KIB);
+        settle(&file, &AtomicBool::new(false)).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+        assert!(bytes.len() == 8 * MIB && bytes.iter().all(|byte| *byte == 1));
     }
 
     #[test]
     fn it_stops_when_told() {
         let (_scratch, file) = written(MIB);
         let stop = AtomicBool::new(true);
-        assert_eq!(settle(&file, true, &stop).unwrap(), Outcome::Stopped);
+        assert_eq!(settle(&file, &stop).unwrap(), Outcome::Stopped);
     }
 }

@@ -20,8 +20,6 @@ pub(super) struct Lent {
     pub waiting: Vec<u16>,
     /// Whether the pool has it, or will have it.
     pub opening: bool,
-    /// Whether it waits until its file has been read anew.
-    deferred: bool,
     /// Whether its bytes were shown to somebody, so that they may not be others from now on.
     bound: bool,
     /// Why it can't be served, until it changes.
@@ -101,30 +99,11 @@ impl Library {
             }
             return;
         };
-        let deferred = self.is_being_reread(source);
         let lent = self.lent.entry(source).or_default();
         lent.opening = true;
         lent.waiting = waiting;
-        lent.deferred = deferred;
-        if deferred {
-            return;
-        }
         let below = self.below(name);
         self.pool.add(Job::Open(ToOpen { source, root, below, kind: name.kind() }), urgent);
-    }
-
-    /// A source's file is no longer being read anew: who waits for it can have it.
-    pub(super) fn open_deferred(&mut self, source: SourceId) {
-        let Some(lent) = self.lent.get_mut(&source).filter(|lent| lent.deferred) else { return };
-        lent.deferred = false;
-        let waiting = std::mem::take(&mut lent.waiting);
-        match self.sources.get(&source).cloned() {
-            Some(name) => self.open_source(source, &name, waiting, true),
-            None => {
-                self.lent.remove(&source);
-                self.refuse_all(waiting, source, OpenFault::Missing);
-            }
-        }
     }
 
     /// The pool has opened a source, or not.
@@ -174,7 +153,7 @@ impl Library {
         if !was_ready {
             self.tell_of(name);
         }
-        if is_first && matches!(opened.payload, Payload::File(_)) {
+        if is_first && opened.has_large_bodies() {
             self.warm_soon(source);
         }
     }

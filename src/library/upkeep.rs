@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::huge::{self, HUGE_PAGE_SIZE, Outcome};
+use super::huge::{self, HUGE_PAGE_SIZE, Outcome, SIZE_MIN};
 use super::names::Name;
 use super::run::{Event, Library};
 use super::scrub::{self, Scrubbed, ToScrub};
@@ -34,7 +34,6 @@ struct ToWarm {
     source: SourceId,
     root: Arc<File>,
     below: PathBuf,
-    exclusive: bool,
     stop: Arc<AtomicBool>,
 }
 
@@ -51,8 +50,8 @@ pub(super) struct Upkeep {
     /// Bytes that may be on huge pages by our doing; 0 = off.
     budget: u64,
     warm: SyncSender<ToWarm>,
-    /// What is being brought in now: whether its readers must wait, and how to stop it.
-    warming: Option<(SourceId, bool, Arc<AtomicBool>)>,
+    /// What is being brought in now, and how to stop it.
+    warming: Option<(SourceId, Arc<AtomicBool>)>,
     candidates: VecDeque<SourceId>,
     warmed: VecDeque<(SourceId, u64)>,
     failures: u32,
@@ -111,7 +110,7 @@ fn warm_thread(wishes: &Receiver<ToWarm>, events: &SyncSender<Event>) {
     while let Ok(wish) = wishes.recv() {
         let flags = libc::O_RDONLY | libc::O_NONBLOCK;
         let outcome = files::open_beneath(&*wish.root, &wish.below, flags)
-            .and_then(|file| huge::settle(&File::from(file), wish.exclusive, &wish.stop))
+            .and_then(|file| huge::settle(&File::from(file), &wish.stop))
             // A file that went, or can't be read, is found out by whoever wants it.
             .unwrap_or(Outcome::Stopped);
         let warmed = Warmed { source: wish.source, outcome };
@@ -143,7 +142,7 @@ impl Library {
         packs.sort_unstable_by(|a, b| b.cmp(a));
         let mut room = self.upkeep.budget;
         for (_, size, source) in packs {
-            if size <= room {
+            if (HUGE_PAGE_SIZE..=room).contains(&size) {
                 room -= size;
                 self.upkeep.candidates.push_back(source);
             }
@@ -161,20 +160,14 @@ impl Library {
         }
     }
 
-    /// Whether a source must not be opened just now; then it will be soon.
-    pub(super) fn is_being_reread(&self, source: SourceId) -> bool {
-        match &self.upkeep.warming {
-            Some((warming, true, stop)) if *warming == source => {
-                stop.store(true, Ordering::Relaxed);
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// A source was replaced: its pages are another file's business.
     pub(super) fn forget_warmed(&mut self, source: SourceId) {
         self.upkeep.warmed.retain(|(warmed, _)| *warmed != source);
+        if let Some((warming, stop)) = &self.upkeep.warming
+            && *warming == source
+        {
+            stop.store(true, Ordering::Relaxed);
+        }
     }
 
     fn warm_next(&mut self) {
@@ -184,14 +177,14 @@ impl Library {
             let size = shelved.version.size;
             let used = self.is_lent(source);
             let known = self.upkeep.warmed.iter().any(|(warmed, _)| *warmed == source);
-            if known || size < HUGE_PAGE_SIZE || !self.make_room(size, used) {
+            if known || size < SIZE_MIN || !self.make_room(size, used) {
                 continue;
             }
             let Some(root) = self.folders[usize::from(name.root)].clone() else { continue };
             let (below, stop) = (self.below(&name), Arc::new(AtomicBool::new(false)));
-            self.upkeep.warming = Some((source, !used, Arc::clone(&stop)));
+            self.upkeep.warming = Some((source, Arc::clone(&stop)));
             self.upkeep.warmed.push_back((source, size));
-            let wish = ToWarm { source, root, below, exclusive: !used, stop };
+            let wish = ToWarm { source, root, below, stop };
             // Its one place is free, because nothing is being warmed.
             let _ = self.upkeep.warm.try_send(wish);
             return;
@@ -236,7 +229,6 @@ impl Library {
             self.upkeep.budget = 0;
             self.upkeep.candidates.clear();
         }
-        self.open_deferred(source);
     }
 
     fn scrub_next(&mut self, now: Instant) {

@@ -18,6 +18,8 @@ pub struct Connection<S> {
     pub listener: u8,
     /// The client has ended its side.
     pub ended: bool,
+    /// Its socket keeps partial packets back.
+    pub holds: bool,
     /// How it is to be closed, once nothing is in flight.
     pub closing: Option<Ending>,
     /// When something is due.
@@ -153,6 +155,7 @@ impl<S> Connection<S> {
             flight: Flight::default(),
             listener,
             ended: false,
+            holds: false,
             closing: None,
             deadline: now,
             scheduled: 0,

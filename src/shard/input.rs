@@ -245,6 +245,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         };
         self.begin_exchange(owner, State::Receiving, Work::Ask { head, body });
         self.set_deadline(owner, self.now.ticks.plus(self.settings.limits.head_timeout_ms));
+        self.hold_partial_packets(owner, false);
         let connection = &self.connections[owner];
         if expects_continue
             && framing != BodyFraming::Empty

@@ -264,6 +264,11 @@ pub trait Kernel {
     fn read_now(&mut self, opened: &Opened, offset: u64, into: &mut [u8]) -> Result<usize, Errno>;
     /// How many bytes of the extent, from its start, can be sent without waiting for a disk.
     fn resident(&mut self, opened: &Opened, extent: Extent) -> u64;
+    /// Keeps partial packets back until `flush`, or no longer. Without it every acknowledgement
+    /// that comes while a large body is being queued sends what is there as a packet of its own.
+    fn hold_partial_packets(&mut self, socket: &Self::Socket, hold: bool);
+    /// Sends the partial packet that is kept back. What follows is kept back again.
+    fn flush(&mut self, socket: &Self::Socket);
     /// Says that nothing more will be sent.
     fn finish_sending(&mut self, socket: &Self::Socket);
     /// Closes; what was sent is still delivered.

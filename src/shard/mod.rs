@@ -18,6 +18,7 @@ mod slab;
 mod wheel;
 mod cache;
 mod cold;
+mod recent;
 mod connection;
 mod exchange;
 mod counters;
@@ -42,6 +43,7 @@ use self::connection::Connection;
 use self::counters::Counters;
 use self::exchange::{Exchange, Waiter};
 use self::kernel::{Completion, Errno, HeadBuffer, Kernel};
+use self::recent::Recent;
 use self::slab::Slab;
 use self::wheel::Wheel;
 use crate::catalog::{Capacity, Catalog, Effect, GrowingSlot, SourceSlot};
@@ -113,6 +115,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     now: Now,
     cache: Cache,
     cold: Cold,
+    recent: Recent,
     connections: Slab<Connection<K::Socket>>,
     exchanges: Slab<Exchange>,
     generation: u32,
@@ -170,6 +173,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             now: Now { unix: UnixTime(0), ..now },
             cache: Cache::new(cache_capacity(&settings)),
             cold: Cold::default(),
+            recent: Recent::new(),
             connections: Slab::default(),
             exchanges: Slab::default(),
             generation: 0,

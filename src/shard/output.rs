@@ -214,6 +214,17 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
+    /// Makes a connection's socket keep partial packets back, or no longer.
+    pub(super) fn hold_partial_packets(&mut self, owner: u32, hold: bool) {
+        let connection = &mut self.connections[owner];
+        if connection.holds != hold
+            && let Some(socket) = &connection.socket
+        {
+            connection.holds = hold;
+            self.kernel.hold_partial_packets(socket, hold);
+        }
+    }
+
     /// A stretch is out: the next range, what stands after the last one, or the end.
     fn next_part(&mut self, owner: u32, place: u32) -> Stepped {
         let Work::Object { plan, key, parts, .. } = self.exchanges[place].work else {
@@ -266,7 +277,14 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         };
         let size = (*end - *at).min(SENDFILE_SIZE_MAX as u64);
         let extent = Extent { offset: *at, size };
+        if self.recent.knows(held.source, extent, self.now.ticks) {
+            *resident = size;
+            return true;
+        }
         *resident = self.kernel.resident(held, extent).min(size);
+        if *resident == size {
+            self.recent.note(held.source, extent, self.now.ticks);
+        }
         if *resident == 0 && *attempts > 0 && file.residency == Residency::Unknown {
             // Its chunk has just been read; more than that nobody can know here.
             *resident = size.min(COLD_CHUNK_SIZE as u64 - *at % COLD_CHUNK_SIZE as u64);
@@ -290,6 +308,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         *attempts += 1;
         *cold = true;
+        self.recent.distrust(self.now.ticks);
         let at = *at;
         exchange.state = State::Cold;
         if self.cold.wait(&mut self.kernel, (slot, &held), at, waiter) {
@@ -368,6 +387,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let last = exchange.is_last() || self.draining.is_some();
         self.counters.finished(class, status, self.now.nanos - exchange.started);
         self.log_end(owner, false);
+        let connection = &self.connections[owner];
+        if connection.holds
+            && let Some(socket) = &connection.socket
+        {
+            self.kernel.flush(socket);
+        }
         // Zero-copy sends may still be in flight; the kernel's slots hold their bytes.
         self.drop_exchange(owner);
         self.go_on(owner, last);
@@ -411,6 +436,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         let connection = &mut self.connections[owner];
         if connection.closing.is_some() {
+            self.counters.sent_bytes += result.unwrap_or(0) as u64;
             self.settle(owner);
             return;
         }

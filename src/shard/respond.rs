@@ -183,6 +183,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// One send carries the whole response.
     fn send_quick(&mut self, owner: u32, quick: Quick, outgoing: Outgoing) {
+        self.hold_partial_packets(owner, false);
         let connection = &mut self.connections[owner];
         connection.phase = Phase::Quick(quick);
         let Some(socket) = &connection.socket else { return };
@@ -251,6 +252,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// Waits until a worker of the kernel has read a small object.
     fn wait_for_small(&mut self, owner: u32, small: &Small<'_>) {
+        self.recent.distrust(self.now.ticks);
         self.catalog.lease(small.key.source);
         let extent = Extent { offset: small.offset, size: small.size as u64 };
         let work = Work::Object {
@@ -336,6 +338,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             );
         }
         buffer.range = 0..u16::try_from(size).expect("a head fits its buffer");
+        self.hold_partial_packets(owner, matches!(work, Work::Object { .. }));
         let exchange = self.begin_exchange(owner, State::Ready, work);
         self.exchanges[exchange].head = Some(buffer);
         self.set_exchange_deadline(owner, false);
@@ -448,6 +451,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             return;
         };
         buffer.range = 0..u16::try_from(size).expect("a head fits its buffer");
+        self.hold_partial_packets(owner, false);
         let exchange = &mut self.exchanges[place];
         self.parked_count -= 1;
         exchange.head = Some(buffer);

@@ -10,6 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
+use socket2::SockRef;
+
 use crate::shard::kernel::Errno;
 use crate::units::Extent;
 
@@ -139,6 +141,20 @@ pub fn accept(listener: &OwnedFd) -> Result<OwnedFd, Errno> {
 pub fn shut_down_sending(socket: &OwnedFd) {
     // SAFETY: no memory is involved. A peer that is gone already is no error for us.
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_WR) };
+}
+
+/// Keeps partial packets back, or no longer (`TCP_CORK`, tcp(7)). Linux keeps them for 200 ms at
+/// most.
+pub fn hold_partial_packets(socket: &OwnedFd, hold: bool) {
+    // A socket whose peer is gone has nothing to hold.
+    let _ = SockRef::from(socket).set_tcp_cork(hold);
+}
+
+/// Sends the partial packet that is kept back: setting `TCP_NODELAY` does so even while `TCP_CORK`
+/// is set, and leaves that set (tcp(7)).
+pub fn flush(socket: &OwnedFd) {
+    // As above.
+    let _ = SockRef::from(socket).set_tcp_nodelay(true);
 }
 
 /// Closes at once: the peer sees a reset, and what is queued is thrown away.

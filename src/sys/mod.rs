@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod ring;
+pub mod enter;
 pub mod features;
 pub mod slots;
 pub mod buffers;

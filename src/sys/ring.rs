@@ -22,6 +22,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use super::buffers::{Buffers, GROUP};
 use super::calls;
+use super::enter;
 use super::features::Features;
 use super::slots::{OtherSlot, Prepared, Slots};
 use crate::catalog::Held;
@@ -37,8 +38,6 @@ const COMPLETIONS: u32 = 8192;
 
 /// Worker threads of the kernel for cold reads, a ring.
 const WORKERS_MAX: u32 = 8;
-
-const ENTER_GETEVENTS: u32 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -75,6 +74,8 @@ fn name(kind: Kind, owner: Owner, slot: u32) -> u64 {
 /// One shard's ring.
 pub struct Ring {
     ring: IoUring,
+    /// Under which index this thread has registered the ring's descriptor.
+    index: Option<u32>,
     buffers: Buffers,
     slots: Slots,
     listeners: Vec<OwnedFd>,
@@ -121,9 +122,8 @@ impl Ring {
             }
             built => built?,
         };
-        if features.registered_ring {
-            features.registered_ring = ring.submitter().register_ring_fd().is_ok();
-        }
+        let index = if features.registered_ring { enter::register_descriptor(&ring) } else { None };
+        features.registered_ring = index.is_some();
         // A failure only means that the kernel's own bound holds.
         let _ = ring.submitter().register_iowq_max_workers(&mut [WORKERS_MAX, WORKERS_MAX]);
         let mut buffers = Buffers::new()?;
@@ -131,6 +131,7 @@ impl Ring {
         restrict(&ring.submitter())?;
         let mut this = Self {
             ring,
+            index,
             buffers,
             slots: Slots::default(),
             listeners,
@@ -153,12 +154,16 @@ impl Ring {
             }
             // The queue is full: submit early. EBUSY and EAGAIN pass once completions are reaped,
             // which GETEVENTS does.
-            let queued = self.ring.submission().len() as u32;
-            // SAFETY: no argument is passed.
-            let _ = unsafe {
-                self.ring.submitter().enter::<libc::sigset_t>(queued, 0, ENTER_GETEVENTS, None)
-            };
+            let _ = self.call(0, enter::GETEVENTS, None);
         }
+    }
+
+    /// Submits everything that is queued, and waits for so many completions.
+    fn call(&mut self, want: u32, flags: u32, wait: Option<&SubmitArgs<'_, '_>>) -> io::Result<()> {
+        // Dropping the queue's guard tells the kernel what was pushed.
+        let queued = self.ring.submission().len() as u32;
+        // SAFETY: what the queued entries point to outlives them (`queue`).
+        unsafe { enter::enter(&self.ring, self.index, queued, want, flags, wait) }
     }
 
     fn hear_bell(&mut self) {
@@ -439,6 +444,14 @@ impl Kernel for Ring {
         resident.min(extent.size)
     }
 
+    fn hold_partial_packets(&mut self, socket: &OwnedFd, hold: bool) {
+        calls::hold_partial_packets(socket, hold);
+    }
+
+    fn flush(&mut self, socket: &OwnedFd) {
+        calls::flush(socket);
+    }
+
     fn finish_sending(&mut self, socket: &OwnedFd) {
         calls::shut_down_sending(socket);
     }
@@ -468,23 +481,17 @@ impl Kernel for Ring {
     fn enter(&mut self, wait_ms: Option<u64>) -> Result<(), Errno> {
         let has_completions = !self.ring.completion().is_empty();
         let result = match wait_ms {
-            None if !has_completions => self.ring.submitter().submit_and_wait(1),
+            None if !has_completions => self.call(1, enter::GETEVENTS, None),
             Some(ms) if ms > 0 && !has_completions => {
                 let time = Timespec::new().sec(ms / 1000).nsec((ms % 1000) as u32 * 1_000_000);
                 let args = SubmitArgs::new().timespec(&time);
-                self.ring.submitter().submit_with_args(1, &args)
+                self.call(1, enter::GETEVENTS, Some(&args))
             }
-            _ => {
-                let queued = self.ring.submission().len() as u32;
-                // Deferred work runs only in a call that asks for events.
-                // SAFETY: no argument is passed.
-                unsafe {
-                    self.ring.submitter().enter::<libc::sigset_t>(queued, 0, ENTER_GETEVENTS, None)
-                }
-            }
+            // Deferred work runs only in a call that asks for events.
+            _ => self.call(0, enter::GETEVENTS, None),
         };
         match result {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(error) => match error.raw_os_error() {
                 // The time is up; a signal came; completions must be reaped first.
                 Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
@@ -497,7 +504,7 @@ impl Kernel for Ring {
     fn submit(&mut self) {
         if !self.ring.submission().is_empty() {
             // What does not go now goes with the next `enter`.
-            let _ = self.ring.submitter().submit();
+            let _ = self.call(0, 0, None);
         }
     }
 

@@ -164,7 +164,7 @@ impl Client {
     }
 
     fn next_turn(&self, sock: &Sock, now: u64) -> Option<u64> {
-        let readable = sock.outbound.size() > 0 || sock.outbound_end || sock.dead.is_some();
+        let readable = sock.visible() > 0 || sock.outbound_end || sock.dead.is_some();
         let read = readable.then_some(self.next_read);
         let has_room = sock.inbound.len() < INBOUND_MAX;
         let may_begin =
@@ -231,7 +231,7 @@ impl Client {
         if world.now < self.next_read {
             return;
         }
-        let mut left = self.manner.read_size;
+        let mut left = self.manner.read_size.min(world.sockets[socket].visible());
         while left > 0
             && let Some(run) = world.sockets[socket].outbound.pop(left)
         {

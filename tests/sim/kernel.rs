@@ -91,6 +91,8 @@ impl World {
         sock.server = Server::Closed;
         self.accept_failed = None;
         let sock = &mut self.sockets[id];
+        let flushed = reset || sock.dead.is_some() || sock.unflushed == 0;
+        assert!(flushed, "a response that was not flushed");
         if reset || !sock.inbound.is_empty() {
             // What the client has not read is lost, as far as it is still on its way.
             let kept = self.random.below(self.sockets[id].outbound.size() + 1);
@@ -136,6 +138,7 @@ impl Kernel for FakeKernel {
     fn send(&mut self, socket: &Socket, outgoing: Outgoing, owner: Owner) {
         assert!(outgoing.size() > 0, "an empty send");
         let mut world = self.world.borrow_mut();
+        assert!(!world.sockets[socket.id].holds, "its end would be kept back");
         world.begin(socket.id, Operation::Send);
         assert!(!world.sockets[socket.id].outbound_end, "a send after the end");
         world.queued.push(Queued::Send(socket.id, SendOp::Ring { owner, outgoing, done: 0 }));
@@ -238,9 +241,26 @@ impl Kernel for FakeKernel {
         world.resident_size(opened.source, extent)
     }
 
+    fn hold_partial_packets(&mut self, socket: &Socket, hold: bool) {
+        let mut world = self.world.borrow_mut();
+        let sock = &mut world.sockets[socket.id];
+        assert_ne!(sock.holds, hold, "it does so already");
+        (sock.holds, sock.unflushed) = (hold, 0);
+        world.wake_client_of(socket.id);
+    }
+
+    fn flush(&mut self, socket: &Socket) {
+        let mut world = self.world.borrow_mut();
+        assert!(world.sockets[socket.id].holds, "nothing is kept back");
+        world.sockets[socket.id].unflushed = 0;
+        world.wake_client_of(socket.id);
+    }
+
     fn finish_sending(&mut self, socket: &Socket) {
         let mut world = self.world.borrow_mut();
-        assert!(world.sockets[socket.id].send.is_none(), "the end beside a send in flight");
+        let sock = &world.sockets[socket.id];
+        assert!(sock.send.is_none(), "the end beside a send in flight");
+        assert!(sock.dead.is_some() || sock.unflushed == 0, "a response that was not flushed");
         world.sockets[socket.id].outbound_end = true;
         world.wake_client_of(socket.id);
     }

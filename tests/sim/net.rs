@@ -14,6 +14,9 @@ pub struct Socket {
     pub id: usize,
 }
 
+/// Bytes of a whole packet.
+pub const PACKET_SIZE: u64 = 1448;
+
 /// What the driver has done with a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -57,6 +60,10 @@ pub struct Sock {
     pub excused: bool,
     pub taken: u64,
     pub read: u64,
+    /// Partial packets are kept back.
+    pub holds: bool,
+    /// Bytes since the last flush, while they are.
+    pub unflushed: u64,
     pub receive: Option<Owner>,
     pub poll_in: Option<Owner>,
     pub poll_out: Option<Owner>,
@@ -82,6 +89,8 @@ impl Sock {
             excused: false,
             taken: 0,
             read: 0,
+            holds: false,
+            unflushed: 0,
             receive: None,
             poll_in: None,
             poll_out: None,
@@ -98,7 +107,15 @@ impl Sock {
 
     pub fn put(&mut self, run: Run) {
         self.taken += run.size();
+        self.unflushed += if self.holds { run.size() } else { 0 };
         self.outbound.push(run);
+    }
+
+    /// What has left for the client: whole packets, and all of it where nothing is kept back.
+    pub fn visible(&self) -> u64 {
+        let ended = self.outbound_end || self.dead.is_some();
+        let kept = if self.holds && !ended { self.unflushed % PACKET_SIZE } else { 0 };
+        self.outbound.size().saturating_sub(kept)
     }
 
     pub fn is_readable(&self) -> bool {

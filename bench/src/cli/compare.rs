@@ -11,6 +11,7 @@ use super::duration::duration;
 use super::failure::{Doing, Failure};
 use super::saturate::{self, Tuning};
 use super::table::{self, Contestant, Course, Table};
+use crate::awake::Awake;
 use crate::load::probe;
 use crate::load::urls::UrlSet;
 use crate::proc::{self, Machine};
@@ -98,6 +99,10 @@ pub struct Compare {
     /// In a network namespace of its own, with --congestion (default cubic) on both sides; root
     #[arg(long)]
     netns: bool,
+    /// Keep both CPUs from halting, with threads that run only when nobody else wants them: less
+    /// steal on virtual machines, and the same for every server
+    #[arg(long)]
+    awake: bool,
     /// More steal than this drops a round, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
     steal_max: f64,
@@ -115,6 +120,7 @@ struct Report {
     workload: Option<&'static str>,
     baseline: String,
     bodies: &'static str,
+    kept_awake: bool,
     ready_ms: Vec<(String, Option<f64>)>,
     tables: Vec<Table>,
 }
@@ -138,13 +144,18 @@ pub fn run(arguments: &Compare) -> Result<(), Failure> {
         contestants.push(contestant);
         ready_ms.push((description.name.clone(), ready));
     }
+    let cpus = [arguments.server_cpu, arguments.client_cpu];
+    let awake = arguments.awake.then(|| Awake::start(&cpus)).transpose();
+    let awake = awake.doing("cannot keep the CPUs awake")?;
     let tables = tables(arguments, &contestants, baseline)?;
+    drop(awake);
     let report = Report {
         verb: "compare",
         machine: proc::machine().doing("cannot read the machine's facts")?,
         workload: arguments.workload.map(|workload| workload.name),
         baseline: contestants[baseline].server.name.clone(),
         bodies: if arguments.tuning.read { "read" } else { "discarded" },
+        kept_awake: arguments.awake,
         ready_ms,
         tables,
     };
@@ -298,7 +309,8 @@ fn print(report: &Report, json: bool) {
     }
     println!("{}", report::machine_line(&report.machine));
     let named = report.workload.map_or(String::new(), |name| format!("workload {name}, "));
-    println!("{named}bodies {}, ratios against {}", report.bodies, report.baseline);
+    let awake = if report.kept_awake { ", CPUs kept from halting" } else { "" };
+    println!("{named}bodies {}{awake}, ratios against {}", report.bodies, report.baseline);
     for (name, ready) in &report.ready_ms {
         if let Some(ready) = ready {
             println!("{name} was ready after {ready:.0} ms");
