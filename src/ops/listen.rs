@@ -8,9 +8,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::config::{BACKLOG, Listen};
+use crate::config::{BACKLOG, Listen, UNSENT_MAX};
 use crate::sys::inherit;
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a client up.
@@ -69,7 +69,11 @@ pub fn open(
     for listener in inherited {
         let address = listener.local_addr().ok();
         match listen.iter().position(|wanted| address.is_some_and(|is| same(is, wanted.address))) {
-            Some(index) => given[index].push(listener),
+            Some(index) => {
+                let failed = |error| ListenError { address: listen[index].address, error };
+                prepare(&SockRef::from(&listener)).map_err(failed)?;
+                given[index].push(listener);
+            }
             None => tracing::warn!(?address, "an inherited listener has no server.listen; closed"),
         }
     }
@@ -150,17 +154,23 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    // Accepted sockets inherit it: a response is never held back for an acknowledgement.
+    prepare(&socket)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Sets what accepted sockets inherit.
+fn prepare(socket: &Socket) -> io::Result<()> {
+    // A response is never held back for an acknowledgement.
     socket.set_tcp_nodelay(true)?;
-    // Accepted sockets inherit these: a client that has died without a word is found in a minute.
+    // A client that has died without a word is found in a minute.
     let probes = TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(10))
         .with_retries(3);
     socket.set_tcp_keepalive(&probes)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
-    socket.bind(&address.into())?;
-    Ok(socket)
+    socket.set_tcp_notsent_lowat(UNSENT_MAX)
 }
 
 fn listening(socket: Socket) -> io::Result<TcpListener> {

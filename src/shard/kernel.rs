@@ -51,6 +51,11 @@ pub enum Operation {
     Send,
 }
 
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Receive, Self::PollIn, Self::PollOut, Self::Send];
+}
+
 /// Bytes of a response head, in a buffer that is used again.
 #[derive(Debug)]
 pub struct HeadBuffer {
@@ -227,10 +232,8 @@ pub trait Kernel {
     /// Reads an extent of a file into the buffer, never on the caller's time. The buffer's length
     /// becomes what was read.
     fn read(&mut self, held: &Held, extent: Extent, buffer: Vec<u8>, read: u32);
-    /// Ends a receive or a poll early, if it is still in flight; it completes in any case.
+    /// Ends an operation early, if it is still in flight; it completes in any case.
     fn cancel(&mut self, operation: Operation, owner: Owner);
-    /// Ends everything on a socket early; every operation still completes.
-    fn cancel_all(&mut self, socket: &Self::Socket, owner: Owner);
 
     /// Takes a client from a listener's queue.
     ///

@@ -18,6 +18,10 @@ use crate::units::{KIB, Ticks};
 /// has just written one must not find the door shut.
 const DRAIN_IDLE_MS: u64 = 1_000;
 
+/// Deadlines met in one turn: thousands of clients may have come at once, and then their time is
+/// up at once, too.
+const DEADLINES_MAX: usize = 8;
+
 /// Clients taken from a listener's queue in one go when draining begins.
 const DRAIN_ACCEPTS_MAX: usize = 4096;
 
@@ -138,9 +142,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     pub(super) fn meet_deadlines(&mut self) {
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(self.now.ticks, &mut due);
-        for (owner, tick) in due.drain(..) {
+        self.wheel.advance(self.now.ticks, &mut self.due);
+        for _ in 0..DEADLINES_MAX {
+            let Some((owner, tick)) = self.due.pop() else { break };
             let Some(connection) = self.connections.get_mut(owner) else { continue };
             if connection.scheduled != tick {
                 continue;
@@ -155,7 +159,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.meet_deadline(owner);
             }
         }
-        self.due = due;
         if let Some(end) = self.draining
             && self.now.ticks >= end
         {
@@ -288,11 +291,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.parked_count -= u64::from(state.is_parked());
             self.log_end(owner, true);
         }
-        let connection = &self.connections[owner];
-        if connection.flight.has_operations()
-            && let Some(socket) = &connection.socket
-        {
-            self.kernel.cancel_all(socket, owner);
+        for operation in Operation::ALL {
+            self.cancel(owner, operation);
         }
         self.wait_for_let_go(owner);
         self.settle(owner);

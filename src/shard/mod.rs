@@ -139,6 +139,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     /// Messages to the library that found its queue full.
     to_library: VecDeque<ToLibrary>,
     effects: Vec<Effect>,
+    /// Connections whose entry in the wheel has come up, and its tick; the last is next.
     due: Vec<(u32, u32)>,
     path: Box<[u8; TARGET_SIZE_MAX]>,
     /// A small object is read into it,
@@ -276,7 +277,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     fn wait_ms(&self) -> Option<u64> {
-        let work = !self.ready.is_empty() || !self.releasing.is_empty() || self.look_again;
+        let work = !self.ready.is_empty()
+            || !self.releasing.is_empty()
+            || !self.due.is_empty()
+            || self.look_again;
         if work {
             return Some(0);
         }

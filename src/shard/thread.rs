@@ -78,11 +78,15 @@ pub fn start(
 fn settings(config: &Config, shared: &Shared, number: usize, count: usize) -> Settings {
     let limits = &shared.limits;
     let descriptors = shared.descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(64);
-    // Half of the descriptors for each, unless the operator says otherwise.
-    let or_half = |limit: usize| if limit == 0 { descriptors / 2 } else { limit.min(descriptors) };
-    let sources_max = or_half(limits.open_sources);
+    // Unless the operator says otherwise, sources may have half of the descriptors and connections
+    // three quarters. Few libraries need theirs; where one does, and all clients come at once, what
+    // finds no descriptor waits for one.
+    let sources_max = match limits.open_sources {
+        0 => descriptors / 2,
+        limit => limit.min(descriptors),
+    };
     let connections_max = match limits.connections {
-        0 => descriptors.saturating_sub(sources_max).max(1),
+        0 => descriptors / 4 * 3,
         limit => limit,
     };
     Settings {

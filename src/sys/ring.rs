@@ -39,6 +39,9 @@ const COMPLETIONS: u32 = 8192;
 /// Worker threads of the kernel for cold reads, a ring.
 const WORKERS_MAX: u32 = 8;
 
+/// Calls that run deferred work, in a turn that has other work to do as well.
+const WORK_CALLS_MAX: usize = 16;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Kind {
@@ -78,6 +81,8 @@ pub struct Ring {
     index: Option<u32>,
     buffers: Buffers,
     slots: Slots,
+    /// The name of each owner's last send.
+    sends: Vec<u64>,
     listeners: Vec<OwnedFd>,
     bell: Arc<File>,
     features: Features,
@@ -106,6 +111,7 @@ impl Ring {
             builder
                 .setup_single_issuer()
                 .setup_defer_taskrun()
+                .setup_taskrun_flag()
                 .setup_submit_all()
                 .setup_r_disabled()
                 .setup_cqsize(COMPLETIONS)
@@ -134,6 +140,7 @@ impl Ring {
             index,
             buffers,
             slots: Slots::default(),
+            sends: Vec::new(),
             listeners,
             bell,
             features,
@@ -152,9 +159,11 @@ impl Ring {
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return;
             }
-            // The queue is full: submit early. EBUSY and EAGAIN pass once completions are reaped,
-            // which GETEVENTS does.
-            let _ = self.call(0, enter::GETEVENTS, None);
+            // The queue is full: submit early, but run no deferred work, or a turn could go on for
+            // ever. EBUSY passes once completions are reaped, for which that is needed.
+            if self.call(0, 0, None).is_err() {
+                let _ = self.call(0, enter::GETEVENTS, None);
+            }
         }
     }
 
@@ -164,6 +173,26 @@ impl Ring {
         let queued = self.ring.submission().len() as u32;
         // SAFETY: what the queued entries point to outlives them (`queue`).
         unsafe { enter::enter(&self.ring, self.index, queued, want, flags, wait) }
+    }
+
+    /// Submits, and lets the kernel complete what is ready. It does so only in a call that asks for
+    /// events, and since Linux 6.13 just 20 of them a call.
+    fn run_deferred_work(&mut self) -> io::Result<()> {
+        for _ in 0..WORK_CALLS_MAX {
+            self.call(0, enter::GETEVENTS, None)?;
+            if !self.ring.submission().taskrun() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_send(&mut self, owner: Owner, name: u64) {
+        let owner = owner as usize;
+        if owner >= self.sends.len() {
+            self.sends.resize(owner + 1, 0);
+        }
+        self.sends[owner] = name;
     }
 
     fn hear_bell(&mut self) {
@@ -322,7 +351,9 @@ impl Kernel for Ring {
                 opcode::SendMsg::new(fd, message).flags(flags as u32).build()
             }
         };
-        self.queue(&entry.user_data(name(Kind::Send, owner, slot)));
+        let name = name(Kind::Send, owner, slot);
+        self.note_send(owner, name);
+        self.queue(&entry.user_data(name));
     }
 
     fn send_zero_copy(&mut self, socket: &OwnedFd, held: &Held, extent: Extent, owner: Owner) {
@@ -335,11 +366,13 @@ impl Kernel for Ring {
         let address = map.as_ptr().wrapping_add(start);
         let slot = self.slots.keep(OtherSlot::ZeroCopy(Rc::clone(held)));
         let size = u32::try_from(size).expect("a stretch is at most 2 MiB");
+        let name = name(Kind::ZeroCopy, owner, slot);
+        self.note_send(owner, name);
         let entry = opcode::SendZc::new(Fd(socket.as_raw_fd()), address, size)
             .flags(libc::MSG_NOSIGNAL)
             .zc_flags(REPORT_USAGE)
             .build()
-            .user_data(name(Kind::ZeroCopy, owner, slot));
+            .user_data(name);
         self.queue(&entry);
     }
 
@@ -359,23 +392,14 @@ impl Kernel for Ring {
     }
 
     fn cancel(&mut self, operation: Operation, owner: Owner) {
-        let kind = match operation {
-            Operation::Receive => Kind::Receive,
-            Operation::PollIn => Kind::PollIn,
-            Operation::PollOut => Kind::PollOut,
-            Operation::Send => unreachable!("a send ends with everything else, or by itself"),
+        // By name, never by descriptor: for that the kernel looks at everything in flight.
+        let name_of = match operation {
+            Operation::Receive => name(Kind::Receive, owner, 0),
+            Operation::PollIn => name(Kind::PollIn, owner, 0),
+            Operation::PollOut => name(Kind::PollOut, owner, 0),
+            Operation::Send => self.sends[owner as usize],
         };
-        let entry = opcode::AsyncCancel::new(name(kind, owner, 0)).build().user_data(name(
-            Kind::Cancel,
-            0,
-            0,
-        ));
-        self.queue(&entry);
-    }
-
-    fn cancel_all(&mut self, socket: &OwnedFd, _owner: Owner) {
-        let builder = CancelBuilder::fd(Fd(socket.as_raw_fd())).all();
-        let entry = opcode::AsyncCancel2::new(builder).build().user_data(name(Kind::Cancel, 0, 0));
+        let entry = opcode::AsyncCancel::new(name_of).build().user_data(name(Kind::Cancel, 0, 0));
         self.queue(&entry);
     }
 
@@ -487,8 +511,7 @@ impl Kernel for Ring {
                 let args = SubmitArgs::new().timespec(&time);
                 self.call(1, enter::GETEVENTS, Some(&args))
             }
-            // Deferred work runs only in a call that asks for events.
-            _ => self.call(0, enter::GETEVENTS, None),
+            _ => self.run_deferred_work(),
         };
         match result {
             Ok(()) => Ok(()),

@@ -163,10 +163,6 @@ impl Kernel for FakeKernel {
         self.queue(Queued::Cancel(operation, owner));
     }
 
-    fn cancel_all(&mut self, socket: &Socket, _owner: Owner) {
-        self.queue(Queued::CancelAll(socket.id));
-    }
-
     fn accept_now(&mut self, listener: u16) -> Result<Socket, Errno> {
         self.world.borrow_mut().accept_one(listener, Call::AcceptNow)
     }

@@ -35,11 +35,6 @@ impl World {
                 }
                 Queued::Read(read) => self.soon(Event::Read(read)),
                 Queued::Cancel(operation, owner) => self.cancel(operation, owner),
-                Queued::CancelAll(socket) => {
-                    for operation in OPERATIONS {
-                        self.cancel_one(socket, operation);
-                    }
-                }
             }
         }
     }
@@ -247,7 +242,6 @@ impl World {
     }
 
     fn cancel(&mut self, operation: Operation, owner: Owner) {
-        assert_ne!(operation, Operation::Send, "a send is not cancelled alone");
         let socket = (0..self.sockets.len())
             .find(|&socket| self.sockets[socket].owner_of(operation) == Some(owner));
         if let Some(socket) = socket {
@@ -386,6 +380,3 @@ impl World {
         self.sources.get_mut(&source).expect("it is there").broken = true;
     }
 }
-
-const OPERATIONS: [Operation; 4] =
-    [Operation::Receive, Operation::PollIn, Operation::PollOut, Operation::Send];

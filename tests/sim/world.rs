@@ -96,7 +96,6 @@ pub enum Queued {
     Send(usize, SendOp),
     Read(ReadOp),
     Cancel(Operation, Owner),
-    CancelAll(usize),
 }
 
 #[derive(Debug)]

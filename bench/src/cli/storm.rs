@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::duration::duration;
 use super::failure::{Doing, Failure};
 use super::saturate::{self, Tuning};
+use crate::awake::Awake;
 use crate::load::engine::Engine;
 use crate::load::measure::{self, Course, Figures};
 use crate::load::probe;
@@ -69,6 +70,9 @@ pub struct Storm {
     /// CPU that good client and storm are pinned to [default: where they are]
     #[arg(long, value_name = "K")]
     cpu: Option<usize>,
+    /// Keep all CPUs from halting, with threads that run only when nobody else wants them
+    #[arg(long)]
+    awake: bool,
     /// Processes of the server; their descendants are counted too
     #[arg(long, value_name = "PID", num_args = 1.., value_delimiter = ',')]
     server_pid: Vec<u32>,
@@ -83,6 +87,7 @@ pub struct Storm {
 struct Report {
     verb: &'static str,
     machine: Machine,
+    kept_awake: bool,
     strength: Strength,
     pulls: u32,
     alone: Figures,
@@ -109,6 +114,10 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
     let rate = Some(arguments.rate);
     let settings = saturate::settings(&arguments.tuning, reception, arguments.connections, rate);
     let mut engine = saturate::connect(&urls, settings)?;
+    let facts = proc::machine().doing("cannot read the machine's facts")?;
+    let cpus: Vec<usize> = (0..facts.cpus).collect();
+    let awake = arguments.awake.then(|| Awake::start(&cpus)).transpose();
+    let awake = awake.doing("cannot keep the CPUs awake")?;
     let mut rss = vec![rss(&arguments.server_pid)?];
     let alone = measured(&mut engine, arguments, Duration::from_millis(500))?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -117,6 +126,7 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
     rss.push(self::rss(&arguments.server_pid)?);
     stop.store(true, Ordering::Relaxed);
     let wreckage = bad.join()?;
+    drop(awake);
     if !arguments.server_pid.is_empty() {
         thread::sleep(arguments.settle);
     }
@@ -124,7 +134,8 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
     let goal = alone.latency.p99_us * 2.0 + GOAL_ADDS_US;
     let report = Report {
         verb: "storm",
-        machine: proc::machine().doing("cannot read the machine's facts")?,
+        machine: facts,
+        kept_awake: arguments.awake,
         strength: strength(arguments),
         pulls: arguments.pulls,
         p99_ratio: during.latency.p99_us / alone.latency.p99_us,
@@ -220,7 +231,8 @@ fn print(report: &Report, json: bool) {
         println!("{}", serde_json::to_string_pretty(report).expect("a report is plain data"));
         return;
     }
-    println!("{}", report::machine_line(&report.machine));
+    let awake = if report.kept_awake { ", CPUs kept from halting" } else { "" };
+    println!("{}{awake}", report::machine_line(&report.machine));
     println!("alone\n{}", report::run_lines(&report.alone));
     println!("in the storm\n{}", report::run_lines(&report.storm));
     println!(

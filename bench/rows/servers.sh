@@ -1,0 +1,55 @@
+# Sourced by the rows of scripts/bench that start their servers themselves, inside a network
+# namespace: nginx as bench/nginx.conf.in has it, and shardcast, each on CPU 0.
+#
+# Given: $bench and $server (the two binaries), $work (scratch). Nothing is left running.
+set -euo pipefail
+started=()
+trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" || true; done' EXIT
+
+# nginx WORKLOAD [SED…]: sets $pid and $base; further arguments change the configuration.
+start_nginx() {
+  local files=$1 prefix=$work/row-nginx
+  shift
+  rm -rf "$prefix" && mkdir -p "$prefix" && chmod 777 "$prefix"
+  sed -e "s#@PORT@#8090#g;s#@ROOT@#$files#g;s#@PREFIX@#$prefix#g;s#@WORKERS@#1#g" "$@" \
+    bench/nginx.conf.in >"$prefix/nginx.conf"
+  taskset -c 0 nginx -p "$prefix" -c "$prefix/nginx.conf" &
+  pid=$! base=http://127.0.0.1:8090
+  started+=("$pid")
+  await "$base/"
+}
+
+# shardcast WORKLOAD [ARGUMENT…]: sets $pid and $base.
+start_shardcast() {
+  local packs=$1
+  shift
+  taskset -c 0 "$server" serve --listen 127.0.0.1:8080 "$@" "$packs" 2>"$work/row-shardcast.log" &
+  pid=$! base=http://127.0.0.1:8080/vod
+  started+=("$pid")
+  await http://127.0.0.1:8081/readyz
+}
+
+stop_server() {
+  kill "$pid"
+  wait "$pid" || true
+  started=("${started[@]/$pid/}")
+}
+
+# Waits for any answer at all, 10 s at most.
+await() {
+  local tries=0
+  until curl -s -o /dev/null --max-time 1 "$1"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || { echo "bench: nothing answers at $1" >&2; return 1; }
+    sleep 0.1
+  done
+}
+
+# make_workload NAME: the files, and packs of them.
+make_workload() {
+  "$bench" compare --server nginx --server shardcast --shardcast "$server" --scratch "$work" \
+    --workload "$1" --rounds 1 --duration 100ms --warmup 0s --steal-max 100 >/dev/null 2>&1 || true
+  [ -d "$work/$1.packs" ] || { echo "bench: no workload $1" >&2; return 1; }
+}
+
+metric() { curl -s http://127.0.0.1:8081/metrics | awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { print sum + 0 }'; }
