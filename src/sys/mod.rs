@@ -7,6 +7,7 @@
 
 pub mod ring;
 pub mod enter;
+pub mod restrict;
 pub mod features;
 pub mod slots;
 pub mod buffers;

@@ -16,7 +16,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use io_uring::register::Restriction;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
@@ -24,6 +23,7 @@ use super::buffers::{Buffers, GROUP};
 use super::calls;
 use super::enter;
 use super::features::Features;
+use super::restrict;
 use super::slots::{OtherSlot, Prepared, Slots};
 use crate::catalog::Held;
 use crate::messages::{FilePayload, Opened, Payload, Residency};
@@ -134,7 +134,7 @@ impl Ring {
         let _ = ring.submitter().register_iowq_max_workers(&mut [WORKERS_MAX, WORKERS_MAX]);
         let mut buffers = Buffers::new()?;
         buffers.register(&ring.submitter())?;
-        restrict(&ring.submitter())?;
+        restrict::restrict(&ring.submitter())?;
         let mut this = Self {
             ring,
             index,
@@ -547,29 +547,6 @@ impl Kernel for Ring {
     fn give_back(&mut self, received: Received) {
         self.buffers.give_back(received.buffer);
     }
-}
-
-/// Leaves the ring only what this file uses: system-call filters do not see what goes through a
-/// ring, so whoever gets to queue operations of his own shall find nothing that opens or connects.
-/// No registration is allowed any more. The ring, made disabled, begins to work.
-fn restrict(submitter: &io_uring::Submitter<'_>) -> io::Result<()> {
-    /// Chosen by RECV itself, not part of the crate's flags (`IOSQE_BUFFER_SELECT`).
-    const BUFFER_SELECT: u8 = 1 << 5;
-    let codes = [
-        opcode::AcceptMulti::CODE,
-        opcode::RecvMulti::CODE,
-        opcode::PollAdd::CODE,
-        opcode::Send::CODE,
-        opcode::SendMsg::CODE,
-        opcode::SendZc::CODE,
-        opcode::Read::CODE,
-        opcode::AsyncCancel::CODE,
-    ];
-    let flags = squeue::Flags::ASYNC.bits() | BUFFER_SELECT;
-    let mut allowed: Vec<Restriction> = codes.into_iter().map(Restriction::sqe_op).collect();
-    allowed.push(Restriction::sqe_flags_allowed(flags));
-    submitter.register_restrictions(&mut allowed)?;
-    submitter.register_enable_rings()
 }
 
 /// Pages of a stretch that are looked at where the whole can't be asked about: the first, and every

@@ -59,7 +59,8 @@ fn sigterm_finishes_running_transfers() {
 fn a_second_signal_ends_at_once() {
     for (first, second) in [("TERM", "TERM"), ("INT", "TERM"), ("TERM", "QUIT")] {
         let place = Place::new();
-        let server = Running::start(&mut serve(&place.config("")));
+        let server =
+            Running::start(&mut serve(&place.config("[limits]\ndrain_timeout = \"10m\"\n")));
         let client = slow_client(&server);
         server.signal(first);
         server.says("draining");
