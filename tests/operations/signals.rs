@@ -60,7 +60,7 @@ fn a_second_signal_ends_at_once() {
     for (first, second) in [("TERM", "TERM"), ("INT", "TERM"), ("TERM", "QUIT")] {
         let place = Place::new();
         let server =
-            Running::start(&mut serve(&place.config("[limits]\ndrain_timeout = \"10m\"\n")));
+            Running::start(&mut serve(&place.config("[limits]\ndrain_timeout = \"600s\"\n")));
         let client = slow_client(&server);
         server.signal(first);
         server.says("draining");
