@@ -23,7 +23,8 @@ start_nginx() {
 start_shardcast() {
   local packs=$1
   shift
-  taskset -c 0 "$server" serve --listen 127.0.0.1:8080 "$@" "$packs" 2>"$work/row-shardcast.log" &
+  # shellcheck disable=SC2086 -- it may be a command with arguments
+  taskset -c 0 $server serve --listen 127.0.0.1:8080 "$@" "$packs" 2>"$work/row-shardcast.log" &
   pid=$! base=http://127.0.0.1:8080/vod
   started+=("$pid")
   await http://127.0.0.1:8081/readyz

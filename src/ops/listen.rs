@@ -200,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn clients_inherit_what_their_listener_was_given() {
+        let mut opened = open(&[any("127.0.0.1:0")], 1, Vec::new()).unwrap();
+        let listener = opened.remove(0).remove(0);
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_MAX));
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_MAX);
+    }
+
+    #[test]
     fn a_taken_port_is_refused_even_if_its_owner_would_share_it() {
         let first = open(&[any("127.0.0.1:0")], 1, Vec::new()).unwrap();
         let taken = first[0][0].local_addr().unwrap();
