@@ -199,6 +199,9 @@ pub enum Update {
     Opened(Arc<Opened>),
     /// A source could not be opened.
     Failed(SourceId, OpenFault),
+    /// Pages of a source are about to be dropped and read again: what was known to be in memory may
+    /// not be.
+    Reread,
     /// A growing object grew.
     Growing(GrowingId, Growth),
     /// What control says to an `Ask`.

@@ -12,6 +12,7 @@ make_workload one-2k
 echo "-- 1 MiB"
 start_shardcast "$work/1m.packs"
 run 1m 3s
+sleep 0.3
 echo "body bytes counted as copied: $(metric shardcast_body_copied_bytes_total), client counted $(bodies 1m) in its run"
 timeout 3 strace -f -c -p "$pid" -e trace=sendfile,sendto,sendmsg,write,writev,read,pread64,preadv2,readv \
   -o "$work/copies.strace" &
@@ -35,4 +36,4 @@ recorder=$!
 run 2k 4s
 wait "$recorder" || true
 echo "samples of the server by where they lie:"
-perf report -i "$work/copies.perf" --sort dso --stdio 2>/dev/null | grep -vE '^(#|$)' | head -5
+perf report -i "$work/copies.perf" --sort dso --stdio 2>/dev/null | grep -vE '^(#|$)' | sed -n 1,5p

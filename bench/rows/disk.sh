@@ -12,18 +12,20 @@ packs=40 segments=10
 [ -d /sys/fs/cgroup/blkio ] || { echo "bench: this row wants a blkio cgroup, version 1" >&2; exit 1; }
 rm -f "$image" && truncate -s 4G "$image" && mkfs.ext4 -q "$image"
 mkdir -p "$mountpoint"
-loop=$(losetup --find --show "$image")
-mkdir "$cgroup"
+loop=
 clean_disk() {
+  echo $$ >/sys/fs/cgroup/blkio/cgroup.procs || true
   for pid in "${started[@]}"; do
     [ -z "$pid" ] || { kill "$pid" 2>/dev/null && wait "$pid"; } || true
   done
   umount "$mountpoint" || true
-  losetup -d "$loop"
+  [ -z "$loop" ] || losetup -d "$loop"
   rm -f "$image"
   rmdir "$cgroup" || true
 }
 trap clean_disk EXIT
+mkdir "$cgroup"
+loop=$(losetup --find --show "$image")
 mount "$loop" "$mountpoint"
 echo "$(lsblk -ndo MAJ:MIN "$loop" | tr -d ' ') $rate" >"$cgroup/blkio.throttle.read_bps_device"
 
@@ -71,4 +73,3 @@ server="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bou
 mkdir -p "$work/disk-state" && chown 65534 "$work/disk-state"
 start_shardcast "$mountpoint/packs" --state "$work/disk-state"
 measure "shardcast"
-echo $$ >"$(dirname "$cgroup")/cgroup.procs"

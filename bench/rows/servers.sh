@@ -23,7 +23,7 @@ start_nginx() {
 start_shardcast() {
   local packs=$1
   shift
-  # shellcheck disable=SC2086 -- it may be a command with arguments
+  # shellcheck disable=SC2086 -- $server may be a command with arguments (disk.sh)
   taskset -c 0 $server serve --listen 127.0.0.1:8080 "$@" "$packs" 2>"$work/row-shardcast.log" &
   pid=$! base=http://127.0.0.1:8080/vod
   started+=("$pid")
@@ -33,7 +33,7 @@ start_shardcast() {
 stop_server() {
   kill "$pid"
   wait "$pid" || true
-  started=("${started[@]/$pid/}")
+  started=()
 }
 
 # Waits for any answer at all, 10 s at most.
@@ -41,8 +41,8 @@ await() {
   local tries=0
   until curl -s -o /dev/null --max-time 1 "$1"; do
     tries=$((tries + 1))
-    [ "$tries" -lt 100 ] || { echo "bench: nothing answers at $1" >&2; return 1; }
-    sleep 0.1
+    [ "$tries" -lt 1000 ] || { echo "bench: nothing answers at $1" >&2; return 1; }
+    sleep 0.01
   done
 }
 

@@ -3,7 +3,7 @@
 //! A virtual CPU that halts is taken away by its host, and the time until it gets it back counts as
 //! steal: with a server that waits a little between bursts, more of it than `compare` allows. One
 //! thread a CPU, of the policy SCHED_IDLE, burns what nobody else wants and gives way at once. Its
-//! time is user time of a nice thread, which [`Ticks`](crate::proc::Ticks) keeps apart.
+//! time is taken off the machine's again (`measure`).
 
 use std::hint::black_box;
 use std::io;
@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crate::sys::machine::{self, Affinity};
+
+/// How the threads' names begin.
+pub const THREAD_NAME: &str = "awake-";
 
 /// Looks at the flag once in so many turns of the empty loop.
 const TURNS: u32 = 10_000;
@@ -30,16 +33,17 @@ impl Awake {
         for &cpu in cpus {
             let done = Arc::clone(&awake.done);
             let (tell, told) = std::sync::mpsc::channel();
-            let thread = thread::Builder::new().name(format!("awake-{cpu}")).spawn(move || {
-                let ready = prepare(cpu);
-                let run = ready.is_ok();
-                // The receiver waits just for this.
-                let _ = tell.send(ready);
-                while run && !done.load(Ordering::Relaxed) {
-                    // No spin hint: hosts take a CPU away that says it is only waiting.
-                    (0..TURNS).for_each(|turn| _ = black_box(turn));
-                }
-            })?;
+            let thread =
+                thread::Builder::new().name(format!("{THREAD_NAME}{cpu}")).spawn(move || {
+                    let ready = prepare(cpu);
+                    let run = ready.is_ok();
+                    // The receiver waits just for this.
+                    let _ = tell.send(ready);
+                    while run && !done.load(Ordering::Relaxed) {
+                        // No spin hint: hosts take a CPU away that says it is only waiting.
+                        (0..TURNS).for_each(|turn| _ = black_box(turn));
+                    }
+                })?;
             awake.threads.push(thread);
             told.recv().unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
         }
@@ -59,6 +63,5 @@ impl Drop for Awake {
 
 fn prepare(cpu: usize) -> io::Result<()> {
     Affinity::one(cpu).apply()?;
-    machine::be_nice()?;
     machine::yield_to_others()
 }

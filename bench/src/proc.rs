@@ -18,10 +18,9 @@ use crate::sys::socket::loopback_congestion;
 /// CPU time of the whole machine or of one CPU since boot, in clock ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticks {
-    /// user + system + irq + softirq: work done by this machine. Guest time is in user.
+    /// user + nice + system + irq + softirq: work done by this machine. Guest time is in user.
     pub busy: u64,
-    /// idle + iowait + nice: what nobody needed. The time of nice threads is what an
-    /// [`Awake`](crate::awake::Awake) burns; on a quiet machine there are no others.
+    /// idle + iowait.
     pub idle: u64,
     /// Time that the hypervisor gave to somebody else.
     pub steal: u64,
@@ -60,7 +59,7 @@ fn ticks(stat: &str, name: &str) -> Option<Ticks> {
     let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = values[..] else {
         return None;
     };
-    Some(Ticks { busy: user + system + irq + softirq, idle: idle + iowait + nice, steal })
+    Some(Ticks { busy: user + nice + system + irq + softirq, idle: idle + iowait, steal })
 }
 
 /// Ticks of the whole machine.
@@ -116,6 +115,19 @@ pub fn thread_times(pids: &[u32]) -> io::Result<ThreadTimes> {
         }
     }
     Ok(times)
+}
+
+/// CPU time of this process's threads whose names begin so.
+pub fn own_threads_time(prefix: &str) -> io::Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for task in fs::read_dir("/proc/self/task")?.map_while(Result::ok) {
+        // A thread may end at any time.
+        let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        if name.starts_with(prefix) {
+            sum += task_cpu(&task.path())?;
+        }
+    }
+    Ok(sum)
 }
 
 fn task_cpu(task: &Path) -> io::Result<Duration> {

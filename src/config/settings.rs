@@ -225,8 +225,9 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "limits.huge_pages",
-        about: "\"on\": hot packs are brought onto huge pages, within half of cache_memory; \"off\": \
-                never.",
+        about: "\"on\": packs of large bodies are brought onto huge pages, within half of \
+                cache_memory; what is in memory already is dropped and read again, unless the disk \
+                is slow. \"off\": never.",
         set: |config, given| {
             config.limits.huge_pages = given.read(values::switch)?;
             Ok(())

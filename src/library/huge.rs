@@ -3,9 +3,9 @@
 //! The recipe (measured on ext4, Linux 6.18): MADV_HUGEPAGE and MADV_POPULATE_READ on a mapping
 //! read what is not cached in folios of 2 MiB, or as large as the file allows. What is cached in
 //! small folios stays so, unless it is dropped first. That is done in steps of one huge page, and
-//! only while the disk brings each back in a moment: whoever wants to send just those bytes finds
-//! them cold, and waits for them as for any cold chunk. MADV_COLLAPSE would need no dropping, but
-//! kernels without READ_ONLY_THP_FOR_FS refuse it.
+//! only while the disk brings each back in a moment. Shards are told before, so that whoever wants
+//! to send just those bytes finds them cold, and waits for them as for any cold chunk.
+//! MADV_COLLAPSE would need no dropping, but kernels without READ_ONLY_THP_FOR_FS refuse it.
 
 use std::fs::{self, File};
 use std::io;
@@ -24,19 +24,20 @@ pub(super) const HUGE_PAGE_SIZE: u64 = 2 * MIB as u64;
 pub(super) const SIZE_MIN: u64 = 64 * KIB as u64;
 
 /// Bytes that are brought in before we look whether to go on.
-const STEP: usize = 32 * MIB;
+const STEP: usize = HUGE_PAGE_SIZE as usize;
 
-/// A disk that takes longer for a huge page is too slow to read under running transfers what is in
+/// A disk that takes longer for a step is too slow to read from unasked, least of all what is in
 /// memory already: 80 MB/s.
-const REREAD_MAX: Duration = Duration::from_millis(25);
+const STEP_MAX: Duration = Duration::from_millis(25);
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Nearly all of it is on large pages.
+    /// Nearly all of it is on huge pages.
     Huge,
-    /// It stays on small pages, because the disk is too slow to read it again, or part of it was
-    /// in use.
+    /// It was read anew, and is too small for the kernel to tell on which pages it lies.
+    Untold,
+    /// It stays on small pages, because the disk is slow, or part of it was in use.
     Small,
     /// The kernel, or the file system, has no huge pages for files.
     Unsupported,
@@ -52,55 +53,44 @@ pub(super) fn settle(file: &File, stop: &AtomicBool) -> io::Result<Outcome> {
     }
     let whole = map.len() as u64 / HUGE_PAGE_SIZE * HUGE_PAGE_SIZE;
     if whole == 0 {
-        // The kernel tells of huge pages only.
-        return reread(file, &map, stop);
-    }
-    match populate(&map, stop)? {
-        Outcome::Huge => {}
-        outcome => return Ok(outcome),
+        return Ok(populate(&map, Some(file), stop)?.unwrap_or(Outcome::Untold));
     }
     let is_most = |huge: u64| huge * 8 >= whole * 7;
+    if let Some(outcome) = populate(&map, None, stop)? {
+        return Ok(outcome);
+    }
     if is_most(huge_bytes(&map)?) {
         return Ok(Outcome::Huge);
     }
-    match reread(file, &map, stop)? {
-        Outcome::Huge => Ok(match huge_bytes(&map)? {
-            0 => Outcome::Unsupported,
-            huge if is_most(huge) => Outcome::Huge,
-            _ => Outcome::Small,
-        }),
-        outcome => Ok(outcome),
+    if let Some(outcome) = populate(&map, Some(file), stop)? {
+        return Ok(outcome);
     }
+    Ok(match huge_bytes(&map)? {
+        0 => Outcome::Unsupported,
+        huge if is_most(huge) => Outcome::Huge,
+        _ => Outcome::Small,
+    })
 }
 
-/// Brings in what is not in memory; what is stays as it is.
-fn populate(map: &Mmap, stop: &AtomicBool) -> io::Result<Outcome> {
+/// Brings in what is not in memory, or, after dropping it from `file`, everything. None if it came
+/// to the end.
+fn populate(map: &Mmap, file: Option<&File>, stop: &AtomicBool) -> io::Result<Option<Outcome>> {
     for start in (0..map.len()).step_by(STEP) {
         if stop.load(Ordering::Relaxed) {
-            return Ok(Outcome::Stopped);
+            return Ok(Some(Outcome::Stopped));
         }
-        map.advise_range(Advice::PopulateRead, start, STEP.min(map.len() - start))?;
-    }
-    Ok(Outcome::Huge)
-}
-
-/// Drops what is in memory and reads it again, as long as that is quick.
-fn reread(file: &File, map: &Mmap, stop: &AtomicBool) -> io::Result<Outcome> {
-    let step = HUGE_PAGE_SIZE as usize;
-    for start in (0..map.len()).step_by(step) {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(Outcome::Stopped);
-        }
-        let size = step.min(map.len() - start);
+        let size = STEP.min(map.len() - start);
         let begun = Instant::now();
-        // Pages that are dirty, or still on their way to a socket, stay; so they stay small.
-        files::advise(file, start as u64, size as u64, libc::POSIX_FADV_DONTNEED);
+        if let Some(file) = file {
+            // Pages that are dirty, or still on their way to a socket, stay; so they stay small.
+            files::advise(file, start as u64, size as u64, libc::POSIX_FADV_DONTNEED);
+        }
         map.advise_range(Advice::PopulateRead, start, size)?;
-        if begun.elapsed() > REREAD_MAX {
-            return Ok(Outcome::Small);
+        if begun.elapsed() > STEP_MAX {
+            return Ok(Some(Outcome::Small));
         }
     }
-    Ok(Outcome::Huge)
+    Ok(None)
 }
 
 /// Bytes of a populated mapping that lie on huge pages.
@@ -148,6 +138,17 @@ mod tests {
             // A slow disk, or pages in use.
             other => assert_eq!(other, Outcome::Small),
         }
+    }
+
+    #[test]
+    fn a_file_below_one_huge_page_is_read_anew_and_nobody_can_tell() {
+        let scratch =
+            tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/target").unwrap();
+        let path = scratch.path().join("file");
+        std::fs::write(&path, vec![1; MIB]).unwrap();
+        let file = File::open(path).unwrap();
+        let outcome = settle(&file, &AtomicBool::new(false)).unwrap();
+        assert!(matches!(outcome, Outcome::Untold | Outcome::Small | Outcome::Unsupported));
     }
 
     #[test]

@@ -187,6 +187,7 @@ impl Told {
             }
             Update::Opened(opened) => drop(self.opened.insert(opened.source, opened)),
             Update::Failed(source, fault) => drop(self.failed.insert(source, fault)),
+            Update::Reread => {}
             other => panic!("the library does not say {other:?}"),
         }
     }

@@ -15,14 +15,14 @@ use super::huge::{self, HUGE_PAGE_SIZE, Outcome, SIZE_MIN};
 use super::names::Name;
 use super::run::{Event, Library};
 use super::scrub::{self, Scrubbed, ToScrub};
-use crate::messages::{SourceId, SourceKind};
+use crate::messages::{SourceId, SourceKind, Update};
 use crate::sys::{files, priority};
 
 /// How often every pack is read whole, at most.
 const SCRUB_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// Files that stayed on small pages although they were read anew, after which we believe that
-/// there are no huge pages here.
+/// Files of which nothing came onto huge pages although they were read anew, after which we believe
+/// that there are none here.
 const FAILURES_MAX: u32 = 3;
 
 /// Candidates that are remembered; beyond it the oldest are forgotten.
@@ -185,6 +185,9 @@ impl Library {
             self.upkeep.warming = Some((source, Arc::clone(&stop)));
             self.upkeep.warmed.push_back((source, size));
             let wish = ToWarm { source, root, below, stop };
+            for shard in &mut self.shards {
+                shard.send(Update::Reread);
+            }
             // Its one place is free, because nothing is being warmed.
             let _ = self.upkeep.warm.try_send(wish);
             return;
@@ -216,13 +219,13 @@ impl Library {
     pub(super) fn handle_warmed(&mut self, warmed: Warmed) {
         let Warmed { source, outcome } = warmed;
         self.upkeep.warming = None;
-        if outcome != Outcome::Huge {
+        if !matches!(outcome, Outcome::Huge | Outcome::Untold) {
             self.upkeep.warmed.retain(|(known, _)| *known != source);
         }
         match outcome {
             Outcome::Huge => self.upkeep.failures = 0,
             Outcome::Unsupported => self.upkeep.failures += 1,
-            Outcome::Small | Outcome::Stopped => {}
+            Outcome::Untold | Outcome::Small | Outcome::Stopped => {}
         }
         if self.upkeep.failures == FAILURES_MAX {
             tracing::info!("files get no huge pages here: packs stay on small ones");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::config::{BACKLOG, Listen, UNSENT_MAX};
+use crate::config::{BACKLOG, Listen, UNSENT_SIZE_MAX};
 use crate::sys::inherit;
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a client up.
@@ -170,7 +170,7 @@ fn prepare(socket: &Socket) -> io::Result<()> {
         .with_retries(3);
     socket.set_tcp_keepalive(&probes)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
-    socket.set_tcp_notsent_lowat(UNSENT_MAX)
+    socket.set_tcp_notsent_lowat(UNSENT_SIZE_MAX)
 }
 
 fn listening(socket: Socket) -> io::Result<TcpListener> {
@@ -208,7 +208,7 @@ mod tests {
         let socket = SockRef::from(&accepted);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_MAX));
-        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_MAX);
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_SIZE_MAX);
     }
 
     #[test]

@@ -15,12 +15,13 @@ pub fn raised_nofile() -> io::Result<u64> {
     rlimit::raise_nofile().map(|limit| limit.soft)
 }
 
-/// How many connections and open sources so many descriptors allow, as the shards share them out:
-/// half for each, less a reserve.
+/// How many connections and open sources so many descriptors allow, as the shards share them out,
+/// less a reserve: three quarters for connections, half for sources. `shard::thread` says why that
+/// may be more than there are.
 #[must_use]
 pub fn descriptors_shared(descriptors: u64) -> (u64, u64) {
     let free = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(64);
-    (free - free / 2, free / 2)
+    (free / 4 * 3, free / 2)
 }
 
 /// Descriptors that are for neither: rings, inboxes, logs, the admin port.

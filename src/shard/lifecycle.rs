@@ -143,8 +143,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     pub(super) fn meet_deadlines(&mut self) {
         self.wheel.advance(self.now.ticks, &mut self.due);
-        for _ in 0..DEADLINES_MAX {
-            let Some((owner, tick)) = self.due.pop() else { break };
+        let mut met = 0;
+        while met < DEADLINES_MAX
+            && let Some((owner, tick)) = self.due.pop_front()
+        {
             let Some(connection) = self.connections.get_mut(owner) else { continue };
             if connection.scheduled != tick {
                 continue;
@@ -153,7 +155,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             if connection.deadline > self.now.ticks {
                 let deadline = connection.deadline;
                 self.set_deadline(owner, deadline);
-            } else if connection.closing.is_some() {
+                continue;
+            }
+            met += 1;
+            if connection.closing.is_some() {
                 self.close(owner, Ending::Reset);
             } else {
                 self.meet_deadline(owner);

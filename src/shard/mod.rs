@@ -139,8 +139,8 @@ pub struct Shard<K: Kernel, I: Inbox> {
     /// Messages to the library that found its queue full.
     to_library: VecDeque<ToLibrary>,
     effects: Vec<Effect>,
-    /// Connections whose entry in the wheel has come up, and its tick; the last is next.
-    due: Vec<(u32, u32)>,
+    /// Connections whose entry in the wheel has come up, and its tick; the first is next.
+    due: VecDeque<(u32, u32)>,
     path: Box<[u8; TARGET_SIZE_MAX]>,
     /// A small object is read into it,
     small_body: Vec<u8>,
@@ -192,7 +192,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             heads: Vec::new(),
             to_library: VecDeque::new(),
             effects: Vec::new(),
-            due: Vec::new(),
+            due: VecDeque::new(),
             path: Box::new([0; TARGET_SIZE_MAX]),
             small_body: Vec::new(),
             small_response: Vec::new(),

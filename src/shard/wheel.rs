@@ -47,7 +47,7 @@ impl Wheel {
     }
 
     /// Moves on to `now`, and adds the (owner, tick) of entries that are due to `due`.
-    pub fn advance(&mut self, now: Ticks, due: &mut Vec<(u32, u32)>) {
+    pub fn advance(&mut self, now: Ticks, due: &mut impl Extend<(u32, u32)>) {
         let target = u32::try_from(now.0 / TIMER_TICK_MS).unwrap_or(u32::MAX);
         let mut steps = 0;
         while self.current < target && steps < SLOTS {

@@ -1,4 +1,4 @@
-//! `io_uring_enter(2)` on a registered descriptor.
+//! `io_uring_enter(2)`, on a registered descriptor where there is one.
 //!
 //! The crate knows a registered descriptor only as long as the `Submitter` lives that registered
 //! it, and that borrows the ring. So both calls are made here.

@@ -39,7 +39,7 @@ const COMPLETIONS: u32 = 8192;
 /// Worker threads of the kernel for cold reads, a ring.
 const WORKERS_MAX: u32 = 8;
 
-/// Calls that run deferred work, in a turn that has other work to do as well.
+/// Calls that run deferred work in one turn that does not sleep; what is left runs in the next.
 const WORK_CALLS_MAX: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub struct Ring {
     index: Option<u32>,
     buffers: Buffers,
     slots: Slots,
-    /// The name of each owner's last send.
+    /// The name of each owner's last send; grows to the highest owner, and stays.
     sends: Vec<u64>,
     listeners: Vec<OwnedFd>,
     bell: Arc<File>,
@@ -160,7 +160,7 @@ impl Ring {
                 return;
             }
             // The queue is full: submit early, but run no deferred work, or a turn could go on for
-            // ever. EBUSY passes once completions are reaped, for which that is needed.
+            // ever. EBUSY and EAGAIN pass once completions are reaped, for which that is needed.
             if self.call(0, 0, None).is_err() {
                 let _ = self.call(0, enter::GETEVENTS, None);
             }

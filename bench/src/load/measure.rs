@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::tally::{Latency, Tally};
+use crate::awake;
 use crate::proc::{self, ThreadTimes, Ticks};
 use crate::sys::machine::thread_cpu;
 
@@ -76,6 +77,8 @@ pub struct Figures {
 struct Observation {
     server: Option<ThreadTimes>,
     machine: Ticks,
+    /// What was burnt to keep CPUs awake: nobody's work.
+    awake: Duration,
     generator: Duration,
 }
 
@@ -97,7 +100,8 @@ fn observe(pids: &[u32]) -> io::Result<Observation> {
         [] => None,
         _ => Some(proc::thread_times(pids)?),
     };
-    Ok(Observation { server, machine, generator })
+    let awake = proc::own_threads_time(awake::THREAD_NAME)?;
+    Ok(Observation { server, machine, awake, generator })
 }
 
 fn figures(
@@ -113,7 +117,8 @@ fn figures(
         _ => None,
     };
     let ticks = after.machine.since(before.machine);
-    let machine = ticks.busy_time().as_secs_f64();
+    let awake = after.awake.saturating_sub(before.awake);
+    let machine = ticks.busy_time().saturating_sub(awake).as_secs_f64();
     let generator = after.generator.saturating_sub(before.generator).as_secs_f64() / seconds;
     let requests = tally.requests.max(1) as f64;
     let gib = (tally.body_bytes.max(1)) as f64 / f64::from(1 << 30);
@@ -156,6 +161,7 @@ mod tests {
         Observation {
             server: server.map(|time| ThreadTimes::one(Duration::from_millis(time))),
             machine: Ticks { busy, idle: 0, steal: 0 },
+            awake: Duration::ZERO,
             generator: Duration::from_millis(generator),
         }
     }

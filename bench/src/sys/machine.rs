@@ -101,15 +101,6 @@ pub fn yield_to_others() -> io::Result<()> {
     Ok(())
 }
 
-/// The calling thread is of the lowest priority, and its user time counts as "nice".
-pub fn be_nice() -> io::Result<()> {
-    // SAFETY: no memory is involved; 0 is the calling thread, 19 the last of the valid values.
-    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
 /// Ticks a second of the times in /proc/stat and /proc/PID/stat.
 pub fn ticks_per_second() -> u64 {
     // SAFETY: no memory is involved.

@@ -89,7 +89,7 @@ fn feature(name: &str, found: bool, wanted: bool) -> Finding {
     let (without, since) = match name {
         "cachestat" => ("residency is sampled, a few calls a chunk", "6.5"),
         "no_sqarray" => ("a little more memory traffic an operation", "6.6"),
-        "registered_ring" => ("one look-up more a turn of the loop", "5.18"),
+        "registered_ring" => ("one look-up more a call", "5.18"),
         "min_wait" => ("smaller batches under load", "6.12"),
         _ => ("it is not used", "a newer version"),
     };
