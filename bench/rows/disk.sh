@@ -73,3 +73,4 @@ server="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bou
 mkdir -p "$work/disk-state" && chown 65534 "$work/disk-state"
 start_shardcast "$mountpoint/packs" --state "$work/disk-state"
 measure "shardcast"
+echo "chunks read from the disk: $(metric shardcast_cold_reads_total), of 512 KiB at most"

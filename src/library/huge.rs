@@ -47,50 +47,55 @@ pub(super) enum Outcome {
 
 /// Brings a file onto huge pages.
 pub(super) fn settle(file: &File, stop: &AtomicBool) -> io::Result<Outcome> {
-    let map = mapping::map_file(file)?;
-    if map.advise(Advice::HugePage).is_err() {
-        return Ok(Outcome::Unsupported);
-    }
-    let whole = map.len() as u64 / HUGE_PAGE_SIZE * HUGE_PAGE_SIZE;
-    if whole == 0 {
-        return Ok(populate(&map, Some(file), stop)?.unwrap_or(Outcome::Untold));
-    }
+    let whole = file.metadata()?.len() / HUGE_PAGE_SIZE * HUGE_PAGE_SIZE;
     let is_most = |huge: u64| huge * 8 >= whole * 7;
-    if let Some(outcome) = populate(&map, None, stop)? {
-        return Ok(outcome);
+    if whole > 0 {
+        match populate(file, false, stop)? {
+            Populated::Whole(huge) if is_most(huge) => return Ok(Outcome::Huge),
+            Populated::Whole(_) => {}
+            Populated::Part(outcome) => return Ok(outcome),
+        }
     }
-    if is_most(huge_bytes(&map)?) {
-        return Ok(Outcome::Huge);
-    }
-    if let Some(outcome) = populate(&map, Some(file), stop)? {
-        return Ok(outcome);
-    }
-    Ok(match huge_bytes(&map)? {
-        0 => Outcome::Unsupported,
-        huge if is_most(huge) => Outcome::Huge,
-        _ => Outcome::Small,
+    Ok(match populate(file, true, stop)? {
+        Populated::Part(outcome) => outcome,
+        Populated::Whole(_) if whole == 0 => Outcome::Untold,
+        Populated::Whole(0) => Outcome::Unsupported,
+        Populated::Whole(huge) if is_most(huge) => Outcome::Huge,
+        Populated::Whole(_) => Outcome::Small,
     })
 }
 
-/// Brings in what is not in memory, or, after dropping it from `file`, everything. None if it came
-/// to the end.
-fn populate(map: &Mmap, file: Option<&File>, stop: &AtomicBool) -> io::Result<Option<Outcome>> {
+/// How far it came.
+enum Populated {
+    /// To the end, and so many bytes lie on huge pages.
+    Whole(u64),
+    /// Not to the end.
+    Part(Outcome),
+}
+
+/// Brings in what is not in memory, or, dropping it first, everything. Through a mapping of its
+/// own: the kernel drops no page that is mapped.
+fn populate(file: &File, drop_first: bool, stop: &AtomicBool) -> io::Result<Populated> {
+    let map = mapping::map_file(file)?;
+    if map.advise(Advice::HugePage).is_err() {
+        return Ok(Populated::Part(Outcome::Unsupported));
+    }
     for start in (0..map.len()).step_by(STEP) {
         if stop.load(Ordering::Relaxed) {
-            return Ok(Some(Outcome::Stopped));
+            return Ok(Populated::Part(Outcome::Stopped));
         }
         let size = STEP.min(map.len() - start);
         let begun = Instant::now();
-        if let Some(file) = file {
+        if drop_first {
             // Pages that are dirty, or still on their way to a socket, stay; so they stay small.
             files::advise(file, start as u64, size as u64, libc::POSIX_FADV_DONTNEED);
         }
         map.advise_range(Advice::PopulateRead, start, size)?;
         if begun.elapsed() > STEP_MAX {
-            return Ok(Some(Outcome::Small));
+            return Ok(Populated::Part(Outcome::Small));
         }
     }
-    Ok(None)
+    Ok(Populated::Whole(huge_bytes(&map)?))
 }
 
 /// Bytes of a populated mapping that lie on huge pages.

@@ -142,7 +142,7 @@ impl Library {
         packs.sort_unstable_by(|a, b| b.cmp(a));
         let mut room = self.upkeep.budget;
         for (_, size, source) in packs {
-            if (HUGE_PAGE_SIZE..=room).contains(&size) {
+            if (SIZE_MIN..=room).contains(&size) {
                 room -= size;
                 self.upkeep.candidates.push_back(source);
             }

@@ -285,7 +285,10 @@ fn unparsed<'b>(
         httparse::Error::TooManyHeaders => Err(Refusal::HeadTooLarge),
         httparse::Error::Version => {
             let before = parsed.method.map_or(0, str::len) + 1 + target_size + 1;
-            unknown_version(head.get(before..).unwrap_or(b""))
+            match unknown_version(head.get(before..).unwrap_or(b""))? {
+                None if head.len() == HEAD_SIZE_MAX => Err(Refusal::HeadTooLarge),
+                read => Ok(read),
+            }
         }
         _ => Err(Refusal::Malformed),
     }

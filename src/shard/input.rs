@@ -190,7 +190,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// Reads the next request from the bytes that were kept, if it is complete.
     pub(super) fn take_request(&mut self, owner: u32) {
-        let connection = &mut self.connections[owner];
+        // A flood ends its connection, and with nothing in flight at once.
+        let Some(connection) = self.connections.get_mut(owner) else { return };
         if connection.closing.is_some() {
             return;
         }
@@ -266,7 +267,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// Takes what came of a request's body, and asks when it is whole.
     fn take_body(&mut self, owner: u32) {
-        let connection = &mut self.connections[owner];
+        let Some(connection) = self.connections.get_mut(owner) else { return };
         let (Some(place), None) = (connection.exchange(), connection.closing) else { return };
         let Work::Ask { body, .. } = &mut self.exchanges[place].work else { return };
         let pending = connection.pending.take().unwrap_or_default();

@@ -8,6 +8,7 @@ use super::connection::{Connection, Ending, Phase, Quick};
 use super::exchange::{Exchange, Frame, State, Waiter, Work, add_waiter};
 use super::input::Wish;
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
+use super::wheel::tick_of;
 use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
 use crate::messages::mail::Inbox;
 use crate::messages::{AccessRecord, Answer, Ask, AskKey, Payload, Response, SourceId, ToLibrary};
@@ -136,7 +137,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             // Part of it is in memory, or the file is shorter than it was: the read will tell.
             Ok(_) | Err(Errno::AGAIN) => self.wait_for_small(owner, small),
             Err(errno) => {
+                // Only who gives a lease back hears that a faulty source can go.
+                self.catalog.lease(small.key.source);
                 self.find_fault(small.key.source, crate::messages::Fault::Unreadable(errno.0));
+                self.give_back_source(small.key);
                 self.close(owner, Ending::Reset);
             }
         }
@@ -191,7 +195,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.kernel.send(socket, outgoing, owner);
         // The wheel looks at it in time; nothing is put in for a send that ends at once.
         connection.deadline = self.now.ticks.plus(SEND_RATE_WINDOW_MS);
-        if connection.scheduled == 0 {
+        if connection.scheduled == 0 || tick_of(connection.deadline) < connection.scheduled {
             let deadline = connection.deadline;
             self.set_deadline(owner, deadline);
         }

@@ -14,7 +14,7 @@ use super::engine::Engine;
 use super::tally::{Latency, Tally};
 use crate::awake;
 use crate::proc::{self, ThreadTimes, Ticks};
-use crate::sys::machine::thread_cpu;
+use crate::sys::machine::{thread_cpu, ticks_per_second};
 
 /// Above this share of one CPU a thread counts as busy all the time.
 const BUSY_SHARE: f64 = 0.95;
@@ -123,7 +123,7 @@ fn figures(
     let requests = tally.requests.max(1) as f64;
     let gib = (tally.body_bytes.max(1)) as f64 / f64::from(1 << 30);
     let server_share = server.map(|server| server / seconds);
-    let all_ticks = ticks.busy.max(1) as f64;
+    let tick = 1.0 / ticks_per_second() as f64;
     Figures {
         seconds,
         requests: tally.requests,
@@ -139,7 +139,7 @@ fn figures(
         server_cpu_share: server_share,
         machine_cpu_us_per_request: machine * 1e6 / requests,
         machine_cpu_ms_per_gib: machine * 1e3 / gib,
-        machine_cpu_uncertainty_percent: 100.0 * cpu_count() / all_ticks,
+        machine_cpu_uncertainty_percent: 100.0 * cpu_count() * tick / machine.max(tick),
         steal_percent: 100.0 * ticks.steal_share(),
         generator_cpu_share: generator,
         other_cpu_share: server_share

@@ -407,6 +407,14 @@ fn limits_are_told_early_and_exactly() {
     refused(padded(64 * 1024), HeadTooLarge);
     refused("A".repeat(HEAD_SIZE_MAX), HeadTooLarge);
     assert_eq!(request("A".repeat(HEAD_SIZE_MAX - 1).as_bytes()), Ok(None));
+    // A version that ends with the largest head is not waited for.
+    let unknown = |size: usize| {
+        let method = "M".repeat(HEAD_SIZE_MAX / 2 + 40);
+        let target = "a".repeat(size - method.len() - " / HTTP/2.0".len());
+        format!("{method} /{target} HTTP/2.0")
+    };
+    assert_eq!(request(unknown(HEAD_SIZE_MAX - 1).as_bytes()), Ok(None));
+    refused(unknown(HEAD_SIZE_MAX), HeadTooLarge);
 
     let lines = |count: usize| {
         format!("GET / HTTP/1.1\r\nHost: tv\r\n{}\r\n", "X: y\r\n".repeat(count - 1))
