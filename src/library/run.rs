@@ -31,7 +31,7 @@ use crate::messages::{Change, Listing, SourceId, ToLibrary, Update};
 /// this much later, and the reading of it.
 const SETTLE: Duration = Duration::from_millis(5);
 /// How often all is scanned where watching can't be relied on.
-pub(super) const RESCAN_EVERY: Duration = Duration::from_secs(10);
+pub(super) const RESCAN_EVERY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// How often a full inbox is tried again.
 const FLUSH_EVERY: Duration = Duration::from_millis(5);
 /// After a scan the next one that nobody asked for waits so many times as long as this one took:
@@ -265,6 +265,7 @@ impl Library {
             self.scan_below(root, Path::new(""));
         }
         self.rest_until = Instant::now() + began.elapsed() * REST;
+        self.rescan_at = None;
         self.plan_rescan();
     }
 
@@ -320,7 +321,8 @@ impl Library {
     fn plan_rescan(&mut self) {
         let needed = self.watch.full || self.links || self.folders.iter().any(Option::is_none);
         let next = (Instant::now() + RESCAN_EVERY).max(self.rest_until);
-        self.rescan_at = needed.then_some(next);
+        // What is planned already stays: news that never end must not put it off for ever.
+        self.rescan_at = needed.then(|| self.rescan_at.unwrap_or(next));
     }
 
     /// Says once that there is more than can be listed.
