@@ -117,8 +117,8 @@ pub const ASKS_MAX: usize = 1024;
 /// Messages from all shards that wait for the library.
 pub const TO_LIBRARY_MAX: usize = 64 * KIB;
 
-/// Milliseconds before a pack or file that could not be opened, because nothing is proven against it
-/// but the disk failed or no descriptor was left, is tried again: soon enough that nobody notices
+/// Milliseconds before a pack or file is tried again that could not be opened although nothing is
+/// proven against it: the disk failed, or no descriptor was left. Soon enough that nobody notices
 /// the end of the trouble, and seldom enough that a dying disk is not asked for every request.
 /// Until then requests get 503.
 pub const OPEN_RETRY_MS: u64 = 1_000;

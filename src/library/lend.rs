@@ -287,7 +287,7 @@ impl Library {
         let before = self.lent.get_mut(&source).and_then(|lent| lent.failed.replace(again));
         if before.is_none() {
             tracing::warn!(
-                "shardcast: opening {}: {why} ({remedy}; requests after {OPEN_RETRY_MS} ms try again)",
+                "shardcast: opening {}: {why} ({remedy}; after {OPEN_RETRY_MS} ms a request tries again)",
                 self.shown(name)
             );
         }

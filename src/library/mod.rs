@@ -8,8 +8,8 @@
 //! Whoever may write to a library's folder decides what is served, and nothing more: links are
 //! followed only below the folder, only regular files are read, and what they can make us do ends.
 //! A *hard link* is a regular file like any other and is served. The kernel knows no first and
-//! second name of a file, so one that leads out cannot be told from one that does not; links are how
-//! packagers and backups publish without copying; and with `fs.protected_hardlinks`, Debian's
+//! second name of a file, so one that leads out cannot be told from one that does not; links are
+//! how packagers and backups publish without copying; and with `fs.protected_hardlinks`, Debian's
 //! default, nobody can link what he may not read and write anyway. Where that is off, a server that
 //! runs as a user of its own still reads only what this user may.
 

@@ -329,8 +329,9 @@ impl Library {
     pub(super) fn note_cut(&mut self) {
         if !std::mem::replace(&mut self.is_cut, true) {
             tracing::error!(
-                "shardcast: listing the libraries: more than {LISTED_MAX} files, or too many behind \
-                 links to folders (the rest is not served: pack folders of segments, or take links away)"
+                "shardcast: listing the libraries: more than {LISTED_MAX} files, or too many \
+                 behind links to folders (the rest is not served: pack folders of segments, or \
+                 take links away)"
             );
         }
     }
