@@ -13,3 +13,5 @@ mod doctor;
 mod signals;
 #[path = "operations/sockets.rs"]
 mod sockets;
+#[path = "operations/reload.rs"]
+mod reload;

@@ -22,6 +22,7 @@ mod appear;
 mod archive;
 mod lending;
 mod listing;
+mod reloading;
 mod sim_disk;
 mod writing;
 
@@ -83,10 +84,7 @@ impl Fixture {
         let bell = Arc::new(File::options().write(true).open("/dev/null").unwrap());
         let (outboxes, inboxes): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| queue(Arc::clone(&bell))).unzip();
-        let library = |below: &&str| Library { path: self.path(below), access: None };
-        let libraries = libraries.iter().map(library).collect();
-        let mut config = Config { libraries, access: Access::Open, ..Config::default() };
-        config.limits.scrub_rate = 1 << 30;
+        let config = self.config(libraries);
         let (wishes, inbox) = channel();
         let handle = if watched {
             start(&config, outboxes, inbox)
@@ -96,6 +94,18 @@ impl Fixture {
         self.handle = Some(handle.unwrap());
         self.wishes = Some(wishes);
         self.shards = inboxes.into_iter().map(|inbox| (inbox, Told::default())).collect();
+    }
+
+    fn config(&self, libraries: &[&str]) -> Config {
+        let library = |below: &&str| Library { path: self.path(below), access: None };
+        let libraries = libraries.iter().map(library).collect();
+        let mut config = Config { libraries, access: Access::Open, ..Config::default() };
+        config.limits.scrub_rate = 1 << 30;
+        config
+    }
+
+    fn reload(&self, config: &Config) {
+        self.handle.as_ref().unwrap().reload(config);
     }
 
     fn ask(&self, wish: ToLibrary) {

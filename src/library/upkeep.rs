@@ -48,7 +48,7 @@ pub(super) struct Warmed {
 #[derive(Debug)]
 pub(super) struct Upkeep {
     /// Bytes that may be on huge pages by our doing; 0 = off.
-    budget: u64,
+    pub(super) budget: u64,
     warm: SyncSender<ToWarm>,
     /// What is being brought in now, and how to stop it.
     warming: Option<(SourceId, Arc<AtomicBool>)>,
@@ -57,7 +57,7 @@ pub(super) struct Upkeep {
     failures: u32,
 
     /// Bytes a second; 0 = off.
-    rate: u64,
+    pub(super) rate: u64,
     scrub: SyncSender<ToScrub>,
     scrubbing: bool,
     /// The pack read last in this round.
@@ -84,7 +84,7 @@ impl Upkeep {
             scrub::run(&scrub_wishes, |done| drop(of_scrub.send(Event::Scrubbed(done))));
         })?;
         Ok(Self {
-            budget: if limits.huge_pages { limits.cache_memory as u64 / 2 } else { 0 },
+            budget: budget(limits),
             warm,
             warming: None,
             candidates: VecDeque::new(),
@@ -103,6 +103,11 @@ impl Upkeep {
     pub(super) fn due(&self) -> Option<Instant> {
         (self.rate > 0 && !self.scrubbing).then(|| self.round_began.unwrap_or(self.next_round))
     }
+}
+
+/// Bytes that these limits allow on huge pages: the other half is for small bodies.
+pub(super) fn budget(limits: &crate::config::Limits) -> u64 {
+    if limits.huge_pages { limits.cache_memory as u64 / 2 } else { 0 }
 }
 
 fn warm_thread(wishes: &Receiver<ToWarm>, events: &SyncSender<Event>) {
