@@ -13,5 +13,7 @@ mod doctor;
 mod signals;
 #[path = "operations/sockets.rs"]
 mod sockets;
+#[path = "operations/terminal.rs"]
+mod terminal;
 #[path = "operations/reload.rs"]
 mod reload;
