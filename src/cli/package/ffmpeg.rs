@@ -140,9 +140,9 @@ pub fn arguments(
 
 /// One picture, deinterlaced where it is marked as such, in all sizes.
 ///
-/// All have the shape of the input exactly, or the DASH muxer refuses them: 854 dots on 480 lines are
-/// not 16:9 unless each is a little narrower than high. The scaler sees to that, if it is told how
-/// wide a dot of the input is. Widths are chosen for dots that are as good as square, which old
+/// All have the shape of the input exactly, or the DASH muxer refuses them: 854 dots on 480 lines
+/// are not 16:9 unless each is a little narrower than high. The scaler sees to that, if it is told
+/// how wide a dot of the input is. Widths are chosen for dots that are as good as square, which old
 /// televisions' were not.
 fn filters(rungs: &[Rung]) -> String {
     let count = rungs.len();
