@@ -15,3 +15,7 @@ mod signals;
 mod sockets;
 #[path = "operations/library.rs"]
 mod library;
+#[path = "operations/terminal.rs"]
+mod terminal;
+#[path = "operations/reload.rs"]
+mod reload;

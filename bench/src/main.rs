@@ -4,7 +4,8 @@
 //! `servers` starts what is measured; `workload` makes the files; `proc` and `stats` turn counts
 //! into figures; `sys` holds all unsafe code. It shares no code with the server it measures.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the run is invalid (the generator was the limit).
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the run is invalid (the generator was the
+//! limit, or the hypervisor took too much time away).
 
 mod awake;
 mod cli;

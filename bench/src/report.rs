@@ -1,6 +1,7 @@
 //! Reports for people: fixed-width lines from the same figures that `--json` prints.
 
 use crate::load::measure::Figures;
+use crate::load::tally::Seen;
 use crate::proc::Machine;
 
 /// Other programs that use more than this share of one CPU are worth a line.
@@ -65,4 +66,53 @@ pub fn run_lines(figures: &Figures) -> String {
         lines.push(format!("error       {count} × {kind}"));
     }
     lines.join("\n")
+}
+
+/// Characters of the longest bar.
+const BAR_LENGTH: f64 = 50.0;
+
+/// A picture of the latencies: a line for each doubling, from the shortest to the longest seen.
+pub fn histogram_lines(histogram: &[Seen]) -> String {
+    let total: u64 = histogram.iter().map(|seen| seen.requests).sum();
+    let (Some(first), Some(last)) = (histogram.first(), histogram.last()) else {
+        return String::new();
+    };
+    // Latencies start at 1 µs, and a line ends where the next power of two begins.
+    let line_of = |us: f64| us.max(1.0).log2().floor() as usize;
+    let (first, last) = (line_of(first.us), line_of(last.us));
+    let mut lines = vec![0; last - first + 1];
+    for seen in histogram {
+        lines[line_of(seen.us) - first] += seen.requests;
+    }
+    let most = lines.iter().copied().max().unwrap_or_default();
+    let mut text = String::new();
+    for (index, count) in lines.into_iter().enumerate() {
+        let from = 1_u64 << (first + index);
+        let share = 100.0 * count as f64 / total as f64;
+        // What is there is seen, however little it is.
+        let bar = (BAR_LENGTH * count as f64 / most as f64).ceil() as usize;
+        let bar = "#".repeat(bar);
+        text += &format!("{from:>10} – {:>9} µs {share:>6.2} % {bar}\n", 2 * from);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picture_has_a_line_for_each_doubling() {
+        let seen = |us, requests| Seen { us, requests };
+        let text = histogram_lines(&[seen(70.0, 300), seen(127.9, 100), seen(600.0, 1)]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        let bar = "#".repeat(50);
+        assert_eq!(lines[0], format!("        64 –       128 µs  99.75 % {bar}"));
+        assert_eq!(lines[1], "       128 –       256 µs   0.00 % ");
+        assert_eq!(lines[3], "       512 –      1024 µs   0.25 % #");
+        assert_eq!(histogram_lines(&[]), "");
+        // Whatever is shorter than the shortest that is told apart has a line, too.
+        assert!(histogram_lines(&[seen(0.0, 1)]).starts_with("         1 –         2 µs 100.00 %"));
+    }
 }

@@ -131,6 +131,7 @@ mod tests {
             body_bytes: 1,
             mib_per_second: 1.0,
             latency: Latency { p99_us: rate, ..Latency::default() },
+            histogram: Vec::new(),
             errors: Default::default(),
             reconnects: 0,
             overdue: 0,

@@ -33,6 +33,12 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         return Err(Failure::new("serve", "there is nothing to serve")
             .remedy(format!("name packs or folders, or write {USUAL_FILE}")));
     }
+    // Whoever types a path means one that is there. A library of a config may come later, as disks
+    // that are mounted late do.
+    for path in &sources.paths {
+        path.metadata()
+            .map_err(|error| Failure::new(format!("serve {}", path.display()), error))?;
+    }
     logs::start(draft.config.log_format, &draft.config.log_level);
     warn_of(&draft);
     start::server(sources, draft)?.supervise()

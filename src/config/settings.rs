@@ -158,7 +158,7 @@ pub static SETTINGS: &[Setting] = &[
                 RLIMIT_NOFILE allows, less a reserve.",
         set: |config, given| put(&mut config.limits.connections, given.count(COUNT_MAX)),
         shown: Some(|config| number(config.limits.connections)),
-        reloads: true,
+        reloads: false,
     },
     Setting {
         key: "limits.connections_per_address",
@@ -206,7 +206,7 @@ pub static SETTINGS: &[Setting] = &[
                 closed. 0 = what RLIMIT_NOFILE allows.",
         set: |config, given| put(&mut config.limits.open_sources, given.count(COUNT_MAX)),
         shown: Some(|config| number(config.limits.open_sources)),
-        reloads: true,
+        reloads: false,
     },
     Setting {
         key: "limits.folder_memory",
@@ -229,7 +229,7 @@ pub static SETTINGS: &[Setting] = &[
                 recently used are closed.",
         set: |config, given| put(&mut config.limits.index_memory, memory(given)),
         shown: Some(|config| text(size_text(config.limits.index_memory as u64))),
-        reloads: false,
+        reloads: true,
     },
     Setting {
         key: "limits.huge_pages",
@@ -241,7 +241,7 @@ pub static SETTINGS: &[Setting] = &[
             Ok(())
         },
         shown: Some(|config| text(if config.limits.huge_pages { "on" } else { "off" })),
-        reloads: false,
+        reloads: true,
     },
     Setting {
         key: "limits.scrub_rate",
@@ -249,7 +249,7 @@ pub static SETTINGS: &[Setting] = &[
                 0 = never.",
         set: |config, given| put(&mut config.limits.scrub_rate, given.read_number_or_text(size)),
         shown: Some(|config| text(size_text(config.limits.scrub_rate))),
-        reloads: false,
+        reloads: true,
     },
     Setting {
         key: "limits.drain_timeout",

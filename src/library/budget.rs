@@ -25,6 +25,11 @@ impl Budget {
         self.limit = 0;
     }
 
+    /// From now on so much may be taken. What is there stays.
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }

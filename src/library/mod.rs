@@ -33,6 +33,7 @@ mod lend;
 mod opener;
 mod upkeep;
 mod budget;
+mod reload;
 mod huge;
 mod scrub;
 mod version;
@@ -75,10 +76,19 @@ impl Handle {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// Has all libraries scanned again.
-    pub fn rescan(&self) {
+    /// Has all libraries scanned again, as lost news of the disk have.
+    #[cfg(test)]
+    fn rescan(&self) {
+        self.events.send(Event::Rescan).expect("the library runs");
+    }
+
+    /// Takes the libraries and the limits of a config that was read again, and scans all of them.
+    /// Who may watch a library that stays is not changed.
+    pub fn reload(&self, config: &Config) {
+        let (libraries, limits) = (config.libraries.clone(), config.limits.clone());
+        let reload = reload::Reload { libraries, access: config.access, limits };
         // It fails only when the thread has ended, and then nothing is served any more.
-        let _ = self.events.send(Event::Rescan);
+        let _ = self.events.send(Event::Reload(Box::new(reload)));
     }
 }
 

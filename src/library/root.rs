@@ -12,6 +12,12 @@ use crate::units::Class;
 /// A library as the scan sees it.
 #[derive(Debug)]
 pub(super) struct Root {
+    /// The path that the config gives.
+    pub given: PathBuf,
+    /// It was taken out of the config; its number stays taken.
+    pub gone: bool,
+    /// It could not be opened the last time, and that was said.
+    pub missing: bool,
     /// The folder that is scanned and watched, without links in its path.
     pub folder: PathBuf,
     /// Who may watch.
@@ -26,17 +32,19 @@ impl Root {
     /// Looks at the library's path once. A path that isn't there yet is taken for a folder.
     pub(super) fn new(library: &Library, access: Access) -> Self {
         let access = library.access.unwrap_or(access);
+        let given = library.path.clone();
         let path = fs::canonicalize(&library.path).unwrap_or_else(|_| library.path.clone());
         if path.is_file()
             && let (Some(folder), Some(name)) = (path.parent(), path.file_name())
         {
             let only = Some(name.to_owned());
-            return Self { folder: folder.to_owned(), access, only, asset: None };
+            let folder = folder.to_owned();
+            return Self { given, gone: false, missing: false, folder, access, only, asset: None };
         }
         let asset = holds_playlist(&path)
             .then(|| path.file_name().and_then(|name| name.to_str()).map(str::to_owned))
             .flatten();
-        Self { folder: path, access, only: None, asset }
+        Self { given, gone: false, missing: false, folder: path, access, only: None, asset }
     }
 
     /// Whether only one file of the folder is served, so that folders in it don't matter.

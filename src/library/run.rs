@@ -17,6 +17,7 @@ use super::error::shown;
 use super::lend::{Indexes, Lent};
 use super::names::{Name, Names};
 use super::opener::{Outcome, Pool};
+use super::reload::Reload;
 use super::root::Root;
 use super::scan::Scan;
 use super::scrub::Scrubbed;
@@ -58,7 +59,10 @@ pub(super) enum Event {
     /// A pack was read whole.
     Scrubbed(Scrubbed),
     /// Look at everything again.
+    #[cfg(test)]
     Rescan,
+    /// The config was read again: look at everything anew.
+    Reload(Box<Reload>),
     /// Look at the flags.
     Wake,
     /// End.
@@ -191,7 +195,9 @@ impl Library {
             Event::Opened(outcome) => self.handle_outcome(outcome),
             Event::Warmed(warmed) => self.handle_warmed(warmed),
             Event::Scrubbed(scrubbed) => self.handle_scrubbed(scrubbed),
+            #[cfg(test)]
             Event::Rescan => self.scan_everything(),
+            Event::Reload(new) => self.handle_reload(*new),
             Event::Wake | Event::Stop => {}
         }
     }
@@ -255,14 +261,16 @@ impl Library {
     }
 
     /// Scans every library, and takes from the shards what is no longer there.
-    fn scan_everything(&mut self) {
+    pub(super) fn scan_everything(&mut self) {
         let began = Instant::now();
         self.noticed.clear();
         self.look_at = None;
         self.lost = false;
         self.links = false;
         for root in 0..self.roots.len() {
-            self.scan_below(root, Path::new(""));
+            if !self.roots[root].gone {
+                self.scan_below(root, Path::new(""));
+            }
         }
         self.rest_until = Instant::now() + began.elapsed() * REST;
         self.rescan_at = None;
@@ -273,11 +281,22 @@ impl Library {
     pub(super) fn scan_below(&mut self, root: usize, below: &Path) {
         self.scan_number += 1;
         if below.as_os_str().is_empty() {
-            let folder = &self.roots[root].folder;
-            self.folders[root] = match File::open(folder) {
-                Ok(folder) => Some(Arc::new(folder)),
+            let Root { folder, missing, .. } = &mut self.roots[root];
+            self.folders[root] = match File::open(&*folder) {
+                Ok(opened) => {
+                    if std::mem::replace(missing, false) {
+                        tracing::info!("{} is there now", folder.display());
+                    }
+                    Some(Arc::new(opened))
+                }
                 Err(error) => {
-                    tracing::warn!("shardcast: opening {}: {error}", shown(folder));
+                    // It is tried again every few seconds, and said once.
+                    if !std::mem::replace(missing, true) {
+                        tracing::warn!(
+                            "shardcast: opening {}: {error} (it is served when it appears)",
+                            shown(folder)
+                        );
+                    }
                     None
                 }
             };
@@ -319,7 +338,9 @@ impl Library {
 
     /// Plans the next scan where watching is not enough: no watches left, links, a missing root.
     fn plan_rescan(&mut self) {
-        let needed = self.watch.full || self.links || self.folders.iter().any(Option::is_none);
+        let mut roots = self.roots.iter().zip(&self.folders);
+        let missing = roots.any(|(root, folder)| !root.gone && folder.is_none());
+        let needed = self.watch.full || self.links || missing;
         let next = (Instant::now() + RESCAN_EVERY).max(self.rest_until);
         // What is planned already stays: news that never end must not put it off for ever.
         self.rescan_at = needed.then(|| self.rescan_at.unwrap_or(next));

@@ -27,6 +27,7 @@ mod bounds;
 mod faults;
 mod lending;
 mod listing;
+mod reloading;
 mod sim_disk;
 mod writing;
 
@@ -105,9 +106,7 @@ impl Fixture {
         let bell = Arc::new(File::options().write(true).open("/dev/null").unwrap());
         let (outboxes, inboxes): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| queue(Arc::clone(&bell))).unzip();
-        let library = |below: &&str| Library { path: self.path(below), access: None };
-        let libraries = libraries.iter().map(library).collect();
-        let config = Config { libraries, access: Access::Open, limits, ..Config::default() };
+        let config = Config { limits, ..self.config(libraries) };
         let (wishes, inbox) = channel();
         self.handle = Some(start_with(&config, outboxes, inbox, scrub_after, watch).unwrap());
         self.wishes = Some(wishes);
@@ -117,6 +116,18 @@ impl Fixture {
     /// Has something happen to the library's thread.
     fn happens(&self, event: Event) {
         self.handle.as_ref().unwrap().events.send(event).unwrap();
+    }
+
+    fn config(&self, libraries: &[&str]) -> Config {
+        let library = |below: &&str| Library { path: self.path(below), access: None };
+        let libraries = libraries.iter().map(library).collect();
+        let mut config = Config { libraries, access: Access::Open, ..Config::default() };
+        config.limits.scrub_rate = 1 << 30;
+        config
+    }
+
+    fn reload(&self, config: &Config) {
+        self.handle.as_ref().unwrap().reload(config);
     }
 
     fn ask(&self, wish: ToLibrary) {

@@ -50,7 +50,7 @@ pub(super) struct Warmed {
 #[derive(Debug)]
 pub(super) struct Upkeep {
     /// What may be on huge pages by our doing; nothing = off.
-    budget: Budget,
+    pub(super) budget: Budget,
     warm: SyncSender<ToWarm>,
     /// What is being brought in now, and how to stop it.
     warming: Option<(SourceId, Arc<AtomicBool>)>,
@@ -58,7 +58,7 @@ pub(super) struct Upkeep {
     failures: u32,
 
     /// Bytes a second; 0 = off.
-    rate: u64,
+    pub(super) rate: u64,
     scrub: SyncSender<ToScrub>,
     scrubbing: bool,
     /// The pack read last in this round.
@@ -85,7 +85,7 @@ impl Upkeep {
             scrub::run(&scrub_wishes, |done| drop(of_scrub.send(Event::Scrubbed(done))));
         })?;
         Ok(Self {
-            budget: Budget::new(if limits.huge_pages { limits.cache_memory as u64 / 2 } else { 0 }),
+            budget: Budget::new(budget(limits)),
             warm,
             warming: None,
             candidates: VecDeque::new(),
@@ -103,6 +103,11 @@ impl Upkeep {
     pub(super) fn due(&self) -> Option<Instant> {
         (self.rate > 0 && !self.scrubbing).then(|| self.round_began.unwrap_or(self.next_round))
     }
+}
+
+/// Bytes that these limits allow on huge pages: the other half is for small bodies.
+pub(super) fn budget(limits: &crate::config::Limits) -> u64 {
+    if limits.huge_pages { limits.cache_memory as u64 / 2 } else { 0 }
 }
 
 fn warm_thread(wishes: &Receiver<ToWarm>, events: &SyncSender<Event>) {

@@ -1,6 +1,6 @@
 //! Newer features of the kernel that we use where they are, each of which can be switched off.
 //!
-//! `SHARDCAST_RING_FEATURES=-min_wait,-cachestat` switches two off, `-all` all of them. What is
+//! `SHARDCAST_RING_FEATURES=-no_sqarray,-cachestat` switches two off, `-all` all of them. What is
 //! left off is not missed: the kernel floor of 6.1 has everything that is needed.
 
 /// Which optional features may be used.
@@ -12,17 +12,14 @@ pub struct Features {
     pub no_sqarray: bool,
     /// The ring's descriptor registered, 5.18: one look-up less a call.
     pub registered_ring: bool,
-    /// Waiting a little for more completions when there is one, 6.12: larger batches.
-    pub min_wait: bool,
 }
 
 /// Every name, in the order of `Features`.
-pub const NAMES: [&str; 4] = ["cachestat", "no_sqarray", "registered_ring", "min_wait"];
+pub const NAMES: [&str; 3] = ["cachestat", "no_sqarray", "registered_ring"];
 
 impl Features {
     /// All of them.
-    pub const ALL: Self =
-        Self { cachestat: true, no_sqarray: true, registered_ring: true, min_wait: true };
+    pub const ALL: Self = Self { cachestat: true, no_sqarray: true, registered_ring: true };
 
     /// What the value of `SHARDCAST_RING_FEATURES` leaves on.
     ///
@@ -38,13 +35,11 @@ impl Features {
             };
             match name {
                 "all" => {
-                    features =
-                        Self { cachestat: on, no_sqarray: on, registered_ring: on, min_wait: on };
+                    features = Self { cachestat: on, no_sqarray: on, registered_ring: on };
                 }
                 "cachestat" => features.cachestat = on,
                 "no_sqarray" => features.no_sqarray = on,
                 "registered_ring" => features.registered_ring = on,
-                "min_wait" => features.min_wait = on,
                 unknown => return Err(unknown.to_owned()),
             }
         }
@@ -67,10 +62,10 @@ mod tests {
 
     #[test]
     fn features_are_switched_off_by_name() {
-        let features = Features::parse("-min_wait, -cachestat").unwrap();
-        assert_eq!(features, Features { min_wait: false, cachestat: false, ..Features::ALL });
+        let features = Features::parse("-no_sqarray, -cachestat").unwrap();
+        assert_eq!(features, Features { no_sqarray: false, cachestat: false, ..Features::ALL });
         let none = Features::parse("-all").unwrap();
-        assert!(!none.no_sqarray && !none.registered_ring && !none.cachestat && !none.min_wait);
+        assert!(!none.no_sqarray && !none.registered_ring && !none.cachestat);
         assert_eq!(Features::parse("-warp"), Err("warp".to_owned()));
     }
 }

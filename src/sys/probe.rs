@@ -65,7 +65,6 @@ pub fn features() -> io::Result<Features> {
         cachestat: knows_cachestat(),
         no_sqarray: plain(true).is_ok(),
         registered_ring: ring.submitter().register_ring_fd().is_ok(),
-        min_wait: ring.params().is_feature_min_timeout(),
     })
 }
 

@@ -8,7 +8,7 @@ use super::running::{PATIENCE, Place, Running, program, run, serve};
 /// A clip of a test picture and two tones.
 fn clip(path: &Path, size: &str, seconds: u32) {
     let mut ffmpeg = Command::new("ffmpeg");
-    let picture = format!("testsrc2=size={size}:rate=25");
+    let picture = format!("testsrc2=rate=25:size={size}");
     ffmpeg.args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", &picture]);
     ffmpeg.args(["-f", "lavfi", "-i", "sine=440", "-f", "lavfi", "-i", "sine=880"]);
     ffmpeg.args(["-t", &seconds.to_string(), "-map", "0", "-map", "1", "-map", "2"]);
@@ -87,6 +87,41 @@ fn a_film_becomes_a_ladder_that_plays_from_the_server() {
         let said = run(ffprobe.arg(&url));
         let count = |kind: &str| said.out.lines().filter(|line| line.contains(kind)).count();
         assert!(count("video") >= 2 && count("audio") >= 2, "{name}: {}", said.out);
+    }
+}
+
+/// Width, height and shape of every picture that ffprobe finds.
+fn pictures(manifest: &Path) -> Vec<String> {
+    let mut ffprobe = Command::new("ffprobe");
+    ffprobe.args(["-v", "error", "-select_streams", "v", "-of", "csv=p=0"]);
+    ffprobe.args(["-show_entries", "stream=width,height,display_aspect_ratio"]).arg(manifest);
+    let said = run(&mut ffprobe);
+    assert_eq!(said.code, 0, "{}", said.err);
+    // It lists them twice: of the one program, and by themselves.
+    let mut found: Vec<String> = Vec::new();
+    for line in said.out.lines().filter(|line| !line.is_empty()) {
+        if !found.iter().any(|known| known == line) {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn all_renditions_have_the_shape_of_the_film() {
+    let place = Place::new();
+    // 480 lines of a wide picture want 853⅓ dots.
+    let (wide, old) = (place.path("wide.mp4"), place.path("old.mp4"));
+    clip(&wide, "1280x720", 1);
+    // A television's picture: the dots are wider than high.
+    clip(&old, "720x576,setsar=64/45", 1);
+    let all = ["1280,720,16:9", "854,480,16:9", "640,360,16:9", "416,234,16:9"];
+    let from_old = ["1024,576,16:9", "640,360,16:9", "416,234,16:9"];
+    for (film, expected) in [(&wide, &all[..]), (&old, &from_old[..])] {
+        let target = film.with_extension("packaged");
+        let said = run(&mut package(&[film], &target));
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert_eq!(pictures(&target.join("manifest.mpd")), expected);
     }
 }
 

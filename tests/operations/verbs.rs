@@ -10,6 +10,7 @@ fn usage_errors_are_two_and_failures_are_one() {
         (&["check-config", "/nonexistent.toml"], 1, "/nonexistent.toml: can't be read"),
         (&["serve", "--shards", "x", "."], 1, "shardcast: --shards: server.shards: x is not"),
         (&["serve", "--config", "/nonexistent.toml"], 1, "shardcast: config: /nonexistent.toml"),
+        (&["serve", "/nonexistent"], 1, "shardcast: serve /nonexistent: No such file or directory"),
     ] {
         let said = run(program().args(arguments));
         assert_eq!(said.code, code, "{arguments:?}: {}", said.err);

@@ -8,6 +8,10 @@ const execute = promisify(execFile);
 const LONGEST_MS = 120_000;
 /** Frames of the sample pictures: 24 s at 25 a second. */
 const FRAMES = 600;
+/** 24 s of 1024-sample frames are 1125; encoders add or lose one or two at the ends. */
+const SOUNDS_MIN = 1100;
+/** The same of the camera's clip: 8.3 s, and as many frames as it gives when it is decoded itself. */
+const CAMERA = { frames: 249, soundsMin: 380 };
 
 /** What to decode of each asset: the entry point, video streams behind it, and whether it has audio. */
 const ENTRIES = [
@@ -20,6 +24,10 @@ const ENTRIES = [
   { path: 'ranges-fmp4/index.m3u8', videos: 1 },
   { path: 'film/film.mp4', videos: 1 },
   { path: 'film/film.mkv', videos: 1 },
+  { path: 'camera/master.m3u8', videos: 1, ...CAMERA },
+  // What our own verb makes of the same clip.
+  { path: 'packaged/master.m3u8', videos: 4, ...CAMERA },
+  { path: 'packaged/manifest.mpd', videos: 4, ...CAMERA },
 ];
 const FULL_ENTRIES = [
   { path: 'shaka/master.m3u8', videos: 3 },
@@ -50,7 +58,7 @@ function framesOf(output) {
   return frames;
 }
 
-async function decode(url, videos) {
+async function decode(url, { videos, frames: wanted = FRAMES, soundsMin = SOUNDS_MIN }) {
   const errors = [];
   const listed = await quietly('ffprobe', ['-v', 'error', '-show_entries', 'stream=codec_type', '-of', 'csv=p=0', url], errors);
   const kinds = listed.split('\n').map((line) => line.replace(/,$/, ''));
@@ -64,11 +72,10 @@ async function decode(url, videos) {
   const frames = framesOf(await quietly('ffmpeg', args, errors));
   for (let stream = 0; stream < videos; stream++) {
     const count = frames.get(String(stream)) ?? 0;
-    if (count !== FRAMES) errors.push(`video ${stream}: ${count} frames decoded, not ${FRAMES}`);
+    if (count !== wanted) errors.push(`video ${stream}: ${count} frames decoded, not ${wanted}`);
   }
   const sounds = frames.get(String(videos)) ?? 0;
-  // 24 s of 1024-sample frames are 1125; encoders add or lose one or two at the ends.
-  if (sounds < 1100) errors.push(`audio: ${sounds} frames decoded, not about 1125`);
+  if (sounds < soundsMin) errors.push(`audio: ${sounds} frames decoded, not at least ${soundsMin}`);
   return { seen: `${videos} video streams, ${[...frames.values()].join('+')} frames`, errors };
 }
 
@@ -80,12 +87,13 @@ async function subtitles(url) {
   return { seen: `${cues} cues`, errors };
 }
 
-export async function decodeAll({ base, kinds, library, full, record }) {
+export async function decodeAll({ base, kinds, libraries, full, record }) {
   for (const kind of kinds) {
     const prefix = kind === 'packs' ? 'packed-' : '';
-    for (const { path, videos } of full ? [...ENTRIES, ...FULL_ENTRIES] : ENTRIES) {
-      if (!existsSync(join(library, path))) throw new Error(`no sample ${path} (run scripts/media${full ? ' --full' : ''})`);
-      record({ name: `decode/${prefix}${path}`, ...(await decode(`${base}/${prefix}${path}`, videos)) });
+    for (const entry of full ? [...ENTRIES, ...FULL_ENTRIES] : ENTRIES) {
+      const { path } = entry;
+      if (!libraries.some((library) => existsSync(join(library, path)))) throw new Error(`no sample ${path} (run scripts/media${full ? ' --full' : ''}, then scripts/roundtrip)`);
+      record({ name: `decode/${prefix}${path}`, ...(await decode(`${base}/${prefix}${path}`, entry)) });
     }
     const words = `${prefix}fmp4/subtitles/index.m3u8`;
     record({ name: `decode/${words}`, ...(await subtitles(`${base}/${words}`)) });

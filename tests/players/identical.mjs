@@ -1,6 +1,6 @@
-// Every file of the sample library, fetched from its folder and from its pack, byte for byte.
+// Every file of the sample libraries, fetched from its folder and from its pack, byte for byte.
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 
 /** Paths of all files below a folder, relative to it. */
 export function filesBelow(folder, from = folder) {
@@ -19,15 +19,17 @@ async function difference(url, path) {
   return body.equals(expected) ? null : `${url}: ${body.length} bytes differ from the file's ${expected.length}`;
 }
 
-export async function compareAll({ base, kinds, library, record }) {
-  const files = filesBelow(library);
-  for (const kind of kinds) {
-    const errors = [];
-    for (const file of files) {
-      const path = kind === 'packs' ? `packed-${file}` : file;
-      const found = await difference(`${base}/${path}`, join(library, file));
-      if (found) errors.push(found);
+export async function compareAll({ base, kinds, libraries, record }) {
+  for (const library of libraries) {
+    const files = filesBelow(library);
+    for (const kind of kinds) {
+      const errors = files.length ? [] : ['there are no files'];
+      for (const file of files) {
+        const path = kind === 'packs' ? `packed-${file}` : file;
+        const found = await difference(`${base}/${path}`, join(library, file));
+        if (found) errors.push(found);
+      }
+      record({ name: `identical/${basename(library)}/${kind}`, seen: `${files.length} files`, errors: errors.slice(0, 20) });
     }
-    record({ name: `identical/${kind}`, seen: `${files.length} files`, errors: errors.slice(0, 20) });
   }
 }

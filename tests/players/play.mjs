@@ -9,11 +9,14 @@ const CASES = [
   { player: 'dash.js', path: 'cmaf/manifest.mpd', kind: 'packs' },
   { player: 'shaka-player', path: 'cmaf/master.m3u8', kind: 'packs' },
   { player: 'shaka-player', path: 'cmaf/manifest.mpd', kind: 'folders' },
+  { player: 'hls.js', path: 'packaged/master.m3u8', kind: 'packs' },
+  { player: 'dash.js', path: 'packaged/manifest.mpd', kind: 'packs' },
+  { player: 'shaka-player', path: 'packaged/manifest.mpd', kind: 'folders' },
 ];
 const FULL_PATHS = {
-  'hls.js': ['ts/master.m3u8', 'fmp4/master.m3u8', 'cmaf/master.m3u8', 'shaka/master.m3u8'],
-  'dash.js': ['cmaf/manifest.mpd', 'shaka/manifest.mpd', 'shaka-on-demand/manifest.mpd'],
-  'shaka-player': ['ts/master.m3u8', 'fmp4/master.m3u8', 'cmaf/master.m3u8', 'cmaf/manifest.mpd', 'shaka/manifest.mpd'],
+  'hls.js': ['ts/master.m3u8', 'fmp4/master.m3u8', 'cmaf/master.m3u8', 'packaged/master.m3u8', 'shaka/master.m3u8'],
+  'dash.js': ['cmaf/manifest.mpd', 'packaged/manifest.mpd', 'shaka/manifest.mpd', 'shaka-on-demand/manifest.mpd'],
+  'shaka-player': ['ts/master.m3u8', 'fmp4/master.m3u8', 'cmaf/master.m3u8', 'cmaf/manifest.mpd', 'packaged/master.m3u8', 'packaged/manifest.mpd', 'shaka/manifest.mpd'],
 };
 
 function cases(kinds, full) {

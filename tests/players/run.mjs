@@ -39,13 +39,14 @@ function options() {
 }
 
 const wanted = options();
-const library = join(root, 'scratch/media/library');
+// What ffmpeg made, and what our own verb `package` did.
+const libraries = ['library', 'made'].map((name) => join(root, 'scratch/media', name));
 const kinds = wanted.assets.split(',');
 rmSync(wanted.out, { recursive: true, force: true });
 mkdirSync(wanted.out, { recursive: true });
 
 const server = wanted.server
-  ? await startServer(resolve(wanted.server), [library, join(root, 'scratch/media/packs')], join(wanted.out, 'state'))
+  ? await startServer(resolve(wanted.server), [...libraries, join(root, 'scratch/media/packs')], join(wanted.out, 'state'))
   : { base: wanted.base.replace(/\/$/, ''), stop: async () => {} };
 const results = [];
 const record = (result) => {
@@ -55,7 +56,7 @@ const record = (result) => {
 };
 
 try {
-  const test = { base: server.base, kinds, library, full: wanted.full, out: wanted.out, record };
+  const test = { base: server.base, kinds, libraries, full: wanted.full, out: wanted.out, record };
   if (wanted.only.includes('identical')) await compareAll(test);
   if (wanted.only.includes('decode')) await decodeAll(test);
   if (wanted.only.includes('play')) {

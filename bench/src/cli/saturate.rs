@@ -11,6 +11,7 @@ use super::failure::{Doing, Failure};
 use crate::load::engine::{Engine, Settings, Way};
 use crate::load::measure::{self, Course, Figures};
 use crate::load::probe::{self, Reception};
+use crate::load::tally::Seen;
 use crate::load::urls::UrlSet;
 use crate::proc::{self, Machine};
 use crate::report;
@@ -106,6 +107,8 @@ struct Report<'a> {
     bodies: &'static str,
     #[serde(flatten)]
     figures: &'a Figures,
+    /// Pairs of a latency in µs and how many requests had it, shortest first.
+    latency_histogram: &'a [Seen],
 }
 
 /// Runs the verb.
@@ -137,11 +140,13 @@ pub fn run(arguments: &Saturate) -> Result<(), Failure> {
             way: if way == Way::Stream { "stream" } else { "exact" },
             bodies: if load.tuning.read { "read" } else { "discarded" },
             figures: &figures,
+            latency_histogram: &figures.histogram,
         };
         let text = serde_json::to_string_pretty(&report).expect("a report is plain data");
         println!("{text}");
     } else {
         println!("{}\n{}", report::machine_line(&machine), report::run_lines(&figures));
+        print!("{}", report::histogram_lines(&figures.histogram));
     }
     verdict(&figures)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::tally::{Latency, Tally};
+use super::tally::{Latency, Seen, Tally};
 use crate::awake;
 use crate::proc::{self, ThreadTimes, Ticks};
 use crate::sys::machine::{thread_cpu, ticks_per_second};
@@ -45,6 +45,10 @@ pub struct Figures {
     pub mib_per_second: f64,
     /// Whole exchanges.
     pub latency: Latency,
+    /// The histogram that these come from. `saturate` reports it; of `compare`'s many rounds it
+    /// would be most of the report.
+    #[serde(skip)]
+    pub histogram: Vec<Seen>,
     /// Failures by kind.
     pub errors: BTreeMap<String, u64>,
     /// Connections that the server ended properly between requests.
@@ -131,6 +135,7 @@ fn figures(
         body_bytes: tally.body_bytes,
         mib_per_second: tally.body_bytes as f64 / f64::from(1 << 20) / seconds,
         latency: tally.percentiles(),
+        histogram: tally.distribution(),
         errors: tally.errors.clone(),
         reconnects: tally.reconnects,
         overdue,

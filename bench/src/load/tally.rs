@@ -99,6 +99,32 @@ impl Tally {
             max_us: self.latencies.max() as f64 / 1e3,
         }
     }
+
+    /// Every latency that was seen, shortest first, as the histogram tells them apart.
+    pub fn distribution(&self) -> Vec<Seen> {
+        let recorded = self.latencies.iter_recorded();
+        recorded
+            .map(|bucket| Seen {
+                us: bucket.value_iterated_to() as f64 / 1e3,
+                requests: bucket.count_at_value(),
+            })
+            .collect()
+    }
+}
+
+/// One bucket of the histogram that is not empty; in JSON the pair `[us, requests]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// Its upper end, in microseconds; buckets are as wide as a thousandth of it, or half a µs.
+    pub us: f64,
+    /// Requests in it.
+    pub requests: u64,
+}
+
+impl Serialize for Seen {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.us, self.requests).serialize(serializer)
+    }
 }
 
 /// Latencies in microseconds; values below 1 µs are not told apart.
@@ -114,4 +140,25 @@ pub struct Latency {
     pub p999_us: f64,
     /// The longest.
     pub max_us: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distribution_holds_every_request_once() {
+        let mut tally = Tally::new();
+        for latency in [2_000, 2_000, 5_000, 900_000, 200_000_000_000] {
+            tally.record(1, latency);
+        }
+        let found = tally.distribution();
+        let counts: Vec<_> = found.iter().map(|seen| seen.requests).collect();
+        assert_eq!(counts, [2, 1, 1, 1]);
+        for (seen, us) in found.iter().zip([2.0, 5.0, 900.0, 120e6]) {
+            assert!((us..us * 1.001 + 0.6).contains(&seen.us), "{seen:?} {us}");
+        }
+        assert_eq!(Tally::new().distribution(), []);
+        assert_eq!(serde_json::to_string(&Seen { us: 2.5, requests: 3 }).unwrap(), "[2.5,3]");
+    }
 }

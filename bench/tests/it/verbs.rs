@@ -18,8 +18,8 @@ fn saturate(address: SocketAddr, path: &str, more: &[&str]) -> Value {
 }
 
 #[track_caller]
-fn number(value: &Value, key: &str) -> f64 {
-    value[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {value}"))
+fn number(value: &Value, key: impl serde_json::value::Index + std::fmt::Display) -> f64 {
+    value[&key].as_f64().unwrap_or_else(|| panic!("no number {key} in {value}"))
 }
 
 #[test]
@@ -43,6 +43,37 @@ fn every_way_of_receiving_counts_the_same() {
             assert!(number(&found, "server_cpu_us_per_request") > 0.0, "{path} {more:?}");
         }
     }
+}
+
+#[test]
+fn the_histogram_holds_every_request() {
+    let address = server::start();
+    let found = saturate(address, "/2k", &[]);
+    let histogram = found["latency_histogram"].as_array().expect("a list of pairs");
+    let pairs: Vec<_> = histogram.iter().map(|pair| (number(pair, 0), number(pair, 1))).collect();
+    assert!(pairs.is_sorted_by(|one, two| one.0 < two.0), "{found}");
+    let requests = number(&found, "requests");
+    assert_eq!(pairs.iter().map(|pair| pair.1).sum::<f64>(), requests);
+    // The percentiles are read from it.
+    let latency = &found["latency"];
+    assert!(number(latency, "max_us") <= pairs.last().expect("there were requests").0);
+    let longest = |share: f64| {
+        let mut left = (share * requests).ceil();
+        let reached = |pair: &&(f64, f64)| {
+            left -= pair.1;
+            left <= 0.0
+        };
+        pairs.iter().find(reached).expect("they are all there").0
+    };
+    for (name, share) in [("p50_us", 0.5), ("p99_us", 0.99)] {
+        let (said, read) = (number(latency, name), longest(share));
+        assert!((said / read - 1.0).abs() < 0.002, "{name}: {said}, but the histogram says {read}");
+    }
+    // People get a picture of it.
+    let url = format!("http://{address}/2k");
+    let output = bench(&["saturate", &url, "--duration", "100ms", "--warmup", "0s"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.lines().any(|line| line.contains(" µs ") && line.contains(" % #")), "{text}");
 }
 
 #[test]
@@ -115,6 +146,20 @@ fn what_cannot_be_measured_is_said_in_one_line() {
         String::from_utf8_lossy(&output.stderr),
         format!("shardcast-bench: GET {url}: status 404\n")
     );
+}
+
+#[test]
+fn a_run_that_says_nothing_ends_with_three() {
+    let one = format!("one=http://{}", server::start());
+    let two = format!("two=http://{}", server::start());
+    let servers = ["compare", "--server", &one, "--server", &two, "--path", "/2k"];
+    let short = ["--rounds", "1", "--duration", "400ms", "--warmup", "0s", "--client-cpu", "0"];
+    // No machine has less than no steal: every round is dropped, here as on a busy one.
+    let output = bench(&[&servers[..], &short, &["--connections", "2", "--steal-max=-1"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    let words = "shardcast-bench: invalid run: 4 of 4 rounds had more than -1 % steal: the machine";
+    assert!(errors.starts_with(words), "{errors}");
 }
 
 /// The table of a report, with the rows' names in order.

@@ -139,14 +139,20 @@ pub fn arguments(
 }
 
 /// One picture, deinterlaced where it is marked as such, in all sizes.
+///
+/// All have the shape of the input exactly, or the DASH muxer refuses them: 854 dots on 480 lines
+/// are not 16:9 unless each is a little narrower than high. The scaler sees to that, if it is told
+/// how wide a dot of the input is. Widths are chosen for dots that are as good as square, which old
+/// televisions' were not.
 fn filters(rungs: &[Rung]) -> String {
     let count = rungs.len();
-    let mut text = format!("[0:V:0]yadif=deint=interlaced,split={count}");
+    let mut text = format!("[0:V:0]yadif=deint=interlaced,setsar=sar:max=10000,split={count}");
     for index in 0..count {
         text.push_str(&format!("[s{index}]"));
     }
     for (index, rung) in rungs.iter().enumerate() {
-        text.push_str(&format!(";[s{index}]scale=-2:{},setsar=1[v{index}]", rung.height));
+        let height = rung.height;
+        text.push_str(&format!(";[s{index}]scale=2*round({height}*dar/2):{height}[v{index}]"));
     }
     text
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::supervise::Server;
 use super::warn_of;
 use crate::config::settings::SETTINGS;
-use crate::config::{Config, Library};
+use crate::config::{Config, Library, Limits};
 use crate::control::Stage;
 use crate::messages::Update;
 use crate::ops::systemd;
@@ -18,7 +18,6 @@ impl Server {
         let status = if draft.errors.is_empty() {
             warn_of(&draft);
             self.take(&draft.config);
-            self.library.rescan();
             self.status()
         } else {
             for error in &draft.errors {
@@ -35,19 +34,42 @@ impl Server {
     }
 
     fn take(&mut self, new: &Config) {
-        let restart = changed(&self.config, new, false);
+        let mut restart = changed(&self.config, new, false);
+        if access_changed(&self.config.libraries, &new.libraries) {
+            restart.push("library.access");
+        }
         if !restart.is_empty() {
             tracing::warn!(keys = restart.join(", "), "changed, and taken at the next restart");
         }
-        if libraries_changed(&self.config.libraries, &new.libraries) {
-            tracing::warn!(keys = "library", "changed, and taken at the next restart");
+        let mut taken = changed(&self.config, new, true);
+        let libraries = libraries(&self.config.libraries, &new.libraries);
+        if libraries != self.config.libraries {
+            taken.push("library.path");
         }
-        let taken = changed(&self.config, new, true);
-        self.config.limits = new.limits.clone();
-        let limits = Arc::new(new.limits.clone());
+        self.config.libraries = libraries;
+        self.config.limits = limits(&self.config.limits, &new.limits);
+        self.library.reload(&self.config);
+        let limits = Arc::new(self.config.limits.clone());
         self.tell(|| Update::Limits(Arc::clone(&limits)));
         tracing::info!(changed = taken.join(", "), "the config was read again");
     }
+}
+
+/// The limits that hold from now on. How many descriptors there are for what was settled when the
+/// server started.
+fn limits(old: &Limits, new: &Limits) -> Limits {
+    Limits { connections: old.connections, open_sources: old.open_sources, ..new.clone() }
+}
+
+/// The libraries that hold from now on: the new ones; of those that stay, with the old access.
+fn libraries(old: &[Library], new: &[Library]) -> Vec<Library> {
+    let known = |library: &Library| old.iter().find(|old| old.path == library.path);
+    new.iter().map(|library| known(library).unwrap_or(library).clone()).collect()
+}
+
+/// Whether somebody else may watch a library that stays.
+fn access_changed(old: &[Library], new: &[Library]) -> bool {
+    libraries(old, new) != new
 }
 
 /// The keys that differ, of those that do or don't take effect while running.
@@ -60,13 +82,10 @@ fn changed(old: &Config, new: &Config, reloads: bool) -> Vec<&'static str> {
         .collect()
 }
 
-fn libraries_changed(old: &[Library], new: &[Library]) -> bool {
-    old != new
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Access;
 
     #[test]
     fn what_changed_is_told_apart_by_when_it_takes_effect() {
@@ -76,5 +95,27 @@ mod tests {
         new.limits.idle_timeout_ms = 1;
         assert_eq!(changed(&old, &new, false), ["server.shards"]);
         assert_eq!(changed(&old, &new, true), ["limits.idle_timeout"]);
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_still_a_change_afterwards() {
+        let old = Config::default();
+        let mut new = old.clone();
+        (new.limits.connections, new.limits.open_sources) = (5, 6);
+        new.limits.folder_memory = 7 << 20;
+        let now = Config { limits: limits(&old.limits, &new.limits), ..old };
+        assert_eq!(changed(&now, &new, false), ["limits.connections", "limits.open_sources"]);
+        assert!(changed(&now, &new, true).is_empty());
+    }
+
+    #[test]
+    fn libraries_come_and_go_and_keep_their_access() {
+        let library = |path: &str, access| Library { path: path.into(), access };
+        let old = [library("a", None), library("b", Some(Access::Open))];
+        let new = [library("b", Some(Access::Token)), library("c", Some(Access::Open))];
+        let now = libraries(&old, &new);
+        assert_eq!(now, [library("b", Some(Access::Open)), library("c", Some(Access::Open))]);
+        assert!(access_changed(&old, &new) && access_changed(&now, &new));
+        assert!(!access_changed(&old, &old) && !access_changed(&old, &now));
     }
 }

@@ -48,7 +48,7 @@ fn unknown_variables_are_warned_of_and_known_others_are_not() {
     let draft = sources(
         &[
             ("SHARDCAST_SERVER_LISTN", "x"),
-            ("SHARDCAST_RING_FEATURES", "-min_wait"),
+            ("SHARDCAST_RING_FEATURES", "-cachestat"),
             ("SHARDCAST_CONFIG", "/x"),
         ],
         &[],

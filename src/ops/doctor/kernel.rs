@@ -76,9 +76,8 @@ fn features() -> Vec<Finding> {
         Features::ALL
     });
     let Ok(found) = probe::features() else { return findings };
-    let of = |features: &Features| {
-        [features.cachestat, features.no_sqarray, features.registered_ring, features.min_wait]
-    };
+    let of =
+        |features: &Features| [features.cachestat, features.no_sqarray, features.registered_ring];
     for ((name, found), wanted) in NAMES.into_iter().zip(of(&found)).zip(of(&wanted)) {
         findings.push(feature(name, found, wanted));
     }
@@ -90,7 +89,6 @@ fn feature(name: &str, found: bool, wanted: bool) -> Finding {
         "cachestat" => ("residency is sampled, a few calls a chunk", "6.5"),
         "no_sqarray" => ("a little more memory traffic an operation", "6.6"),
         "registered_ring" => ("one look-up more a call", "5.18"),
-        "min_wait" => ("smaller batches under load", "6.12"),
         _ => ("it is not used", "a newer version"),
     };
     let what = format!("ring feature {name}");
@@ -125,7 +123,7 @@ mod tests {
     #[test]
     fn a_feature_that_is_off_names_what_switches_it_on() {
         assert!(feature("cachestat", true, false).remedy.contains("SHARDCAST_RING_FEATURES"));
-        assert!(feature("min_wait", false, true).remedy.contains("6.12"));
+        assert!(feature("no_sqarray", false, true).remedy.contains("6.6"));
         for name in NAMES {
             assert_ne!(feature(name, false, true).costs, "it is not used", "{name} has no words");
         }

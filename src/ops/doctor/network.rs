@@ -13,7 +13,8 @@ pub fn findings() -> Vec<Finding> {
     let mut cards: Vec<_> =
         std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten().collect();
     cards.sort_by_key(std::fs::DirEntry::file_name);
-    findings.extend(cards.iter().filter_map(|entry| card(&entry.path())));
+    let processors = crate::ops::machine::cpus();
+    findings.extend(cards.iter().filter_map(|entry| card(&entry.path(), processors)));
     findings
 }
 
@@ -35,7 +36,7 @@ fn congestion(name: &str, queue: &str) -> Finding {
 }
 
 /// A card that is up; nothing of loopback and of interfaces without hardware.
-fn card(path: &Path) -> Option<Finding> {
+fn card(path: &Path, processors: usize) -> Option<Finding> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let driver = std::fs::read_link(path.join("device/driver")).ok()?;
     let driver = driver.file_name()?.to_string_lossy().into_owned();
@@ -50,7 +51,6 @@ fn card(path: &Path) -> Option<Finding> {
     let mtu = number_of(path.join("mtu")).unwrap_or_default();
     let what = format!("network card {name}");
     let found = format!("{driver}, {speed}, {sending} sending queues, MTU {mtu}");
-    let processors = crate::ops::machine::cpus();
     let offloads = format!(
         "ethtool -k {name} | grep -E '^(scatter-gather|tcp-segmentation-offload|tx-checksumming)'"
     );
@@ -65,6 +65,9 @@ fn card(path: &Path) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::super::Level;
     use super::*;
 
@@ -78,5 +81,54 @@ mod tests {
         ] {
             assert_eq!(congestion(name, queue).level, level, "{name} {queue}");
         }
+    }
+
+    /// What /sys says of a card; without a driver it is no hardware.
+    fn made(net: &Path, name: &str, driver: Option<&str>, state: &str, queues: usize) -> PathBuf {
+        let path = net.join(name);
+        for index in 0..queues {
+            for direction in ["tx", "rx"] {
+                fs::create_dir_all(path.join(format!("queues/{direction}-{index}"))).unwrap();
+            }
+        }
+        fs::create_dir_all(path.join("device")).unwrap();
+        if let Some(driver) = driver {
+            let target = net.join("drivers").join(driver);
+            std::os::unix::fs::symlink(target, path.join("device/driver")).unwrap();
+        }
+        fs::write(path.join("operstate"), format!("{state}\n")).unwrap();
+        fs::write(path.join("mtu"), "1500\n").unwrap();
+        path
+    }
+
+    #[test]
+    fn cards_are_judged_by_their_sending_queues() {
+        let scratch = tempfile::tempdir().unwrap();
+        let net = scratch.path();
+        let wide = made(net, "eth0", Some("ixgbe"), "up", 4);
+        fs::write(wide.join("speed"), "10000\n").unwrap();
+        let offloads = "ethtool -k eth0 | grep -E \
+                        '^(scatter-gather|tcp-segmentation-offload|tx-checksumming)'";
+        let good = card(&wide, 4).unwrap();
+        assert_eq!((good.level, good.what.as_str()), (Level::Good, "network card eth0"));
+        let found = "ixgbe, 10000 Mbit/s, 4 sending queues, MTU 1500; its offloads: ";
+        assert_eq!(good.found, format!("{found}{offloads}"));
+
+        let narrow = card(&wide, 8).unwrap();
+        assert_eq!(narrow.level, Level::Costs);
+        assert_eq!(narrow.costs, "8 processors share 4 sending queues");
+        let remedy = format!("ethtool -L eth0 combined 8; see the offloads: {offloads}");
+        assert_eq!(narrow.remedy, remedy);
+
+        // A virtual card says that its speed is -1, and often that its state is unknown.
+        let virtual_card = made(net, "ens3", Some("virtio_net"), "unknown", 1);
+        fs::write(virtual_card.join("speed"), "-1\n").unwrap();
+        let found = card(&virtual_card, 1).unwrap();
+        assert_eq!(found.level, Level::Good);
+        assert!(found.found.starts_with("virtio_net, speed unknown, 1 sending queues"), "{found}");
+
+        assert!(card(&made(net, "eth1", Some("ixgbe"), "down", 4), 4).is_none());
+        assert!(card(&made(net, "veth0", None, "up", 1), 4).is_none());
+        assert!(card(&net.join("lo"), 4).is_none());
     }
 }
