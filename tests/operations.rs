@@ -15,3 +15,5 @@ mod signals;
 mod sockets;
 #[path = "operations/shards.rs"]
 mod shards;
+#[path = "operations/limits.rs"]
+mod limits;

@@ -54,6 +54,19 @@ fn a_slow_head_is_refused_in_time() {
 }
 
 #[test]
+fn a_slow_body_is_refused_in_time() {
+    let limits = Limits { head_timeout_ms: 300, ..Limits::default() };
+    let server = Server::with(Setup { limits, ..Setup::default() });
+    for framing in ["Content-Length: 10\r\n\r\nslow", "Transfer-Encoding: chunked\r\n\r\nA\r\nslow"]
+    {
+        let mut client = server.client();
+        client.write(format!("POST /api/v1/x HTTP/1.1\r\nHost: tv\r\n{framing}").as_bytes());
+        assert_eq!(client.reply("POST").unwrap().status, 408);
+        assert_eq!(client.rest(), Ok(Vec::new()));
+    }
+}
+
+#[test]
 fn a_drain_finishes_what_runs() {
     let mut server = Server::with(Setup { shards: 2, ..Setup::default() });
     let body = bytes(2, 16 << 20);
