@@ -16,6 +16,7 @@ use shardcast::units::Extent;
 use tempfile::TempDir;
 
 use crate::content::{self, bytes};
+use crate::disk::PausingDisk;
 use crate::server::{PATIENCE, Server};
 
 const SIZE: usize = 3 << 20;
@@ -120,4 +121,36 @@ fn a_small_file_that_is_out_of_memory_is_read_and_served_whole() {
         assert!(client.get("/vod/small.m4s").body == body);
     }
     assert_eq!(server.report().cold_reads, 1);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_holds_up_only_who_wants_it() {
+    // In the full run: such a disk takes FUSE, nbdkit and nbdfuse to make.
+    if std::env::var_os("SHARDCAST_FULL").is_none() {
+        return;
+    }
+    let body = bytes(1, SIZE);
+    let mut disk = PausingDisk::new(&body);
+    let mut server = Server::new();
+    let opened = content::open_file(&disk.disk.file, server.source());
+    server.list_file("film.mp4", &opened);
+    server.add_pack("other", &[("v.m4s", bytes(2, 1_000_000)), ("s.m4s", bytes(3, 2_000))]);
+    let mut other = server.client();
+    disk.pause();
+    let mut waiting = server.client();
+    waiting.write(b"GET /vod/film.mp4 HTTP/1.1\r\nHost: tv\r\n\r\n");
+    server.until("its first chunk is asked for", |report| report.cold_reads > 0);
+    for _ in 0..100 {
+        assert!(other.get("/vod/other/s.m4s").body == bytes(3, 2_000));
+        assert!(other.get("/vod/other/v.m4s").body == bytes(2, 1_000_000));
+    }
+    // No head before the first chunk: a client that has one can no longer be sent elsewhere.
+    waiting.stream.set_nonblocking(true).unwrap();
+    let came = std::io::Read::read(&mut waiting.stream, &mut [0]);
+    assert_eq!(came.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    waiting.stream.set_nonblocking(false).unwrap();
+    disk.resume();
+    let reply = waiting.reply("GET").unwrap();
+    assert_eq!(reply.status, 200);
+    assert!(reply.body == body, "other bytes than those of the file");
 }

@@ -8,6 +8,7 @@
 mod content;
 mod client;
 mod server;
+mod disk;
 mod bodies;
 mod waiting;
 mod faults;

@@ -10,9 +10,9 @@ use shardcast::config::{Access, Backend, Limits};
 use shardcast::messages::mail::{self, Outbox};
 use shardcast::messages::{Change, Listing, SourceId, SourceKind, Update};
 use shardcast::shard::{Outside, Settings, Shard};
-use shardcast::sys::calls;
 use shardcast::sys::features::Features;
 use shardcast::sys::ring::Ring;
+use shardcast::sys::{calls, rlimit};
 
 use crate::client::Client;
 use crate::content::{self, bytes};
@@ -42,6 +42,7 @@ fn settings() -> Settings {
 
 #[test]
 fn clients_that_all_speak_at_once_are_all_answered() {
+    rlimit::raise_nofile().unwrap();
     let (address, mut listeners) = listeners(1);
     let bell = calls::bell().unwrap();
     let (mut outbox, inbox) = mail::queue(Arc::clone(&bell));
@@ -70,7 +71,7 @@ fn clients_that_all_speak_at_once_are_all_answered() {
         let name = ["s.ts", "l.ts"][number % 2];
         format!("GET /vod/a/{name} HTTP/1.1\r\nHost: tv\r\n\r\n")
     };
-    let mut clients: Vec<_> = (0..200)
+    let mut clients: Vec<_> = (0..400)
         .map(|number| {
             let mut stream = TcpStream::connect(address).unwrap();
             stream.write_all(request(number).as_bytes()).unwrap();
