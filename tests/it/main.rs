@@ -55,8 +55,8 @@ const EVERY_KIND: [&str; 9] = [
 
 #[test]
 fn each_optional_ring_feature_can_be_missing_alone() {
-    if std::env::var(VARIABLE).is_ok_and(|value| value != "-all") {
-        // This is such a run.
+    if std::env::var(VARIABLE).is_ok_and(|value| !value.is_empty()) {
+        // This is such a run, or one with more of them off.
         assert_ne!(Features::from_environment(), Features::ALL);
         return;
     }

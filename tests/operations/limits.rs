@@ -6,12 +6,10 @@ use std::process::Command;
 
 use super::running::{Place, Said, program, run};
 
-/// A user who runs nothing else: the kernel counts the threads of all his processes.
-const SOMEBODY: &str = "54321";
-
 /// `serve` as somebody who is not root, under a limit. Root has none, so somebody else runs a copy
-/// of the program that he can read.
-fn limited(place: &Place, limit: &str) -> Said {
+/// of the program that he can read. The kernel counts the threads of all processes of a user:
+/// `others` sets him apart from those of other tests.
+fn limited(place: &Place, limit: &str, others: u32) -> Said {
     let copy = place.path("shardcast");
     if !copy.exists() {
         fs::copy(program().get_program(), &copy).unwrap();
@@ -19,8 +17,9 @@ fn limited(place: &Place, limit: &str) -> Said {
             fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
         }
     }
+    let somebody = (100_000 + 2 * std::process::id() + others).to_string();
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", SOMEBODY, "--regid", SOMEBODY, "--clear-groups", "prlimit", limit]);
+    command.args(["--reuid", &somebody, "--regid", &somebody, "--clear-groups", "prlimit", limit]);
     command.arg("--").arg(&copy).arg("serve").arg("--config").arg(place.config(""));
     run(&mut command)
 }
@@ -31,7 +30,7 @@ fn threads_that_cannot_be_made_are_explained_with_their_remedy() {
     let mut failed = Vec::new();
     // One thread, two, three: signals, a shard, the library. All fail before clients come.
     for threads in 1..=3 {
-        let said = limited(&place, &format!("--nproc={threads}:{threads}"));
+        let said = limited(&place, &format!("--nproc={threads}:{threads}"), 0);
         assert_eq!(said.code, 1, "{threads} threads: {}", said.err);
         let last = said.err.lines().last().unwrap_or_default();
         let what = last.strip_prefix("shardcast: ").and_then(|last| last.split_once(": "));
@@ -46,7 +45,7 @@ fn threads_that_cannot_be_made_are_explained_with_their_remedy() {
 #[test]
 fn memory_that_cannot_be_locked_or_registered_is_explained_with_its_remedy() {
     let place = Place::new();
-    let said = limited(&place, "--memlock=0:0");
+    let said = limited(&place, "--memlock=0:0", 1);
     assert_eq!(said.code, 1);
     let last = said.err.lines().last().unwrap_or_default();
     assert!(
