@@ -36,6 +36,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub enum Kind {
     /// From the built-in template.
     Nginx,
+    /// The same without a cache of open files, which is faster where few files are met again.
+    NginxUncached,
     /// From the built-in template.
     H2o,
     /// A shell command with placeholders.
@@ -66,6 +68,7 @@ impl Description {
         }
         let kind = match (name, what) {
             ("nginx", None) => Kind::Nginx,
+            ("nginx-uncached", None) => Kind::NginxUncached,
             ("h2o", None) => Kind::H2o,
             ("shardcast", None) => Kind::Command(SHARDCAST_COMMAND.to_owned()),
             (_, Some("nginx")) => Kind::Nginx,
@@ -76,8 +79,8 @@ impl Description {
             (_, Some(command)) if !command.is_empty() => Kind::Command(command.to_owned()),
             _ => {
                 return Err(format!(
-                    "'{text}': write NAME=COMMAND or NAME=http://host:port (nginx, h2o and \
-                     shardcast need no command)"
+                    "'{text}': write NAME=COMMAND or NAME=http://host:port (nginx, \
+                     nginx-uncached, h2o and shardcast need no command)"
                 ));
             }
         };
@@ -127,7 +130,9 @@ impl Server {
                     child: None,
                 });
             }
-            Kind::Nginx => "exec nginx -e @PREFIX@/error.log -c @PREFIX@/nginx.conf".to_owned(),
+            Kind::Nginx | Kind::NginxUncached => {
+                "exec nginx -e @PREFIX@/error.log -c @PREFIX@/nginx.conf".to_owned()
+            }
             Kind::H2o => "exec h2o -c @PREFIX@/h2o.conf".to_owned(),
             // Through env, so that a command may begin with settings: NAME=value program …
             Kind::Command(text) => format!("exec env {text}"),
@@ -140,6 +145,12 @@ impl Server {
         match description.kind {
             Kind::Nginx => {
                 write(&prefix.join("nginx.conf"), &filled(NGINX_TEMPLATE).map_err(with_name)?)?
+            }
+            Kind::NginxUncached => {
+                let cached = |line: &&str| line.trim_start().starts_with("open_file_cache");
+                let lines = NGINX_TEMPLATE.lines().filter(|line| !cached(line));
+                let template = lines.collect::<Vec<_>>().join("\n");
+                write(&prefix.join("nginx.conf"), &filled(&template).map_err(with_name)?)?
             }
             Kind::H2o => {
                 write(&prefix.join("h2o.conf"), &filled(H2O_TEMPLATE).map_err(with_name)?)?

@@ -37,7 +37,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Args, Debug)]
 pub struct Compare {
     /// A server: NAME=COMMAND with @PORT@, @ROOT@, @PACKS@, @PREFIX@, @SHARDCAST@ filled in;
-    /// NAME=http://host:port if it runs already; or just nginx, h2o, shardcast
+    /// NAME=http://host:port if it runs already; or just nginx, nginx-uncached, h2o, shardcast
     #[arg(long = "server", value_name = "SERVER", required = true, value_parser = Description::parse)]
     servers: Vec<Description>,
     /// Put in front of every path for this server [default: shardcast=/vod]
