@@ -17,3 +17,5 @@ mod sockets;
 mod shards;
 #[path = "operations/limits.rs"]
 mod limits;
+#[path = "operations/library.rs"]
+mod library;

@@ -502,6 +502,17 @@ impl Catalog {
         }
     }
 
+    /// Lets a source go that was not used since this was asked last, and is not in use.
+    pub fn spare(&mut self, id: SourceId, effects: &mut Vec<Effect>) {
+        let Some(&slot) = self.ids.get(&id) else { return };
+        let source = &mut self.sources[slot.0 as usize];
+        let is_open = matches!(source.state, State::Open(_));
+        if is_open && source.leases == 0 && !std::mem::take(&mut source.touched) {
+            self.close(slot);
+            effects.push(Effect::LetGo(id));
+        }
+    }
+
     /// A growing object grew.
     pub fn grow(&mut self, id: GrowingId, growth: &Growth, effects: &mut Vec<Effect>) {
         if let Growth::Begun { path, media_type, class } = growth {
