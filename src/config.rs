@@ -111,6 +111,23 @@ const _: () = assert!(SHARDS_MAX <= u16::MAX as usize, "an answer names its shar
 /// clients try again; net.core.somaxconn may make it less.
 pub const BACKLOG: i32 = 4096;
 
+/// Milliseconds of silence after which a client is asked whether it is still there, milliseconds
+/// between such keep-alive probes, and how many stay unanswered before the kernel gives it up.
+/// Viewers whose network went away without a word are found so; nginx waits for two hours.
+pub const KEEPALIVE_AFTER_MS: u64 = 30_000;
+/// See `KEEPALIVE_AFTER_MS`.
+pub const KEEPALIVE_EVERY_MS: u64 = 10_000;
+/// See `KEEPALIVE_AFTER_MS`.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// Milliseconds that sent bytes, or probes, may stay unacknowledged (`TCP_USER_TIMEOUT`), and that
+/// a client may take nothing at all. Then the kernel gives the connection up, and it is closed.
+pub const UNACKNOWLEDGED_MAX_MS: u64 = 60_000;
+const _: () = assert!(
+    KEEPALIVE_AFTER_MS + KEEPALIVE_EVERY_MS * KEEPALIVE_PROBES as u64 == UNACKNOWLEDGED_MAX_MS,
+    "a client that is half open goes after the same time, idle or not"
+);
+
 /// Questions from all shards that wait for control. Beyond it a shard answers 503 by itself.
 pub const ASKS_MAX: usize = 1024;
 

@@ -13,6 +13,10 @@ mod doctor;
 mod signals;
 #[path = "operations/sockets.rs"]
 mod sockets;
+#[path = "operations/shards.rs"]
+mod shards;
+#[path = "operations/limits.rs"]
+mod limits;
 #[path = "operations/library.rs"]
 mod library;
 #[path = "operations/terminal.rs"]

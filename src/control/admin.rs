@@ -72,9 +72,17 @@ async fn ready(State(shared): State<Shared>) -> Response<Body> {
 async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     let mut scraper = shared.scraper.lock_owned().await;
     let deadline = Duration::from_millis(REPORT_DEADLINE_MS);
-    // Waiting for shards blocks, so it does not happen on the thread that answers.
-    let reports = tokio::task::spawn_blocking(move || scraper.scrape(deadline)).await;
-    let Ok(reports) = reports else {
+    // Waiting for shards blocks, so it does not happen on the thread that answers. Not in tokio's
+    // pool, which panics where no thread can be made.
+    let (told, tells) = tokio::sync::oneshot::channel();
+    let asking = std::thread::Builder::new().name("scrape".to_owned()).spawn(move || {
+        let _ = told.send(scraper.scrape(deadline));
+    });
+    if let Err(error) = asking {
+        tracing::error!(%error, "no thread can be made to ask the shards");
+        return problem::problem(StatusCode::SERVICE_UNAVAILABLE, "the shards can't be asked now");
+    }
+    let Ok(reports) = tells.await else {
         return problem::problem(StatusCode::INTERNAL_SERVER_ERROR, "the shards can't be asked");
     };
     let ready = shared.readiness.stage() == Stage::Ready;

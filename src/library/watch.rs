@@ -51,7 +51,14 @@ impl Watch {
         lost: Arc<AtomicBool>,
         tell: impl Fn(notify::Result<notify::Event>) + Send + 'static,
     ) -> Self {
-        match INotifyWatcher::new(tell, Config::default().with_follow_symlinks(false)) {
+        // The watcher's own thread fails unseen, and the first watch panics without it; so one is
+        // made for trial.
+        let trial = std::thread::Builder::new().spawn(|| {});
+        let made = trial.map_err(notify::Error::io).and_then(|trial| {
+            let _ = trial.join();
+            INotifyWatcher::new(tell, Config::default().with_follow_symlinks(false))
+        });
+        match made {
             Ok(watcher) => Self { watcher: Some(watcher), lost, full: false },
             Err(error) => {
                 tracing::warn!(

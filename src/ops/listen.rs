@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::config::{BACKLOG, Listen, UNSENT_SIZE_MAX};
+use crate::config::{
+    BACKLOG, KEEPALIVE_AFTER_MS, KEEPALIVE_EVERY_MS, KEEPALIVE_PROBES, Listen,
+    UNACKNOWLEDGED_MAX_MS, UNSENT_SIZE_MAX,
+};
 use crate::sys::inherit;
-
-/// How long sent bytes may stay unacknowledged before the kernel gives a client up.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 
 /// An address that nobody can listen on.
 #[derive(Debug)]
@@ -165,11 +165,11 @@ fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     // A client that has died without a word is found in a minute.
     let probes = TcpKeepalive::new()
-        .with_time(Duration::from_secs(30))
-        .with_interval(Duration::from_secs(10))
-        .with_retries(3);
+        .with_time(Duration::from_millis(KEEPALIVE_AFTER_MS))
+        .with_interval(Duration::from_millis(KEEPALIVE_EVERY_MS))
+        .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&probes)?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    socket.set_tcp_user_timeout(Some(Duration::from_millis(UNACKNOWLEDGED_MAX_MS)))?;
     socket.set_tcp_notsent_lowat(UNSENT_SIZE_MAX)
 }
 
@@ -207,7 +207,10 @@ mod tests {
         let (accepted, _) = listener.accept().unwrap();
         let socket = SockRef::from(&accepted);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_MAX));
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(30));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(60)));
         assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_SIZE_MAX);
     }
 

@@ -71,6 +71,10 @@ fn explained_in(error: &io::Error, here: &Surroundings) -> (String, String) {
             format!("kernel {} has none", here.kernel),
             "use a kernel from 6.1 on that is built with CONFIG_IO_URING",
         ),
+        (Some(libc::ENOMEM), _) if here.memlock == Some(rlimit::INFINITY) => (
+            "the kernel has no memory for them, or the cgroup may not have more".to_owned(),
+            "free some, or under systemd: MemoryMax=infinity (memlock is unlimited already)",
+        ),
         (Some(libc::ENOMEM), _) => (
             format!("RLIMIT_MEMLOCK is too small: {} bytes", here.memlock.unwrap_or_default()),
             "ulimit -l unlimited; under systemd: LimitMEMLOCK=infinity; in a container: \
@@ -112,5 +116,9 @@ mod tests {
             assert!(said.0.contains(why), "{errno}: {said:?}");
             assert!(said.1.contains(remedy), "{errno}: {said:?}");
         }
+        let memlock = Some(rlimit::INFINITY);
+        let here = Surroundings { memlock, ..Surroundings::default() };
+        let said = explained_in(&io::Error::from_raw_os_error(libc::ENOMEM), &here);
+        assert!(said.0.contains("no memory") && said.1.contains("MemoryMax"), "{said:?}");
     }
 }

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod ring;
+pub mod names;
 pub mod enter;
 pub mod restrict;
 pub mod features;

@@ -5,9 +5,8 @@
 //! driver's: it closes one only after every operation on it has completed. Dropping the ring first
 //! cancels what is in flight and waits for it; memory that the kernel still used after that would
 //! be a bug of ours, so then the process aborts.
-//!
-//! An operation's name (`user_data`): kind in bits 60 to 63, owner in 32 to 59, slot in 0 to 31.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
@@ -23,6 +22,7 @@ use super::buffers::{Buffers, GROUP};
 use super::calls;
 use super::enter;
 use super::features::Features;
+use super::names::{self, Kind, name};
 use super::restrict;
 use super::slots::{OtherSlot, Prepared, Slots};
 use crate::catalog::Held;
@@ -42,38 +42,6 @@ const WORKERS_MAX: u32 = 8;
 /// Calls that run deferred work in one turn that does not sleep; what is left runs in the next.
 const WORK_CALLS_MAX: usize = 16;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Kind {
-    Accept,
-    Receive,
-    PollIn,
-    PollOut,
-    Send,
-    ZeroCopy,
-    Read,
-    Bell,
-    Cancel,
-}
-
-impl Kind {
-    const ALL: [Self; 9] = [
-        Self::Accept,
-        Self::Receive,
-        Self::PollIn,
-        Self::PollOut,
-        Self::Send,
-        Self::ZeroCopy,
-        Self::Read,
-        Self::Bell,
-        Self::Cancel,
-    ];
-}
-
-fn name(kind: Kind, owner: Owner, slot: u32) -> u64 {
-    (kind as u64) << 60 | u64::from(owner) << 32 | u64::from(slot)
-}
-
 /// One shard's ring.
 pub struct Ring {
     ring: IoUring,
@@ -88,6 +56,8 @@ pub struct Ring {
     features: Features,
     /// Operations the kernel has not completed for the last time.
     in_flight: usize,
+    /// Turns that found completions which had no room in the ring.
+    overflows: Rc<Cell<u64>>,
     epoch: u64,
 }
 
@@ -105,7 +75,21 @@ impl Ring {
     /// `ENOSYS`, `EPERM` or `ENOMEM` where io_uring is missing, forbidden or out of locked memory;
     /// `EINVAL` on kernels before 6.1.
     pub fn new(listeners: Vec<OwnedFd>, bell: Arc<File>, features: Features) -> io::Result<Self> {
-        let mut features = features;
+        Self::sized(listeners, bell, features, (SUBMISSIONS, COMPLETIONS))
+    }
+
+    /// The same with room for so many submissions and completions, which the kernel rounds up. A
+    /// smaller ring is slower, not wrong.
+    ///
+    /// # Errors
+    ///
+    /// As `new`.
+    pub fn sized(
+        listeners: Vec<OwnedFd>,
+        bell: Arc<File>,
+        mut features: Features,
+        (submissions, completions): (u32, u32),
+    ) -> io::Result<Self> {
         let build = |no_sqarray: bool| {
             let mut builder = IoUring::builder();
             builder
@@ -114,12 +98,12 @@ impl Ring {
                 .setup_taskrun_flag()
                 .setup_submit_all()
                 .setup_r_disabled()
-                .setup_cqsize(COMPLETIONS)
+                .setup_cqsize(completions)
                 .setup_clamp();
             if no_sqarray {
                 builder.setup_no_sqarray();
             }
-            builder.build(SUBMISSIONS)
+            builder.build(submissions)
         };
         let ring = match build(features.no_sqarray) {
             Err(error) if features.no_sqarray && error.raw_os_error() == Some(libc::EINVAL) => {
@@ -145,10 +129,18 @@ impl Ring {
             bell,
             features,
             in_flight: 0,
+            overflows: Rc::default(),
             epoch: calls::monotonic_nanos(),
         };
         this.hear_bell();
         Ok(this)
+    }
+
+    /// Counts the turns that found completions which had no room in the ring: the kernel kept them
+    /// (IORING_FEAT_NODROP), and hands them over as soon as there is room.
+    #[must_use]
+    pub fn overflows(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.overflows)
     }
 
     fn queue(&mut self, entry: &squeue::Entry) {
@@ -206,10 +198,7 @@ impl Ring {
     }
 
     fn complete(&mut self, entry: &cqueue::Entry) -> Option<Completion<OwnedFd>> {
-        let name = entry.user_data();
-        let kind = Kind::ALL[(name >> 60) as usize];
-        let owner = (name >> 32) as u32 & 0x0fff_ffff;
-        let slot = name as u32;
+        let (kind, owner, slot) = names::parts(entry.user_data());
         let flags = entry.flags();
         let more = cqueue::more(flags);
         if !more {
@@ -503,6 +492,9 @@ impl Kernel for Ring {
     }
 
     fn enter(&mut self, wait_ms: Option<u64>) -> Result<(), Errno> {
+        if self.ring.submission().cq_overflow() {
+            self.overflows.set(self.overflows.get() + 1);
+        }
         let has_completions = !self.ring.completion().is_empty();
         let result = match wait_ms {
             None if !has_completions => self.call(1, enter::GETEVENTS, None),
@@ -584,10 +576,13 @@ impl Ring {
         if !cqueue::more(entry.flags()) {
             self.in_flight -= 1;
         }
-        if Kind::ALL[(entry.user_data() >> 60) as usize] == Kind::Accept && entry.result() >= 0 {
+        if names::parts(entry.user_data()).0 == Kind::Accept && entry.result() >= 0 {
             // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
             drop(unsafe { OwnedFd::from_raw_fd(entry.result()) });
         }
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

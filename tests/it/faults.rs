@@ -2,16 +2,14 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use shardcast::config::Backend;
 use shardcast::messages::{Change, Fault, SourceId};
-use tempfile::TempDir;
 
 use crate::client::{Client, Cut};
 use crate::content::{self, bytes};
-use crate::server::{PATIENCE, Server, Setup};
+use crate::disk::FailingDisk;
+use crate::server::{Server, Setup};
 
 /// Too much for the buffers of a loopback connection, which take a few megabytes at most.
 const SIZE: usize = 16 << 20;
@@ -150,10 +148,10 @@ fn a_disk_that_fails_resets_its_transfers() {
 
 /// The same with a file whose disk fails under a running transfer, which takes FUSE to make.
 fn check_failing_disk() {
-    let disk = Disk::new(&bytes(1, SIZE));
+    let disk = FailingDisk::new(&bytes(1, SIZE));
     let mut server = Server::new();
     let source = server.source();
-    let opened = content::open_file(&disk.file, source);
+    let opened = content::open_file(&disk.disk.file, source);
     server.list_file("film.mp4", &opened);
     server.add_pack("other", &[("s.m4s", bytes(3, 2_000))]);
     let mut client = Client::narrow(server.address);
@@ -170,50 +168,4 @@ fn check_failing_disk() {
     let mut client = server.client();
     assert_eq!(client.get("/vod/film.mp4").status, 503);
     assert!(client.get("/vod/other/s.m4s").body == bytes(3, 2_000));
-}
-
-/// A file on a disk that can be made to fail: nbdkit's error filter under nbdfuse.
-struct Disk {
-    folder: TempDir,
-    file: PathBuf,
-    program: Child,
-}
-
-impl Disk {
-    fn new(bytes: &[u8]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (below, mount) = (folder.path().join("below"), folder.path().join("mount"));
-        fs::write(&below, bytes).unwrap();
-        fs::create_dir(&mount).unwrap();
-        let program = Command::new("nbdfuse")
-            .arg(&mount)
-            .args(["--socket-activation", "nbdkit", "-f", "--filter=error", "file"])
-            .arg(&below)
-            .args(["error-pread=EIO", "error-pread-rate=100%"])
-            .arg(format!("error-file={}", folder.path().join("fails").display()))
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nbdfuse and nbdkit are installed (Debian: libnbd-bin, nbdkit, fuse3)");
-        let file = mount.join("nbd");
-        let start = Instant::now();
-        while fs::metadata(&file).is_err() {
-            assert!(start.elapsed() < PATIENCE, "nbdfuse does not mount");
-            std::thread::yield_now();
-        }
-        Self { folder, file, program }
-    }
-
-    /// From now on no read succeeds.
-    fn fail(&self) {
-        fs::write(self.folder.path().join("fails"), "").unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let mount = self.file.parent().unwrap();
-        // Lazily: the server may still have the file open.
-        let _ = Command::new("fusermount3").args(["-u", "-z"]).arg(mount).status();
-        let _ = self.program.wait();
-    }
 }

@@ -8,20 +8,28 @@
 mod content;
 mod client;
 mod server;
+mod disk;
 mod bodies;
 mod waiting;
 mod faults;
 mod lifetimes;
+mod drain;
+mod cold;
+mod overflow;
 
 use std::process::Command;
+
+use shardcast::sys::features::{Features, NAMES};
+
+/// Switches optional features off.
+const VARIABLE: &str = "SHARDCAST_RING_FEATURES";
 
 /// The suite once more with every optional feature of the kernel switched off.
 #[test]
 fn all_of_it_passes_without_optional_ring_features() {
-    const VARIABLE: &str = "SHARDCAST_RING_FEATURES";
     if std::env::var(VARIABLE).as_deref() == Ok("-all") {
         // This is that run, or the whole run is one.
-        assert!(!shardcast::sys::features::Features::from_environment().cachestat);
+        assert!(!Features::from_environment().cachestat);
         return;
     }
     let run = Command::new(std::env::current_exe().unwrap())
@@ -30,4 +38,38 @@ fn all_of_it_passes_without_optional_ring_features() {
         .output()
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+}
+
+/// Requests of every kind.
+const EVERY_KIND: [&str; 9] = [
+    "bodies::objects_of_every_size_come_whole_from_every_shard",
+    "bodies::pipelined_requests_are_answered_in_order",
+    "bodies::zero_copy_gives_way_where_the_kernel_copies",
+    "waiting::a_growing_object_is_sent_as_it_grows",
+    "waiting::what_is_expected_is_waited_for",
+    "waiting::control_gets_the_question_as_it_was_put",
+    "faults::a_file_that_is_cut_short_resets_its_transfers",
+    "cold::a_file_that_is_out_of_memory_is_read_once_and_served_whole",
+    "lifetimes::a_drain_finishes_what_runs",
+];
+
+#[test]
+fn each_optional_ring_feature_can_be_missing_alone() {
+    if std::env::var(VARIABLE).is_ok_and(|value| !value.is_empty()) {
+        // This is such a run, or one with more of them off.
+        assert_ne!(Features::from_environment(), Features::ALL);
+        return;
+    }
+    for name in NAMES {
+        let run = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "each_optional_ring_feature_can_be_missing_alone"])
+            .args(EVERY_KIND)
+            .env(VARIABLE, format!("-{name}"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success(), "without {name}: {said}");
+        let passed = format!("test result: ok. {} passed", EVERY_KIND.len() + 1);
+        assert!(said.contains(&passed), "without {name}: {said}");
+    }
 }

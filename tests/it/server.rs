@@ -199,7 +199,7 @@ impl Drop for Server {
 }
 
 /// One listener a shard, all on one free port of the loopback device.
-fn listeners(shards: usize) -> (SocketAddr, Vec<Vec<TcpListener>>) {
+pub fn listeners(shards: usize) -> (SocketAddr, Vec<Vec<TcpListener>>) {
     let listener = |address: SocketAddr| {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         socket.set_reuse_port(true)?;

@@ -77,6 +77,8 @@ pub struct Running {
     child: Child,
     log: Receiver<serde_json::Value>,
     pub public: SocketAddr,
+    /// Every public address, in the order of the config.
+    pub publics: Vec<SocketAddr>,
     pub admin: SocketAddr,
 }
 
@@ -96,10 +98,11 @@ impl Running {
             }
         });
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut running = Self { child, log, public: unknown, admin: unknown };
+        let mut running = Self { child, log, public: unknown, publics: Vec::new(), admin: unknown };
         loop {
             let line = running.next_line();
             let address = |key: &str| line[key].as_str().and_then(|text| text.parse().ok());
+            running.publics.extend(address("public"));
             running.public = address("public").unwrap_or(running.public);
             running.admin = address("admin").unwrap_or(running.admin);
             if line["message"] == "ready" {

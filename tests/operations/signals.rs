@@ -1,7 +1,9 @@
 //! Signals to a running server: reload, drain, end.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::running::{PATIENCE, Place, Running, serve};
 
@@ -30,7 +32,10 @@ fn a_bad_config_on_sighup_leaves_the_old_one() {
 
 /// Asks for the 4 MiB segment and reads only the beginning of its head.
 fn slow_client(server: &Running) -> TcpStream {
-    let mut client = TcpStream::connect(server.public).unwrap();
+    begin(TcpStream::connect(server.public).unwrap())
+}
+
+fn begin(mut client: TcpStream) -> TcpStream {
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     client.write_all(b"GET /vod/library/a.ts HTTP/1.1\r\nHost: tv\r\n\r\n").unwrap();
     let mut begin = [0; 12];
@@ -53,6 +58,113 @@ fn sigterm_finishes_running_transfers() {
     let body = rest.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     assert_eq!(rest.len() - body, 4 << 20, "the transfer was finished");
     assert!(server.ended().success());
+}
+
+#[test]
+fn a_transfer_beyond_the_drain_deadline_is_reset() {
+    let place = Place::new();
+    let server = Running::start(&mut serve(&place.config("[limits]\ndrain_timeout = \"1s\"\n")));
+    let mut client = narrow_client(&server);
+    server.signal("TERM");
+    server.says("draining");
+    // The client takes nothing until the server has gone.
+    assert!(server.ended().success());
+    let mut rest = Vec::new();
+    let end = client.read_to_end(&mut rest).unwrap_err();
+    assert_eq!(end.kind(), ErrorKind::ConnectionReset, "no clean end of half a body");
+    assert!(rest.len() < 4 << 20, "{} bytes", rest.len());
+}
+
+/// A slow client whose end of the connection has little room.
+fn narrow_client(server: &Running) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    socket.connect(&server.public.into()).unwrap();
+    begin(TcpStream::from(socket))
+}
+
+/// What the clients of a loaded server know and count.
+#[derive(Default)]
+struct Load {
+    /// Set before the signal is sent.
+    drains: AtomicBool,
+    before: AtomicUsize,
+    after: AtomicUsize,
+}
+
+#[test]
+fn sigterm_under_load_breaks_no_transfer() {
+    let place = Place::new();
+    let server = Running::start(serve(&place.config("")).args(["--shards", "0"]));
+    let load = Arc::new(Load::default());
+    let clients: Vec<_> = (0..8)
+        .map(|number| {
+            let (address, load) = (server.public, Arc::clone(&load));
+            let wanted = [("a.ts", 4 << 20), ("a.m3u8", 8)][number % 2];
+            std::thread::spawn(move || ask_until_it_is_gone(address, wanted, &load))
+        })
+        .collect();
+    // In the middle of their bodies, and going on once the server drains.
+    let halfway: Vec<_> = (0..4).map(|_| narrow_client(&server)).collect();
+    while load.before.load(Ordering::SeqCst) < 100 {
+        assert!(clients.iter().all(|client| !client.is_finished()), "a client has given up");
+        std::thread::yield_now();
+    }
+    load.drains.store(true, Ordering::SeqCst);
+    server.signal("TERM");
+    server.says("draining");
+    for mut client in halfway {
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).expect("a whole transfer and a clean end");
+        let body = rest.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!(rest.len() - body, 4 << 20);
+        load.after.fetch_add(1, Ordering::SeqCst);
+    }
+    for client in clients {
+        client.join().unwrap();
+    }
+    assert!(server.ended().success());
+    assert!(load.after.load(Ordering::SeqCst) >= 4);
+}
+
+/// Asks on connections that are kept, until nobody listens. A response of which a byte has come
+/// must be whole. A request that was written before the drain is answered; one that came later may
+/// find its connection closed, and would be sent again elsewhere (RFC 9112, 9.5).
+fn ask_until_it_is_gone(address: SocketAddr, (name, size): (&str, usize), load: &Load) {
+    let request = format!("GET /vod/library/{name} HTTP/1.1\r\nHost: tv\r\n\r\n");
+    let drains = || load.drains.load(Ordering::SeqCst);
+    while let Ok(client) = TcpStream::connect(address) {
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut client = BufReader::new(client);
+        loop {
+            let written = client.get_mut().write_all(request.as_bytes());
+            let is_owed = !drains();
+            let came = written.is_ok() && client.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
+            if !came {
+                assert!(!is_owed, "no response to a request from before the drain: {written:?}");
+                break;
+            }
+            let is_last = read_whole(&mut client, size);
+            let count = if drains() { &load.after } else { &load.before };
+            count.fetch_add(1, Ordering::SeqCst);
+            if is_last {
+                break;
+            }
+        }
+    }
+    assert!(drains(), "nobody listens before the drain");
+}
+
+/// Reads a response that has begun. Says whether it is the last of its connection.
+fn read_whole(client: &mut BufReader<TcpStream>, size: usize) -> bool {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(client.read_line(&mut head).expect("a whole head") > 0, "cut: {head:?}");
+    }
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.contains(&format!("Content-Length: {size}\r\n")), "{head}");
+    client.read_exact(&mut vec![0; size]).expect("a whole body");
+    head.contains("Connection: close\r\n")
 }
 
 #[test]

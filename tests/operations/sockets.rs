@@ -120,3 +120,38 @@ fn folders_that_are_named_are_open_to_all() {
     assert!(server.public_get("/vod/library/a.m3u8").ends_with("#EXTM3U\n"));
     assert!(server.public_get("/healthz").starts_with("HTTP/1.1 "));
 }
+
+/// Answers to one request are read, and then the client is gone without a FIN or a reset.
+const DIES: &str = "
+import socket, sys
+client = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+client.sendall(b'GET /vod/library/a.m3u8 HTTP/1.1\\r\\nHost: tv\\r\\n\\r\\n')
+while b'#EXTM3U' not in client.recv(4096): pass
+client.setsockopt(socket.IPPROTO_TCP, 19, 1) # TCP_REPAIR: closing it tells nobody
+";
+
+#[test]
+fn a_client_that_dies_without_a_word_is_found() {
+    // In the full run: it takes python3, and half a minute until the kernel asks.
+    if std::env::var_os("SHARDCAST_FULL").is_none() {
+        return;
+    }
+    let place = Place::new();
+    // Not the idle timeout shall find it.
+    let config = place.config("[limits]\nidle_timeout = \"900s\"\n");
+    let server = Running::start(&mut serve(&config));
+    let mut python = Command::new("python3");
+    let died = run(python.args(["-c", DIES, &server.public.port().to_string()]));
+    assert_eq!(died.code, 0, "{}", died.err);
+    let connections = || {
+        let text = server.admin_get("/metrics");
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("shardcast_co")).collect();
+        (lines.contains(&"shardcast_connections 1"), lines.contains(&"shardcast_connections 0"))
+    };
+    assert!(connections().0, "it is not known yet that the client is gone");
+    let began = std::time::Instant::now();
+    while !connections().1 {
+        assert!(began.elapsed() < 2 * PATIENCE, "it is never found");
+        std::thread::yield_now();
+    }
+}

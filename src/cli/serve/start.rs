@@ -1,5 +1,6 @@
 //! Putting the server together, in an order in which whatever can fail does so before clients come.
 
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -21,7 +22,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     // Inherited descriptors come first: nothing that we open may take their numbers.
     let inherited = inherited(&mut config, &draft)?;
     let (events, received) = mpsc::channel();
-    signals::listen(events, Event::Wish).map_err(|error| Failure::new("signals", error))?;
+    signals::listen(events, Event::Wish).map_err(|error| not_started("signals", &error))?;
     let descriptors = raise_nofile();
     let shards = machine::shards(config.shards);
     rings::tried(shards).map_err(|error| {
@@ -46,12 +47,12 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         access,
     };
     let shards = shard::thread::start(&config, listeners, &shared)
-        .map_err(|error| Failure::new("start the shards", error))?;
+        .map_err(|error| not_started("start the shards", &error))?;
     // Only the shards may hold on to these, so that the others see when the last one has ended.
     drop(shared);
     let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), from_shards)
-        .map_err(|error| Failure::new("start the library", error))?;
+        .map_err(|error| not_started("start the library", &error))?;
     let readiness = Arc::new(Readiness::default());
     let control = control::start(control::Parts {
         admin,
@@ -62,7 +63,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
     })
-    .map_err(|error| Failure::new("start the control thread", error))?;
+    .map_err(|error| not_started("start the control thread", &error))?;
     Ok(Server::new(sources, config, shards, outboxes, library, control, readiness, log, received))
 }
 
@@ -82,6 +83,17 @@ fn inherited(config: &mut Config, draft: &Draft) -> Result<Vec<TcpListener>, Fai
         config.listen = addresses.into_iter().map(|address| Listen { address, backend }).collect();
     }
     Ok(listeners)
+}
+
+/// Something with a thread of its own that did not start.
+fn not_started(what: &str, error: &io::Error) -> Failure {
+    if error.kind() != io::ErrorKind::WouldBlock {
+        return Failure::new(what, error);
+    }
+    // EAGAIN: of all that is done there only making a thread says so.
+    Failure::new(what, "no more threads can be made").remedy(
+        "ulimit -u unlimited; under systemd: TasksMax=4096; in a container: --pids-limit 4096",
+    )
 }
 
 /// Every connection and every open pack needs a descriptor; how many there may be.
