@@ -77,6 +77,28 @@ pub const COLD_CHUNK_SIZE: usize = 512 * KIB;
 /// Cold chunks read at once by a shard. The rest waits in order of arrival.
 pub const COLD_READS_MAX: usize = 16;
 
+/// Cold chunks of a shard that wait for a read: 512 MiB. At the limit a response that is under way
+/// is reset.
+pub const COLD_QUEUE_MAX: usize = 1024;
+
+/// Those of them at which a new response that needs another one is refused (503 with Retry-After).
+/// The other half is for responses that are under way and can't be refused any more.
+pub const COLD_QUEUE_NEW_MAX: usize = COLD_QUEUE_MAX / 2;
+
+/// Milliseconds that a response waits for one cold chunk. Linux gives a disk 30 s for a command
+/// before it calls it failed, and most players have given up by then. After it the client gets 503
+/// with Retry-After, or, if some of the body is out, a reset. The read itself can't be given up:
+/// its buffer and the lease on its source stay until it ends.
+pub const COLD_DEADLINE_MS: u64 = 30_000;
+const _: () = assert!(
+    (COLD_QUEUE_MAX * COLD_CHUNK_SIZE) as u64 * 1000 / COLD_DEADLINE_MS <= 20 * MIB as u64,
+    "a disk that reads 20 MiB a second empties a full queue before its last place is given up"
+);
+
+/// Milliseconds for which a shard believes nothing of what it knew to be in memory, after a cold
+/// chunk, or when it is told that pages are dropped: it asks the kernel every time.
+pub const DISTRUST_MS: u64 = 10_000;
+
 /// Updates taken from the inbox in one turn of a shard.
 pub const UPDATES_A_TURN_MAX: usize = 64;
 

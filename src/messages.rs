@@ -199,8 +199,8 @@ pub enum Update {
     Opened(Arc<Opened>),
     /// A source could not be opened.
     Failed(SourceId, OpenFault),
-    /// Pages of a source are about to be dropped and read again: what was known to be in memory may
-    /// not be.
+    /// Pages of a source are being dropped and read again: what was known to be in memory may not
+    /// be. Said before it begins, and again as long as it goes on.
     Reread,
     /// A growing object grew.
     Growing(GrowingId, Growth),
