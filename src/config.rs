@@ -50,6 +50,19 @@ pub const RANGES_MAX: usize = 8;
 pub const PIPELINE_SIZE_MAX: usize = 4 * KIB;
 const _: () = assert!(PIPELINE_SIZE_MAX >= HEAD_SIZE_MAX, "one whole head must fit");
 
+/// Bytes of one client that may pile up all the same, because a multishot receive goes on until its
+/// cancellation is heard, which is with the next turn: a burst of 3,000 requests in one go brings
+/// 240 KB before that. Beyond it the client is reset.
+pub const FLOOD_SIZE_MAX: usize = 256 * KIB;
+const _: () = assert!(FLOOD_SIZE_MAX <= RECEIVE_BUFFERS * RECEIVE_BUFFER_SIZE, "of one turn");
+
+/// Bytes of memory of a shard for what came before it could be used, all clients together: parts of
+/// heads, and requests behind a response. From half of it on a client that is more than
+/// `PIPELINE_SIZE_MAX` ahead is reset as soon as it sends more; at the limit, any that sends what
+/// must be kept. A head that comes in one piece, as nearly all do, is never kept.
+pub const EARLY_SIZE_MAX: usize = 32 * MIB;
+const _: () = assert!(EARLY_SIZE_MAX >= 64 * FLOOD_SIZE_MAX, "a few floods leave room for others");
+
 /// Largest body that is kept as a prebuilt response in heap memory, in bytes. Measured: below
 /// about 32 KiB a copying SEND is cheaper than sendfile with its two calls.
 pub const SMALL_BODY_SIZE_MAX: usize = 32 * KIB;
@@ -60,6 +73,11 @@ pub const RESPONSE_HEAD_SIZE_MAX: usize = 2 * KIB;
 
 /// Most bytes handed to one sendfile call. Measured: 128 KiB costs 35 % more CPU than 2 MiB.
 pub const SENDFILE_SIZE_MAX: usize = 2 * MIB;
+
+/// Zero-copy sends of one connection whose bytes the kernel still uses: 32 MiB of a mapping, which
+/// a client pins until it has taken them. At the limit the next one waits until one is let go, and
+/// who takes nothing is reset for its rate.
+pub const ZERO_COPY_SENDS_MAX: u8 = 16;
 
 /// Bytes not yet sent with which a socket still takes more, `TCP_NOTSENT_LOWAT`. A client with a
 /// small window costs a packet, in time and memory, for every few bytes of them: 2 MiB took 9 ms.

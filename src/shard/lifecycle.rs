@@ -219,7 +219,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             State::Parked(_) | State::Asked => self.answer_refused(place, Refusal::TimedOut),
             State::Receiving => self.answer_refused(place, Refusal::HeadTimeout),
             State::Over => {}
-            State::Growing | State::Cold | State::Ready => {
+            State::Cold(_) => self.give_up_object(place, Refusal::TimedOut),
+            State::Growing | State::Ready => {
                 exchange.window = (now, exchange.sent);
                 self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
             }
@@ -261,8 +262,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// The last response is out: say so, and wait a little for the client to end its side, since
     /// closing over unread bytes would reset, and the response might be lost.
     pub(super) fn linger(&mut self, owner: u32) {
+        self.forget_pending(owner);
         let connection = &mut self.connections[owner];
-        connection.pending = None;
         if connection.ended {
             self.close(owner, Ending::Close);
             return;
@@ -290,10 +291,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             _ => return,
         }
         connection.closing = Some(ending);
-        connection.pending = None;
-        if let Some(exchange) = connection.exchange() {
+        self.forget_pending(owner);
+        if let Some(exchange) = self.connections[owner].exchange() {
             let state = std::mem::replace(&mut self.exchanges[exchange].state, State::Over);
             self.parked_count -= u64::from(state.is_parked());
+            self.leave_cold(state);
             self.log_end(owner, true);
         }
         for operation in Operation::ALL {
@@ -362,6 +364,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.keep_head_buffer(head);
         }
         self.parked_count -= u64::from(exchange.state.is_parked());
+        self.leave_cold(exchange.state);
         match exchange.work {
             Work::Object { key, .. } => {
                 if let Some(source) = self.catalog.give_back(key.source) {
@@ -419,7 +422,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// Answers bytes that are no request, and ends the connection.
     pub(super) fn refuse_unread(&mut self, owner: u32, refusal: Refusal) {
-        self.connections[owner].pending = None;
+        self.forget_pending(owner);
         self.respond_without_object(owner, plan::unreadable(refusal));
     }
 }

@@ -26,6 +26,7 @@ mod lifecycle;
 mod input;
 mod respond;
 mod output;
+mod disk;
 mod growing;
 mod updates;
 pub mod thread;
@@ -133,6 +134,13 @@ pub struct Shard<K: Kernel, I: Inbox> {
     address_of: AHashMap<u32, IpAddr>,
     /// Accepting failed: it is tried again then, or when a connection has gone.
     accept_after: Ticks,
+    /// It failed for want of descriptors or memory, and nobody was given up since.
+    lacks_descriptors: bool,
+    /// Where the search for idle clients goes on, and when.
+    room_hand: usize,
+    room_after: Ticks,
+    /// Bytes of memory for what clients sent before it could be used.
+    early_size: usize,
     wheel: Wheel,
     counters: Counters,
     heads: Vec<HeadBuffer>,
@@ -187,6 +195,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             addresses: AHashMap::new(),
             address_of: AHashMap::new(),
             accept_after: now.ticks,
+            lacks_descriptors: false,
+            room_hand: 0,
+            room_after: now.ticks,
+            early_size: 0,
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),
             heads: Vec::new(),
@@ -274,6 +286,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub fn waiter_count(&self) -> usize {
         let growing = self.growing.values().map(Vec::len).sum::<usize>();
         growing + self.parked.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// Bytes of memory for what clients sent before it could be used, for tests.
+    #[must_use]
+    pub fn early_size(&self) -> usize {
+        self.early_size
     }
 
     fn wait_ms(&self) -> Option<u64> {
