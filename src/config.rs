@@ -130,6 +130,16 @@ pub const INBOX_UPDATES_MAX: usize = 1024;
 /// memory instead of 875. Shorter would cost busy clients an extra operation a request.
 pub const IDLE_POLL_AFTER_MS: u64 = 4_000;
 
+/// Milliseconds after which an idle client may be closed to make room for a new one, at the limit
+/// of connections or when descriptors run out: longer than a live player waits between segments.
+pub const IDLE_GIVEN_UP_AFTER_MS: u64 = 10_000;
+const _: () = assert!(IDLE_GIVEN_UP_AFTER_MS > IDLE_POLL_AFTER_MS, "they are polled by then");
+
+/// Connections looked at for it in one turn, and closed at most.
+pub const IDLE_LOOKS_A_TURN_MAX: usize = 256;
+/// See `IDLE_LOOKS_A_TURN_MAX`.
+pub const IDLE_CLOSES_A_TURN_MAX: usize = 8;
+
 /// Resolution of deadlines, in milliseconds.
 pub const TIMER_TICK_MS: u64 = 100;
 
@@ -195,7 +205,8 @@ pub const ASK_DEADLINE_MS: u64 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections of the machine; a shard gets its even share. At the limit accepting
-    /// pauses, and the kernel's queue fills. 0 = what RLIMIT_NOFILE allows, less a reserve.
+    /// pauses until clients that are idle have been closed (see `IDLE_GIVEN_UP_AFTER_MS`) or others
+    /// have gone, and the kernel's queue fills. 0 = what RLIMIT_NOFILE allows, less a reserve.
     pub connections: usize,
     /// Open connections of one client address, on one shard. 0 = off: carrier NAT and balancers
     /// look like one address. At the limit a new connection is closed.

@@ -4,6 +4,7 @@ use super::Shard;
 use super::connection::{Connection, Ending, Phase};
 use super::exchange::{State, Work};
 use super::kernel::{Errno, Kernel, OWNERS_MAX, Operation};
+use super::room::is_for_want_of_room;
 use super::wheel::tick_of;
 use crate::config::{
     ASK_DEADLINE_MS, IDLE_POLL_AFTER_MS, LINGER_MS, SEND_RATE_WINDOW_MS, SENDFILE_SIZE_MAX,
@@ -44,7 +45,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         !self.listening || self.listeners.iter().all(|listener| listener.accepting)
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let share = self.settings.connections_max / usize::from(self.settings.count.max(1));
         self.connections.count() < share.max(1)
     }
@@ -61,10 +62,16 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.close_listeners_when_quiet();
         }
         match result {
-            Ok(socket) => self.welcome(socket, listener),
+            Ok(socket) => {
+                self.lacks_descriptors = false;
+                self.welcome(socket, listener);
+            }
             Err(Errno::CANCELED) => {}
             // EMFILE and its like would come again at once; a connection that goes mends it.
-            Err(_) => self.accept_after = self.now.ticks.plus(TIMER_TICK_MS),
+            Err(errno) => {
+                self.accept_after = self.now.ticks.plus(TIMER_TICK_MS);
+                self.lacks_descriptors |= is_for_want_of_room(errno);
+            }
         }
         if more && self.listening && !self.has_room() {
             self.kernel.cancel_accept(listener);

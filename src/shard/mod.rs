@@ -23,6 +23,7 @@ mod connection;
 mod exchange;
 mod counters;
 mod lifecycle;
+mod room;
 mod input;
 mod respond;
 mod output;
@@ -260,6 +261,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.send_ready();
         }
         self.meet_deadlines();
+        self.make_room();
         self.tell_library();
         Ok(())
     }
