@@ -30,9 +30,13 @@ fn a_bad_config_on_sighup_leaves_the_old_one() {
 
 /// Asks for the 4 MiB segment and reads only the beginning of its head.
 fn slow_client(server: &Running) -> TcpStream {
+    slow_client_of(server, "a.ts")
+}
+
+fn slow_client_of(server: &Running, name: &str) -> TcpStream {
     let mut client = TcpStream::connect(server.public).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
-    client.write_all(b"GET /vod/library/a.ts HTTP/1.1\r\nHost: tv\r\n\r\n").unwrap();
+    write!(client, "GET /vod/library/{name} HTTP/1.1\r\nHost: tv\r\n\r\n").unwrap();
     let mut begin = [0; 12];
     client.read_exact(&mut begin).unwrap();
     assert_eq!(&begin, b"HTTP/1.1 200");
@@ -53,6 +57,23 @@ fn sigterm_finishes_running_transfers() {
     let body = rest.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     assert_eq!(rest.len() - body, 4 << 20, "the transfer was finished");
     assert!(server.ended().success());
+}
+
+#[test]
+fn a_transfer_beyond_the_deadline_is_cut_off_and_the_process_ends() {
+    let place = Place::new();
+    // More than the kernel takes for a client that does not read.
+    let large = std::fs::File::create(place.path("library").join("large.ts")).unwrap();
+    large.set_len(256 << 20).unwrap();
+    // What somebody still writes is not served.
+    drop(large);
+    let server = Running::start(&mut serve(&place.config("[limits]\ndrain_timeout = \"1s\"\n")));
+    let mut client = slow_client_of(&server, "large.ts");
+    server.signal("TERM");
+    server.says("draining");
+    assert!(server.ended().success());
+    let cut = client.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(cut.kind(), std::io::ErrorKind::ConnectionReset, "half a body has no clean end");
 }
 
 #[test]
