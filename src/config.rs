@@ -168,6 +168,16 @@ pub const ASKS_MAX: usize = 1024;
 /// Messages from all shards that wait for the library.
 pub const TO_LIBRARY_MAX: usize = 64 * KIB;
 
+/// Milliseconds before a pack or file is tried again that could not be opened although nothing is
+/// proven against it: the disk failed, or no descriptor was left. Soon enough that nobody notices
+/// the end of the trouble, and seldom enough that a dying disk is not asked for every request.
+/// Until then requests get 503.
+pub const OPEN_RETRY_MS: u64 = 1_000;
+
+/// Packs and files of all libraries that are listed. Each costs about half a kilobyte and as much
+/// a shard. Beyond it more of them are not served, and the log says so.
+pub const LISTED_MAX: usize = 4 << 20;
+
 /// Access records that wait for the log's writer. Beyond it they are dropped and counted.
 pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
 
@@ -234,6 +244,9 @@ pub struct Limits {
     /// Bytes of small files of plain folders held in memory, of the machine. At the limit the
     /// least recently used go.
     pub folder_memory: usize,
+    /// Bytes of indexes of open packs, of the machine: all shards share one copy of each, about 100
+    /// bytes an object. At the limit the least recently used packs are closed, those in use not.
+    pub index_memory: usize,
     /// Milliseconds that running transfers may take after SIGTERM. Then they are reset.
     pub drain_timeout_ms: u64,
 }
@@ -251,6 +264,7 @@ impl Default for Limits {
             scrub_rate: 4 * MIB as u64,
             open_sources: 0,
             folder_memory: 256 * MIB,
+            index_memory: 512 * MIB,
             drain_timeout_ms: 30_000,
         }
     }

@@ -157,7 +157,8 @@ pub enum OpenFault {
     Damaged,
     /// It vanished before it was opened.
     Missing,
-    /// No descriptor, memory or address space is left; the next request tries again.
+    /// Not now: no descriptor, memory or address space is left, or the disk would not read. Nothing
+    /// is proven against it, so a later request tries again.
     Exhausted,
 }
 
@@ -199,6 +200,9 @@ pub enum Update {
     Opened(Arc<Opened>),
     /// A source could not be opened.
     Failed(SourceId, OpenFault),
+    /// Indexes take more memory than they may: a source that was not used since this was said of it
+    /// last is let go.
+    Spare(SourceId),
     /// Pages of a source are being dropped and read again: what was known to be in memory may not
     /// be. Said before it begins, and again as long as it goes on.
     Reread,

@@ -13,3 +13,5 @@ mod doctor;
 mod signals;
 #[path = "operations/sockets.rs"]
 mod sockets;
+#[path = "operations/library.rs"]
+mod library;

@@ -120,3 +120,146 @@ fn it_never_truncates_overwrites_or_publishes_what_is_not_synced() {
     let renamed = trace.find("RENAME_NOREPLACE").expect("seen above");
     assert!(trace[renamed..].contains("fsync("), "the folder is synced last");
 }
+
+/// Runs the program with its calls recorded.
+fn traced(trace: &Path, arguments: &[&std::ffi::OsStr]) -> String {
+    let calls = "openat,open,creat,openat2,truncate,ftruncate,fallocate,pwrite64,pwritev,pwritev2,lseek,\
+                 mmap,write,fdatasync,fsync,syncfs,rename,renameat,renameat2,unlink,unlinkat,link,linkat";
+    let status = Command::new("strace")
+        .args(["-f", "-y", "-s", "0", "-e", calls, "-o"])
+        .arg(trace)
+        .arg(env!("CARGO_BIN_EXE_shardcast"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status()
+        .expect("strace is installed (apt-get install strace)");
+    assert!(status.success());
+    fs::read_to_string(trace).expect("strace wrote it")
+}
+
+/// Calls that would change bytes which somebody may be reading.
+fn overwrites(line: &str) -> bool {
+    let never = ["O_TRUNC", "truncate(", "pwrite", "fallocate(", "creat(", "PROT_WRITE"];
+    never.iter().any(|call| line.contains(call))
+        || (line.contains("O_CREAT") && !line.contains("O_EXCL"))
+}
+
+#[test]
+fn replacing_a_pack_leaves_the_old_bytes_to_their_readers() {
+    use std::os::unix::fs::MetadataExt;
+    let (source, out) = (source(), tempfile::tempdir().expect("a scratch folder"));
+    let target = out.path().join("a.pack");
+    let pack = [std::ffi::OsStr::new("pack"), source.path().as_os_str(), "-o".as_ref()];
+    let first = [&pack[..], &[target.as_os_str()]].concat();
+    assert!(shardcast().args(&first).status().expect("it runs").success());
+    let old = fs::File::open(&target).expect("it is there");
+    let before = old.metadata().expect("open");
+    let trace = traced(&out.path().join("trace"), &[&first[..], &["--replace".as_ref()]].concat());
+    let lines: Vec<&str> = trace.lines().filter(|line| line.contains("a.pack")).collect();
+    for line in &lines {
+        assert!(!overwrites(line), "{line}");
+        // The visible file is named by the rename, and by nothing that could write to it.
+        let is_hidden = line.contains(".shardcast-part");
+        let is_read = line.contains("O_RDONLY") || line.contains("O_PATH");
+        assert!(is_hidden || is_read, "{line}");
+    }
+    let synced = trace.rfind("fdatasync(").expect("it is synced");
+    assert!(synced < trace.rfind("rename").expect("it is renamed"));
+    let after = old.metadata().expect("open");
+    assert_eq!((before.size(), before.mtime_nsec()), (after.size(), after.mtime_nsec()));
+    assert_eq!(after.nlink(), 0, "another file has its name");
+    assert!(is_good(&target));
+}
+
+#[test]
+fn extracting_and_packaging_write_beside_and_show_whole_folders() {
+    let (source, out) = (source(), tempfile::tempdir().expect("a scratch folder"));
+    let (pack, files) = (out.path().join("a.pack"), out.path().join("files"));
+    let first = shardcast().arg("pack").arg(source.path()).arg("-o").arg(&pack).status();
+    assert!(first.expect("it runs").success());
+    let arguments =
+        ["pack".as_ref(), "extract".as_ref(), pack.as_os_str(), "-o".as_ref(), files.as_os_str()];
+    let trace = traced(&out.path().join("trace"), &arguments);
+    for line in trace.lines().filter(|line| line.contains("/.files.") || line.contains("a.pack")) {
+        assert!(!overwrites(line), "{line}");
+    }
+    check_folder(&trace, &files);
+
+    let (clip, ladder) = (out.path().join("clip.mp4"), out.path().join("ladder"));
+    let picture = "testsrc2=size=320x180:rate=25:duration=1";
+    let ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", picture])
+        .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"])
+        .arg(&clip)
+        .status();
+    assert!(ffmpeg.expect("ffmpeg is installed").success());
+    let arguments = [
+        "package".as_ref(),
+        "--preset".as_ref(),
+        "ultrafast".as_ref(),
+        "-o".as_ref(),
+        ladder.as_os_str(),
+        clip.as_os_str(),
+    ];
+    let trace = traced(&out.path().join("trace"), &arguments);
+    check_folder(&trace, &ladder);
+}
+
+/// Nothing was written under the visible name; all was synced before it got it.
+fn check_folder(trace: &str, folder: &Path) {
+    let below = format!("{}/", folder.display());
+    for line in trace.lines().filter(|line| line.contains(&below)) {
+        assert!(line.contains("O_RDONLY") || line.contains("O_PATH"), "{line}");
+    }
+    let named = format!("\"{}\"", folder.display());
+    let is_renamed = |line: &&str| line.contains("rename") && line.contains(&named);
+    let renamed: Vec<&str> = trace.lines().filter(is_renamed).collect();
+    assert_eq!(renamed.len(), 1, "{trace}");
+    let at = trace.find(renamed[0]).expect("just found");
+    let synced = trace.rfind("syncfs(").expect("it is synced");
+    let written = trace.rfind(" write(").map_or(0, |last| {
+        let is_hidden = |line: &&str| line.contains(" write(") && line.contains(".shardcast-part/");
+        trace.lines().rfind(is_hidden).and_then(|line| trace.rfind(line)).unwrap_or(last)
+    });
+    assert!(written < synced && synced < at, "written, synced, renamed");
+    assert!(trace[at..].contains("fsync("), "the folder above is synced last");
+    assert!(folder.read_dir().expect("it is there").count() > 0);
+}
+
+#[test]
+fn inodes_that_run_out_are_an_error_that_leaves_nothing() {
+    let (source, out) = (source(), tempfile::tempdir().expect("a scratch folder"));
+    let pack = out.path().join("a.pack");
+    let first = shardcast().arg("pack").arg(source.path()).arg("-o").arg(&pack).status();
+    assert!(first.expect("it runs").success());
+    // A file system of few inodes that nobody but these commands sees.
+    let script = r#"
+        mkdir "$DIR/small" && mount -t tmpfs -o size=64m,nr_inodes="$INODES" small "$DIR/small"
+        "$PROGRAM" "$@" && echo done
+        ls -A "$DIR/small"
+    "#;
+    let run = |inodes: u32, arguments: &[&str]| {
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .args(arguments)
+            .env("DIR", out.path())
+            .env("INODES", inodes.to_string())
+            .env("PROGRAM", env!("CARGO_BIN_EXE_shardcast"))
+            .output()
+            .expect("unshare is there (util-linux)");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let _ = fs::remove_dir(out.path().join("small"));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let small = |name: &str| out.path().join("small").join(name).display().to_string();
+    let (source, pack) = (source.path().display().to_string(), pack.display().to_string());
+    let packing = ["pack", &source, "-o", &small("b.pack")];
+    // One inode is the root's own.
+    let (said, why) = run(1, &packing);
+    assert!(why.contains("No space left") && said.is_empty(), "{said} {why}");
+    // Some of the 13 files find an inode.
+    let (said, why) = run(6, &["pack", "extract", &pack, "-o", &small("files")]);
+    assert!(why.contains("No space left") && said.is_empty(), "{said} {why}");
+    let (said, why) = run(2, &packing);
+    assert!(said.contains("done") && said.contains("b.pack"), "{said} {why}");
+}

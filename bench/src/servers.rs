@@ -130,7 +130,9 @@ impl Server {
                     child: None,
                 });
             }
-            Kind::Nginx | Kind::NginxUncached => "exec nginx -e @PREFIX@/error.log -c @PREFIX@/nginx.conf".to_owned(),
+            Kind::Nginx | Kind::NginxUncached => {
+                "exec nginx -e @PREFIX@/error.log -c @PREFIX@/nginx.conf".to_owned()
+            }
             Kind::H2o => "exec h2o -c @PREFIX@/h2o.conf".to_owned(),
             // Through env, so that a command may begin with settings: NAME=value program …
             Kind::Command(text) => format!("exec env {text}"),

@@ -4,6 +4,7 @@
 //! (`vod`, `live`). It is owned by one shard; its counts are plain integers, and it takes one
 //! shared reference an update, never one a request. It knows no file, no clock and no socket.
 
+mod found;
 mod growing;
 mod source;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::request::authorise::Grant;
 use crate::request::locate::{self, Place};
 use crate::units::Extent;
 
+pub use found::Found;
 use growing::Growing;
 pub use growing::{GrowingState, Piece};
 use source::{Source, State};
@@ -37,25 +39,6 @@ pub struct SourceSlot(u32);
 /// A growing object's place in the catalog. Not used for another one while a lease is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GrowingSlot(u32);
-
-/// What a path is.
-#[derive(Clone, Copy, Debug)]
-pub enum Found<'c> {
-    /// An object that can be served now.
-    Object(locate::Object<'c>),
-    /// An object that grows.
-    Growing(locate::Growing),
-    /// In a source that is not open.
-    Closed(SourceSlot),
-    /// Not there yet, but it will be.
-    Expected(u32),
-    /// In a source that can't be served.
-    Damaged,
-    /// Nowhere.
-    Absent,
-    /// Not for this viewer, or nowhere: which of the two it is he shall not learn.
-    Withheld,
-}
 
 /// What an update makes the driver do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -508,6 +491,17 @@ impl Catalog {
                 continue;
             }
             let id = source.id;
+            self.close(slot);
+            effects.push(Effect::LetGo(id));
+        }
+    }
+
+    /// Lets a source go that was not used since this was asked last, and is not in use.
+    pub fn spare(&mut self, id: SourceId, effects: &mut Vec<Effect>) {
+        let Some(&slot) = self.ids.get(&id) else { return };
+        let source = &mut self.sources[slot.0 as usize];
+        let is_open = matches!(source.state, State::Open(_));
+        if is_open && source.leases == 0 && !std::mem::take(&mut source.touched) {
             self.close(slot);
             effects.push(Effect::LetGo(id));
         }

@@ -224,6 +224,14 @@ pub static SETTINGS: &[Setting] = &[
         reloads: true,
     },
     Setting {
+        key: "limits.index_memory",
+        about: "Indexes of open packs, about 100 bytes an object; at the limit the packs least \
+                recently used are closed.",
+        set: |config, given| put(&mut config.limits.index_memory, memory(given)),
+        shown: Some(|config| text(size_text(config.limits.index_memory as u64))),
+        reloads: false,
+    },
+    Setting {
         key: "limits.huge_pages",
         about: "\"on\": packs of large bodies are brought onto huge pages, within half of \
                 cache_memory; what is in memory already is dropped and read again, unless the disk \

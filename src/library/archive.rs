@@ -7,7 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, folder_of};
+use super::disk::{Disk, folder_of, remove_abandoned, unfinished_name};
 use super::error::DiskError;
 use super::write::{Sums, write_whole};
 use crate::pack::header::{self, Kind, check_header};
@@ -81,9 +81,12 @@ impl<'d, D: Disk> Archive<'d, D> {
     pub fn create(disk: &'d D, pack: &Path) -> Result<Self, DiskError> {
         let paths = Paths::of(pack);
         let payload = create(disk, &paths.open, &header::header(Kind::Archive)[..])?;
-        let journal = create(disk, &paths.journal, &journal::header())?;
         let folder = folder_of(pack);
-        disk.sync_folder(folder).map_err(DiskError::of("syncing", folder))?;
+        let begun = create(disk, &paths.journal, &journal::header()).and_then(|journal| {
+            let synced = disk.sync_folder(folder).map_err(DiskError::of("syncing", folder));
+            or_remove(disk, &paths.journal, synced).map(|()| journal)
+        });
+        let journal = or_remove(disk, &paths.open, begun)?;
         Ok(Self {
             disk,
             paths,
@@ -212,14 +215,34 @@ impl<'d, D: Disk> Archive<'d, D> {
     }
 }
 
+/// A new file with these bytes, durable but for its name; or none.
 fn create<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> Result<D::File, DiskError> {
     let mut file = disk.create(path).map_err(DiskError::of("creating", path))?;
-    write_whole(disk, &mut file, bytes).map_err(DiskError::of("writing", path))?;
-    disk.sync(&mut file).map_err(DiskError::of("syncing", path))?;
-    Ok(file)
+    let written = write_whole(disk, &mut file, bytes)
+        .map_err(DiskError::of("writing", path))
+        .and_then(|()| disk.sync(&mut file).map_err(DiskError::of("syncing", path)));
+    or_remove(disk, path, written).map(|()| file)
+}
+
+/// After an error the file goes: whoever found it later would read from memory what may never have
+/// reached the disk, and believe it.
+fn or_remove<D: Disk, T>(
+    disk: &D,
+    path: &Path,
+    result: Result<T, DiskError>,
+) -> Result<T, DiskError> {
+    if result.is_err() {
+        // The first error is the one to tell.
+        let _ = disk.remove(path);
+    }
+    result
 }
 
 /// Opens an hour again, after a crash or a restart. Appending goes on behind whatever is there.
+///
+/// The journal is written anew: if a sync of it has failed, what is read of it now may be in memory
+/// only, and no later sync of the same file would say so. Of the payload the journal names nothing
+/// whose sync has failed.
 ///
 /// # Errors
 /// If the files contradict each other, or the disk refuses.
@@ -246,35 +269,43 @@ pub fn recover<'d, D: Disk>(disk: &'d D, pack: &Path) -> Result<Recovered<'d, D>
         disk.open_append(&paths.open).map_err(DiskError::of("opening", &paths.open))?;
     let journal = journal::read(&journal.unwrap_or_default(), size)
         .map_err(|error| DiskError::pack(&paths.journal, &error))?;
-    let (journal_file, _) =
-        disk.open_append(&paths.journal).map_err(DiskError::of("opening", &paths.journal))?;
-    let archive = resumed(disk, paths, payload, size, journal_file, &journal)?;
-    Ok(Recovered::Open(archive, journal.objects))
-}
-
-fn resumed<'d, D: Disk>(
-    disk: &'d D,
-    paths: Paths,
-    payload: D::File,
-    size: u64,
-    journal_file: D::File,
-    journal: &Journal,
-) -> Result<Archive<'d, D>, DiskError> {
     let mut layout = Layout::new(Kind::Archive);
     for object in &journal.objects {
         layout.add(object.clone()).map_err(|error| DiskError::pack(&paths.journal, &error))?;
     }
-    Ok(Archive {
+    let (file, records) = rewritten(disk, &paths.journal, &journal)?;
+    let archive = Archive {
         disk,
         payload,
-        journal: journal_file,
+        journal: file,
         size,
         layout,
-        records: JournalWriter::after(journal),
+        records,
         pending: Vec::new(),
         failed: false,
         paths,
-    })
+    };
+    Ok(Recovered::Open(archive, journal.objects))
+}
+
+/// A journal in a file of its own that says the same, in the place of the old one.
+fn rewritten<D: Disk>(
+    disk: &D,
+    path: &Path,
+    journal: &Journal,
+) -> Result<(D::File, JournalWriter), DiskError> {
+    let folder = folder_of(path);
+    remove_abandoned(disk, folder);
+    let mut records = JournalWriter::new();
+    let mut bytes = journal::header().to_vec();
+    let refused = |error| DiskError::pack(path, &error);
+    bytes.extend(records.records(&journal.objects).map_err(refused)?);
+    let beside = unfinished_name(path, 0);
+    let file = create(disk, &beside, &bytes)?;
+    let published = disk.publish(&beside, path, true).map_err(DiskError::of("renaming to", path));
+    or_remove(disk, &beside, published)?;
+    disk.sync_folder(folder).map_err(DiskError::of("syncing", folder))?;
+    Ok((file, records))
 }
 
 /// Removes what a crash in `create` has left: without both headers nothing was ever committed.

@@ -21,7 +21,7 @@ impl DiskError {
     /// An operation on a path that failed.
     #[must_use]
     pub fn new(doing: &str, path: &Path, why: impl fmt::Display) -> Self {
-        Self { what: format!("{doing} {}", path.display()), why: why.to_string(), remedy: None }
+        Self { what: format!("{doing} {}", shown(path)), why: why.to_string(), remedy: None }
     }
 
     /// For `map_err` of calls that give an `io::Error`.
@@ -40,6 +40,24 @@ impl DiskError {
     pub fn pack(path: &Path, error: &PackError) -> Self {
         Self::new("reading the pack", path, error)
     }
+}
+
+/// A path for a log or a terminal, on one line: whoever may name a file may not write a line of a
+/// log, nor move somebody's cursor.
+pub(super) fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
+    line
 }
 
 impl fmt::Display for DiskError {

@@ -1,7 +1,7 @@
 //! A folder of packaged output: the regular files below it, in the order of a pack.
 
 use std::fs::{self, File, Metadata};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::disk::is_unfinished;
@@ -29,7 +29,12 @@ pub(super) struct Found {
 
 impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self, DiskError> {
-        let root = File::open(path).map_err(DiskError::of("opening", path))?;
+        // What blocks when it is opened, a FIFO, is no folder.
+        let root = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)
+            .map_err(DiskError::of("opening", path))?;
         if !root.metadata().map_err(DiskError::of("reading", path))?.is_dir() {
             return Err(DiskError::new("packing", path, "it is not a folder")
                 .with_remedy("give the folder that holds the packaged files"));

@@ -1,13 +1,17 @@
 //! Sources are opened once, lent to shards, and closed when the last shard has let go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use super::error::shown;
 use super::names::Name;
 use super::opener::{Job, Outcome, Refused, ToOpen};
 use super::run::Library;
 use super::version::Version;
 use super::watch::Hint;
-use crate::messages::{Fault, OpenFault, Opened, Payload, SourceId, Update};
+use crate::config::OPEN_RETRY_MS;
+use crate::messages::{Fault, Index, OpenFault, Opened, Payload, SourceId, Update};
 
 /// A source that somebody has asked for, or that was opened without being asked for.
 #[derive(Debug, Default)]
@@ -22,11 +26,42 @@ pub(super) struct Lent {
     pub opening: bool,
     /// Whether its bytes were shown to somebody, so that they may not be others from now on.
     bound: bool,
-    /// Why it can't be served, until it changes.
-    failed: Option<OpenFault>,
-    /// Whether its bytes are counted as those of a list.
+    /// Why it can't be served.
+    failed: Option<Failed>,
+    /// Bytes of it that are counted as those of a list: from when it is asked to be copied.
     counted: usize,
+    /// When it is its turn to be let go, if its index is counted.
+    turn: u64,
 }
+
+impl Lent {
+    /// Whether somebody uses it, or is about to.
+    pub(super) fn is_used(&self) -> bool {
+        self.opened.is_some() || self.opening || !self.holders.is_empty()
+    }
+}
+
+/// Why a source can't be served.
+#[derive(Clone, Copy, Debug)]
+enum Failed {
+    /// Its bytes are proven to be wrong: until it changes.
+    Damaged,
+    /// It could not be read: not tried again before then.
+    Until(Instant),
+}
+
+/// Indexes of open packs: what they take, and whose turn it is to be let go.
+#[derive(Debug, Default)]
+pub(super) struct Indexes {
+    bytes: usize,
+    /// Open packs by their turn, the one that was asked about last at the end.
+    turns: BTreeMap<u64, SourceId>,
+    turn: u64,
+}
+
+/// Packs that shards are asked about for each that is opened beyond the limit. Those that were used
+/// since the last time stay, so the limit can be exceeded by this part of it, an eighth.
+const SPARED_AT_ONCE: usize = 8;
 
 impl Library {
     /// A shard wants a source.
@@ -38,9 +73,14 @@ impl Library {
                 Some(name) => self.open_source(source, &name, vec![shard], true),
             };
         };
-        if let Some(fault) = lent.failed {
-            self.refuse(shard, source, fault);
-        } else if let Some(opened) = lent.opened.clone() {
+        match lent.failed {
+            Some(Failed::Damaged) => return self.refuse(shard, source, OpenFault::Damaged),
+            Some(Failed::Until(then)) if Instant::now() < then => {
+                return self.refuse(shard, source, OpenFault::Exhausted);
+            }
+            _ => {}
+        }
+        if let Some(opened) = lent.opened.clone() {
             if !lent.holders.contains(&shard) {
                 lent.holders.push(shard);
             }
@@ -64,31 +104,43 @@ impl Library {
 
     /// A shard could not send a source's bytes.
     pub(super) fn handle_faulty(&mut self, source: SourceId, fault: Fault) {
-        let Some(name) = self.sources.get(&source) else { return };
-        let root = &self.roots[usize::from(name.root)];
-        let path = root.folder.join(root.below(&name.public, name.kind()));
+        let Some(name) = self.sources.get(&source).cloned() else { return };
         let why = match fault {
             Fault::Truncated => "it was cut short while it was served".to_owned(),
             Fault::Unreadable(number) => std::io::Error::from_raw_os_error(number).to_string(),
         };
-        self.note_damage(source, &path.display().to_string(), &why);
+        self.note_damage(source, &name, &why);
     }
 
     /// Logs that a source is no good, and refuses it until it changes.
-    pub(super) fn note_damage(&mut self, source: SourceId, path: &str, why: &str) {
+    pub(super) fn note_damage(&mut self, source: SourceId, name: &Name, why: &str) {
         let lent = self.lent.entry(source).or_default();
-        if lent.failed.replace(OpenFault::Damaged).is_some() {
+        if let Some(Failed::Damaged) = lent.failed.replace(Failed::Damaged) {
             return;
         }
+        let path = self.shown(name);
         tracing::error!("shardcast: serving {path}: {why} (replace the file; the rest is served)");
         // Who holds it keeps it until it says that it has let go; nobody else gets it.
         self.close_if_unused(source);
     }
 
-    /// Opens a list before anybody asks.
-    pub(super) fn open_unasked(&mut self, source: SourceId) {
+    /// Takes a source that is no good from all shards that hold it: their transfers of it are
+    /// reset, and whoever asks for it hears that it is damaged.
+    pub(super) fn take_back(&mut self, source: SourceId, name: &Name) {
+        if self.names.told(&name.public) == Some(source) {
+            self.withdraw_torn(name);
+            self.tell_of(name);
+        }
+    }
+
+    /// Opens a list before anybody asks. Its bytes are counted from now on.
+    pub(super) fn open_unasked(&mut self, source: SourceId, size: usize) {
         if let Some(name) = self.sources.get(&source).cloned() {
             self.open_source(source, &name, Vec::new(), false);
+        }
+        if let Some(lent) = self.lent.get_mut(&source) {
+            lent.counted = size;
+            self.list_bytes += size;
         }
     }
 
@@ -112,11 +164,16 @@ impl Library {
         let Some(lent) = self.lent.get_mut(&source) else { return };
         lent.opening = false;
         let waiting = std::mem::take(&mut lent.waiting);
+        let is_damaged = matches!(lent.failed, Some(Failed::Damaged));
         let Some(name) = self.sources.get(&source).cloned() else {
             // It was replaced meanwhile; what was read may be the newer bytes.
-            self.lent.remove(&source);
+            self.forget_lent(source);
             return self.refuse_all(waiting, source, OpenFault::Missing);
         };
+        if is_damaged {
+            // Its payload was found to be damaged meanwhile.
+            return self.refuse_all(waiting, source, OpenFault::Damaged);
+        }
         match result {
             Ok((opened, version)) => self.lend(&name, opened, version, waiting),
             Err(refused) => self.handle_refused(&name, source, refused, waiting),
@@ -129,7 +186,7 @@ impl Library {
         let shelved = self.names.get_mut(name).expect("a current source has a claim");
         if lent.bound && shelved.version != version {
             // These bytes need another number. The news of the change may still be on its way.
-            self.lent.remove(&source);
+            self.forget_lent(source);
             self.refuse_all(waiting, source, OpenFault::Missing);
             return self.look_again(name);
         }
@@ -137,11 +194,15 @@ impl Library {
         shelved.version = version;
         let is_first = !std::mem::replace(&mut lent.bound, true);
         let was_ready = std::mem::replace(&mut shelved.ready, true);
-        if let (false, Payload::Heap(bytes)) = (was_ready, &opened.payload) {
+        if lent.counted > 0
+            && let Payload::Heap(bytes) = &opened.payload
+        {
+            self.list_bytes = self.list_bytes - lent.counted + bytes.len();
             lent.counted = bytes.len();
-            self.list_bytes += bytes.len();
         }
+        lent.failed = None;
         lent.opened = Some(Arc::clone(&opened));
+        lent.turn = self.indexes.add(&opened);
         for &shard in &waiting {
             if !lent.holders.contains(&shard) {
                 lent.holders.push(shard);
@@ -156,6 +217,25 @@ impl Library {
         if is_first && opened.has_large_bodies() {
             self.warm_soon(source);
         }
+        self.spare_packs(source);
+    }
+
+    /// Asks shards to let go of packs that they do not use, while indexes take more memory than
+    /// they may.
+    fn spare_packs(&mut self, newest: SourceId) {
+        for _ in 0..SPARED_AT_ONCE {
+            if self.indexes.bytes <= self.limits.index_memory {
+                return;
+            }
+            let Some((_, source)) = self.indexes.turns.pop_first() else { return };
+            let lent = self.lent.get_mut(&source).expect("what is counted is lent");
+            lent.turn = self.indexes.last_turn(source);
+            if source != newest {
+                for shard in lent.holders.clone() {
+                    self.send(shard, Update::Spare(source));
+                }
+            }
+        }
     }
 
     fn handle_refused(
@@ -165,18 +245,17 @@ impl Library {
         refused: Refused,
         waiting: Vec<u16>,
     ) {
-        let path = self.roots[usize::from(name.root)].folder.join(self.below(name));
         let fault = match &refused {
             Refused::Damaged(why) => {
-                self.note_damage(source, &path.display().to_string(), why);
+                self.note_damage(source, name, why);
                 OpenFault::Damaged
             }
             Refused::Exhausted(why) => {
-                tracing::warn!(
-                    "shardcast: opening {}: {why} (raise LimitNOFILE or open fewer sources; the \
-                     next request tries again)",
-                    path.display()
-                );
+                self.note_passing(source, name, why, "raise LimitNOFILE or open fewer sources");
+                OpenFault::Exhausted
+            }
+            Refused::Unreadable(why) => {
+                self.note_passing(source, name, why, "look at the disk");
                 OpenFault::Exhausted
             }
             Refused::Missing | Refused::Unfinished => OpenFault::Missing,
@@ -184,18 +263,39 @@ impl Library {
         self.refuse_all(waiting, source, fault);
         match refused {
             // A list that was to be copied before it is listed is listed without.
-            Refused::Damaged(_) | Refused::Exhausted(_) => {
+            Refused::Damaged(_) | Refused::Exhausted(_) | Refused::Unreadable(_) => {
+                if let Some(lent) = self.lent.get_mut(&source) {
+                    self.list_bytes -= std::mem::take(&mut lent.counted);
+                }
                 if let Some(shelved) = self.names.get_mut(name) {
                     shelved.ready = true;
                 }
                 self.tell_of(name);
             }
             Refused::Missing | Refused::Unfinished => {
-                self.lent.remove(&source);
+                self.forget_lent(source);
                 self.unshelve(name, false);
                 self.look_again(name);
             }
         }
+    }
+
+    /// Notes that a source could not be opened now, and when to try again. The log says so once,
+    /// until it was opened.
+    fn note_passing(&mut self, source: SourceId, name: &Name, why: &str, remedy: &str) {
+        let again = Failed::Until(Instant::now() + Duration::from_millis(OPEN_RETRY_MS));
+        let before = self.lent.get_mut(&source).and_then(|lent| lent.failed.replace(again));
+        if before.is_none() {
+            tracing::warn!(
+                "shardcast: opening {}: {why} ({remedy}; after {OPEN_RETRY_MS} ms a request tries again)",
+                self.shown(name)
+            );
+        }
+    }
+
+    /// Where the file of a name lies, for the log.
+    pub(super) fn shown(&self, name: &Name) -> String {
+        shown(&self.roots[usize::from(name.root)].folder.join(self.below(name)))
     }
 
     /// Looks at a file that is not what it was taken for; it may still be written.
@@ -212,8 +312,7 @@ impl Library {
             self.list_bytes -= std::mem::take(&mut lent.counted);
             // Shards let go of a copy in memory by themselves; a file is closed by us.
             if lent.opened.as_ref().is_some_and(|o| matches!(o.payload, Payload::Heap(_))) {
-                self.lent.remove(&source);
-                return;
+                return self.forget_lent(source);
             }
         }
         self.close_if_unused(source);
@@ -227,17 +326,28 @@ impl Library {
             return;
         }
         if let Some(opened) = lent.opened.take() {
+            self.indexes.remove(&opened, lent.turn);
             self.pool.add(Job::Close(opened), false);
         }
         if !current {
-            self.lent.remove(&source);
+            self.forget_lent(source);
+        }
+    }
+
+    /// Forgets a source, and what is counted of it.
+    fn forget_lent(&mut self, source: SourceId) {
+        let Some(lent) = self.lent.remove(&source) else { return };
+        self.list_bytes -= lent.counted;
+        if let Some(opened) = lent.opened {
+            self.indexes.remove(&opened, lent.turn);
+            self.pool.add(Job::Close(opened), false);
         }
     }
 
     /// What goes with a listing: the source, if it is open already.
     pub(super) fn lend_to_all(&mut self, source: SourceId) -> Option<Arc<Opened>> {
         let shards = u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
-        let lent = self.lent.get_mut(&source)?;
+        let lent = self.lent.get_mut(&source).filter(|lent| lent.failed.is_none())?;
         let opened = lent.opened.clone()?;
         lent.holders = (0..shards).collect();
         Some(opened)
@@ -245,8 +355,7 @@ impl Library {
 
     /// Whether somebody uses a source, or is about to.
     pub(super) fn is_lent(&self, source: SourceId) -> bool {
-        let lent = self.lent.get(&source);
-        lent.is_some_and(|lent| lent.opened.is_some() || lent.opening || !lent.holders.is_empty())
+        self.lent.get(&source).is_some_and(Lent::is_used)
     }
 
     /// Whether a source was copied to memory.
@@ -278,5 +387,26 @@ impl Library {
             Some(outbox) => outbox.send(update),
             None => tracing::error!("a message from shard {shard}, which does not exist"),
         }
+    }
+}
+
+impl Indexes {
+    fn add(&mut self, opened: &Opened) -> u64 {
+        let Index::Pack(index) = &opened.index else { return 0 };
+        self.bytes += index.memory_size();
+        self.last_turn(opened.source)
+    }
+
+    fn remove(&mut self, opened: &Opened, turn: u64) {
+        if let Index::Pack(index) = &opened.index {
+            self.bytes -= index.memory_size();
+            self.turns.remove(&turn);
+        }
+    }
+
+    fn last_turn(&mut self, source: SourceId) -> u64 {
+        self.turn += 1;
+        self.turns.insert(self.turn, source);
+        self.turn
     }
 }

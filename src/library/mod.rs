@@ -4,6 +4,14 @@
 //! shard what there is, and has sources opened by a small pool when a shard asks. It never reads
 //! a payload byte of a pack, and never writes. The writing side ([`mod@write`], [`archive`]) goes
 //! through one seam, [`disk::Disk`], and cannot truncate or overwrite.
+//!
+//! Whoever may write to a library's folder decides what is served, and nothing more: links are
+//! followed only below the folder, only regular files are read, and what they can make us do ends.
+//! A *hard link* is a regular file like any other and is served. The kernel knows no first and
+//! second name of a file, so one that leads out cannot be told from one that does not; links are
+//! how packagers and backups publish without copying; and with `fs.protected_hardlinks`, Debian's
+//! default, nobody can link what he may not read and write anyway. Where that is off, a server that
+//! runs as a user of its own still reads only what this user may.
 
 pub mod write;
 pub mod disk;
@@ -24,6 +32,7 @@ mod shelve;
 mod lend;
 mod opener;
 mod upkeep;
+mod budget;
 mod huge;
 mod scrub;
 mod version;

@@ -117,8 +117,10 @@ impl Names {
     pub(super) fn affected(&self, name: &Name) -> Vec<Arc<str>> {
         let mut names = vec![Arc::clone(&name.public)];
         if name.is_file {
-            // It may have hidden a pack of a later library above it, or may do so now.
-            let packs = ancestors(&name.public).flat_map(|above| self.claims_to(above));
+            // It may have hidden a pack of a later library above it, or may do so now. Of no other
+            // pack: to look at what hides one means to look at everything below it.
+            let claims = ancestors(&name.public).flat_map(|above| self.claims_to(above));
+            let packs = claims.filter(|(pack, _)| pack.root > name.root);
             names.extend(packs.map(|(pack, _)| Arc::clone(&pack.public)));
         } else {
             names.extend(
@@ -146,6 +148,11 @@ impl Names {
                 }
             }
         }
+    }
+
+    /// What the shards were told that the name stands for.
+    pub(super) fn told(&self, public: &str) -> Option<SourceId> {
+        self.told.get(public).copied()
     }
 
     /// Notes that the shards were told that the name is gone; whether they had known it.
@@ -254,6 +261,21 @@ mod tests {
         names.remove(&second);
         assert_eq!(names.tell(&public), Verdict::Gone);
         assert_eq!(names.tell(&public), Verdict::Same);
+    }
+
+    #[test]
+    fn a_file_makes_nobody_look_at_all_that_lies_beside_it() {
+        let mut names = Names::default();
+        for root in 0..3 {
+            names.put(Name::new("show", root, PACK), shelved(0));
+        }
+        let affected = |root| {
+            let affected = names.affected(&Name::new("show/a.ts", root, FILE));
+            affected.iter().map(|name| name.to_string()).collect::<Vec<_>>()
+        };
+        // What hides the pack of a first library is never below it.
+        assert_eq!(affected(2), ["show/a.ts"]);
+        assert_eq!(affected(1), ["show/a.ts", "show"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::error::DiskError;
@@ -71,7 +71,12 @@ pub fn open_pack(file: File) -> Result<OpenPack, OpenError> {
 /// # Errors
 /// With the path and the reason.
 pub fn open_path(path: &Path) -> Result<OpenPack, DiskError> {
-    let file = File::open(path).map_err(DiskError::of("opening", path))?;
+    // A FIFO must not block us, so it is opened without waiting and then refused.
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(DiskError::of("opening", path))?;
     let metadata = file.metadata().map_err(DiskError::of("reading", path))?;
     if !metadata.is_file() {
         return Err(DiskError::new("opening", path, "it is not a regular file"));

@@ -79,6 +79,8 @@ pub(super) enum Refused {
     Unfinished,
     /// No descriptor or memory is left: the reason.
     Exhausted(String),
+    /// It could not be read, which proves nothing against its bytes: the reason.
+    Unreadable(String),
 }
 
 impl From<io::Error> for Refused {
@@ -90,7 +92,7 @@ impl From<io::Error> for Refused {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN) => {
                 Self::Exhausted(error.to_string())
             }
-            _ => Self::Damaged(error.to_string()),
+            _ => Self::Unreadable(error.to_string()),
         }
     }
 }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
 
-use super::lend::Lent;
+use super::error::shown;
+use super::lend::{Indexes, Lent};
 use super::names::{Name, Names};
 use super::opener::{Outcome, Pool};
 use super::root::Root;
@@ -22,7 +23,7 @@ use super::scrub::Scrubbed;
 use super::shelve::Growing;
 use super::upkeep::{Upkeep, Warmed};
 use super::watch::{Hint, Noticed, Watch};
-use crate::config::Limits;
+use crate::config::{LISTED_MAX, Limits};
 use crate::messages::mail::Outbox;
 use crate::messages::{Change, Listing, SourceId, ToLibrary, Update};
 
@@ -30,9 +31,12 @@ use crate::messages::{Change, Listing, SourceId, ToLibrary, Update};
 /// this much later, and the reading of it.
 const SETTLE: Duration = Duration::from_millis(5);
 /// How often all is scanned where watching can't be relied on.
-pub(super) const RESCAN_EVERY: Duration = Duration::from_secs(10);
+pub(super) const RESCAN_EVERY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// How often a full inbox is tried again.
 const FLUSH_EVERY: Duration = Duration::from_millis(5);
+/// After a scan the next one that nobody asked for waits so many times as long as this one took:
+/// whoever writes without pause makes us lose news without pause, and packs must be opened, too.
+const REST: u32 = 9;
 /// Longest wait for files that were young when the server started, before it says it is ready.
 const READY_PATIENCE: Duration = Duration::from_secs(3);
 /// Listings of one update.
@@ -75,8 +79,9 @@ pub(super) struct Library {
     pub(super) lent: AHashMap<SourceId, Lent>,
     /// Files that may not be whole yet.
     pub(super) growing: AHashMap<Name, Growing>,
-    /// Bytes of lists that are kept in memory.
+    /// Bytes of lists that are kept in memory, or are being copied there.
     pub(super) list_bytes: usize,
+    pub(super) indexes: Indexes,
     pub(super) next_source: u64,
     pub(super) scan_number: u32,
     pub(super) shards: Vec<Outbox>,
@@ -88,7 +93,12 @@ pub(super) struct Library {
     listings: Vec<Listing>,
     look_at: Option<Instant>,
     rescan_at: Option<Instant>,
+    /// Whether news were lost since the last scan, and when that may be made up for.
+    lost: bool,
+    rest_until: Instant,
     links: bool,
+    /// Whether the log has said that there is more than is listed.
+    pub(super) is_cut: bool,
     started: Instant,
     ready: Arc<AtomicBool>,
 }
@@ -115,6 +125,7 @@ impl Library {
             lent: AHashMap::new(),
             growing: AHashMap::new(),
             list_bytes: 0,
+            indexes: Indexes::default(),
             next_source: 1,
             scan_number: 0,
             shards: parts.shards,
@@ -126,7 +137,10 @@ impl Library {
             listings: Vec::new(),
             look_at: None,
             rescan_at: None,
+            lost: false,
+            rest_until: Instant::now(),
             links: false,
+            is_cut: false,
             started: Instant::now(),
             ready: parts.ready,
         }
@@ -184,9 +198,10 @@ impl Library {
 
     /// Does what is due.
     fn turn(&mut self, now: Instant) {
-        let lost = self.watch.take_lost();
-        if lost || self.rescan_at.is_some_and(|at| at <= now) {
-            if lost {
+        self.lost |= self.watch.take_lost();
+        let make_up = self.lost && self.rest_until <= now;
+        if make_up || self.rescan_at.is_some_and(|at| at <= now) {
+            if make_up {
                 tracing::info!("news of the libraries were lost: scanning them");
             }
             self.scan_everything();
@@ -229,8 +244,10 @@ impl Library {
         let flush = self.shards.iter().any(|shard| !shard.is_empty()).then(|| now + FLUSH_EVERY);
         let growing = self.growing.values().map(|growing| growing.due).min();
         let ready = self.ready.load(Ordering::Relaxed);
-        let upkeep = if ready { self.upkeep.due() } else { Some(self.started + READY_PATIENCE) };
-        [flush, growing, upkeep, self.look_at, self.rescan_at]
+        let patience = Some(self.started + READY_PATIENCE).filter(|end| *end > now);
+        let upkeep = if ready { self.upkeep.due() } else { patience };
+        let make_up = self.lost.then_some(self.rest_until);
+        [flush, growing, upkeep, self.look_at, self.rescan_at, make_up]
             .into_iter()
             .flatten()
             .min()
@@ -239,12 +256,16 @@ impl Library {
 
     /// Scans every library, and takes from the shards what is no longer there.
     fn scan_everything(&mut self) {
+        let began = Instant::now();
         self.noticed.clear();
         self.look_at = None;
+        self.lost = false;
         self.links = false;
         for root in 0..self.roots.len() {
             self.scan_below(root, Path::new(""));
         }
+        self.rest_until = Instant::now() + began.elapsed() * REST;
+        self.rescan_at = None;
         self.plan_rescan();
     }
 
@@ -256,7 +277,7 @@ impl Library {
             self.folders[root] = match File::open(folder) {
                 Ok(folder) => Some(Arc::new(folder)),
                 Err(error) => {
-                    tracing::warn!("shardcast: opening {}: {error}", folder.display());
+                    tracing::warn!("shardcast: opening {}: {error}", shown(folder));
                     None
                 }
             };
@@ -268,13 +289,16 @@ impl Library {
         let mut watched = |path: &Path| watch.folder(path);
         let scan = Scan::of(&self.roots[root], &folder, below, &mut watched);
         self.links |= scan.links;
+        if scan.cut {
+            self.note_cut();
+        }
         for (path, version) in scan.files {
             self.consider(root, &path, version, Hint::Look);
         }
         let mut unreadable = Vec::new();
         for (path, error) in scan.unreadable {
-            let shown = self.roots[root].folder.join(&path);
-            tracing::warn!("shardcast: scanning {}: {error}", shown.display());
+            let folder = shown(&self.roots[root].folder.join(&path));
+            tracing::warn!("shardcast: scanning {folder}: {error}");
             unreadable.push(path);
         }
         self.forget_below(root, below, &unreadable);
@@ -296,7 +320,20 @@ impl Library {
     /// Plans the next scan where watching is not enough: no watches left, links, a missing root.
     fn plan_rescan(&mut self) {
         let needed = self.watch.full || self.links || self.folders.iter().any(Option::is_none);
-        self.rescan_at = needed.then(|| Instant::now() + RESCAN_EVERY);
+        let next = (Instant::now() + RESCAN_EVERY).max(self.rest_until);
+        // What is planned already stays: news that never end must not put it off for ever.
+        self.rescan_at = needed.then(|| self.rescan_at.unwrap_or(next));
+    }
+
+    /// Says once that there is more than can be listed.
+    pub(super) fn note_cut(&mut self) {
+        if !std::mem::replace(&mut self.is_cut, true) {
+            tracing::error!(
+                "shardcast: listing the libraries: more than {LISTED_MAX} files, or too many \
+                 behind links to folders (the rest is not served: pack folders of segments, or \
+                 take links away)"
+            );
+        }
     }
 
     /// Notes that a link was seen.

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::open::{OpenError, open_pack};
+use super::version::Version;
 use crate::messages::SourceId;
 use crate::sys::{calls, files, priority};
 use crate::units::{Extent, KIB};
@@ -31,11 +32,22 @@ pub(super) struct ToScrub {
     pub rate: u64,
 }
 
-/// What was found: none, or what is damaged.
+/// What came of it.
 #[derive(Debug)]
 pub(super) struct Scrubbed {
     pub source: SourceId,
-    pub damage: Option<String>,
+    pub found: Found,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Nothing.
+    Good,
+    /// This version of the file is damaged, and how.
+    Damaged(Version, String),
+    /// The disk would not read something, which proves nothing.
+    Unreadable(String),
 }
 
 /// Runs until the other end of `wishes` is dropped.
@@ -46,7 +58,7 @@ pub(super) fn run(wishes: &Receiver<ToScrub>, done: impl Fn(Scrubbed)) {
     while let Some(wish) = next.take() {
         let mut pace = Pace { wishes, rate: wish.rate.max(1), began: Instant::now(), read: 0 };
         match scrub(&wish, &mut pace) {
-            Ok(damage) => done(Scrubbed { source: wish.source, damage }),
+            Ok(found) => done(Scrubbed { source: wish.source, found }),
             // Nobody wants to know any more.
             Err(Ended) => return,
         }
@@ -77,13 +89,33 @@ impl Pace<'_> {
 }
 
 /// Reads a pack whole. A pack that can't be opened is found out by whoever wants it.
-fn scrub(wish: &ToScrub, pace: &mut Pace<'_>) -> Result<Option<String>, Ended> {
+fn scrub(wish: &ToScrub, pace: &mut Pace<'_>) -> Result<Found, Ended> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK;
-    let Ok(file) = files::open_beneath(&*wish.root, &wish.below, flags) else { return Ok(None) };
-    let pack = match open_pack(File::from(file)) {
+    let opened = files::open_beneath(&*wish.root, &wish.below, flags).map(File::from);
+    let Ok(file) = opened else { return Ok(Found::Good) };
+    let (Ok(before), Ok(checked)) = (Version::of_file(&file), file.try_clone()) else {
+        return Ok(Found::Good);
+    };
+    let found = check(file, pace)?;
+    // What was written meanwhile is another version, and seen by those who watch.
+    Ok(match (found, Version::of_file(&checked)) {
+        (Checked::Damaged(why), Ok(after)) if after == before => Found::Damaged(before, why),
+        (Checked::Unreadable(why), _) => Found::Unreadable(why),
+        _ => Found::Good,
+    })
+}
+
+enum Checked {
+    Good,
+    Damaged(String),
+    Unreadable(String),
+}
+
+fn check(file: File, pace: &mut Pace<'_>) -> Result<Checked, Ended> {
+    let pack = match open_pack(file) {
         Ok(pack) => pack,
-        Err(OpenError::Pack(error)) => return Ok(Some(error.to_string())),
-        Err(OpenError::Io(_)) => return Ok(None),
+        Err(OpenError::Pack(error)) => return Ok(Checked::Damaged(error.to_string())),
+        Err(OpenError::Io(_)) => return Ok(Checked::Good),
     };
     // Without readahead exactly what is asked for comes in, and can be dropped again.
     files::advise(&pack.file, 0, 0, libc::POSIX_FADV_RANDOM);
@@ -93,14 +125,24 @@ fn scrub(wish: &ToScrub, pace: &mut Pace<'_>) -> Result<Option<String>, Ended> {
         let gzip = gzip.map(|(variant, crc)| (variant.extent, crc));
         for (extent, crc) in [Some((entry.identity.extent, entry.crc)), gzip].into_iter().flatten()
         {
+            let object = entry.path;
             match extent_crc(&pack.file, extent, &mut block, pace)? {
                 Ok(found) if found == crc => {}
-                Ok(_) => return Ok(Some(format!("object {:?} is damaged (checksum)", entry.path))),
-                Err(error) => return Ok(Some(format!("object {:?}: {error}", entry.path))),
+                Ok(_) => {
+                    return Ok(Checked::Damaged(format!(
+                        "object {object:?} is damaged (checksum)"
+                    )));
+                }
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Ok(Checked::Damaged(format!("object {object:?} was cut short")));
+                }
+                Err(error) => {
+                    return Ok(Checked::Unreadable(format!("object {object:?}: {error}")));
+                }
             }
         }
     }
-    Ok(None)
+    Ok(Checked::Good)
 }
 
 fn extent_crc(

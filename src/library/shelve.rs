@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::error::shown;
 use super::names::{Name, Shelved, Verdict};
 use super::opener::{is_heap_file, is_list};
 use super::run::Library;
 use super::scan::{self, Kind};
 use super::version::Version;
 use super::watch::Hint;
+use crate::config::LISTED_MAX;
 use crate::messages::{Change, SourceId, SourceKind};
 use crate::sys::files;
 
@@ -55,8 +57,8 @@ impl Library {
             }
             // What can't be looked at stays as it was known.
             Err(error) => {
-                let shown = self.roots[root].folder.join(below);
-                tracing::warn!("shardcast: looking at {}: {error}", shown.display());
+                let path = shown(&self.roots[root].folder.join(below));
+                tracing::warn!("shardcast: looking at {path}: {error}");
             }
         }
     }
@@ -70,6 +72,8 @@ impl Library {
                 self.growing.remove(&name);
                 return;
             }
+        } else if self.names.count() + self.growing.len() >= LISTED_MAX {
+            return self.note_cut();
         }
         let now = Instant::now();
         let grows = Growing { version, due: now + LOOK_EVERY };
@@ -140,7 +144,7 @@ impl Library {
             self.withdraw_torn(&name);
         }
         if eager {
-            self.open_unasked(source);
+            self.open_unasked(source, size);
         }
         self.tell_of(&name);
     }
@@ -205,7 +209,7 @@ impl Library {
             .is_some_and(|old| old.version.is_torn_by(&newer) && self.is_lent_from_disk(old.source))
     }
 
-    fn withdraw_torn(&mut self, name: &Name) {
+    pub(super) fn withdraw_torn(&mut self, name: &Name) {
         if self.names.withdraw(&name.public) {
             self.list(Arc::clone(&name.public), Change::Torn);
         }
@@ -220,23 +224,17 @@ impl Library {
     fn warn_of_rival(&mut self, name: &Name) {
         const WARNINGS_MAX: u32 = 20;
         let Some(rival) = self.names.rival(name) else { return };
-        let shown = |name: &Name| {
-            let root = &self.roots[usize::from(name.root)];
-            root.folder.join(root.below(&name.public, name.kind()))
-        };
         let (kept, hidden) = if rival < name || rival.root < name.root {
-            (shown(rival), shown(name))
+            (self.shown(rival), self.shown(name))
         } else {
-            (shown(name), shown(rival))
+            (self.shown(name), self.shown(rival))
         };
         let more =
             if self.rivals == WARNINGS_MAX - 1 { "; no more of this kind is said" } else { "" };
         if self.rivals < WARNINGS_MAX {
             tracing::warn!(
-                "shardcast: listing {}: {} has its name already, and is served (rename one of \
-                 them){more}",
-                hidden.display(),
-                kept.display()
+                "shardcast: listing {hidden}: {kept} has its name already, and is served (rename \
+                 one of them){more}"
             );
         }
         self.rivals = self.rivals.saturating_add(1);

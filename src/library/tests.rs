@@ -5,12 +5,14 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::time::{Duration, Instant};
 
+use super::run::Event;
 use super::watch::Watch;
-use super::{Handle, start, start_with};
-use crate::config::{Access, Config, Library};
+use super::{Handle, start_with};
+use crate::config::{Access, Config, Library, Limits};
 use crate::library::disk::RealDisk;
 use crate::library::write::pack_folder;
 use crate::messages::mail::queue;
@@ -20,6 +22,9 @@ use crate::messages::{
 
 mod appear;
 mod archive;
+mod attacks;
+mod bounds;
+mod faults;
 mod lending;
 mod listing;
 mod sim_disk;
@@ -80,22 +85,38 @@ impl Fixture {
     }
 
     fn start_shards(&mut self, libraries: &[&str], shards: usize, watched: bool) {
+        let limits = Limits { scrub_rate: 1 << 30, ..Limits::default() };
+        if watched {
+            self.start_over(libraries, shards, limits, Duration::from_secs(60), Watch::start);
+        } else {
+            self.start_over(libraries, shards, limits, Duration::ZERO, |_, _| Watch::none());
+        }
+    }
+
+    /// With everything that can be chosen.
+    fn start_over(
+        &mut self,
+        libraries: &[&str],
+        shards: usize,
+        limits: Limits,
+        scrub_after: Duration,
+        watch: impl FnOnce(SyncSender<Event>, Arc<AtomicBool>) -> Watch + Send + 'static,
+    ) {
         let bell = Arc::new(File::options().write(true).open("/dev/null").unwrap());
         let (outboxes, inboxes): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| queue(Arc::clone(&bell))).unzip();
         let library = |below: &&str| Library { path: self.path(below), access: None };
         let libraries = libraries.iter().map(library).collect();
-        let mut config = Config { libraries, access: Access::Open, ..Config::default() };
-        config.limits.scrub_rate = 1 << 30;
+        let config = Config { libraries, access: Access::Open, limits, ..Config::default() };
         let (wishes, inbox) = channel();
-        let handle = if watched {
-            start(&config, outboxes, inbox)
-        } else {
-            start_with(&config, outboxes, inbox, Duration::ZERO, |_, _| Watch::none())
-        };
-        self.handle = Some(handle.unwrap());
+        self.handle = Some(start_with(&config, outboxes, inbox, scrub_after, watch).unwrap());
         self.wishes = Some(wishes);
         self.shards = inboxes.into_iter().map(|inbox| (inbox, Told::default())).collect();
+    }
+
+    /// Has something happen to the library's thread.
+    fn happens(&self, event: Event) {
+        self.handle.as_ref().unwrap().events.send(event).unwrap();
     }
 
     fn ask(&self, wish: ToLibrary) {
@@ -187,7 +208,7 @@ impl Told {
             }
             Update::Opened(opened) => drop(self.opened.insert(opened.source, opened)),
             Update::Failed(source, fault) => drop(self.failed.insert(source, fault)),
-            Update::Reread => {}
+            Update::Reread | Update::Spare(_) => {}
             other => panic!("the library does not say {other:?}"),
         }
     }

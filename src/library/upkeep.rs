@@ -11,10 +11,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::huge::{self, HUGE_PAGE_SIZE, Outcome, SIZE_MIN};
+use super::lend::Lent;
 use super::names::Name;
 use super::run::{Event, Library};
-use super::scrub::{self, Scrubbed, ToScrub};
+use super::scrub::{self, Found, Scrubbed, ToScrub};
 use crate::config::DISTRUST_MS;
 use crate::messages::{SourceId, SourceKind, Update};
 use crate::sys::{files, priority};
@@ -52,15 +54,14 @@ pub(super) struct Warmed {
 /// The state of both.
 #[derive(Debug)]
 pub(super) struct Upkeep {
-    /// Bytes that may be on huge pages by our doing; 0 = off.
-    budget: u64,
+    /// What may be on huge pages by our doing; nothing = off.
+    budget: Budget,
     warm: SyncSender<ToWarm>,
     /// What is being brought in now, and how to stop it.
     warming: Option<(SourceId, Arc<AtomicBool>)>,
     /// When shards were told so last.
     told: Instant,
     candidates: VecDeque<SourceId>,
-    warmed: VecDeque<(SourceId, u64)>,
     failures: u32,
 
     /// Bytes a second; 0 = off.
@@ -91,12 +92,11 @@ impl Upkeep {
             scrub::run(&scrub_wishes, |done| drop(of_scrub.send(Event::Scrubbed(done))));
         })?;
         Ok(Self {
-            budget: if limits.huge_pages { limits.cache_memory as u64 / 2 } else { 0 },
+            budget: Budget::new(if limits.huge_pages { limits.cache_memory as u64 / 2 } else { 0 }),
             warm,
             warming: None,
             told: Instant::now(),
             candidates: VecDeque::new(),
-            warmed: VecDeque::new(),
             failures: 0,
             rate: limits.scrub_rate,
             scrub,
@@ -160,7 +160,7 @@ impl Library {
             .map(|(_, shelved)| (shelved.version.modified, shelved.version.size, shelved.source))
             .collect();
         packs.sort_unstable_by(|a, b| b.cmp(a));
-        let mut room = self.upkeep.budget;
+        let mut room = self.upkeep.budget.limit();
         for (_, size, source) in packs {
             if (SIZE_MIN..=room).contains(&size) {
                 room -= size;
@@ -174,7 +174,7 @@ impl Library {
 
     /// A source is being served from disk now: it goes before those that nobody wants.
     pub(super) fn warm_soon(&mut self, source: SourceId) {
-        if self.upkeep.budget > 0 {
+        if self.upkeep.budget.limit() > 0 {
             self.upkeep.candidates.push_front(source);
             self.upkeep.candidates.truncate(CANDIDATES_MAX);
         }
@@ -182,7 +182,7 @@ impl Library {
 
     /// A source was replaced: its pages are another file's business.
     pub(super) fn forget_warmed(&mut self, source: SourceId) {
-        self.upkeep.warmed.retain(|(warmed, _)| *warmed != source);
+        self.upkeep.budget.give_back(source);
         if let Some((warming, stop)) = &self.upkeep.warming
             && *warming == source
         {
@@ -202,15 +202,14 @@ impl Library {
             let Some(name) = self.sources.get(&source).cloned() else { continue };
             let Some(shelved) = self.names.get(&name) else { continue };
             let size = shelved.version.size;
-            let used = self.is_lent(source);
-            let known = self.upkeep.warmed.iter().any(|(warmed, _)| *warmed == source);
-            if known || size < SIZE_MIN || !self.make_room(size, used) {
+            let Some(root) = self.folders[usize::from(name.root)].clone() else { continue };
+            let (used, lent) = (self.is_lent(source), &self.lent);
+            let is_used = |source| lent.get(&source).is_some_and(Lent::is_used);
+            if size < SIZE_MIN || !self.upkeep.budget.take(source, size, used, is_used) {
                 continue;
             }
-            let Some(root) = self.folders[usize::from(name.root)].clone() else { continue };
             let (below, stop) = (self.below(&name), Arc::new(AtomicBool::new(false)));
             self.upkeep.warming = Some((source, Arc::clone(&stop)));
-            self.upkeep.warmed.push_back((source, size));
             let wish = ToWarm { source, root, below, stop };
             self.tell_of_reading(now);
             // Its one place is free, because nothing is being warmed.
@@ -219,33 +218,12 @@ impl Library {
         }
     }
 
-    /// Makes room in the budget. What is used may take the place of what nobody uses any more:
-    /// those pages stay in the cache as long as the kernel likes, and are no longer counted. What
-    /// is used stays, so that many packs that are touched in turn don't all get read whole.
-    fn make_room(&mut self, size: u64, used: bool) -> bool {
-        let mut free = self.upkeep.budget;
-        for (_, taken) in &self.upkeep.warmed {
-            free = free.saturating_sub(*taken);
-        }
-        let mut index = 0;
-        while used && free < size && index < self.upkeep.warmed.len() {
-            let (oldest, bytes) = self.upkeep.warmed[index];
-            if self.is_lent(oldest) {
-                index += 1;
-            } else {
-                self.upkeep.warmed.remove(index);
-                free += bytes;
-            }
-        }
-        free >= size
-    }
-
     /// A file was brought onto huge pages, or not.
     pub(super) fn handle_warmed(&mut self, warmed: Warmed) {
         let Warmed { source, outcome } = warmed;
         self.upkeep.warming = None;
         if !matches!(outcome, Outcome::Huge | Outcome::Untold) {
-            self.upkeep.warmed.retain(|(known, _)| *known != source);
+            self.upkeep.budget.give_back(source);
         }
         match outcome {
             Outcome::Huge => self.upkeep.failures = 0,
@@ -254,7 +232,7 @@ impl Library {
         }
         if self.upkeep.failures == FAILURES_MAX {
             tracing::info!("files get no huge pages here: packs stay on small ones");
-            self.upkeep.budget = 0;
+            self.upkeep.budget.close();
             self.upkeep.candidates.clear();
         }
     }
@@ -281,10 +259,21 @@ impl Library {
     /// A pack was read whole.
     pub(super) fn handle_scrubbed(&mut self, scrubbed: Scrubbed) {
         self.upkeep.scrubbing = false;
-        let Scrubbed { source, damage } = scrubbed;
-        if let (Some(why), Some(name)) = (damage, self.sources.get(&source)) {
-            let path = self.roots[usize::from(name.root)].folder.join(self.below(name));
-            self.note_damage(source, &path.display().to_string(), &why);
+        let Scrubbed { source, found } = scrubbed;
+        let Some(name) = self.sources.get(&source).cloned() else { return };
+        match found {
+            Found::Good => {}
+            // Of another version than the listed one the news are still on their way.
+            Found::Damaged(version, why) => {
+                if self.names.get(&name).is_some_and(|shelved| shelved.version == version) {
+                    self.note_damage(source, &name, &why);
+                    self.take_back(source, &name);
+                }
+            }
+            Found::Unreadable(why) => {
+                let path = self.shown(&name);
+                tracing::warn!("shardcast: verifying {path}: {why} (look at the disk)");
+            }
         }
     }
 }

@@ -52,8 +52,11 @@ impl Version {
     pub(super) fn age(&self) -> Duration {
         let seconds = u64::try_from(self.changed.0).unwrap_or(0);
         let nanos = u32::try_from(self.changed.1).unwrap_or(0);
-        let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
-        SystemTime::now().duration_since(changed).unwrap_or(Duration::ZERO)
+        // A strange file system may say anything.
+        let changed =
+            Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()));
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        since.saturating_sub(changed)
     }
 
     /// A strong tag for a file too large to be hashed while a client waits.

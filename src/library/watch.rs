@@ -43,7 +43,14 @@ impl Watch {
     /// A watcher that tells `events`; without one (no inotify instance left) scans must do.
     pub(super) fn start(events: SyncSender<Event>, lost: Arc<AtomicBool>) -> Self {
         let told = Arc::clone(&lost);
-        let tell = move |news: notify::Result<notify::Event>| tell(news, &events, &told);
+        Self::over(lost, move |news| tell(news, &events, &told))
+    }
+
+    /// A watcher whose news are told by `tell`, on the watcher's thread.
+    pub(super) fn over(
+        lost: Arc<AtomicBool>,
+        tell: impl Fn(notify::Result<notify::Event>) + Send + 'static,
+    ) -> Self {
         match INotifyWatcher::new(tell, Config::default().with_follow_symlinks(false)) {
             Ok(watcher) => Self { watcher: Some(watcher), lost, full: false },
             Err(error) => {
@@ -99,7 +106,11 @@ impl Watch {
 }
 
 /// Runs on the watcher's thread, so it never waits.
-fn tell(news: notify::Result<notify::Event>, events: &SyncSender<Event>, lost: &AtomicBool) {
+pub(super) fn tell(
+    news: notify::Result<notify::Event>,
+    events: &SyncSender<Event>,
+    lost: &AtomicBool,
+) {
     let Ok(event) = news else {
         lost.store(true, Ordering::Release);
         return;

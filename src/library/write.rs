@@ -164,6 +164,10 @@ fn write_object<D: Disk>(
             break;
         }
         sums.add(bytes);
+        // A file that grows as fast as it is read would have no end.
+        if sums.size > before.size {
+            return Err(changed(path));
+        }
         if let Some(text) = &mut text {
             text.extend_from_slice(bytes);
         }
@@ -172,8 +176,7 @@ fn write_object<D: Disk>(
     let identity = sums.written(offset);
     let after = Version::of_file(&file).map_err(DiskError::of("reading", Path::new(path)))?;
     if after != before || identity.variant.extent.size != before.size {
-        return Err(DiskError::new("packing", Path::new(path), "it changed while it was read")
-            .with_remedy("pack a folder that nobody writes"));
+        return Err(changed(path));
     }
     let gzip = match text.and_then(|text| compress::gzip(path, &text)) {
         None => None,
@@ -194,6 +197,11 @@ fn write_object<D: Disk>(
         identity,
         gzip,
     })
+}
+
+fn changed(path: &str) -> DiskError {
+    DiskError::new("packing", Path::new(path), "it changed while it was read")
+        .with_remedy("pack a folder that nobody writes")
 }
 
 /// Checksum, tag and size of bytes that stream by.

@@ -12,7 +12,7 @@ use crate::config::{Backend, Config, Limits};
 use crate::messages::mail::{self, Outbox};
 use crate::messages::{AccessRecord, Ask, ToLibrary, Update};
 use crate::sys::features::Features;
-use crate::sys::{calls, ring};
+use crate::sys::{calls, priority, ring};
 
 /// Descriptors that are not for connections or sources: rings, inboxes, logs, the admin port.
 const DESCRIPTORS_RESERVED: usize = 256;
@@ -122,6 +122,7 @@ fn start_one(
             // Unpinned it is slower, not wrong.
             let _ = calls::pin_to(processor);
         }
+        priority::take_short_turns();
         let listeners = listeners.into_iter().map(OwnedFd::from).collect();
         let ring = match ring::Ring::new(listeners, bell, Features::from_environment()) {
             Ok(ring) => ring,

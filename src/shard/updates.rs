@@ -27,6 +27,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         match update {
             Update::Listed(listings) => self.catalog.list(&listings, &mut effects),
             Update::Opened(opened) => self.catalog.open(&opened, &mut effects),
+            Update::Spare(source) => self.catalog.spare(source, &mut effects),
             Update::Reread => self.recent.distrust(self.now.ticks),
             Update::Failed(source, fault) => {
                 self.catalog.fail(source, fault, &mut effects);

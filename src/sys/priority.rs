@@ -1,6 +1,7 @@
 //! The calling thread's standing with the scheduler: background work yields to the shards.
 //!
-//! Contract: integers only; on Linux both calls concern the calling thread, not the process.
+//! Contract: integers, and one structure of this frame; on Linux all of it concerns the calling
+//! thread, not the process.
 #![allow(unsafe_code)]
 
 /// Makes the calling thread nicer: it gets the processor's spare time. 0 is normal, 19 the least.
@@ -16,4 +17,32 @@ pub fn idle_disk_priority() {
     const CLASS_IDLE: libc::c_int = 3 << 13;
     // SAFETY: integers only; 0 is the calling thread.
     unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE) };
+}
+
+/// Length of a shard's turn on a processor that others want too, in nanoseconds; the kernel takes
+/// nothing shorter. Everybody else's is 3 ms or so.
+const SHORT_TURN_NANOS: u64 = 100_000;
+
+/// Lets the calling thread in as soon as it wakes: since Linux 6.12 whoever asks for shorter turns
+/// than the running thread's need not wait for the end of that one. Without it a shard that shares
+/// its processor, be it with a nicer thread, waits 3 ms. A hint.
+pub fn take_short_turns() {
+    const SIZE: u32 = size_of::<libc::sched_attr>() as u32;
+    let mut attributes = libc::sched_attr {
+        size: SIZE,
+        sched_policy: 0,
+        sched_flags: 0,
+        sched_nice: 0,
+        sched_priority: 0,
+        sched_runtime: 0,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: the kernel writes at most SIZE bytes into `attributes`; 0 is the calling thread.
+    let known = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, SIZE, 0) };
+    if known == 0 && attributes.sched_policy == libc::SCHED_OTHER as u32 {
+        attributes.sched_runtime = SHORT_TURN_NANOS;
+        // SAFETY: the kernel reads `size` bytes, which it has just set itself.
+        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    }
 }

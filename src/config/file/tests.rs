@@ -133,6 +133,7 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
         "4096",
         "is less than one such file may take (at least \"1MiB\")",
     ),
+    ("limits", "index_memory", "\"2GiB\"", "\"100TiB\"", "is more memory than any machine has"),
     (
         "limits",
         "huge_pages",

@@ -196,6 +196,26 @@ fn lost_news_are_made_up_for_by_a_scan() {
 }
 
 #[test]
+fn what_lies_behind_links_is_looked_at_however_busy_the_rest_is() {
+    let mut fixture = Fixture::new();
+    fixture.write("vod/real/a.ts", b"a");
+    symlink("real", fixture.path("vod/link")).unwrap();
+    fixture.start(&["vod"]);
+    fixture.wait(0, "the link", |told| told.names.contains_key("link/a.ts"));
+    // Events of a linked folder come under its real name only.
+    fixture.write("vod/real/b.ts", b"b");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !fixture.shards[0].1.names.contains_key("link/b.ts") {
+        assert!(Instant::now() < deadline, "nobody looks");
+        fixture.write("vod/busy.ts", b"x");
+        let (inbox, told) = &mut fixture.shards[0];
+        if let Ok(update) = inbox.recv_timeout(Duration::from_millis(20)) {
+            told.take(update);
+        }
+    }
+}
+
+#[test]
 fn a_library_that_goes_takes_its_names_along() {
     let mut fixture = running();
     fs::remove_dir_all(fixture.path("vod")).unwrap();

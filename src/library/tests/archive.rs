@@ -134,6 +134,97 @@ fn a_forgotten_sync_is_noticed() {
 }
 
 #[test]
+fn after_a_sync_that_failed_an_hour_goes_no_further_and_is_no_pack() {
+    let whole = SimDisk::new(usize::MAX, Flaw::None);
+    run(&whole);
+    let syncs = whole.syncs.get();
+    assert!(syncs > 8);
+    for number in 1..=syncs {
+        let disk = SimDisk::new(usize::MAX, Flaw::FailSync(number));
+        let mut promised = Vec::new();
+        if let Ok(mut archive) = Archive::create(&disk, Path::new(PACK)) {
+            promised = fill(&mut archive, 0..8);
+            if promised.len() < 8 {
+                // The next sync would succeed, and prove nothing.
+                assert!(archive.append(&label("more"), b"more", None).is_err(), "sync {number}");
+                assert!(archive.commit().is_err(), "sync {number}");
+            }
+            assert!(archive.finish().is_err(), "sync {number}");
+        }
+        assert_eq!(disk.file(Path::new(PACK)), None, "sync {number}: it became a pack");
+        for seed in 0..5 {
+            let after = disk.after_power_cut(&mut Random::new(seed));
+            let is_kept = check_after(&after, &promised, false);
+            assert!(is_kept.is_ok(), "sync {number}, seed {seed}: {is_kept:?}");
+        }
+    }
+}
+
+#[test]
+fn an_hour_whose_sync_failed_can_be_gone_on_with_after_a_restart() {
+    let whole = SimDisk::new(usize::MAX, Flaw::None);
+    run(&whole);
+    for number in 1..=whole.syncs.get() {
+        let disk = SimDisk::new(usize::MAX, Flaw::FailSync(number));
+        let (mut promised, _) = run(&disk);
+        // The server is started again; the machine is not, so memory still has what the disk lacks.
+        match recover(&disk, Path::new(PACK)).unwrap() {
+            Recovered::Open(mut archive, seen) => {
+                promised = seen;
+                let more = fill(&mut archive, 200..204);
+                assert_eq!(more.len(), 4, "sync {number}");
+                promised.extend(more);
+            }
+            Recovered::Nothing => assert!(promised.is_empty(), "sync {number}"),
+            Recovered::Finished => panic!("sync {number}: it became a pack"),
+        }
+        for seed in 0..5 {
+            let after = disk.after_power_cut(&mut Random::new(seed));
+            let is_kept = check_after(&after, &promised, false);
+            assert!(is_kept.is_ok(), "sync {number}, seed {seed}: {is_kept:?}");
+        }
+    }
+}
+
+#[test]
+fn the_hour_on_a_real_disk_never_truncates_overwrites_or_publishes_what_is_not_synced() {
+    let scratch = tempfile::tempdir().unwrap();
+    let trace = scratch.path().join("trace");
+    let calls = "openat,open,creat,openat2,truncate,ftruncate,fallocate,pwrite64,pwritev,pwritev2,\
+                 lseek,mmap,write,fdatasync,fsync,rename,renameat,renameat2,unlink";
+    let name = "library::tests::archive::an_hour_on_a_real_disk_becomes_a_pack_that_is_good";
+    let traced = std::process::Command::new("strace")
+        .args(["-f", "-y", "-s", "0", "-e", calls, "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .stdout(std::process::Stdio::null())
+        .status()
+        .expect("strace is installed (apt-get install strace)");
+    assert!(traced.success());
+    let trace = fs::read_to_string(trace).unwrap();
+    let lines: Vec<&str> = trace.lines().filter(|line| line.contains("/12.")).collect();
+    assert!(lines.iter().filter(|line| line.contains("write(")).count() > 8, "{trace}");
+    for line in &lines {
+        for never in ["O_TRUNC", "truncate(", "pwrite", "fallocate(", "creat(", "PROT_WRITE"] {
+            assert!(!line.contains(never), "{line}");
+        }
+        let is_written = line.contains("O_WRONLY") || line.contains("O_RDWR");
+        assert!(!is_written || line.contains("O_APPEND"), "{line}");
+        let is_made = line.contains("O_CREAT");
+        assert!(!is_made || line.contains("O_EXCL"), "{line}");
+        assert!(!line.contains("unlink") || line.contains(".open.journal"), "{line}");
+    }
+    let last = |what: &str, of: &str| {
+        lines.iter().rposition(|line| line.contains(what) && line.contains(of)).unwrap()
+    };
+    let renamed = last("rename", "12.pack");
+    assert!(last("write(", "12.open>") < last("fdatasync(", "12.open>"), "{trace}");
+    assert!(last("fdatasync(", "12.open>") < renamed && renamed < last("unlink", ".journal"));
+    assert!(lines[renamed].contains("RENAME_NOREPLACE"));
+}
+
+#[test]
 fn an_hour_on_a_real_disk_becomes_a_pack_that_is_good() {
     let scratch = tempfile::tempdir().unwrap();
     let pack = scratch.path().join("12.pack");

@@ -32,6 +32,8 @@ struct Inode {
     bytes: Vec<u8>,
     /// So many of them are on the disk for certain.
     synced: usize,
+    /// But not these, of which the kernel has said once that they could not be written.
+    lost: Option<(usize, usize)>,
 }
 
 #[derive(Clone)]
@@ -49,6 +51,9 @@ pub(super) enum Flaw {
     Sync,
     /// Syncing a folder does nothing.
     SyncFolder,
+    /// The sync of this number fails, and what it was to write is lost; the kernel takes it for
+    /// written, so the next sync succeeds.
+    FailSync(usize),
 }
 
 /// The disk. After `cut` operations every further one fails.
@@ -58,6 +63,7 @@ pub(super) struct SimDisk {
     durable: RefCell<BTreeMap<PathBuf, usize>>,
     pending: RefCell<Vec<NameChange>>,
     pub(super) operations: Cell<usize>,
+    pub(super) syncs: Cell<usize>,
     cut: usize,
     flaw: Flaw,
 }
@@ -70,6 +76,7 @@ impl SimDisk {
             durable: RefCell::default(),
             pending: RefCell::default(),
             operations: Cell::new(0),
+            syncs: Cell::new(0),
             cut,
             flaw,
         }
@@ -99,6 +106,9 @@ impl SimDisk {
                     inode.bytes[at..end].fill(0);
                 }
                 at = end;
+            }
+            if let Some((start, end)) = inode.lost.take() {
+                inode.bytes[start..end].fill(0);
             }
             inode.bytes.truncate(size);
             inode.synced = size;
@@ -177,9 +187,14 @@ impl Disk for SimDisk {
 
     fn sync(&self, file: &mut usize) -> io::Result<()> {
         self.step()?;
+        self.syncs.set(self.syncs.get() + 1);
         if self.flaw != Flaw::Sync {
             let inode = &mut self.inodes.borrow_mut()[*file];
-            inode.synced = inode.bytes.len();
+            let before = std::mem::replace(&mut inode.synced, inode.bytes.len());
+            if self.flaw == Flaw::FailSync(self.syncs.get()) {
+                inode.lost = Some((before, inode.synced));
+                return Err(io::Error::from_raw_os_error(libc::EIO));
+            }
         }
         Ok(())
     }

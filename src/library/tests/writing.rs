@@ -88,6 +88,19 @@ fn the_simulated_disk_notices_a_missing_sync() {
     }
 }
 
+#[test]
+fn a_pack_whose_sync_failed_is_not_published() {
+    let folder = source();
+    let target = Path::new("/simulated/a.pack");
+    let disk = SimDisk::new(usize::MAX, Flaw::FailSync(1));
+    let error = pack_on(&disk, folder.path(), target).unwrap_err();
+    assert!(error.what.starts_with("syncing"), "{error}");
+    assert_eq!(disk.names(Path::new("/simulated")).unwrap(), Vec::<OsString>::new());
+    // The next run writes another file.
+    pack_on(&disk, folder.path(), target).unwrap();
+    assert!(PackIndex::of_bytes(&disk.file(target).unwrap()).is_ok());
+}
+
 /// A disk that fills up after so many bytes: the write that meets the end is short, the next fails.
 struct Small {
     room: Cell<usize>,
