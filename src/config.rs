@@ -50,6 +50,20 @@ pub const RANGES_MAX: usize = 8;
 pub const PIPELINE_SIZE_MAX: usize = 4 * KIB;
 const _: () = assert!(PIPELINE_SIZE_MAX >= HEAD_SIZE_MAX, "one whole head must fit");
 
+/// Bytes of one client that may pile up all the same, because a multishot receive goes on until its
+/// cancellation is heard, which is with the next turn. Linux hands on 32 buffers of a socket, 128
+/// KiB, before others have theirs, and may come back to it in the same turn: so twice that, in
+/// which 3,000 requests written in one go find room. Beyond it the client is reset.
+pub const FLOOD_SIZE_MAX: usize = 256 * KIB;
+const _: () = assert!(FLOOD_SIZE_MAX <= RECEIVE_BUFFERS * RECEIVE_BUFFER_SIZE, "of one turn");
+
+/// Bytes of memory of a shard for what came before it could be used, all clients together: parts of
+/// heads, and requests behind a response. From half of it on a client that is more than
+/// `PIPELINE_SIZE_MAX` ahead is reset as soon as it sends more; at the limit, any that sends what
+/// must be kept. A head that comes in one piece, as nearly all do, is never kept.
+pub const EARLY_SIZE_MAX: usize = 32 * MIB;
+const _: () = assert!(EARLY_SIZE_MAX >= 64 * FLOOD_SIZE_MAX, "a few floods leave room for others");
+
 /// Largest body that is kept as a prebuilt response in heap memory, in bytes. Measured: below
 /// about 32 KiB a copying SEND is cheaper than sendfile with its two calls.
 pub const SMALL_BODY_SIZE_MAX: usize = 32 * KIB;
@@ -60,6 +74,11 @@ pub const RESPONSE_HEAD_SIZE_MAX: usize = 2 * KIB;
 
 /// Most bytes handed to one sendfile call. Measured: 128 KiB costs 35 % more CPU than 2 MiB.
 pub const SENDFILE_SIZE_MAX: usize = 2 * MIB;
+
+/// Zero-copy sends of one connection whose bytes the kernel still uses: 32 MiB of a mapping, which
+/// a client pins until it has taken them. At the limit the next one waits until one is let go, and
+/// who takes nothing is reset for its rate.
+pub const ZERO_COPY_SENDS_MAX: u8 = 16;
 
 /// Bytes not yet sent with which a socket still takes more, `TCP_NOTSENT_LOWAT`. A client with a
 /// small window costs a packet, in time and memory, for every few bytes of them: 2 MiB took 9 ms.
@@ -77,6 +96,28 @@ pub const COLD_CHUNK_SIZE: usize = 512 * KIB;
 /// Cold chunks read at once by a shard. The rest waits in order of arrival.
 pub const COLD_READS_MAX: usize = 16;
 
+/// Cold chunks of a shard that wait for a read: 512 MiB. At the limit a response that is under way
+/// is reset.
+pub const COLD_QUEUE_MAX: usize = 1024;
+
+/// Those of them at which a new response that needs another one is refused (503 with Retry-After).
+/// The other half is for responses that are under way and can't be refused any more.
+pub const COLD_QUEUE_NEW_MAX: usize = COLD_QUEUE_MAX / 2;
+
+/// Milliseconds that a response waits for one cold chunk. Linux gives a disk 30 s for a command
+/// before it calls it failed, and most players have given up by then. After it the client gets 503
+/// with Retry-After, or, if some of the body is out, a reset. The read itself can't be given up:
+/// its buffer and the lease on its source stay until it ends.
+pub const COLD_DEADLINE_MS: u64 = 30_000;
+const _: () = assert!(
+    (COLD_QUEUE_MAX * COLD_CHUNK_SIZE) as u64 * 1000 / COLD_DEADLINE_MS <= 20 * MIB as u64,
+    "a disk that reads 20 MiB a second empties a full queue before its last place is given up"
+);
+
+/// Milliseconds for which a shard believes nothing of what it knew to be in memory, after a cold
+/// chunk, or when it is told that pages are dropped: it asks the kernel every time.
+pub const DISTRUST_MS: u64 = 10_000;
+
 /// Updates taken from the inbox in one turn of a shard.
 pub const UPDATES_A_TURN_MAX: usize = 64;
 
@@ -89,6 +130,16 @@ pub const INBOX_UPDATES_MAX: usize = 1024;
 /// Milliseconds after which an idle client's receive is replaced by a poll: 241 bytes of kernel
 /// memory instead of 875. Shorter would cost busy clients an extra operation a request.
 pub const IDLE_POLL_AFTER_MS: u64 = 4_000;
+
+/// Milliseconds after which an idle client may be closed to make room for a new one, at the limit
+/// of connections or when descriptors run out: longer than a live player waits between segments.
+pub const IDLE_GIVEN_UP_AFTER_MS: u64 = 10_000;
+const _: () = assert!(IDLE_GIVEN_UP_AFTER_MS > IDLE_POLL_AFTER_MS, "they are polled by then");
+
+/// Connections looked at for it in one turn, and closed at most.
+pub const IDLE_LOOKS_A_TURN_MAX: usize = 256;
+/// See `IDLE_LOOKS_A_TURN_MAX`.
+pub const IDLE_CLOSES_A_TURN_MAX: usize = 8;
 
 /// Resolution of deadlines, in milliseconds.
 pub const TIMER_TICK_MS: u64 = 100;
@@ -182,7 +233,8 @@ pub const ASK_DEADLINE_MS: u64 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections of the machine; a shard gets its even share. At the limit accepting
-    /// pauses, and the kernel's queue fills. 0 = what RLIMIT_NOFILE allows, less a reserve.
+    /// pauses until clients that are idle have been closed (see `IDLE_GIVEN_UP_AFTER_MS`) or others
+    /// have gone, and the kernel's queue fills. 0 = what RLIMIT_NOFILE allows, less a reserve.
     pub connections: usize,
     /// Open connections of one client address, on one shard. 0 = off: carrier NAT and balancers
     /// look like one address. At the limit a new connection is closed.

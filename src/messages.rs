@@ -203,8 +203,8 @@ pub enum Update {
     /// Indexes take more memory than they may: a source that was not used since this was said of it
     /// last is let go.
     Spare(SourceId),
-    /// Pages of a source are about to be dropped and read again: what was known to be in memory may
-    /// not be.
+    /// Pages of a source are being dropped and read again: what was known to be in memory may not
+    /// be. Said before it begins, and again as long as it goes on.
     Reread,
     /// A growing object grew.
     Growing(GrowingId, Growth),

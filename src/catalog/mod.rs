@@ -4,6 +4,7 @@
 //! (`vod`, `live`). It is owned by one shard; its counts are plain integers, and it takes one
 //! shared reference an update, never one a request. It knows no file, no clock and no socket.
 
+mod found;
 mod growing;
 mod source;
 #[cfg(test)]
@@ -18,9 +19,11 @@ use crate::config::Access;
 use crate::messages::{
     Change, GrowingId, Growth, Listing, OpenFault, Opened, SourceId, SourceKind,
 };
+use crate::request::authorise::Grant;
 use crate::request::locate::{self, Place};
 use crate::units::Extent;
 
+pub use found::Found;
 use growing::Growing;
 pub use growing::{GrowingState, Piece};
 use source::{Source, State};
@@ -36,33 +39,6 @@ pub struct SourceSlot(u32);
 /// A growing object's place in the catalog. Not used for another one while a lease is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GrowingSlot(u32);
-
-/// What a path is.
-#[derive(Clone, Copy, Debug)]
-pub enum Found<'c> {
-    /// An object that can be served now.
-    Object {
-        /// The object.
-        object: locate::Object<'c>,
-        /// Who may have it.
-        access: Access,
-    },
-    /// An object that grows.
-    Growing(locate::Growing),
-    /// In a source that is not open.
-    Closed {
-        /// Which.
-        source: SourceSlot,
-        /// Who may have it.
-        access: Access,
-    },
-    /// Not there yet, but it will be.
-    Expected(u32),
-    /// In a source that can't be served.
-    Damaged,
-    /// Nowhere.
-    Absent,
-}
 
 /// What an update makes the driver do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +80,8 @@ pub struct Catalog {
     growing: Vec<Growing>,
     growing_free: Vec<GrowingSlot>,
     capacity: Capacity,
+    /// Listed sources that take a token.
+    token_count: usize,
     open_count: usize,
     heap_bytes: usize,
     /// Where the search for something to close goes on.
@@ -127,22 +105,31 @@ impl Catalog {
             growing: Vec::new(),
             growing_free: Vec::new(),
             capacity,
+            token_count: 0,
             open_count: 0,
             heap_bytes: 0,
             hand: 0,
         }
     }
 
-    /// What is at this path below `/vod/`: a file of a folder, else an object of a pack whose path
-    /// is a prefix; of several such packs the one with the shortest path that has it.
+    /// What a viewer finds at this path below `/vod/`: a file of a folder, else an object of a pack
+    /// whose path is a prefix; of several such packs the one with the shortest path that has it.
+    ///
+    /// What he may not have is passed over before anything else is known of it. Where there is any,
+    /// a path that leads nowhere is answered alike: nobody can say which library it was meant for.
     #[must_use]
-    pub fn vod(&self, path: &str) -> Found<'_> {
-        if let Some(&slot) = self.files.get(path) {
+    pub fn vod(&self, path: &str, grant: &Grant) -> Found<'_> {
+        if let Some(&slot) = self.files.get(path)
+            && self.allows(slot, grant)
+        {
             return self.object(slot, || Some(0));
         }
         let mut damaged = false;
         for end in memchr::memchr_iter(b'/', path.as_bytes()) {
             let Some(&slot) = self.packs.get(&path[..end]) else { continue };
+            if !self.allows(slot, grant) {
+                continue;
+            }
             match self.object(slot, || self.number(slot, &path[end + 1..])) {
                 Found::Absent => {}
                 Found::Damaged => damaged = true,
@@ -152,10 +139,16 @@ impl Catalog {
         if damaged {
             return Found::Damaged;
         }
-        if self.growing_paths.is_empty() && self.expected.is_empty() {
-            return Found::Absent;
+        match self.coming("vod", path) {
+            Found::Absent if self.token_count > 0 && !grant.allows(Access::Token) => {
+                Found::Withheld
+            }
+            found => found,
         }
-        self.coming("vod", path)
+    }
+
+    fn allows(&self, slot: SourceSlot, grant: &Grant) -> bool {
+        grant.allows(self.sources[slot.0 as usize].access)
     }
 
     /// What is at this path below `/tv/`.
@@ -170,7 +163,7 @@ impl Catalog {
         let named = |full: &Arc<str>| {
             full.strip_prefix(first).and_then(|rest| rest.strip_prefix('/')) == Some(path)
         };
-        // These tables are small, and this is not the path of a request for a packaged segment.
+        // These tables are small, or empty; and packaged segments are not looked for here.
         if let Some((_, &slot)) = self.growing_paths.iter().find(|(full, _)| named(full)) {
             let growing = &self.growing[slot.0 as usize];
             return Found::Growing(locate::Growing {
@@ -199,22 +192,18 @@ impl Catalog {
 
     fn object(&self, slot: SourceSlot, number: impl Fn() -> Option<u32>) -> Found<'_> {
         let source = &self.sources[slot.0 as usize];
-        let access = source.access;
         match &source.state {
             State::Open(opened) => match number() {
-                Some(number) => Found::Object {
-                    object: locate::Object {
-                        key: locate::ObjectKey { source: slot, entry: number },
-                        source: source.id,
-                        entry: source::facts(opened, number),
-                        opened,
-                        kind: source.kind,
-                    },
-                    access,
-                },
+                Some(number) => Found::Object(locate::Object {
+                    key: locate::ObjectKey { source: slot, entry: number },
+                    source: source.id,
+                    entry: source::facts(opened, number),
+                    opened,
+                    kind: source.kind,
+                }),
                 None => Found::Absent,
             },
-            State::Closed | State::Opening => Found::Closed { source: slot, access },
+            State::Closed | State::Opening => Found::Closed(slot),
             State::Failed(OpenFault::Missing) => Found::Absent,
             State::Failed(OpenFault::Damaged | OpenFault::Exhausted) => Found::Damaged,
         }
@@ -338,7 +327,10 @@ impl Catalog {
                 match self.listed(path, *kind) {
                     // The same version again: only who may have it can be new.
                     Some(slot) if self.sources[slot.0 as usize].id == *source => {
-                        self.sources[slot.0 as usize].access = *access;
+                        let old =
+                            std::mem::replace(&mut self.sources[slot.0 as usize].access, *access);
+                        self.token_count += usize::from(*access == Access::Token);
+                        self.token_count -= usize::from(old == Access::Token);
                     }
                     _ => {
                         self.retire(path, *kind, false, effects);
@@ -384,6 +376,7 @@ impl Catalog {
         let Some(slot) = self.table(kind).remove(path) else { return };
         let source = &mut self.sources[slot.0 as usize];
         source.gone = true;
+        self.token_count -= usize::from(source.access == Access::Token);
         if matches!(source.state, State::Closed | State::Opening) {
             effects.push(Effect::Release(Place::Source(slot)));
         }
@@ -399,6 +392,7 @@ impl Catalog {
     }
 
     fn add(&mut self, id: SourceId, kind: SourceKind, access: Access) -> SourceSlot {
+        self.token_count += usize::from(access == Access::Token);
         let source = Source::new(id, kind, access);
         let slot = match self.sources_free.pop() {
             Some(slot) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::request::fixture::{file, pack, present};
+use crate::request::fixture::{anonymous, file, pack, present};
 use crate::units::Class;
 
 fn empty() -> Catalog {
@@ -51,25 +51,26 @@ fn grow(catalog: &mut Catalog, id: u64, growth: &Growth) -> Vec<Effect> {
 
 /// What a path below `/vod/` is: the number of its source, or a word.
 fn vod(catalog: &Catalog, path: &str) -> String {
-    shown(&catalog.vod(path))
+    shown(&catalog.vod(path, &anonymous()))
 }
 
 fn shown(found: &Found<'_>) -> String {
     match found {
-        Found::Object { object, .. } => format!("object of {}", object.source.0),
+        Found::Object(object) => format!("object of {}", object.source.0),
         Found::Growing(growing) => format!("growing {}", growing.media_type),
-        Found::Closed { .. } => "closed".to_owned(),
+        Found::Closed(_) => "closed".to_owned(),
         Found::Expected(_) => "expected".to_owned(),
         Found::Damaged => "damaged".to_owned(),
         Found::Absent => "absent".to_owned(),
+        Found::Withheld => "withheld".to_owned(),
     }
 }
 
 /// The place of the source that a path is in.
 fn slot(catalog: &Catalog, path: &str) -> SourceSlot {
-    match catalog.vod(path) {
-        Found::Object { object, .. } => object.key.source,
-        Found::Closed { source, .. } => source,
+    match catalog.vod(path, &anonymous()) {
+        Found::Object(object) => object.key.source,
+        Found::Closed(source) => source,
         found => panic!("{path} is {}", shown(&found)),
     }
 }
@@ -198,9 +199,56 @@ fn the_same_version_again_keeps_its_transfers_and_takes_the_new_access() {
     };
     assert_eq!(list(&mut catalog, &[change("x.ts", listing)]), []);
     assert_eq!(catalog.slot_of(SourceId(1)), Some(slot));
-    assert!(matches!(catalog.vod("x.ts"), Found::Object { access: Access::Token, .. }));
+    assert_eq!(vod(&catalog, "x.ts"), "withheld");
     assert_eq!(catalog.give_back(slot), None);
-    assert_eq!(vod(&catalog, "x.ts"), "object of 1");
+    list(&mut catalog, &[present("x.ts", SourceKind::File, &opened)]);
+    assert_eq!(vod(&catalog, "x.ts"), "object of 1", "open to all again");
+    assert_eq!(vod(&catalog, "y.ts"), "absent", "and nothing else is withheld");
+}
+
+/// A listing of something that takes a token.
+fn secret(path: &str, kind: SourceKind, source: u64, opened: Option<Arc<Opened>>) -> Listing {
+    let source = SourceId(source);
+    change(path, Change::Present { source, kind, access: Access::Token, opened })
+}
+
+#[test]
+fn what_is_withheld_looks_like_what_is_nowhere_whatever_its_state() {
+    let mut catalog = empty();
+    let listings = [
+        secret("a", SourceKind::Pack, 1, Some(small_pack(1, &["1.ts"]))),
+        secret("b", SourceKind::Pack, 2, None),
+        secret("c", SourceKind::Pack, 3, None),
+        secret("d", SourceKind::Pack, 4, None),
+        secret("x.ts", SourceKind::File, 5, Some(small_file(5))),
+        secret("y.ts", SourceKind::File, 6, None),
+        present("open", SourceKind::Pack, &small_pack(7, &["1.ts"])),
+    ];
+    list(&mut catalog, &listings);
+    catalog.fail(SourceId(3), OpenFault::Damaged, &mut Vec::new());
+    catalog.fail(SourceId(4), OpenFault::Missing, &mut Vec::new());
+    for path in ["a/1.ts", "a/2.ts", "b/1.ts", "c/1.ts", "d/1.ts", "x.ts", "y.ts", "z.ts", "z/1.ts"]
+    {
+        assert_eq!(vod(&catalog, path), "withheld", "{path}");
+    }
+    assert_eq!(vod(&catalog, "open/1.ts"), "object of 7", "what is open is served beside it");
+    for path in ["a", "b", "c", "d", "x.ts", "y.ts"] {
+        assert_eq!(vod(&catalog, "z.ts"), "withheld");
+        list(&mut catalog, &[change(path, Change::Absent)]);
+    }
+    assert_eq!(vod(&catalog, "z.ts"), "absent", "nothing is withheld any more");
+}
+
+#[test]
+fn what_a_viewer_may_not_have_hides_nothing_that_he_may() {
+    let mut catalog = empty();
+    let open = [
+        present("a/b", SourceKind::Pack, &small_pack(1, &["1.ts"])),
+        secret("a", SourceKind::Pack, 2, Some(small_pack(2, &["b/1.ts"]))),
+        secret("a/b/1.ts", SourceKind::File, 3, None),
+    ];
+    list(&mut catalog, &open);
+    assert_eq!(vod(&catalog, "a/b/1.ts"), "object of 1");
 }
 
 #[test]
@@ -265,9 +313,11 @@ fn a_fault_ends_a_source_but_not_the_transfers_that_run() {
 fn what_is_expected_is_waited_for() {
     let mut catalog = empty();
     list(&mut catalog, &[change("a/2.ts", Change::Expected)]);
-    let Found::Expected(place) = catalog.vod("a/2.ts") else { panic!("it is expected") };
+    let Found::Expected(place) = catalog.vod("a/2.ts", &anonymous()) else {
+        panic!("it is expected")
+    };
     assert_eq!(list(&mut catalog, &[change("a/2.ts", Change::Expected)]), []);
-    assert!(matches!(catalog.vod("a/2.ts"), Found::Expected(same) if same == place));
+    assert!(matches!(catalog.vod("a/2.ts", &anonymous()), Found::Expected(same) if same == place));
     assert_eq!(vod(&catalog, "a/3.ts"), "absent");
     assert_eq!(shown(&catalog.live("a/2.ts")), "absent");
     let effects = list(&mut catalog, &[present("a/2.ts", SourceKind::File, &small_file(1))]);

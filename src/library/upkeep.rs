@@ -17,6 +17,7 @@ use super::lend::Lent;
 use super::names::Name;
 use super::run::{Event, Library};
 use super::scrub::{self, Found, Scrubbed, ToScrub};
+use crate::config::DISTRUST_MS;
 use crate::messages::{SourceId, SourceKind, Update};
 use crate::sys::{files, priority};
 
@@ -29,6 +30,10 @@ const FAILURES_MAX: u32 = 3;
 
 /// Candidates that are remembered; beyond it the oldest are forgotten.
 const CANDIDATES_MAX: usize = 4096;
+
+/// How often shards are told, while a file is being read anew, that its pages are dropped: what
+/// they are told lasts for `DISTRUST_MS`, and reading takes as long as it takes.
+const TOLD_EVERY: Duration = Duration::from_millis(DISTRUST_MS / 3);
 
 /// A file to bring onto huge pages.
 #[derive(Debug)]
@@ -54,6 +59,8 @@ pub(super) struct Upkeep {
     warm: SyncSender<ToWarm>,
     /// What is being brought in now, and how to stop it.
     warming: Option<(SourceId, Arc<AtomicBool>)>,
+    /// When shards were told so last.
+    told: Instant,
     candidates: VecDeque<SourceId>,
     failures: u32,
 
@@ -88,6 +95,7 @@ impl Upkeep {
             budget: Budget::new(budget(limits)),
             warm,
             warming: None,
+            told: Instant::now(),
             candidates: VecDeque::new(),
             failures: 0,
             rate: limits.scrub_rate,
@@ -101,7 +109,16 @@ impl Upkeep {
 
     /// When there may be something to do, if nothing happens before.
     pub(super) fn due(&self) -> Option<Instant> {
+        [self.scrub_due(), self.telling_due()].into_iter().flatten().min()
+    }
+
+    fn scrub_due(&self) -> Option<Instant> {
         (self.rate > 0 && !self.scrubbing).then(|| self.round_began.unwrap_or(self.next_round))
+    }
+
+    /// When shards are to be told again that pages are being dropped.
+    fn telling_due(&self) -> Option<Instant> {
+        self.warming.is_some().then(|| self.told + TOLD_EVERY)
     }
 }
 
@@ -129,9 +146,12 @@ impl Library {
     /// Begins what can be begun.
     pub(super) fn upkeep(&mut self, now: Instant) {
         if self.upkeep.warming.is_none() {
-            self.warm_next();
+            self.warm_next(now);
         }
-        if self.upkeep.due().is_some_and(|due| due <= now) {
+        if self.upkeep.telling_due().is_some_and(|due| due <= now) {
+            self.tell_of_reading(now);
+        }
+        if self.upkeep.scrub_due().is_some_and(|due| due <= now) {
             self.scrub_next(now);
         }
     }
@@ -175,7 +195,14 @@ impl Library {
         }
     }
 
-    fn warm_next(&mut self) {
+    fn tell_of_reading(&mut self, now: Instant) {
+        self.upkeep.told = now;
+        for shard in &mut self.shards {
+            shard.send(Update::Reread);
+        }
+    }
+
+    fn warm_next(&mut self, now: Instant) {
         while let Some(source) = self.upkeep.candidates.pop_front() {
             let Some(name) = self.sources.get(&source).cloned() else { continue };
             let Some(shelved) = self.names.get(&name) else { continue };
@@ -189,9 +216,7 @@ impl Library {
             let (below, stop) = (self.below(&name), Arc::new(AtomicBool::new(false)));
             self.upkeep.warming = Some((source, Arc::clone(&stop)));
             let wish = ToWarm { source, root, below, stop };
-            for shard in &mut self.shards {
-                shard.send(Update::Reread);
-            }
+            self.tell_of_reading(now);
             // Its one place is free, because nothing is being warmed.
             let _ = self.upkeep.warm.try_send(wish);
             return;
@@ -255,5 +280,25 @@ impl Library {
                 tracing::warn!("shardcast: verifying {path}: {why} (look at the disk)");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_told_again_as_long_as_a_file_is_being_read() {
+        let (events, _kept) = sync_channel(1);
+        let limits = crate::config::Limits { scrub_rate: 0, ..Default::default() };
+        let mut upkeep = Upkeep::start(&limits, Duration::ZERO, &events).unwrap();
+        assert_eq!(upkeep.due(), None);
+        upkeep.warming = Some((SourceId(1), Arc::default()));
+        let due = upkeep.due().expect("they are told again");
+        assert!(due > upkeep.told && due < upkeep.told + Duration::from_millis(DISTRUST_MS));
+        upkeep.told = due;
+        assert!(upkeep.due().is_some_and(|next| next > due), "and again");
+        upkeep.warming = None;
+        assert_eq!(upkeep.due(), None, "it is over");
     }
 }

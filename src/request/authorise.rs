@@ -16,15 +16,9 @@ pub struct Grant {
 
 impl Grant {
     /// Whether the viewer may have an object of this access.
-    ///
-    /// # Errors
-    ///
-    /// `TokenMissing` if it takes a token.
-    pub fn allows(&self, access: Access) -> Result<(), Refusal> {
-        match access {
-            Access::Token if self.anonymous => Err(Refusal::TokenMissing),
-            Access::Open | Access::Token => Ok(()),
-        }
+    #[must_use]
+    pub fn allows(&self, access: Access) -> bool {
+        access == Access::Open || !self.anonymous
     }
 }
 
@@ -39,5 +33,31 @@ pub fn grant(target: &Target<'_>) -> Result<Grant, Refusal> {
             Err(Refusal::TokenUnknown)
         }
         _ => Ok(Grant { anonymous: true }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOBODY: Target<'_> = Target::Vod { path: "a/1.m4s", token: None };
+
+    #[test]
+    fn who_has_no_token_may_have_what_is_open_and_nothing_else() {
+        let grant = grant(&NOBODY).unwrap();
+        assert!(grant.allows(Access::Open));
+        assert!(!grant.allows(Access::Token));
+    }
+
+    #[test]
+    fn no_token_is_known_yet() {
+        let token = Some("letmein");
+        for target in [
+            Target::Vod { path: "a/1.m4s", token },
+            Target::Vod { path: "nowhere", token },
+            Target::Live { path: "news/1.m4s", token },
+        ] {
+            assert_eq!(grant(&target).unwrap_err(), Refusal::TokenUnknown);
+        }
     }
 }

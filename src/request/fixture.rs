@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::authorise::{self, Grant};
 use super::parse;
 use super::plan::{self, Plan};
+use super::route::Target;
 use super::{Step, View, steps};
 use crate::catalog::{Capacity, Catalog};
 use crate::config::{Access, TARGET_SIZE_MAX};
@@ -76,6 +78,11 @@ pub(crate) fn present(path: &str, kind: SourceKind, opened: &Arc<Opened>) -> Lis
         opened: Some(Arc::clone(opened)),
     };
     Listing { path: path.into(), change }
+}
+
+/// What a viewer without a token may have.
+pub(crate) fn anonymous() -> Grant {
+    authorise::grant(&Target::Vod { path: "", token: None }).expect("there is no token to refuse")
 }
 
 /// The segment of `catalog`: 1,000 bytes.

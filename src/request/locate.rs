@@ -91,31 +91,29 @@ pub enum Located<'c> {
 ///
 /// # Errors
 ///
-/// `NotFound`, `Damaged`, `Busy`, or what the grant says.
+/// `TokenMissing` before anything else is said; `NotFound`, `Damaged`.
 pub fn located<'c>(
     target: &Target<'_>,
     grant: &Grant,
     catalog: &'c Catalog,
 ) -> Result<Located<'c>, Refusal> {
     let found = match *target {
-        Target::Vod { path, .. } => catalog.vod(path),
+        Target::Vod { path, .. } => catalog.vod(path, grant),
         Target::Live { path, .. } => catalog.live(path),
         Target::Health => return Ok(Located::Fixed(Fixed::Health)),
         Target::Options => return Ok(Located::Fixed(Fixed::Options)),
         Target::Control => return Ok(Located::Ask),
     };
     match found {
-        Found::Object { object, access } => {
-            grant.allows(access)?;
-            Ok(Located::Object(object))
-        }
+        Found::Object(object) => Ok(Located::Object(object)),
         Found::Growing(growing) => Ok(Located::Growing(growing)),
-        Found::Closed { source, access } => {
-            grant.allows(access)?;
-            Ok(Located::NotYet(Place::Source(source)))
-        }
+        Found::Closed(source) => Ok(Located::NotYet(Place::Source(source))),
         Found::Expected(place) => Ok(Located::NotYet(Place::Path(place))),
+        Found::Withheld => Err(Refusal::TokenMissing),
         Found::Damaged => Err(Refusal::Damaged),
         Found::Absent => Err(Refusal::NotFound),
     }
 }
+
+#[cfg(test)]
+mod tests;

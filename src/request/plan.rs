@@ -159,6 +159,21 @@ pub fn refusal(request: &Request<'_>, refusal: Refusal) -> Plan {
     plan
 }
 
+/// A refusal in place of what was planned, of which nothing was sent.
+#[must_use]
+pub fn instead(planned: &Plan, refusal: Refusal) -> Plan {
+    let mut plan = Plan {
+        status: refusal.status(),
+        content: Content::Refused(refusal),
+        class: Class::Other,
+        ..*planned
+    };
+    if refusal.closes() {
+        plan.connection = Connection::Close;
+    }
+    plan
+}
+
 /// What becomes of the connection, as far as the request says.
 #[must_use]
 pub fn goes(request: &Request<'_>) -> Connection {

@@ -2,27 +2,32 @@
 //!
 //! A read brings a chunk of a file into the page cache on a worker of the kernel. A large body is
 //! then sent from there like any other; a small one is taken from the buffer it was read into. A
-//! chunk that is being read holds a lease on its source, also when nobody waits for it any more.
+//! chunk that is being read holds a lease on its source, also when nobody waits for it any more;
+//! one that was not begun is dropped when the last of those who wait for it has left.
+//!
+//! They are read in order of arrival. Each request waits for one chunk at a time, so who asks for
+//! much has no more places in the queue than who asks for little.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ahash::AHashMap;
 
-use super::exchange::Waiter;
+use super::exchange::{Exchange, Waiter, add_waiter};
 use super::kernel::Kernel;
 use super::slab::Slab;
 use crate::catalog::{Held, SourceSlot};
-use crate::config::{COLD_CHUNK_SIZE, COLD_READS_MAX};
+use crate::config::{COLD_CHUNK_SIZE, COLD_QUEUE_MAX, COLD_QUEUE_NEW_MAX, COLD_READS_MAX};
 use crate::messages::{Payload, SourceId};
 use crate::units::Extent;
 
 /// Buffers that are kept when no chunk is cold any more.
 const SPARE_BUFFERS_MAX: usize = 4;
 
-/// Chunks that may wait for a read, besides those with somebody waiting: reads ahead beyond it are
-/// not begun.
+/// Reads under way with which one more is begun that nobody waits for yet.
 const AHEAD_MAX: usize = 8;
+const _: () =
+    assert!(AHEAD_MAX <= COLD_READS_MAX, "what is fetched ahead never waits in the queue");
 
 #[derive(Debug)]
 struct Chunk {
@@ -30,7 +35,13 @@ struct Chunk {
     source: SourceId,
     held: Held,
     extent: Extent,
+    /// Who waits for it, and some who have left.
     waiters: Vec<Waiter>,
+    /// How many of them have not.
+    waiting: u32,
+    /// Tells it from others that have its place later.
+    number: u64,
+    is_begun: bool,
 }
 
 /// The cold chunks of one shard.
@@ -38,11 +49,34 @@ struct Chunk {
 pub struct Cold {
     chunks: Slab<Chunk>,
     places: AHashMap<(SourceId, Extent), u32>,
-    queue: VecDeque<u32>,
+    /// Chunks that wait for a read, by place and number, and some that were dropped.
+    queue: VecDeque<(u32, u64)>,
+    /// How many of them were not.
+    queued: usize,
     running: usize,
     spare: Vec<Vec<u8>>,
     /// Reads begun.
     pub begun: u64,
+    numbers: u64,
+}
+
+/// One who waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// Who.
+    pub waiter: Waiter,
+    /// Whether some of its body is out: it can't be refused any more.
+    pub is_under_way: bool,
+}
+
+/// A chunk that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its place, until it comes.
+    pub place: u32,
+    /// Nobody wanted it before: the caller takes a lease on the source, until the chunk has come or
+    /// was dropped.
+    pub is_new: bool,
 }
 
 /// A chunk that has come, or has not.
@@ -59,69 +93,125 @@ pub struct Came {
 }
 
 impl Cold {
-    /// Waits for the chunk that holds the byte at `offset`. True if nobody did so before: then the
-    /// caller takes a lease on the source, until the chunk has come.
+    /// Waits for the chunk that holds the byte at `offset`; none if there is no room, or no such
+    /// byte.
     pub fn wait<K: Kernel>(
         &mut self,
         kernel: &mut K,
         from: (SourceSlot, &Held),
         offset: u64,
-        waiter: Waiter,
-    ) -> bool {
-        let Some(extent) = chunk(from.1, offset) else { return false };
-        self.wait_for(kernel, from, extent, waiter)
+        waits: Waits,
+        exchanges: &Slab<Exchange>,
+    ) -> Option<Wanted> {
+        let extent = chunk(from.1, offset)?;
+        self.wait_for(kernel, from, extent, waits, exchanges)
     }
 
-    /// Waits for exactly these bytes, no more than a chunk. True as for `wait`.
+    /// Waits for exactly these bytes, no more than a chunk; none if there is no room.
     pub fn wait_for<K: Kernel>(
         &mut self,
         kernel: &mut K,
         from: (SourceSlot, &Held),
         extent: Extent,
-        waiter: Waiter,
-    ) -> bool {
-        let (place, is_new) = self.want(from, extent);
-        self.chunks[place].waiters.push(waiter);
+        waits: Waits,
+        exchanges: &Slab<Exchange>,
+    ) -> Option<Wanted> {
+        let most = if waits.is_under_way { COLD_QUEUE_MAX } else { COLD_QUEUE_NEW_MAX };
+        let is_known = self.places.contains_key(&(from.1.source, extent));
+        if !is_known && self.queued >= most {
+            return None;
+        }
+        let wanted = self.want(from, extent);
+        let chunk = &mut self.chunks[wanted.place];
+        add_waiter(&mut chunk.waiters, waits.waiter, exchanges);
+        chunk.waiting += 1;
         self.begin(kernel);
-        is_new
+        Some(wanted)
     }
 
-    /// Fetches the chunk that holds the byte at `offset`, if there is little else to do. True as
-    /// for `wait`.
+    /// Fetches the chunk that holds the byte at `offset`, if there is little else to do. True if
+    /// nobody did so before: then the caller takes a lease on the source, until it has come.
     pub fn ahead<K: Kernel>(
         &mut self,
         kernel: &mut K,
         from: (SourceSlot, &Held),
         offset: u64,
     ) -> bool {
-        if self.running + self.queue.len() >= AHEAD_MAX {
+        // Fewer than may run at once, so that it is begun at once: nobody waits for it.
+        if self.running + self.queued >= AHEAD_MAX {
             return false;
         }
         let Some(extent) = chunk(from.1, offset) else { return false };
-        let (_, is_new) = self.want(from, extent);
+        let wanted = self.want(from, extent);
         self.begin(kernel);
-        is_new
+        wanted.is_new
     }
 
-    /// The place of a chunk, and whether it is new.
-    fn want(&mut self, (slot, held): (SourceSlot, &Held), extent: Extent) -> (u32, bool) {
+    /// One who waited has left. A chunk that nobody waits for and that is not being read is
+    /// dropped: the lease on its source is to be given back.
+    pub fn leave(&mut self, place: u32) -> Option<SourceSlot> {
+        let chunk = &mut self.chunks[place];
+        chunk.waiting -= 1;
+        if chunk.waiting > 0 || chunk.is_begun {
+            return None;
+        }
+        let chunk = self.chunks.remove(place);
+        self.places.remove(&(chunk.source, chunk.extent));
+        self.queued -= 1;
+        Some(chunk.slot)
+    }
+
+    /// The place of a chunk, which is queued if it is new.
+    fn want(&mut self, (slot, held): (SourceSlot, &Held), extent: Extent) -> Wanted {
         let key = (held.source, extent);
         if let Some(&place) = self.places.get(&key) {
-            return (place, false);
+            return Wanted { place, is_new: false };
         }
-        let (source, held, waiters) = (held.source, Rc::clone(held), Vec::new());
-        let place = self.chunks.insert(Chunk { slot, source, held, extent, waiters });
+        self.numbers += 1;
+        let place = self.chunks.insert(Chunk {
+            slot,
+            source: held.source,
+            held: Rc::clone(held),
+            extent,
+            waiters: Vec::new(),
+            waiting: 0,
+            number: self.numbers,
+            is_begun: false,
+        });
         self.places.insert(key, place);
-        self.queue.push_back(place);
-        (place, true)
+        self.strike_dropped();
+        self.queue.push_back((place, self.numbers));
+        self.queued += 1;
+        Wanted { place, is_new: true }
+    }
+
+    /// Before the queue grows, those that were dropped are struck off: it is never much longer than
+    /// it may be, however many come and leave while the disk is busy.
+    fn strike_dropped(&mut self) {
+        let capacity = self.queue.capacity();
+        if self.queue.len() < capacity {
+            return;
+        }
+        let chunks = &self.chunks;
+        self.queue.retain(|&(place, number)| {
+            chunks.get(place).is_some_and(|chunk| chunk.number == number)
+        });
+        if self.queue.len() > capacity / 2 {
+            self.queue.reserve(capacity);
+        }
     }
 
     fn begin<K: Kernel>(&mut self, kernel: &mut K) {
         while self.running < COLD_READS_MAX {
-            let Some(place) = self.queue.pop_front() else { return };
-            let chunk = &self.chunks[place];
+            let Some((place, number)) = self.queue.pop_front() else { return };
+            let Some(chunk) = self.chunks.get_mut(place) else { continue };
+            if chunk.number != number {
+                continue;
+            }
             let buffer = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(COLD_CHUNK_SIZE));
             kernel.read(&chunk.held, chunk.extent, buffer, place);
+            chunk.is_begun = true;
+            self.queued -= 1;
             self.running += 1;
             self.begun += 1;
         }

@@ -44,8 +44,8 @@ pub enum State {
     Blocked,
     /// For a zero-copy send to be taken.
     Sending,
-    /// For a cold chunk.
-    Cold,
+    /// For the cold chunk at this place.
+    Cold(u32),
     /// For an update.
     Parked(Place),
     /// For control's answer.

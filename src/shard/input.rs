@@ -5,7 +5,9 @@ use super::connection::{Ending, Pending, Phase};
 use super::exchange::{Exchange, State, Work};
 use super::kernel::{Errno, Kernel, Operation, Received};
 use crate::catalog::Catalog;
-use crate::config::{LINGER_SIZE_MAX, PIPELINE_SIZE_MAX, TARGET_SIZE_MAX};
+use crate::config::{
+    EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_SIZE_MAX, PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
+};
 use crate::messages::mail::Inbox;
 use crate::request::body::Receiving;
 use crate::request::locate::Place;
@@ -14,10 +16,6 @@ use crate::request::plan::{self, Plan};
 use crate::request::refusal::Refusal;
 use crate::request::{Step, View, steps};
 use crate::units::Now;
-
-/// Bytes that may pile up behind a response, however they came: a multishot receive can bring many
-/// buffers before its cancellation is heard. Beyond it the client floods us, and is reset.
-const FLOOD_SIZE_MAX: usize = 64 * PIPELINE_SIZE_MAX;
 
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -171,17 +169,21 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     fn keep(&mut self, owner: u32, received: Received, start: usize) {
         let connection = &mut self.connections[owner];
         let pending = connection.pending.get_or_insert_with(Default::default);
+        let before = pending.bytes.capacity();
         if pending.start > 0 {
             pending.bytes.drain(..pending.start);
             pending.start = 0;
         }
         pending.bytes.extend_from_slice(&self.kernel.received(&received)[start..]);
         let size = pending.bytes.len();
+        self.early_size += pending.bytes.capacity() - before;
         self.kernel.give_back(received);
         let is_body = connection
             .exchange()
             .is_some_and(|exchange| self.exchanges[exchange].state == State::Receiving);
-        if size > FLOOD_SIZE_MAX {
+        // Who is ahead of us goes first, so that there is room left for heads that come in pieces.
+        let most = if size > PIPELINE_SIZE_MAX { EARLY_SIZE_MAX / 2 } else { EARLY_SIZE_MAX };
+        if size > FLOOD_SIZE_MAX || self.early_size > most {
             self.close(owner, Ending::Reset);
         } else if size >= PIPELINE_SIZE_MAX && !is_body {
             self.cancel(owner, Operation::Receive);
@@ -203,12 +205,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         };
         let wish = wish(pending.rest(), &self.catalog, self.now, &mut self.path);
         let record = self.record_of(pending.rest(), &wish);
+        let pending = self.shortened(pending, wish_size(&wish));
         let connection = &mut self.connections[owner];
         if record.is_some() {
             connection.record = record;
         }
-        let used = wish_size(&wish);
-        connection.pending = shortened(pending, used);
+        connection.pending = pending;
         self.grant(owner, wish);
         if self.connections.get(owner).is_some_and(|connection| connection.closing.is_none()) {
             self.receive_if_wanted(owner);
@@ -274,18 +276,37 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let progress = match body.take(pending.rest()) {
             Ok(progress) => progress,
             Err(refusal) => {
+                self.early_size -= pending.bytes.capacity();
                 self.drop_exchange(owner);
                 self.refuse_unread(owner, refusal);
                 return;
             }
         };
-        connection.pending = shortened(pending, progress.used);
+        let ended = connection.ended;
+        self.connections[owner].pending = self.shortened(pending, progress.used);
         if progress.whole {
             self.ask_control(owner, place);
-        } else if connection.ended {
+        } else if ended {
             self.close(owner, Ending::Close);
         } else {
             self.receive(owner);
+        }
+    }
+
+    /// What is left when so many bytes have been used; none = nothing, and no memory is held.
+    fn shortened(&mut self, mut pending: Box<Pending>, used: usize) -> Option<Box<Pending>> {
+        pending.start += used;
+        if pending.start < pending.bytes.len() {
+            return Some(pending);
+        }
+        self.early_size -= pending.bytes.capacity();
+        None
+    }
+
+    /// Throws away what a client sent before it could be used.
+    pub(super) fn forget_pending(&mut self, owner: u32) {
+        if let Some(pending) = self.connections[owner].pending.take() {
+            self.early_size -= pending.bytes.capacity();
         }
     }
 
@@ -365,10 +386,4 @@ fn wish_size(wish: &Wish) -> usize {
         Wish::Response { size, .. } => *size,
         Wish::Wait { head, .. } | Wish::Ask { head, .. } => head.len(),
     }
-}
-
-/// What is left when so many bytes have been used; none = nothing, and no memory is held.
-fn shortened(mut pending: Box<Pending>, used: usize) -> Option<Box<Pending>> {
-    pending.start += used;
-    (pending.start < pending.bytes.len()).then_some(pending)
 }

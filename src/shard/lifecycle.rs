@@ -4,6 +4,7 @@ use super::Shard;
 use super::connection::{Connection, Ending, Phase};
 use super::exchange::{State, Work};
 use super::kernel::{Errno, Kernel, OWNERS_MAX, Operation};
+use super::room::is_for_want_of_room;
 use super::wheel::tick_of;
 use crate::config::{
     ASK_DEADLINE_MS, IDLE_POLL_AFTER_MS, LINGER_MS, SEND_RATE_WINDOW_MS, SENDFILE_SIZE_MAX,
@@ -44,7 +45,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         !self.listening || self.listeners.iter().all(|listener| listener.accepting)
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let share = self.settings.connections_max / usize::from(self.settings.count.max(1));
         self.connections.count() < share.max(1)
     }
@@ -61,10 +62,16 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.close_listeners_when_quiet();
         }
         match result {
-            Ok(socket) => self.welcome(socket, listener),
+            Ok(socket) => {
+                self.lacks_descriptors = false;
+                self.welcome(socket, listener);
+            }
             Err(Errno::CANCELED) => {}
             // EMFILE and its like would come again at once; a connection that goes mends it.
-            Err(_) => self.accept_after = self.now.ticks.plus(TIMER_TICK_MS),
+            Err(errno) => {
+                self.accept_after = self.now.ticks.plus(TIMER_TICK_MS);
+                self.lacks_descriptors |= is_for_want_of_room(errno);
+            }
         }
         if more && self.listening && !self.has_room() {
             self.kernel.cancel_accept(listener);
@@ -219,7 +226,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             State::Parked(_) | State::Asked => self.answer_refused(place, Refusal::TimedOut),
             State::Receiving => self.answer_refused(place, Refusal::HeadTimeout),
             State::Over => {}
-            State::Growing | State::Cold | State::Ready => {
+            State::Cold(_) => self.give_up_object(place, Refusal::TimedOut),
+            State::Growing | State::Ready => {
                 exchange.window = (now, exchange.sent);
                 self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
             }
@@ -261,8 +269,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// The last response is out: say so, and wait a little for the client to end its side, since
     /// closing over unread bytes would reset, and the response might be lost.
     pub(super) fn linger(&mut self, owner: u32) {
+        self.forget_pending(owner);
         let connection = &mut self.connections[owner];
-        connection.pending = None;
         if connection.ended {
             self.close(owner, Ending::Close);
             return;
@@ -290,10 +298,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             _ => return,
         }
         connection.closing = Some(ending);
-        connection.pending = None;
-        if let Some(exchange) = connection.exchange() {
+        self.forget_pending(owner);
+        if let Some(exchange) = self.connections[owner].exchange() {
             let state = std::mem::replace(&mut self.exchanges[exchange].state, State::Over);
             self.parked_count -= u64::from(state.is_parked());
+            self.leave_cold(state);
             self.log_end(owner, true);
         }
         for operation in Operation::ALL {
@@ -362,6 +371,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.keep_head_buffer(head);
         }
         self.parked_count -= u64::from(exchange.state.is_parked());
+        self.leave_cold(exchange.state);
         match exchange.work {
             Work::Object { key, .. } => {
                 if let Some(source) = self.catalog.give_back(key.source) {
@@ -419,7 +429,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// Answers bytes that are no request, and ends the connection.
     pub(super) fn refuse_unread(&mut self, owner: u32, refusal: Refusal) {
-        self.connections[owner].pending = None;
+        self.forget_pending(owner);
         self.respond_without_object(owner, plan::unreadable(refusal));
     }
 }

@@ -23,9 +23,11 @@ mod connection;
 mod exchange;
 mod counters;
 mod lifecycle;
+mod room;
 mod input;
 mod respond;
 mod output;
+mod disk;
 mod growing;
 mod updates;
 pub mod thread;
@@ -133,6 +135,13 @@ pub struct Shard<K: Kernel, I: Inbox> {
     address_of: AHashMap<u32, IpAddr>,
     /// Accepting failed: it is tried again then, or when a connection has gone.
     accept_after: Ticks,
+    /// It failed for want of descriptors or memory, and nobody was given up since.
+    lacks_descriptors: bool,
+    /// Where the search for idle clients goes on, and when.
+    room_hand: usize,
+    room_after: Ticks,
+    /// Bytes of memory for what clients sent before it could be used.
+    early_size: usize,
     wheel: Wheel,
     counters: Counters,
     heads: Vec<HeadBuffer>,
@@ -187,6 +196,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             addresses: AHashMap::new(),
             address_of: AHashMap::new(),
             accept_after: now.ticks,
+            lacks_descriptors: false,
+            room_hand: 0,
+            room_after: now.ticks,
+            early_size: 0,
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),
             heads: Vec::new(),
@@ -248,6 +261,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.send_ready();
         }
         self.meet_deadlines();
+        self.make_room();
         self.tell_library();
         Ok(())
     }
@@ -274,6 +288,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub fn waiter_count(&self) -> usize {
         let growing = self.growing.values().map(Vec::len).sum::<usize>();
         growing + self.parked.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// Bytes of memory for what clients sent before it could be used, for tests.
+    #[must_use]
+    pub fn early_size(&self) -> usize {
+        self.early_size
     }
 
     fn wait_ms(&self) -> Option<u64> {

@@ -1,31 +1,24 @@
 //! Large bodies: heads and extents by direct calls, in turns, as far as each socket takes them.
 
-use std::rc::Rc;
-
 use super::Shard;
 use super::connection::{Ending, Phase};
-use super::exchange::{Frame, State, Waiter, Work};
+use super::exchange::{Frame, State, Work};
 use super::kernel::{Errno, Kernel, Operation};
 use super::respond::{class_of, status_of, stretch};
 use crate::catalog::{Held, SourceSlot};
 use crate::config::{
-    Backend, COLD_CHUNK_SIZE, SENDFILE_SIZE_MAX, SMALL_BODY_SIZE_MAX, TURN_BYTES_MAX,
+    Backend, SENDFILE_SIZE_MAX, SMALL_BODY_SIZE_MAX, TURN_BYTES_MAX, ZERO_COPY_SENDS_MAX,
 };
 use crate::messages::mail::Inbox;
-use crate::messages::{Fault, Payload, Residency, ToLibrary};
+use crate::messages::{Fault, Payload, ToLibrary};
 use crate::request::head;
 use crate::request::locate::ObjectKey;
 use crate::request::plan::{Content, Part};
-use crate::units::{Extent, PAGE_SIZE};
-
-/// How often a chunk may turn out cold again after it was read, before it is sent all the same.
-const COLD_ATTEMPTS_MAX: u8 = 4;
+use crate::request::refusal::Refusal;
+use crate::units::Extent;
 
 /// Zero-copy sends that are looked at before a listener's backend is judged.
 const JUDGED_AFTER: u32 = 8;
-
-/// Zero-copy sends of one connection whose bytes the kernel may still use.
-const LET_GOS_MAX: u8 = 16;
 
 /// What a step costs of a turn's bytes at least.
 const STEP_COST: usize = 4096;
@@ -43,6 +36,8 @@ pub(super) enum Stepped {
     Finished,
     /// It can't be continued: the client must see that.
     Broken,
+    /// There is no room for what it would wait for.
+    Full,
 }
 
 impl<K: Kernel, I: Inbox> Shard<K, I> {
@@ -73,6 +68,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 Stepped::Waiting => {}
                 Stepped::Finished => self.finish_exchange(owner, place),
                 Stepped::Broken => self.close(owner, Ending::Reset),
+                Stepped::Full => self.give_up_object(place, Refusal::Busy),
             }
         }
     }
@@ -100,7 +96,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if self.catalog.is_torn(key.source) {
             return Some(Stepped::Broken);
         }
-        (at < end && !self.is_resident(place)).then_some(Stepped::Waiting)
+        if at == end { None } else { self.unless_resident(place) }
     }
 
     pub(super) fn send_head(&mut self, owner: u32, place: u32) -> Stepped {
@@ -134,8 +130,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if self.catalog.is_torn(key.source) {
             return Stepped::Broken;
         }
-        if !self.is_resident(place) {
-            return Stepped::Waiting;
+        if let Some(stepped) = self.unless_resident(place) {
+            return stepped;
         }
         let Work::Object { resident, .. } = self.exchanges[place].work else {
             return Stepped::Broken;
@@ -166,7 +162,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                     && file.map.is_some()
                     && extent.size > SMALL_BODY_SIZE_MAX as u64
                 {
-                    if connection.flight.let_gos >= LET_GOS_MAX {
+                    if connection.flight.let_gos >= ZERO_COPY_SENDS_MAX {
                         self.exchanges[place].state = State::Sending;
                         return Stepped::Waiting;
                     }
@@ -257,97 +253,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
         }
         self.send_step(owner, place)
-    }
-
-    /// Whether the next byte can be sent without waiting for a disk; if not, the exchange waits.
-    fn is_resident(&mut self, place: u32) -> bool {
-        let exchange = &mut self.exchanges[place];
-        let waiter = Waiter { exchange: place, generation: exchange.generation };
-        let Work::Object { key, at, end, resident, attempts, cold, .. } = &mut exchange.work else {
-            return true;
-        };
-        if *resident > 0 {
-            return true;
-        }
-        let slot = key.source;
-        let held = self.catalog.opened(slot);
-        let Payload::File(file) = &held.payload else {
-            *resident = *end - *at;
-            return true;
-        };
-        let size = (*end - *at).min(SENDFILE_SIZE_MAX as u64);
-        let extent = Extent { offset: *at, size };
-        if self.recent.knows(held.source, extent, self.now.ticks) {
-            *resident = size;
-            return true;
-        }
-        *resident = self.kernel.resident(held, extent).min(size);
-        if *resident == size {
-            self.recent.note(held.source, extent, self.now.ticks);
-        }
-        if *resident == 0 && *attempts > 0 && file.residency == Residency::Unknown {
-            // Its chunk has just been read; more than that nobody can know here.
-            *resident = size.min(COLD_CHUNK_SIZE as u64 - *at % COLD_CHUNK_SIZE as u64);
-        } else if *resident == 0 && *attempts >= COLD_ATTEMPTS_MAX {
-            // It was read several times and is gone again: memory is short. Get on, a page at
-            // least; the alternative is a client that never gets its segment.
-            *resident = size.min(PAGE_SIZE as u64);
-        }
-        let held = Rc::clone(held);
-        if *resident > 0 {
-            if *cold {
-                // Somebody reads a cold object from its start: fetch what follows, and at its end
-                // the object that lies behind it, which is the next segment of the rendition.
-                let next = (*at + *resident).min(file_end(file.size));
-                let is_there = self.kernel.resident(&held, Extent { offset: next, size: 1 }) > 0;
-                if !is_there && self.cold.ahead(&mut self.kernel, (slot, &held), next) {
-                    self.catalog.lease(slot);
-                }
-            }
-            return true;
-        }
-        *attempts += 1;
-        *cold = true;
-        self.recent.distrust(self.now.ticks);
-        let at = *at;
-        exchange.state = State::Cold;
-        if self.cold.wait(&mut self.kernel, (slot, &held), at, waiter) {
-            self.catalog.lease(slot);
-        }
-        false
-    }
-
-    pub(super) fn handle_read(&mut self, read: u32, result: Result<usize, Errno>, buffer: Vec<u8>) {
-        let size = *result.as_ref().unwrap_or(&0);
-        let came = self.cold.came(&mut self.kernel, read, size, buffer);
-        let body = came.buffer;
-        let fault = match result {
-            Ok(_) if came.is_short => Some(Fault::Truncated),
-            Ok(_) => None,
-            Err(errno) => Some(Fault::Unreadable(errno.0)),
-        };
-        let mut is_told = false;
-        for waiter in came.waiters {
-            let Some(exchange) = self.waiting(waiter) else { continue };
-            if exchange.state != State::Cold {
-                continue;
-            }
-            let owner = exchange.owner;
-            if let Some(fault) = fault {
-                if !std::mem::replace(&mut is_told, true) {
-                    self.find_fault(came.slot, fault);
-                }
-                self.close(owner, Ending::Reset);
-            } else if exchange.head.is_none() && exchange.sent == 0 {
-                self.answer_small(owner, &body);
-            } else {
-                self.make_ready(waiter.exchange);
-            }
-        }
-        self.cold.keep(body);
-        if let Some(source) = self.catalog.give_back(came.slot) {
-            self.let_go(source);
-        }
     }
 
     /// A source can't be read: it is served no more, and the library is told.
@@ -508,9 +413,4 @@ fn has_more(work: &Work) -> bool {
         Work::Answer { response, with_body, at, .. } => *with_body && *at < response.body.len(),
         Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => false,
     }
-}
-
-/// The last page that holds payload ends here, as far as reading ahead is concerned.
-fn file_end(size: u64) -> u64 {
-    size.saturating_sub(1)
 }

@@ -7,6 +7,7 @@
 
 use ahash::RandomState;
 
+use crate::config::DISTRUST_MS;
 use crate::messages::SourceId;
 use crate::units::{Extent, Ticks};
 
@@ -15,9 +16,6 @@ const PLACES: usize = 4096;
 
 /// How long an answer is believed, in milliseconds.
 const BELIEVED_MS: u64 = 1_000;
-
-/// How long none is, after a cold chunk, in milliseconds.
-const DISTRUST_MS: u64 = 10_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {

@@ -17,16 +17,16 @@ use crate::request::locate::{ObjectKey, Place};
 use crate::request::parse::{self, Method};
 use crate::request::plan::{self, Connection as Goes, Content, Part, Plan};
 use crate::request::refusal::Refusal;
-use crate::units::{Class, Extent};
+use crate::units::Class;
 
 /// A small object that is to be sent whole.
 #[derive(Clone, Copy, Debug)]
-struct Small<'p> {
-    plan: &'p Plan,
-    key: ObjectKey,
+pub(super) struct Small<'p> {
+    pub(super) plan: &'p Plan,
+    pub(super) key: ObjectKey,
     gzip: bool,
-    offset: u64,
-    size: usize,
+    pub(super) offset: u64,
+    pub(super) size: usize,
 }
 
 impl Small<'_> {
@@ -251,32 +251,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.take_request(owner);
         } else {
             self.rest(owner);
-        }
-    }
-
-    /// Waits until a worker of the kernel has read a small object.
-    fn wait_for_small(&mut self, owner: u32, small: &Small<'_>) {
-        self.recent.distrust(self.now.ticks);
-        self.catalog.lease(small.key.source);
-        let extent = Extent { offset: small.offset, size: small.size as u64 };
-        let work = Work::Object {
-            plan: *small.plan,
-            key: small.key,
-            at: extent.offset,
-            end: extent.offset + extent.size,
-            parts: 0,
-            resident: 0,
-            attempts: 0,
-            cold: true,
-        };
-        let exchange = self.begin_exchange(owner, State::Cold, work);
-        self.set_exchange_deadline(owner, true);
-        let generation = self.exchanges[exchange].generation;
-        let held = Rc::clone(self.catalog.opened(small.key.source));
-        let waiter = Waiter { exchange, generation };
-        let slot = small.key.source;
-        if self.cold.wait_for(&mut self.kernel, (slot, &held), extent, waiter) {
-            self.catalog.lease(slot);
         }
     }
 

@@ -155,3 +155,18 @@ fn a_client_that_dies_without_a_word_is_found() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_library_that_takes_a_token_says_nothing_to_those_who_have_none() {
+    let place = Place::new();
+    let server = Running::start(&mut serve(&place.config("access = \"token\"\n")));
+    let undated = |answer: String| {
+        answer.lines().filter(|line| !line.starts_with("Date: ")).collect::<Vec<_>>().join("\n")
+    };
+    let is_there = undated(server.public_get("/vod/library/a.m3u8"));
+    assert!(is_there.starts_with("HTTP/1.1 403 "), "{is_there}");
+    assert!(is_there.contains("\nX-Shardcast-Reason: token-missing"), "{is_there}");
+    for path in ["/vod/library/b.m3u8", "/vod/library/a.m3u8/x", "/vod/nowhere"] {
+        assert_eq!(undated(server.public_get(path)), is_there, "{path}");
+    }
+}

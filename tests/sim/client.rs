@@ -35,6 +35,8 @@ pub struct Manner {
     pub leaves_after: Option<u64>,
     /// It is so slow that the server may cut it off.
     pub may_be_cut: bool,
+    /// The last number of its address.
+    pub address: u8,
     /// It stays when everything was answered, until the server ends it.
     pub stays: bool,
 }
@@ -53,6 +55,7 @@ impl Default for Manner {
             resets_after: None,
             leaves_after: None,
             may_be_cut: false,
+            address: 1,
             stays: false,
         }
     }

@@ -4,13 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use shardcast::catalog::Held;
-use shardcast::config::{RECEIVE_BUFFER_SIZE, SENDFILE_SIZE_MAX, TURN_BYTES_MAX};
+use shardcast::config::{
+    IDLE_GIVEN_UP_AFTER_MS, RECEIVE_BUFFER_SIZE, SENDFILE_SIZE_MAX, TURN_BYTES_MAX,
+};
 use shardcast::messages::{Opened, Payload, SourceId};
 use shardcast::shard::kernel::{Completion, Errno, Kernel, Operation, Outgoing, Owner, Received};
 use shardcast::units::{Extent, Now, Ticks, UnixTime};
 
 use crate::content;
-use crate::net::{SendOp, Server, Socket};
+use crate::net::{SendOp, Server, Socket, next_bytes};
 use crate::pipe::Run;
 use crate::world::{Call, MS, Queued, ReadOp, Shared, World};
 
@@ -59,6 +61,7 @@ impl World {
             self.queued.iter().any(|queued| matches!(queued, Queued::Send(of, _) if *of == socket));
         assert!(sock.send.is_none() && !queued, "a direct send beside one in flight");
         self.turn.calls += 1;
+        self.counts.direct += 1;
     }
 
     /// Why nothing can be sent now.
@@ -89,6 +92,13 @@ impl World {
         assert_eq!(sock.server, Server::Open, "a socket is closed once");
         assert_eq!(sock.in_flight, 0, "a socket is closed with operations in flight");
         sock.server = Server::Closed;
+        let is_short = self.connections_max < self.clients.len()
+            || self.descriptors.is_some()
+            || self.profile.exhausted > 0;
+        if is_short && !reset && self.now - sock.served_at >= IDLE_GIVEN_UP_AFTER_MS * MS {
+            // It was idle for long, as far as the shard can see, and made room.
+            sock.excused = true;
+        }
         self.accept_failed = None;
         let sock = &mut self.sockets[id];
         let flushed = reset || sock.dead.is_some() || sock.unflushed == 0;
@@ -138,6 +148,8 @@ impl Kernel for FakeKernel {
     fn send(&mut self, socket: &Socket, outgoing: Outgoing, owner: Owner) {
         assert!(outgoing.size() > 0, "an empty send");
         let mut world = self.world.borrow_mut();
+        world.counts.sends += 1;
+        world.check_head(socket.id, &next_bytes(&outgoing, 0, outgoing.size()), false);
         assert!(!world.sockets[socket.id].holds, "its end would be kept back");
         world.begin(socket.id, Operation::Send);
         assert!(!world.sockets[socket.id].outbound_end, "a send after the end");
@@ -170,9 +182,11 @@ impl Kernel for FakeKernel {
     fn send_now(&mut self, socket: &Socket, bytes: &[u8], _more: bool) -> Result<usize, Errno> {
         let mut world = self.world.borrow_mut();
         world.begin_direct_send(socket.id);
+        world.check_head(socket.id, bytes, true);
         if let Some(errno) = world.refusal(socket.id, Call::SendNow) {
             return Err(errno);
         }
+        world.sockets[socket.id].head_waits = false;
         let size = world.taken_now(socket.id, bytes.len() as u64);
         world.put(socket.id, Run::Bytes(bytes[..size as usize].to_vec()));
         world.turn.bytes += size;
@@ -213,6 +227,7 @@ impl Kernel for FakeKernel {
         world.check_extent(opened, extent);
         world.check_not_torn(opened.source);
         world.turn.calls += 1;
+        world.counts.direct += 1;
         if into.is_empty() {
             return Ok(0);
         }
@@ -234,11 +249,13 @@ impl Kernel for FakeKernel {
         let mut world = self.world.borrow_mut();
         world.check_extent(opened, extent);
         world.turn.calls += 1;
+        world.counts.direct += 1;
         world.resident_size(opened.source, extent)
     }
 
     fn hold_partial_packets(&mut self, socket: &Socket, hold: bool) {
         let mut world = self.world.borrow_mut();
+        world.counts.direct += 1;
         let sock = &mut world.sockets[socket.id];
         assert_ne!(sock.holds, hold, "it does so already");
         (sock.holds, sock.unflushed) = (hold, 0);
@@ -248,6 +265,7 @@ impl Kernel for FakeKernel {
     fn flush(&mut self, socket: &Socket) {
         let mut world = self.world.borrow_mut();
         assert!(world.sockets[socket.id].holds, "nothing is kept back");
+        world.counts.direct += 1;
         world.sockets[socket.id].unflushed = 0;
         world.wake_client_of(socket.id);
     }
@@ -276,8 +294,10 @@ impl Kernel for FakeKernel {
         }
     }
 
-    fn peer(&mut self, _socket: &Socket) -> Option<IpAddr> {
-        Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    fn peer(&mut self, socket: &Socket) -> Option<IpAddr> {
+        let world = self.world.borrow();
+        let client = world.sockets[socket.id].client;
+        Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, world.clients[client].manner.address)))
     }
 
     fn now(&mut self) -> Now {
@@ -407,6 +427,7 @@ impl World {
         }
         self.taken += run.size();
         self.trace(|| format!("socket {socket} takes {} bytes", run.size()));
+        self.sockets[socket].served_at = self.now;
         self.sockets[socket].put(run);
         self.wake_client_of(socket);
     }

@@ -66,10 +66,14 @@ pub enum Action {
 }
 
 /// The other threads of the server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Library {
     pub actions: Vec<Action>,
     pub actions_done: usize,
+    /// Who may have what is listed.
+    pub access: Access,
+    /// How often it was asked to open something.
+    pub opens: u64,
     pub holds: HashMap<SourceId, Hold>,
     /// What the shard had been told of each path since when.
     pub told: HashMap<String, Vec<(u64, Told)>>,
@@ -125,7 +129,10 @@ impl World {
             }
             Action::End(id) => self.tell(Update::Growing(id, Growth::Ended)),
             Action::Abort(id) => self.tell(Update::Growing(id, Growth::Aborted)),
-            Action::Evict => self.resident.values_mut().for_each(|resident| *resident = false),
+            Action::Evict => {
+                self.evicts = true;
+                self.resident.values_mut().for_each(|resident| *resident = false);
+            }
             Action::Jump(seconds) => self.unix = self.unix.saturating_add_signed(seconds),
             Action::Limits(limits) => self.tell(Update::Limits(Arc::new(limits))),
             Action::Accept => self.tell(Update::Accept),
@@ -137,8 +144,8 @@ impl World {
     fn list(&mut self, id: SourceId, open: bool) {
         let source = &self.sources[&id];
         let opened = open.then(|| Arc::clone(&source.opened));
-        let change =
-            Change::Present { source: id, kind: source.kind, access: Access::Open, opened };
+        let access = self.library.access;
+        let change = Change::Present { source: id, kind: source.kind, access, opened };
         let path = source.path.clone();
         if open {
             self.library.holds.insert(id, Hold::Held);
@@ -203,6 +210,7 @@ impl World {
         self.trace(|| format!("library hears {message:?}"));
         match message {
             ToLibrary::Open { source, .. } => {
+                self.library.opens += 1;
                 let hold = self.library.holds.insert(source, Hold::Asked).unwrap_or_default();
                 assert_eq!(hold, Hold::Closed, "{source:?} is asked for while it is open");
                 self.answer_open(source);
@@ -259,6 +267,26 @@ impl World {
     /// Whether clients may be cut off: the time of a drain is up, or it was told to stop.
     pub fn is_past_the_end(&self) -> bool {
         self.library.ends_at.is_some_and(|at| self.now + SECOND >= at)
+    }
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self {
+            actions: Vec::new(),
+            actions_done: 0,
+            access: Access::Open,
+            opens: 0,
+            holds: HashMap::new(),
+            told: HashMap::new(),
+            growing: HashMap::new(),
+            faults: Vec::new(),
+            failing: 0,
+            silent: 0,
+            latency: 0,
+            asked: HashMap::new(),
+            ends_at: None,
+        }
     }
 }
 

@@ -18,7 +18,11 @@ mod ops;
 mod kernel;
 mod run;
 mod workload;
+mod heads;
 mod scenarios;
+mod disk;
+mod limits;
+mod ends;
 
 use std::sync::Mutex;
 

@@ -59,9 +59,13 @@ pub struct Sock {
     /// The client has a right to see a reset: something was done to the connection.
     pub excused: bool,
     pub taken: u64,
+    /// When it took something last, or was accepted.
+    pub served_at: u64,
     pub read: u64,
     /// Partial packets are kept back.
     pub holds: bool,
+    /// A head found no room, and waits.
+    pub head_waits: bool,
     /// Bytes since the last flush, while they are.
     pub unflushed: u64,
     pub receive: Option<Owner>,
@@ -88,8 +92,10 @@ impl Sock {
             server: Server::Queued,
             excused: false,
             taken: 0,
+            served_at: 0,
             read: 0,
             holds: false,
+            head_waits: false,
             unflushed: 0,
             receive: None,
             poll_in: None,

@@ -33,6 +33,7 @@ impl World {
                     self.sockets[socket].send = Some(send);
                     self.pump_soon(socket);
                 }
+                Queued::Read(read) if self.hangs => self.hanging.push(read),
                 Queued::Read(read) => self.soon(Event::Read(read)),
                 Queued::Cancel(operation, owner) => self.cancel(operation, owner),
             }
@@ -313,7 +314,10 @@ impl World {
         if self.random.chance(exhausted) {
             self.out_of_descriptors_until = self.now + self.random.below(400 * MS);
         }
-        if self.now < self.out_of_descriptors_until || self.fails(call) {
+        let open = |sock: &&crate::net::Sock| sock.server == Server::Open;
+        let is_full =
+            self.descriptors.is_some_and(|most| self.sockets.iter().filter(open).count() >= most);
+        if is_full || self.now < self.out_of_descriptors_until || self.fails(call) {
             return Err(self.random.pick(&[
                 Errno(libc::EMFILE),
                 Errno::NOBUFS,
@@ -323,6 +327,7 @@ impl World {
         let id = self.listeners[usize::from(listener)].queue.pop_front().ok_or(Errno::AGAIN)?;
         self.trace(|| format!("socket {id} is accepted"));
         self.sockets[id].server = Server::Open;
+        self.sockets[id].served_at = self.now;
         Ok(Socket { id })
     }
 

@@ -328,6 +328,9 @@ fn judge(head: &Head, request: &Request, world: &World) -> Result<Body, String> 
         Ok(if size == 0 { nothing() } else { Body::Parts(vec![Part::Text(size)]) })
     };
     if matches!(head.status, 503 | 408) && !world.profile.calm {
+        if head.status == 503 {
+            head.must("retry-after", "1")?;
+        }
         return refusal(head);
     }
     match &request.wanted {

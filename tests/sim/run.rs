@@ -49,6 +49,8 @@ pub struct Run {
     control: tokio::sync::mpsc::Receiver<Ask>,
     access: Receiver<AccessRecord>,
     seed: u64,
+    /// Control takes no questions from its queue.
+    pub control_sleeps: bool,
 }
 
 /// Says which seed and step failed.
@@ -72,7 +74,8 @@ impl Drop for Place<'_> {
 }
 
 impl Run {
-    pub fn new(world: World, setup: &Setup) -> Self {
+    pub fn new(mut world: World, setup: &Setup) -> Self {
+        world.connections_max = setup.connections_max;
         let world = Rc::new(RefCell::new(world));
         let (to_library, library) = sync_channel(setup.queue);
         let (to_control, control) = tokio::sync::mpsc::channel(setup.queue);
@@ -92,7 +95,7 @@ impl Run {
         let kernel = FakeKernel::new(Rc::clone(&world));
         let inbox = FakeInbox(Rc::clone(&world));
         let shard = Shard::new(kernel, inbox, outside, settings);
-        Self { world, shard, library, control, access, seed: setup.seed }
+        Self { world, shard, library, control, access, seed: setup.seed, control_sleeps: false }
     }
 
     pub fn turn(&mut self) {
@@ -102,7 +105,9 @@ impl Run {
         while let Ok(message) = self.library.try_recv() {
             world.hear(message);
         }
-        while let Ok(ask) = self.control.try_recv() {
+        while !self.control_sleeps
+            && let Ok(ask) = self.control.try_recv()
+        {
             world.hear_ask(ask);
         }
     }
@@ -152,6 +157,7 @@ impl Run {
         let _place = Place { world: &self.world, seed: self.seed };
         assert_eq!(self.shard.connection_count(), 0, "connections are left");
         assert_eq!(self.shard.exchange_count(), 0, "exchanges are left");
+        assert_eq!(self.shard.early_size(), 0, "bytes that came early are left");
         let world = self.world.borrow();
         for (id, sock) in world.sockets.iter().enumerate() {
             assert_ne!(sock.server, Server::Open, "socket {id} is left open");

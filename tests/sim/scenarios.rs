@@ -33,20 +33,20 @@ pub fn get(number: u64) -> Request {
     Request::get("a", &format!("{number}.m4s"))
 }
 
-fn start(world: World) -> Run {
+pub fn start(world: World) -> Run {
     Run::new(world, &Setup::new(1))
 }
 
-fn ended(run: &Run, client: usize) -> Option<Ended> {
+pub fn ended(run: &Run, client: usize) -> Option<Ended> {
     run.world.borrow().clients[client].ended
 }
 
-fn statuses(run: &Run, client: usize) -> Vec<u16> {
+pub fn statuses(run: &Run, client: usize) -> Vec<u16> {
     run.world.borrow().clients[client].statuses.clone()
 }
 
 /// Milliseconds from a client's first byte to its end.
-fn lasted(run: &Run, client: usize, from_ms: u64) -> u64 {
+pub fn lasted(run: &Run, client: usize, from_ms: u64) -> u64 {
     (run.world.borrow().clients[client].ended_at - 5 * SECOND) / MS - from_ms
 }
 

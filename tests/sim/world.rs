@@ -176,6 +176,16 @@ pub struct World {
     pub sources: BTreeMap<SourceId, SourceModel>,
     pub resident: HashMap<(SourceId, u64), bool>,
     pub reads: HashMap<(SourceId, u64), u64>,
+    /// The disk does not answer: reads wait here.
+    pub hangs: bool,
+    pub hanging: Vec<ReadOp>,
+    /// Pages were thrown out of memory behind the shard's back.
+    pub evicts: bool,
+    /// Connections that the shard may have.
+    pub connections_max: usize,
+    /// Sockets that may be open; beyond it accepting fails.
+    pub descriptors: Option<usize>,
+    pub counts: Counts,
     pub clients: Vec<Client>,
     pub library: Library,
     pub inbox: VecDeque<Update>,
@@ -203,6 +213,15 @@ pub struct Turn {
     pub idle: u64,
 }
 
+/// What was asked of the kernel to send responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sends that were queued.
+    pub sends: u64,
+    /// Direct calls of any kind, but for those that a log or an ending takes.
+    pub direct: u64,
+}
+
 /// A handle on the world: the kernel and the inbox share it with the test.
 pub type Shared = Rc<RefCell<World>>;
 
@@ -227,6 +246,12 @@ impl World {
             sources: BTreeMap::new(),
             resident: HashMap::new(),
             reads: HashMap::new(),
+            hangs: false,
+            hanging: Vec::new(),
+            evicts: false,
+            connections_max: usize::MAX,
+            descriptors: None,
+            counts: Counts::default(),
             clients: Vec::new(),
             library: Library::default(),
             inbox: VecDeque::new(),
@@ -301,6 +326,16 @@ impl World {
             self.now = self.now.max(at);
             self.run_events();
         }
+    }
+
+    /// The disk answers again.
+    pub fn go_on(&mut self) {
+        self.hangs = false;
+        for read in std::mem::take(&mut self.hanging) {
+            self.soon(Event::Read(read));
+        }
+        // Whoever waits for ever has something to wait for.
+        self.ring();
     }
 
     /// Puts an update into the shard's inbox, and rings.

@@ -11,6 +11,7 @@ use super::super::watch;
 use super::*;
 use crate::catalog::{Capacity, Catalog, Effect};
 use crate::messages::Listing;
+use crate::request::fixture::anonymous;
 
 fn scrubbed(fixture: &Fixture, source: SourceId, change: impl FnOnce(&mut Version)) -> Event {
     let file = File::open(fixture.path("vod/a.pack")).unwrap();
@@ -72,7 +73,7 @@ fn a_shard_resets_transfers_of_what_is_taken_back_and_refuses_it() {
     let new = catalog.slot_of(source).unwrap();
     assert_eq!(catalog.want(new), Some(source), "and the library is asked again");
     catalog.fail(source, OpenFault::Damaged, &mut effects);
-    assert!(matches!(catalog.vod("a/seg.ts"), crate::catalog::Found::Damaged));
+    assert!(matches!(catalog.vod("a/seg.ts", &anonymous()), crate::catalog::Found::Damaged));
     assert_eq!(catalog.give_back(slot), Some(source), "the reset transfer lets it go");
 }
 
@@ -231,9 +232,9 @@ fn indexes_of_open_packs_take_no_more_memory_than_they_may() {
     for number in 0..PACKS {
         let path = format!("{number:03}/seg.ts");
         let mut asked = false;
-        while !matches!(player.catalog.vod(&path), crate::catalog::Found::Object { .. }) {
+        while !matches!(player.catalog.vod(&path, &anonymous()), crate::catalog::Found::Object(_)) {
             assert!(Instant::now() < deadline, "{path} is never open");
-            if let crate::catalog::Found::Closed { source, .. } = player.catalog.vod(&path)
+            if let crate::catalog::Found::Closed(source) = player.catalog.vod(&path, &anonymous())
                 && !asked
             {
                 asked = true;
@@ -245,7 +246,8 @@ fn indexes_of_open_packs_take_no_more_memory_than_they_may() {
             }
         }
         // The first one is used all the time.
-        let crate::catalog::Found::Object { object, .. } = player.catalog.vod("000/seg.ts") else {
+        let crate::catalog::Found::Object(object) = player.catalog.vod("000/seg.ts", &anonymous())
+        else {
             panic!("what is used was let go")
         };
         let hot = object.key.source;

@@ -1,0 +1,23 @@
+//! What a viewer finds at a path.
+
+use super::SourceSlot;
+use crate::request::locate;
+
+/// What a path is.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'c> {
+    /// An object that can be served now.
+    Object(locate::Object<'c>),
+    /// An object that grows.
+    Growing(locate::Growing),
+    /// In a source that is not open.
+    Closed(SourceSlot),
+    /// Not there yet, but it will be.
+    Expected(u32),
+    /// In a source that can't be served.
+    Damaged,
+    /// Nowhere.
+    Absent,
+    /// Not for this viewer, or nowhere: which of the two it is he shall not learn.
+    Withheld,
+}
