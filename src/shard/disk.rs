@@ -13,7 +13,7 @@ use super::kernel::{Errno, Kernel};
 use super::output::Stepped;
 use super::respond::Small;
 use crate::catalog::SourceSlot;
-use crate::config::{COLD_CHUNK_SIZE, COLD_DEADLINE_MS, SEND_RATE_WINDOW_MS, SENDFILE_SIZE_MAX};
+use crate::config::{COLD_CHUNK_SIZE, COLD_DEADLINE_MS, SENDFILE_SIZE_MAX};
 use crate::messages::mail::Inbox;
 use crate::messages::{Fault, Payload, Residency};
 use crate::request::plan;
@@ -152,7 +152,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Ok(_) => None,
             Err(errno) => Some(Fault::Unreadable(errno.0)),
         };
-        let now = self.now.ticks;
         let mut is_told = false;
         for waiter in came.waiters {
             let Some(exchange) = self.waiting(waiter) else { continue };
@@ -162,7 +161,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             // The chunk's place may be another's by now.
             exchange.state = State::Ready;
             let owner = exchange.owner;
-            exchange.window = (now, exchange.sent);
             if let Some(fault) = fault {
                 if !std::mem::replace(&mut is_told, true) {
                     self.find_fault(came.slot, fault);
@@ -171,8 +169,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             } else if exchange.head.is_none() && exchange.sent == 0 {
                 self.answer_small(owner, &body);
             } else {
-                // How fast a client reads is judged from here: before, we were slow.
-                self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
+                // Before, we were slow.
+                self.judge_anew(owner, waiter.exchange);
                 self.make_ready(waiter.exchange);
             }
         }

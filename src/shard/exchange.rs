@@ -31,8 +31,9 @@ pub struct Exchange {
     pub head: Option<HeadBuffer>,
     /// Body bytes that were handed to the kernel.
     pub sent: u64,
-    /// When the rate was looked at last, and `sent` then.
-    pub window: (Ticks, u64),
+    /// When the client's rate was looked at last, and how many bytes it had taken then: less than
+    /// none, if some of an earlier response were still on their way.
+    pub window: (Ticks, i64),
 }
 
 /// What an exchange is waiting for.

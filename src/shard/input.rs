@@ -344,7 +344,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             sent: 0,
             window: (self.now.ticks, 0),
         });
-        self.connections[owner].phase = Phase::Exchange(place);
+        let connection = &mut self.connections[owner];
+        connection.phase = Phase::Exchange(place);
+        if connection.pending.is_some() {
+            // Of who asks ahead an earlier response may still be on its way.
+            self.judge_anew(owner, place);
+        }
         place
     }
 

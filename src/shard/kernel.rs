@@ -280,6 +280,8 @@ pub trait Kernel {
     fn reset(&mut self, socket: Self::Socket);
     /// Closes the listeners. Their accepts have ended.
     fn close_listeners(&mut self);
+    /// Bytes that were handed over and that the client has not confirmed.
+    fn unconfirmed(&mut self, socket: &Self::Socket) -> u64;
     /// The client's address.
     fn peer(&mut self, socket: &Self::Socket) -> Option<IpAddr>;
 

@@ -227,21 +227,31 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             State::Receiving => self.answer_refused(place, Refusal::HeadTimeout),
             State::Over => {}
             State::Cold(_) => self.give_up_object(place, Refusal::TimedOut),
-            State::Growing | State::Ready => {
-                exchange.window = (now, exchange.sent);
-                self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
-            }
+            State::Growing | State::Ready => self.judge_anew(owner, place),
             State::Blocked | State::Sending => {
-                let (since, sent) = exchange.window;
+                let (since, before) = exchange.window;
                 let wanted = self.settings.limits.send_rate_min * now.since(since) / 1000;
-                if exchange.sent - sent < wanted {
+                if self.taken(owner, place) - before < wanted as i64 {
                     self.close(owner, Ending::Reset);
-                    return;
+                } else {
+                    self.judge_anew(owner, place);
                 }
-                exchange.window = (now, exchange.sent);
-                self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
             }
         }
+    }
+
+    /// How fast a client reads is judged from now on.
+    pub(super) fn judge_anew(&mut self, owner: u32, place: u32) {
+        let now = self.now.ticks;
+        self.exchanges[place].window = (now, self.taken(owner, place));
+        self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
+    }
+
+    /// Bytes that a client has taken. What the kernel took for it says nothing: that may be
+    /// megabytes, and then nothing for a minute.
+    fn taken(&mut self, owner: u32, place: u32) -> i64 {
+        let Some(socket) = &self.connections[owner].socket else { return 0 };
+        self.exchanges[place].sent as i64 - self.kernel.unconfirmed(socket) as i64
     }
 
     /// The deadline of an exchange that begins to send, or to wait.

@@ -433,10 +433,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let exchange = &mut self.exchanges[place];
         self.parked_count -= 1;
         exchange.head = Some(buffer);
-        exchange.window = (self.now.ticks, 0);
         let last = goes == Goes::Close;
         exchange.work = Work::Answer { response, with_body, last, at: 0 };
-        self.set_exchange_deadline(owner, false);
+        self.judge_anew(owner, place);
         self.make_ready(place);
     }
 

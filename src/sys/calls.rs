@@ -157,6 +157,15 @@ pub fn flush(socket: &OwnedFd) {
     let _ = SockRef::from(socket).set_tcp_nodelay(true);
 }
 
+/// Bytes in the socket's queue that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)); 0 where the
+/// kernel can't say.
+pub fn unconfirmed(socket: &OwnedFd) -> u64 {
+    let mut size: libc::c_int = 0;
+    // SAFETY: the kernel writes one integer, ours for the call. TIOCOUTQ is its other name.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut size) };
+    if result == 0 { u64::try_from(size).unwrap_or(0) } else { 0 }
+}
+
 /// Closes at once: the peer sees a reset, and what is queued is thrown away.
 pub fn reset(socket: OwnedFd) {
     let socket = socket2::Socket::from(socket);

@@ -481,6 +481,10 @@ impl Kernel for Ring {
         self.listeners.clear();
     }
 
+    fn unconfirmed(&mut self, socket: &OwnedFd) -> u64 {
+        calls::unconfirmed(socket)
+    }
+
     fn peer(&mut self, socket: &OwnedFd) -> Option<IpAddr> {
         calls::peer(socket)
     }

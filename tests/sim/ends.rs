@@ -143,3 +143,23 @@ fn a_hot_small_response_takes_one_send_and_no_direct_call() {
         run.finish();
     }
 }
+
+#[test]
+fn a_good_reader_behind_a_large_buffer_is_not_taken_for_a_slow_one() {
+    let mut world = world(Profile::calm(), &[8 * MIB as u64], Place::File);
+    // The socket takes 4 MiB at once, and then nothing for longer than a rate is judged over.
+    let reads = |kib: usize, may_be_cut| Manner {
+        read_size: (kib * KIB) as u64,
+        read_gap: SECOND,
+        capacity: 4 * MIB as u64,
+        may_be_cut,
+        ..Manner::default()
+    };
+    let good = world.add_client(0, reads(24, false), vec![get(0)]);
+    let slow = world.add_client(0, reads(8, true), vec![get(0)]);
+    let mut run = Run::new(world, &Setup::new(1));
+    run.until_clients_end();
+    assert_eq!(ended(&run, good), Some(Ended::Answered));
+    assert_eq!(ended(&run, slow), Some(Ended::Reset));
+    run.finish();
+}

@@ -294,6 +294,10 @@ impl Kernel for FakeKernel {
         }
     }
 
+    fn unconfirmed(&mut self, socket: &Socket) -> u64 {
+        self.world.borrow().sockets[socket.id].outbound.size()
+    }
+
     fn peer(&mut self, socket: &Socket) -> Option<IpAddr> {
         let world = self.world.borrow();
         let client = world.sockets[socket.id].client;
