@@ -8,6 +8,8 @@
 mod client;
 #[path = "../../sim/content.rs"]
 mod content;
+#[path = "../../sim/heads.rs"]
+mod heads;
 #[path = "../../sim/kernel.rs"]
 mod kernel;
 #[path = "../../sim/library.rs"]
