@@ -100,8 +100,8 @@ pub const COLD_READS_MAX: usize = 16;
 /// is reset.
 pub const COLD_QUEUE_MAX: usize = 1024;
 
-/// Those of them at which a new response that needs another one is refused (503 with Retry-After).
-/// The other half is for responses that are under way and can't be refused any more.
+/// Cold chunks in that queue at which a new response that needs another one is refused (503 with
+/// Retry-After). The rest is for responses that are under way and can't be refused any more.
 pub const COLD_QUEUE_NEW_MAX: usize = COLD_QUEUE_MAX / 2;
 
 /// Milliseconds that a response waits for one cold chunk. Linux gives a disk 30 s for a command
@@ -115,7 +115,7 @@ const _: () = assert!(
 );
 
 /// Milliseconds for which a shard believes nothing of what it knew to be in memory, after a cold
-/// chunk, or when it is told that pages are dropped: it asks the kernel every time.
+/// chunk, or after it was told that pages are dropped. Meanwhile it asks the kernel every time.
 pub const DISTRUST_MS: u64 = 10_000;
 
 /// Updates taken from the inbox in one turn of a shard.
@@ -136,9 +136,10 @@ pub const IDLE_POLL_AFTER_MS: u64 = 4_000;
 pub const IDLE_GIVEN_UP_AFTER_MS: u64 = 10_000;
 const _: () = assert!(IDLE_GIVEN_UP_AFTER_MS > IDLE_POLL_AFTER_MS, "they are polled by then");
 
-/// Connections looked at for it in one turn, and closed at most.
+/// Connections that a shard looks at in one turn when it makes room.
 pub const IDLE_LOOKS_A_TURN_MAX: usize = 256;
-/// See `IDLE_LOOKS_A_TURN_MAX`.
+/// Connections that a shard closes in one turn at most to make room. Clients wait for the turn, so
+/// the rest is closed in the next ones.
 pub const IDLE_CLOSES_A_TURN_MAX: usize = 8;
 
 /// Resolution of deadlines, in milliseconds.
@@ -233,8 +234,9 @@ pub const ASK_DEADLINE_MS: u64 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections of the machine; a shard gets its even share. At the limit accepting
-    /// pauses until clients that are idle have been closed (see `IDLE_GIVEN_UP_AFTER_MS`) or others
-    /// have gone, and the kernel's queue fills. 0 = what RLIMIT_NOFILE allows, less a reserve.
+    /// pauses until idle clients have been closed (see `IDLE_GIVEN_UP_AFTER_MS`) or others have
+    /// gone; meanwhile new clients wait in the kernel's queue. 0 = what RLIMIT_NOFILE allows, less
+    /// a reserve.
     pub connections: usize,
     /// Open connections of one client address, on one shard. 0 = off: carrier NAT and balancers
     /// look like one address. At the limit a new connection is closed.
@@ -243,7 +245,7 @@ pub struct Limits {
     pub head_timeout_ms: u64,
     /// Milliseconds between requests on one connection. Then it is closed.
     pub idle_timeout_ms: u64,
-    /// Bytes a second that a client must take while it is being sent to, averaged over
+    /// Bytes a second that a client must acknowledge while it is being sent to, averaged over
     /// `SEND_RATE_WINDOW_MS`. Below it the connection is reset. 0 = off.
     pub send_rate_min: u64,
     /// Bytes of hot small bodies and of packs on huge pages, all shards together: half of it for
@@ -262,7 +264,7 @@ pub struct Limits {
     /// least recently used go.
     pub folder_memory: usize,
     /// Bytes of indexes of open packs, of the machine: all shards share one copy of each, about 100
-    /// bytes an object. At the limit the least recently used packs are closed, those in use not.
+    /// bytes an object. At the limit the least recently used packs are closed, but none in use.
     pub index_memory: usize,
     /// Milliseconds that running transfers may take after SIGTERM. Then they are reset.
     pub drain_timeout_ms: u64,

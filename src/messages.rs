@@ -200,8 +200,8 @@ pub enum Update {
     Opened(Arc<Opened>),
     /// A source could not be opened.
     Failed(SourceId, OpenFault),
-    /// Indexes take more memory than they may: a source that was not used since this was said of it
-    /// last is let go.
+    /// Indexes take more memory than they may: the shard lets go of this source, unless it is in
+    /// use or was used since this was last said of it.
     Spare(SourceId),
     /// Pages of a source are being dropped and read again: what was known to be in memory may not
     /// be. Said before it begins, and again as long as it goes on.

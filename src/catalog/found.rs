@@ -18,6 +18,6 @@ pub enum Found<'c> {
     Damaged,
     /// Nowhere.
     Absent,
-    /// Not for this viewer, or nowhere: which of the two it is he shall not learn.
+    /// Not for this viewer, or nowhere; the viewer must not learn which.
     Withheld,
 }

@@ -115,8 +115,9 @@ impl Catalog {
     /// What a viewer finds at this path below `/vod/`: a file of a folder, else an object of a pack
     /// whose path is a prefix; of several such packs the one with the shortest path that has it.
     ///
-    /// What he may not have is passed over before anything else is known of it. Where there is any,
-    /// a path that leads nowhere is answered alike: nobody can say which library it was meant for.
+    /// What this viewer may not have is passed over before anything else is known of it. Where
+    /// anything takes a token, a path that leads nowhere is answered in the same way: nobody can
+    /// say which library it was meant for.
     #[must_use]
     pub fn vod(&self, path: &str, grant: &Grant) -> Found<'_> {
         if let Some(&slot) = self.files.get(path)
@@ -163,7 +164,7 @@ impl Catalog {
         let named = |full: &Arc<str>| {
             full.strip_prefix(first).and_then(|rest| rest.strip_prefix('/')) == Some(path)
         };
-        // These tables are small, or empty; and packaged segments are not looked for here.
+        // These tables are small or empty, and a packaged segment that is there never gets here.
         if let Some((_, &slot)) = self.growing_paths.iter().find(|(full, _)| named(full)) {
             let growing = &self.growing[slot.0 as usize];
             return Found::Growing(locate::Growing {
@@ -496,7 +497,7 @@ impl Catalog {
         }
     }
 
-    /// Lets a source go that was not used since this was asked last, and is not in use.
+    /// Lets go of a source that is not in use, and was not used since this was asked of it last.
     pub fn spare(&mut self, id: SourceId, effects: &mut Vec<Effect>) {
         let Some(&slot) = self.ids.get(&id) else { return };
         let source = &mut self.sources[slot.0 as usize];

@@ -33,8 +33,8 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         return Err(Failure::new("serve", "there is nothing to serve")
             .remedy(format!("name packs or folders, or write {USUAL_FILE}")));
     }
-    // Whoever types a path means one that is there. A library of a config may come later, as disks
-    // that are mounted late do.
+    // Whoever types a path means one that is there. A library of a config may come later, for
+    // instance on a disk that is mounted late.
     for path in &sources.paths {
         path.metadata()
             .map_err(|error| Failure::new(format!("serve {}", path.display()), error))?;

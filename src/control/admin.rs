@@ -72,7 +72,7 @@ async fn ready(State(shared): State<Shared>) -> Response<Body> {
 async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     let mut scraper = shared.scraper.lock_owned().await;
     let deadline = Duration::from_millis(REPORT_DEADLINE_MS);
-    // Waiting for shards blocks, so it does not happen on the thread that answers. Not in tokio's
+    // Waiting for shards blocks, so it does not happen on the thread that answers; nor in tokio's
     // pool, which panics where no thread can be made.
     let (told, tells) = tokio::sync::oneshot::channel();
     let asking = std::thread::Builder::new().name("scrape".to_owned()).spawn(move || {

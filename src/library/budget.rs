@@ -1,8 +1,9 @@
 //! Which packs are on huge pages by our doing, and that they take no more than they may.
 //!
-//! Pure bookkeeping. What is used may take the place of what nobody uses any more, the oldest
-//! first: those pages stay in the cache as long as the kernel likes, and are no longer counted.
-//! What is used stays, so that many packs that are touched in turn don't all get read whole.
+//! Pure bookkeeping. A pack in use may take the place of packs that nobody uses any more, the
+//! oldest first: their pages stay in the cache as long as the kernel likes, and are no longer
+//! counted. Packs in use stay, so that many packs that are touched one after the other are not all
+//! read whole.
 
 use std::collections::VecDeque;
 
@@ -25,7 +26,7 @@ impl Budget {
         self.limit = 0;
     }
 
-    /// From now on so much may be taken. What is there stays.
+    /// From now on so many bytes may be taken. What is there stays.
     pub(super) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
     }
@@ -38,8 +39,8 @@ impl Budget {
         self.taken.iter().map(|(_, size)| size).sum()
     }
 
-    /// Counts a pack, if there is room for it, or there is once packs have gone that are not in
-    /// use. `used`: it is in use itself; else nothing goes for it.
+    /// Counts a pack if there is room for it, or if packs that are not in use can make room; says
+    /// whether it is counted. `used`: the pack is in use itself; only then does it displace others.
     pub(super) fn take(
         &mut self,
         source: SourceId,

@@ -30,7 +30,7 @@ pub(super) struct Lent {
     failed: Option<Failed>,
     /// Bytes of it that are counted as those of a list: from when it is asked to be copied.
     counted: usize,
-    /// When it is its turn to be let go, if its index is counted.
+    /// Its place in the order in which packs are asked about, if its index is counted.
     turn: u64,
 }
 
@@ -44,13 +44,13 @@ impl Lent {
 /// Why a source can't be served.
 #[derive(Clone, Copy, Debug)]
 enum Failed {
-    /// Its bytes are proven to be wrong: until it changes.
+    /// Its bytes are proven to be wrong, or could not be read under a transfer: until it changes.
     Damaged,
-    /// It could not be read: not tried again before then.
+    /// It could not be opened: not tried again before then.
     Until(Instant),
 }
 
-/// Indexes of open packs: what they take, and whose turn it is to be let go.
+/// Indexes of open packs: what they take, and the order in which shards are asked about them.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     bytes: usize,
@@ -59,8 +59,8 @@ pub(super) struct Indexes {
     turn: u64,
 }
 
-/// Packs that shards are asked about for each that is opened beyond the limit. Those that were used
-/// since the last time stay, so the limit can be exceeded by this part of it, an eighth.
+/// Packs that shards are asked about for each that is opened beyond the limit. Packs that were used
+/// since they were asked about last stay, so the limit can be exceeded by an eighth.
 const SPARED_AT_ONCE: usize = 8;
 
 impl Library {
@@ -220,8 +220,8 @@ impl Library {
         self.spare_packs(source);
     }
 
-    /// Asks shards to let go of packs that they do not use, while indexes take more memory than
-    /// they may.
+    /// Asks shards to let go of packs that they do not use, if indexes take more memory than they
+    /// may. `newest` has just been opened, and is not asked about.
     fn spare_packs(&mut self, newest: SourceId) {
         for _ in 0..SPARED_AT_ONCE {
             if self.indexes.bytes <= self.limits.index_memory {
@@ -280,8 +280,8 @@ impl Library {
         }
     }
 
-    /// Notes that a source could not be opened now, and when to try again. The log says so once,
-    /// until it was opened.
+    /// Notes that a source could not be opened now, and when to try again. The log says so once
+    /// until the source has been opened.
     fn note_passing(&mut self, source: SourceId, name: &Name, why: &str, remedy: &str) {
         let again = Failed::Until(Instant::now() + Duration::from_millis(OPEN_RETRY_MS));
         let before = self.lent.get_mut(&source).and_then(|lent| lent.failed.replace(again));

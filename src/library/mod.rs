@@ -1,17 +1,20 @@
 //! Packs and folders on disk: writing, reading back, opening, watching.
 //!
 //! The serving side is one thread ([`start`]) that scans and watches the libraries, tells every
-//! shard what there is, and has sources opened by a small pool when a shard asks. It never reads
-//! a payload byte of a pack, and never writes. The writing side ([`mod@write`], [`archive`]) goes
-//! through one seam, [`disk::Disk`], and cannot truncate or overwrite.
+//! shard what there is, and has sources opened by a small pool when a shard asks. It never writes,
+//! and payloads of packs are read only in spare time (`upkeep`), to verify them and to bring them
+//! onto huge pages. The writing side ([`mod@write`], [`archive`]) goes through one seam,
+//! [`disk::Disk`], and cannot truncate or overwrite.
 //!
 //! Whoever may write to a library's folder decides what is served, and nothing more: links are
-//! followed only below the folder, only regular files are read, and what they can make us do ends.
+//! followed only below the folder, only regular files are read, and the work that such a writer can
+//! cause is bounded.
+//!
 //! A *hard link* is a regular file like any other and is served. The kernel knows no first and
 //! second name of a file, so one that leads out cannot be told from one that does not; links are
 //! how packagers and backups publish without copying; and with `fs.protected_hardlinks`, Debian's
-//! default, nobody can link what he may not read and write anyway. Where that is off, a server that
-//! runs as a user of its own still reads only what this user may.
+//! default, nobody can link a stranger's file without permission to read and write it. Where that
+//! is off, a server that runs as a user of its own still reads only what this user may.
 
 pub mod write;
 pub mod disk;
@@ -57,8 +60,8 @@ use run::Event;
 /// Niceness of all the library's threads: shards come first.
 const NICE: i32 = 10;
 
-/// Events that wait for the library's thread. Beyond it news of the disk are dropped and all is
-/// scanned; messages of shards wait.
+/// Events that wait for the library's thread. Beyond it news of the disk is dropped and everything
+/// is scanned; messages of shards wait.
 const EVENTS_MAX: usize = 16 * 1024;
 
 /// The running library. Dropping it ends its threads.
@@ -76,13 +79,13 @@ impl Handle {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// Has all libraries scanned again, as lost news of the disk have.
+    /// Has all libraries scanned again, as lost news of the disk does.
     #[cfg(test)]
     fn rescan(&self) {
         self.events.send(Event::Rescan).expect("the library runs");
     }
 
-    /// Takes the libraries and the limits of a config that was read again, and scans all of them.
+    /// Takes the libraries and the limits of a config that was read again, and scans all libraries.
     /// Who may watch a library that stays is not changed.
     pub fn reload(&self, config: &Config) {
         let (libraries, limits) = (config.libraries.clone(), config.limits.clone());

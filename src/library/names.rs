@@ -117,8 +117,8 @@ impl Names {
     pub(super) fn affected(&self, name: &Name) -> Vec<Arc<str>> {
         let mut names = vec![Arc::clone(&name.public)];
         if name.is_file {
-            // It may have hidden a pack of a later library above it, or may do so now. Of no other
-            // pack: to look at what hides one means to look at everything below it.
+            // It may have hidden a pack of a later library above it, or may do so now. Other packs
+            // are left out: to find out what hides a pack means to look at everything below it.
             let claims = ancestors(&name.public).flat_map(|above| self.claims_to(above));
             let packs = claims.filter(|(pack, _)| pack.root > name.root);
             names.extend(packs.map(|(pack, _)| Arc::clone(&pack.public)));

@@ -2,8 +2,8 @@
 //!
 //! A library keeps its number for as long as the server runs, because claims to names go by it.
 //! One that is added gets the next number, so it comes last where two libraries want one name; at
-//! the next start the order of the config holds again. One that went keeps an empty place, and has
-//! it back when it comes again.
+//! the next start the order of the config holds again. One that was removed leaves its place empty,
+//! and gets it back when it is added again.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub(super) struct Reload {
 }
 
 impl Library {
-    /// Takes all of it. Running transfers of what went are finished.
+    /// Takes all of it. Running transfers from libraries that were removed are finished.
     pub(super) fn handle_reload(&mut self, new: Reload) {
         let wanted = |root: &Root| new.libraries.iter().any(|library| library.path == root.given);
         for index in 0..self.roots.len() {
@@ -71,7 +71,7 @@ impl Library {
         self.forget_below(index, Path::new(""), &[]);
     }
 
-    /// The folders of a library in which something is served, and itself.
+    /// The folders of a library in which something is served, and the library's own.
     fn folders_of(&self, index: usize) -> Vec<PathBuf> {
         let top = &self.roots[index].folder;
         let of_root = self.names.iter().filter(|(name, _)| usize::from(name.root) == index);

@@ -14,9 +14,9 @@ use crate::units::Class;
 pub(super) struct Root {
     /// The path that the config gives.
     pub given: PathBuf,
-    /// It was taken out of the config; its number stays taken.
+    /// Whether it was taken out of the config; its number stays taken.
     pub gone: bool,
-    /// It could not be opened the last time, and that was said.
+    /// Whether it could not be opened the last time, and the log has said so.
     pub missing: bool,
     /// The folder that is scanned and watched, without links in its path.
     pub folder: PathBuf,

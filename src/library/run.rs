@@ -35,8 +35,8 @@ const SETTLE: Duration = Duration::from_millis(5);
 pub(super) const RESCAN_EVERY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// How often a full inbox is tried again.
 const FLUSH_EVERY: Duration = Duration::from_millis(5);
-/// After a scan the next one that nobody asked for waits so many times as long as this one took:
-/// whoever writes without pause makes us lose news without pause, and packs must be opened, too.
+/// How many times as long as a scan took the next one waits, if nobody asked for it: whoever writes
+/// without pause makes us lose news without pause, and packs must be opened, too.
 const REST: u32 = 9;
 /// Longest wait for files that were young when the server started, before it says it is ready.
 const READY_PATIENCE: Duration = Duration::from_secs(3);
@@ -97,8 +97,9 @@ pub(super) struct Library {
     listings: Vec<Listing>,
     look_at: Option<Instant>,
     rescan_at: Option<Instant>,
-    /// Whether news were lost since the last scan, and when that may be made up for.
+    /// Whether news was lost since the last scan.
     lost: bool,
+    /// When that may be made up for by a scan.
     rest_until: Instant,
     links: bool,
     /// Whether the log has said that there is more than is listed.
@@ -342,7 +343,7 @@ impl Library {
         let missing = roots.any(|(root, folder)| !root.gone && folder.is_none());
         let needed = self.watch.full || self.links || missing;
         let next = (Instant::now() + RESCAN_EVERY).max(self.rest_until);
-        // What is planned already stays: news that never end must not put it off for ever.
+        // What is planned already stays: news that never ends must not put it off for ever.
         self.rescan_at = needed.then(|| self.rescan_at.unwrap_or(next));
     }
 

@@ -17,9 +17,9 @@ use crate::sys::files;
 /// Folders within folders that are entered.
 const DEPTH_MAX: usize = 32;
 
-/// Entries of folders behind links that one scan looks at: half a minute of work. Without it a few
-/// folders full of links to each other would be entered on every way there is, which has no end in
-/// our lifetime.
+/// Entries of folders behind links that one scan looks at: half a minute of work. Beyond it the
+/// rest is not listed, and the log says so. Without a limit a few folders full of links to each
+/// other would be entered on every way there is, which has no end in our lifetime.
 const LINKED_ENTRIES_MAX: usize = if cfg!(test) { 4096 } else { 1 << 20 };
 
 /// What a scan saw.
@@ -31,7 +31,7 @@ pub(super) struct Scan {
     pub unreadable: Vec<(PathBuf, io::Error)>,
     /// Whether there are symbolic links: what they point to is not watched.
     pub links: bool,
-    /// Entries of folders behind links.
+    /// Entries of folders behind links that were looked at.
     linked: usize,
     /// Whether there was more than a scan takes.
     pub cut: bool,
@@ -95,7 +95,7 @@ fn entries(root: &Root, folder: &File, below: &Path) -> io::Result<fs::ReadDir> 
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NONBLOCK;
     let opened = files::open_beneath(folder, below, flags)?;
     match fs::read_dir(format!("/proc/self/fd/{}", opened.as_raw_fd())) {
-        // Nobody has mounted /proc here.
+        // Without /proc only the path is left, and a link in its place would be followed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::read_dir(root.folder.join(below))
         }

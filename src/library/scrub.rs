@@ -97,7 +97,7 @@ fn scrub(wish: &ToScrub, pace: &mut Pace<'_>) -> Result<Found, Ended> {
         return Ok(Found::Good);
     };
     let found = check(file, pace)?;
-    // What was written meanwhile is another version, and seen by those who watch.
+    // A file that changed while it was read is another version, which the watcher reports.
     Ok(match (found, Version::of_file(&checked)) {
         (Checked::Damaged(why), Ok(after)) if after == before => Found::Damaged(before, why),
         (Checked::Unreadable(why), _) => Found::Unreadable(why),

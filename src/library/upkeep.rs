@@ -54,12 +54,12 @@ pub(super) struct Warmed {
 /// The state of both.
 #[derive(Debug)]
 pub(super) struct Upkeep {
-    /// What may be on huge pages by our doing; nothing = off.
+    /// What may be on huge pages by our doing; no bytes = off.
     pub(super) budget: Budget,
     warm: SyncSender<ToWarm>,
     /// What is being brought in now, and how to stop it.
     warming: Option<(SourceId, Arc<AtomicBool>)>,
-    /// When shards were told so last.
+    /// When shards were last told that pages are being dropped.
     told: Instant,
     candidates: VecDeque<SourceId>,
     failures: u32,
@@ -268,7 +268,7 @@ impl Library {
         let Some(name) = self.sources.get(&source).cloned() else { return };
         match found {
             Found::Good => {}
-            // Of another version than the listed one the news are still on their way.
+            // If this is not the listed version, news of the change is still on its way.
             Found::Damaged(version, why) => {
                 if self.names.get(&name).is_some_and(|shelved| shelved.version == version) {
                     self.note_damage(source, &name, &why);

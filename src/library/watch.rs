@@ -27,7 +27,7 @@ pub(super) enum Hint {
 /// The watcher of all libraries.
 pub(super) struct Watch {
     watcher: Option<INotifyWatcher>,
-    /// Set when news were lost.
+    /// Set when news was lost.
     lost: Arc<AtomicBool>,
     /// Whether the kernel's limit was reached.
     pub full: bool,
@@ -46,13 +46,13 @@ impl Watch {
         Self::over(lost, move |news| tell(news, &events, &told))
     }
 
-    /// A watcher whose news are told by `tell`, on the watcher's thread.
+    /// A watcher that tells its news by `tell`, on a thread of its own.
     pub(super) fn over(
         lost: Arc<AtomicBool>,
         tell: impl Fn(notify::Result<notify::Event>) + Send + 'static,
     ) -> Self {
-        // The watcher's own thread fails unseen, and the first watch panics without it; so one is
-        // made for trial.
+        // If the watcher's own thread can't be made nobody says so, and the first watch panics; so
+        // a thread is made for trial.
         let trial = std::thread::Builder::new().spawn(|| {});
         let made = trial.map_err(notify::Error::io).and_then(|trial| {
             let _ = trial.join();
@@ -77,7 +77,7 @@ impl Watch {
         Self { watcher: None, lost: Arc::default(), full: false }
     }
 
-    /// Whether news were lost since the last call.
+    /// Whether news was lost since the last call.
     pub(super) fn take_lost(&self) -> bool {
         self.lost.swap(false, Ordering::AcqRel)
     }

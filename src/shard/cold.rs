@@ -3,9 +3,9 @@
 //! A read brings a chunk of a file into the page cache on a worker of the kernel. A large body is
 //! then sent from there like any other; a small one is taken from the buffer it was read into. A
 //! chunk that is being read holds a lease on its source, also when nobody waits for it any more;
-//! one that was not begun is dropped when the last of those who wait for it has left.
+//! one whose read has not begun is dropped when the last of those who wait for it has left.
 //!
-//! They are read in order of arrival. Each request waits for one chunk at a time, so who asks for
+//! Chunks are read in order of arrival. Each request waits for one chunk at a time, so who asks for
 //! much has no more places in the queue than who asks for little.
 
 use std::collections::VecDeque;
@@ -37,9 +37,9 @@ struct Chunk {
     extent: Extent,
     /// Who waits for it, and some who have left.
     waiters: Vec<Waiter>,
-    /// How many of them have not.
+    /// How many of the waiters have not left.
     waiting: u32,
-    /// Tells it from others that have its place later.
+    /// Tells this chunk from others that have its place later.
     number: u64,
     is_begun: bool,
 }
@@ -51,7 +51,7 @@ pub struct Cold {
     places: AHashMap<(SourceId, Extent), u32>,
     /// Chunks that wait for a read, by place and number, and some that were dropped.
     queue: VecDeque<(u32, u64)>,
-    /// How many of them were not.
+    /// How many chunks of the queue were not dropped.
     queued: usize,
     running: usize,
     spare: Vec<Vec<u8>>,
@@ -65,7 +65,7 @@ pub struct Cold {
 pub struct Waits {
     /// Who.
     pub waiter: Waiter,
-    /// Whether some of its body is out: it can't be refused any more.
+    /// Whether some of its body was sent: it can't be refused any more.
     pub is_under_way: bool,
 }
 
@@ -137,7 +137,7 @@ impl Cold {
         from: (SourceSlot, &Held),
         offset: u64,
     ) -> bool {
-        // Fewer than may run at once, so that it is begun at once: nobody waits for it.
+        // Fewer than may run together: what nobody waits for is begun at once or not at all.
         if self.running + self.queued >= AHEAD_MAX {
             return false;
         }
@@ -185,8 +185,8 @@ impl Cold {
         Wanted { place, is_new: true }
     }
 
-    /// Before the queue grows, those that were dropped are struck off: it is never much longer than
-    /// it may be, however many come and leave while the disk is busy.
+    /// Before the queue grows, chunks that were dropped are struck off it: it is never much longer
+    /// than its limit, however many come and leave while the disk is busy.
     fn strike_dropped(&mut self) {
         let capacity = self.queue.capacity();
         if self.queue.len() < capacity {

@@ -1,7 +1,8 @@
 //! Waiting for a disk: which bytes are in memory, and what becomes of those who need others.
 //!
 //! A shard never waits itself: what is cold is read by a worker of the kernel (`cold`), and the
-//! exchange goes on when it has come. It waits for a limited time, in a queue of limited length.
+//! exchange goes on when it has come. An exchange waits for a limited time, in a queue of limited
+//! length.
 
 use std::rc::Rc;
 
@@ -24,7 +25,8 @@ use crate::units::{Extent, PAGE_SIZE};
 const COLD_ATTEMPTS_MAX: u8 = 4;
 
 impl<K: Kernel, I: Inbox> Shard<K, I> {
-    /// What becomes of the exchange if its next byte can't be sent without waiting for a disk.
+    /// What becomes of the exchange if its next byte can't be sent without waiting for a disk; none
+    /// if it can.
     pub(super) fn unless_resident(&mut self, place: u32) -> Option<Stepped> {
         let exchange = &mut self.exchanges[place];
         let waiter = Waiter { exchange: place, generation: exchange.generation };
@@ -54,8 +56,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             // Its chunk has just been read; more than that nobody can know here.
             *resident = size.min(COLD_CHUNK_SIZE as u64 - *at % COLD_CHUNK_SIZE as u64);
         } else if *resident == 0 && *attempts >= COLD_ATTEMPTS_MAX {
-            // It was read several times and is gone again: memory is short. Get on, a page at
-            // least; the alternative is a client that never gets its segment.
+            // It was read several times and is gone again: memory is short. A page is sent all the
+            // same; the alternative is a client that never gets its segment.
             *resident = size.min(PAGE_SIZE as u64);
         }
         let held = Rc::clone(held);
@@ -118,7 +120,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.set_deadline(owner, self.now.ticks.plus(COLD_DEADLINE_MS));
     }
 
-    /// An exchange does not wait any more, for whatever it did.
+    /// An exchange that was in this state does not wait any more: if it waited for a cold chunk, it
+    /// leaves those who still do.
     pub(super) fn leave_cold(&mut self, state: State) {
         if let State::Cold(chunk) = state
             && let Some(slot) = self.cold.leave(chunk)
@@ -128,8 +131,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
-    /// An object can't be had in time: said so if nothing of it is out yet, else a reset. A head
-    /// waits for its first chunk, so where no byte of a body was sent, none of its head was.
+    /// An object can't be had in time: the client is told so if nothing of it was sent yet, and
+    /// else reset. A head waits for its first chunk, so where no byte of a body was sent, no byte
+    /// of its head was.
     pub(super) fn give_up_object(&mut self, place: u32, refusal: Refusal) {
         let exchange = &self.exchanges[place];
         let (owner, started) = (exchange.owner, exchange.started);
@@ -169,7 +173,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             } else if exchange.head.is_none() && exchange.sent == 0 {
                 self.answer_small(owner, &body);
             } else {
-                // Before, we were slow.
+                // Until now the disk was slow, not the client.
                 self.judge_anew(owner, waiter.exchange);
                 self.make_ready(waiter.exchange);
             }

@@ -31,8 +31,8 @@ pub struct Exchange {
     pub head: Option<HeadBuffer>,
     /// Body bytes that were handed to the kernel.
     pub sent: u64,
-    /// When the client's rate was looked at last, and how many bytes it had taken then: less than
-    /// none, if some of an earlier response were still on their way.
+    /// When the client's rate was looked at last, and how many bytes of this body it had taken by
+    /// then. Negative if bytes of the head, or of an earlier response, were still on their way.
     pub window: (Ticks, i64),
 }
 

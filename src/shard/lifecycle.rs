@@ -247,8 +247,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
     }
 
-    /// Bytes that a client has taken. What the kernel took for it says nothing: that may be
-    /// megabytes, and then nothing for a minute.
+    /// Bytes of a body that the client has acknowledged. How many the kernel has accepted says
+    /// nothing of it: that may be megabytes at once, and then none for a minute.
     fn taken(&mut self, owner: u32, place: u32) -> i64 {
         let Some(socket) = &self.connections[owner].socket else { return 0 };
         self.exchanges[place].sent as i64 - self.kernel.unconfirmed(socket) as i64

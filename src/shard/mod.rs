@@ -1,7 +1,7 @@
 //! One shard: a loop that runs the request's steps for thousands of clients over one kernel.
 //!
 //! ```text
-//! turn:  enter → completions (input, sends done) → updates → releases → bodies → deadlines
+//! turn:  enter → completions (input, sends done) → updates → releases → bodies → deadlines → room
 //! ```
 //!
 //! Everything here is owned by one thread. The driver decides nothing about HTTP: it finds heads,
@@ -135,10 +135,12 @@ pub struct Shard<K: Kernel, I: Inbox> {
     address_of: AHashMap<u32, IpAddr>,
     /// Accepting failed: it is tried again then, or when a connection has gone.
     accept_after: Ticks,
-    /// It failed for want of descriptors or memory, and nobody was given up since.
+    /// Accepting failed for want of descriptors or memory; since then no client has been accepted,
+    /// and none closed to make room.
     lacks_descriptors: bool,
-    /// Where the search for idle clients goes on, and when.
+    /// Where the search for idle clients goes on.
     room_hand: usize,
+    /// When it goes on.
     room_after: Ticks,
     /// Bytes of memory for what clients sent before it could be used.
     early_size: usize,

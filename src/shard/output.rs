@@ -36,7 +36,7 @@ pub(super) enum Stepped {
     Finished,
     /// It can't be continued: the client must see that.
     Broken,
-    /// There is no room for what it would wait for.
+    /// It would have to wait for a disk, and the queue for that is full.
     Full,
 }
 

@@ -1,8 +1,9 @@
-//! Making room: who is idle longest goes before new clients are kept waiting.
+//! Making room: the longest idle are closed, rather than new clients kept waiting.
 //!
-//! Only while accepting is paused, at the limit of connections or for want of descriptors. Then a
-//! few hundred connections are looked at each turn, and the longest idle of them closed; so it
-//! costs nothing while there is room, and not more than a few microseconds when there is none.
+//! This happens only while accepting is paused, at the limit of connections or for want of
+//! descriptors. Then a few hundred connections are looked at each turn, and the longest idle of
+//! them closed. So it costs nothing while there is room, and a bounded time a turn when there is
+//! none.
 
 use super::Shard;
 use super::connection::{Ending, Phase};
@@ -13,7 +14,7 @@ use crate::config::{
 use crate::messages::mail::Inbox;
 use crate::units::Ticks;
 
-/// The longest idle of those that were looked at, the longest first.
+/// The longest idle of the connections that were looked at, the very longest first.
 #[derive(Default)]
 struct Idlest {
     found: [(Ticks, u32); IDLE_CLOSES_A_TURN_MAX],
@@ -60,13 +61,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         if idlest.count > 0 {
             self.lacks_descriptors = false;
         } else {
-            // Who is busy now is not looked at again at once.
+            // Nobody was found, so the next look can wait for a tick.
             self.room_after = self.now.ticks.plus(TIMER_TICK_MS);
         }
     }
 }
 
-/// Whether accepting failed for something that a connection that goes gives back.
+/// Whether accepting failed for want of something that a connection gives back when it ends.
 pub(super) fn is_for_want_of_room(errno: Errno) -> bool {
     matches!(errno.0, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
 }

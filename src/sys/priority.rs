@@ -1,4 +1,4 @@
-//! The calling thread's standing with the scheduler: background work yields to the shards.
+//! The calling thread's standing with the scheduler: shards come first, and background work yields.
 //!
 //! Contract: integers, and one structure of this frame; on Linux all of it concerns the calling
 //! thread, not the process.
@@ -19,13 +19,14 @@ pub fn idle_disk_priority() {
     unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE) };
 }
 
-/// Length of a shard's turn on a processor that others want too, in nanoseconds; the kernel takes
-/// nothing shorter. Everybody else's is 3 ms or so.
+/// Time slice of a shard on a processor that other threads want too, in nanoseconds; the kernel
+/// takes nothing shorter. Theirs are about 3 ms.
 const SHORT_TURN_NANOS: u64 = 100_000;
 
-/// Lets the calling thread in as soon as it wakes: since Linux 6.12 whoever asks for shorter turns
-/// than the running thread's need not wait for the end of that one. Without it a shard that shares
-/// its processor, be it with a nicer thread, waits 3 ms. A hint.
+/// Lets the calling thread run as soon as it wakes: since Linux 6.12 a thread that asked for a
+/// shorter slice than the running one's need not wait for the end of that slice. Without this a
+/// shard that shares its processor, even with a nicer thread, waits up to 3 ms. It is a hint: where
+/// the kernel refuses, nothing else changes.
 pub fn take_short_turns() {
     const SIZE: u32 = size_of::<libc::sched_attr>() as u32;
     let mut attributes = libc::sched_attr {

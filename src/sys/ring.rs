@@ -78,7 +78,7 @@ impl Ring {
         Self::sized(listeners, bell, features, (SUBMISSIONS, COMPLETIONS))
     }
 
-    /// The same with room for so many submissions and completions, which the kernel rounds up. A
+    /// As `new`, with room for so many submissions and completions, which the kernel rounds up. A
     /// smaller ring is slower, not wrong.
     ///
     /// # Errors

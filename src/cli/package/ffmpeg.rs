@@ -140,10 +140,10 @@ pub fn arguments(
 
 /// One picture, deinterlaced where it is marked as such, in all sizes.
 ///
-/// All have the shape of the input exactly, or the DASH muxer refuses them: 854 dots on 480 lines
+/// All have the shape of the input exactly, or the DASH muxer refuses them: 854 pixels on 480 lines
 /// are not 16:9 unless each is a little narrower than high. The scaler sees to that, if it is told
-/// how wide a dot of the input is. Widths are chosen for dots that are as good as square, which old
-/// televisions' were not.
+/// how wide a pixel of the input is. Widths are chosen so that pixels are almost square, which
+/// those of old television pictures are not.
 fn filters(rungs: &[Rung]) -> String {
     let count = rungs.len();
     let mut text = format!("[0:V:0]yadif=deint=interlaced,setsar=sar:max=10000,split={count}");

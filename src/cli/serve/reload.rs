@@ -55,8 +55,8 @@ impl Server {
     }
 }
 
-/// The limits that hold from now on. How many descriptors there are for what was settled when the
-/// server started.
+/// The limits that hold from now on. How descriptors are shared out between connections and sources
+/// was settled when the server started.
 fn limits(old: &Limits, new: &Limits) -> Limits {
     Limits { connections: old.connections, open_sources: old.open_sources, ..new.clone() }
 }

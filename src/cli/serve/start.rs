@@ -85,12 +85,12 @@ fn inherited(config: &mut Config, draft: &Draft) -> Result<Vec<TcpListener>, Fai
     Ok(listeners)
 }
 
-/// Something with a thread of its own that did not start.
+/// Why something that has a thread of its own did not start.
 fn not_started(what: &str, error: &io::Error) -> Failure {
     if error.kind() != io::ErrorKind::WouldBlock {
         return Failure::new(what, error);
     }
-    // EAGAIN: of all that is done there only making a thread says so.
+    // EAGAIN comes only from making a thread; nothing else at these starts gives it.
     Failure::new(what, "no more threads can be made").remedy(
         "ulimit -u unlimited; under systemd: TasksMax=4096; in a container: --pids-limit 4096",
     )
