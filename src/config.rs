@@ -55,7 +55,8 @@ const _: () = assert!(PIPELINE_SIZE_MAX >= HEAD_SIZE_MAX, "one whole head must f
 /// KiB, before others have theirs, and may come back to it in the same turn: so twice that, in
 /// which 3,000 requests written in one go find room. Beyond it the client is reset.
 pub const FLOOD_SIZE_MAX: usize = 256 * KIB;
-const _: () = assert!(FLOOD_SIZE_MAX <= RECEIVE_BUFFERS * RECEIVE_BUFFER_SIZE, "of one turn");
+const _: () =
+    assert!(FLOOD_SIZE_MAX <= RECEIVE_BUFFERS * RECEIVE_BUFFER_SIZE, "a turn brings no more");
 
 /// Bytes of memory of a shard for what came before it could be used, all clients together: parts of
 /// heads, and requests behind a response. From half of it on a client that is more than

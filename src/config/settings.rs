@@ -154,8 +154,8 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "limits.connections",
-        about: "Open connections of the machine; at the limit accepting pauses until idle clients \
-                were closed. 0 = what RLIMIT_NOFILE allows, less a reserve.",
+        about: "Open connections of the machine; at the limit accepting pauses until clients \
+                that were idle for 10 s are closed, or others have gone. 0 = what RLIMIT_NOFILE allows, less a reserve.",
         set: |config, given| put(&mut config.limits.connections, given.count(COUNT_MAX)),
         shown: Some(|config| number(config.limits.connections)),
         reloads: false,

@@ -104,6 +104,8 @@ pub(super) struct Library {
     links: bool,
     /// Whether the log has said that there is more than is listed.
     pub(super) is_cut: bool,
+    /// And whether the scan before did.
+    was_cut: bool,
     started: Instant,
     ready: Arc<AtomicBool>,
 }
@@ -146,6 +148,7 @@ impl Library {
             rest_until: Instant::now(),
             links: false,
             is_cut: false,
+            was_cut: false,
             started: Instant::now(),
             ready: parts.ready,
         }
@@ -268,6 +271,7 @@ impl Library {
         self.look_at = None;
         self.lost = false;
         self.links = false;
+        self.was_cut = std::mem::take(&mut self.is_cut);
         for root in 0..self.roots.len() {
             if !self.roots[root].gone {
                 self.scan_below(root, Path::new(""));
@@ -347,9 +351,9 @@ impl Library {
         self.rescan_at = needed.then(|| self.rescan_at.unwrap_or(next));
     }
 
-    /// Says once that there is more than can be listed.
+    /// Says once, until all could be listed, that there is more than can be.
     pub(super) fn note_cut(&mut self) {
-        if !std::mem::replace(&mut self.is_cut, true) {
+        if !std::mem::replace(&mut self.is_cut, true) && !self.was_cut {
             tracing::error!(
                 "shardcast: listing the libraries: more than {LISTED_MAX} files, or too many \
                  behind links to folders (the rest is not served: pack folders of segments, or \

@@ -231,7 +231,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             State::Blocked | State::Sending => {
                 let (since, before) = exchange.window;
                 let wanted = self.settings.limits.send_rate_min * now.since(since) / 1000;
-                if self.taken(owner, place) - before < wanted as i64 {
+                // With no least rate, heads that were handed over since are no reason either.
+                if wanted > 0 && self.taken(owner, place) - before < wanted as i64 {
                     self.close(owner, Ending::Reset);
                 } else {
                     self.judge_anew(owner, place);
