@@ -59,9 +59,10 @@ const _: () =
     assert!(FLOOD_SIZE_MAX <= RECEIVE_BUFFERS * RECEIVE_BUFFER_SIZE, "a turn brings no more");
 
 /// Bytes of memory of a shard for what came before it could be used, all clients together: parts of
-/// heads, and requests behind a response. From half of it on a client that is more than
-/// `PIPELINE_SIZE_MAX` ahead is reset as soon as it sends more; at the limit, any that sends what
-/// must be kept. A head that comes in one piece, as nearly all do, is never kept.
+/// heads, and requests behind a response. From half of it on a client that sends ahead of its
+/// response, or more than `PIPELINE_SIZE_MAX`, is reset; the other half is for heads that come in
+/// pieces, which end in `head_timeout`, and at the limit those clients are reset, too. A head that
+/// comes in one piece, as nearly all do, is never kept.
 pub const EARLY_SIZE_MAX: usize = 32 * MIB;
 const _: () = assert!(EARLY_SIZE_MAX >= 64 * FLOOD_SIZE_MAX, "a few floods leave room for others");
 
@@ -97,13 +98,10 @@ pub const COLD_CHUNK_SIZE: usize = 512 * KIB;
 /// Cold chunks read at once by a shard. The rest waits in order of arrival.
 pub const COLD_READS_MAX: usize = 16;
 
-/// Cold chunks of a shard that wait for a read: 512 MiB. At the limit a response that is under way
-/// is reset.
-pub const COLD_QUEUE_MAX: usize = 1024;
-
-/// Cold chunks in that queue at which a new response that needs another one is refused (503 with
-/// Retry-After). The rest is for responses that are under way and can't be refused any more.
-pub const COLD_QUEUE_NEW_MAX: usize = COLD_QUEUE_MAX / 2;
+/// Cold chunks of a shard that wait for a read, at which a new response that needs another one is
+/// refused (503 with Retry-After): 256 MiB. A response that is under way can't be refused any more;
+/// it waits for one chunk at a time, so there are never more of those than connections.
+pub const COLD_QUEUE_MAX: usize = 512;
 
 /// Milliseconds that a response waits for one cold chunk. Linux gives a disk 30 s for a command
 /// before it calls it failed, and most players have given up by then. After it the client gets 503

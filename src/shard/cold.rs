@@ -17,7 +17,7 @@ use super::exchange::{Exchange, Waiter, add_waiter};
 use super::kernel::Kernel;
 use super::slab::Slab;
 use crate::catalog::{Held, SourceSlot};
-use crate::config::{COLD_CHUNK_SIZE, COLD_QUEUE_MAX, COLD_QUEUE_NEW_MAX, COLD_READS_MAX};
+use crate::config::{COLD_CHUNK_SIZE, COLD_QUEUE_MAX, COLD_READS_MAX};
 use crate::messages::{Payload, SourceId};
 use crate::units::Extent;
 
@@ -116,9 +116,9 @@ impl Cold {
         waits: Waits,
         exchanges: &Slab<Exchange>,
     ) -> Option<Wanted> {
-        let most = if waits.is_under_way { COLD_QUEUE_MAX } else { COLD_QUEUE_NEW_MAX };
         let is_known = self.places.contains_key(&(from.1.source, extent));
-        if !is_known && self.queued >= most {
+        // A response that is under way can't be refused: it has one place, and waits so long.
+        if !is_known && !waits.is_under_way && self.queued >= COLD_QUEUE_MAX {
             return None;
         }
         let wanted = self.want(from, extent);

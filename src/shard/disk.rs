@@ -153,8 +153,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let body = came.buffer;
         let fault = match result {
             Ok(_) if came.is_short => Some(Fault::Truncated),
-            Ok(_) => None,
-            Err(errno) => Some(Fault::Unreadable(errno.0)),
+            Err(errno) if errno.proves_damage() => Some(Fault::Unreadable(errno.0)),
+            Ok(_) | Err(_) => None,
         };
         let mut is_told = false;
         for waiter in came.waiters {
@@ -170,6 +170,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                     self.find_fault(came.slot, fault);
                 }
                 self.close(owner, Ending::Reset);
+            } else if result.is_err() {
+                self.give_up_object(waiter.exchange, Refusal::Busy);
             } else if exchange.head.is_none() && exchange.sent == 0 {
                 self.answer_small(owner, &body);
             } else {

@@ -31,9 +31,9 @@ pub struct Exchange {
     pub head: Option<HeadBuffer>,
     /// Body bytes that were handed to the kernel.
     pub sent: u64,
-    /// When the client's rate was looked at last, and how many bytes of this body it had taken by
-    /// then. Negative if bytes of the head, or of an earlier response, were still on their way.
-    pub window: (Ticks, i64),
+    /// When the client's rate was looked at last, and how many bytes it had taken then: less than
+    /// none, if some of an earlier response were still on their way. None until it makes us wait.
+    pub window: Option<(Ticks, i64)>,
 }
 
 /// What an exchange is waiting for.

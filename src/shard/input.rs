@@ -160,7 +160,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         } else {
             self.kernel.give_back(received);
         }
-        if self.connections[owner].closing.is_none() {
+        // What has to be kept may be more than there is room for, and end the connection at once.
+        if self.connections.get(owner).is_some_and(|connection| connection.closing.is_none()) {
             self.grant(owner, wish);
         }
     }
@@ -181,8 +182,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let is_body = connection
             .exchange()
             .is_some_and(|exchange| self.exchanges[exchange].state == State::Receiving);
-        // Who is ahead of us goes first, so that there is room left for heads that come in pieces.
-        let most = if size > PIPELINE_SIZE_MAX { EARLY_SIZE_MAX / 2 } else { EARLY_SIZE_MAX };
+        // Half of the room is for heads that come in pieces: theirs is soon given back.
+        let is_head = matches!(connection.phase, Phase::Idle { .. } | Phase::Head);
+        let is_small = is_head && size <= PIPELINE_SIZE_MAX;
+        let most = if is_small { EARLY_SIZE_MAX } else { EARLY_SIZE_MAX / 2 };
         if size > FLOOD_SIZE_MAX || self.early_size > most {
             self.close(owner, Ending::Reset);
         } else if size >= PIPELINE_SIZE_MAX && !is_body {
@@ -342,14 +345,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             work,
             head: None,
             sent: 0,
-            window: (self.now.ticks, 0),
+            window: None,
         });
-        let connection = &mut self.connections[owner];
-        connection.phase = Phase::Exchange(place);
-        if connection.pending.is_some() {
-            // Of who asks ahead an earlier response may still be on its way.
-            self.judge_anew(owner, place);
-        }
+        self.connections[owner].phase = Phase::Exchange(place);
         place
     }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::catalog::Held;
+use crate::catalog::{Held, SourceSlot};
 use crate::config::RESPONSE_HEAD_SIZE_MAX;
 use crate::messages::Opened;
 use crate::units::{Extent, Now};
@@ -30,6 +30,13 @@ impl Errno {
     pub const FAULT: Self = Self(libc::EFAULT);
     /// The disk failed.
     pub const IO: Self = Self(libc::EIO);
+
+    /// Whether a read that ended so says something against the file; others come from want of
+    /// memory and the like, and pass.
+    #[must_use]
+    pub fn proves_damage(self) -> bool {
+        matches!(self, Self::FAULT | Self::IO)
+    }
 }
 
 /// Which connection an operation belongs to: its place in the shard's table, below `OWNERS_MAX`.
@@ -138,6 +145,17 @@ pub struct Received {
     pub size: u32,
 }
 
+/// A source whose bytes a zero-copy send uses.
+///
+/// The lease on it is given back by its place: its number may stand for another place by then.
+#[derive(Debug)]
+pub struct Loan {
+    /// Its place in the catalog, leased.
+    pub slot: SourceSlot,
+    /// What keeps its mapping.
+    pub held: Held,
+}
+
 /// What the kernel has done. `more` = the multishot operation goes on.
 #[derive(Debug)]
 pub enum Completion<S> {
@@ -183,8 +201,8 @@ pub enum Completion<S> {
         owner: Owner,
         /// How many bytes were taken.
         result: Result<usize, Errno>,
-        /// Its source, if no `LetGo` follows to give it back.
-        held: Option<Held>,
+        /// What it was lent, if no `LetGo` follows to give it back.
+        loan: Option<Loan>,
     },
     /// The kernel has let go of the bytes of a zero-copy send.
     LetGo {
@@ -192,8 +210,8 @@ pub enum Completion<S> {
         owner: Owner,
         /// Whether it had copied them after all.
         copied: bool,
-        /// The source of the bytes.
-        held: Held,
+        /// What it was lent.
+        loan: Loan,
     },
     /// A read ended.
     Read {
@@ -228,7 +246,7 @@ pub trait Kernel {
     /// Sends all of it, if the client lives.
     fn send(&mut self, socket: &Self::Socket, outgoing: Outgoing, owner: Owner);
     /// Sends an extent of a mapping without copying it. The source must be mapped.
-    fn send_zero_copy(&mut self, socket: &Self::Socket, held: &Held, extent: Extent, owner: Owner);
+    fn send_zero_copy(&mut self, socket: &Self::Socket, loan: Loan, extent: Extent, owner: Owner);
     /// Reads an extent of a file into the buffer, never on the caller's time. The buffer's length
     /// becomes what was read.
     fn read(&mut self, held: &Held, extent: Extent, buffer: Vec<u8>, read: u32);

@@ -220,7 +220,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     fn meet_exchange_deadline(&mut self, owner: u32, place: u32) {
-        let now = self.now.ticks;
         let exchange = &mut self.exchanges[place];
         match exchange.state {
             State::Parked(_) | State::Asked => self.answer_refused(place, Refusal::TimedOut),
@@ -228,23 +227,40 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             State::Over => {}
             State::Cold(_) => self.give_up_object(place, Refusal::TimedOut),
             State::Growing | State::Ready => self.judge_anew(owner, place),
-            State::Blocked | State::Sending => {
-                let (since, before) = exchange.window;
-                let wanted = self.settings.limits.send_rate_min * now.since(since) / 1000;
-                // With no least rate, heads that were handed over since are no reason either.
-                if wanted > 0 && self.taken(owner, place) - before < wanted as i64 {
-                    self.close(owner, Ending::Reset);
-                } else {
-                    self.judge_anew(owner, place);
-                }
-            }
+            State::Blocked | State::Sending => self.judge_rate(owner, place),
+        }
+    }
+
+    /// Resets a client that has taken less than the least rate since it was looked at last.
+    fn judge_rate(&mut self, owner: u32, place: u32) {
+        let now = self.now.ticks;
+        let Some((since, before)) = self.exchanges[place].window else {
+            self.judge_anew(owner, place);
+            return;
+        };
+        let end = since.plus(SEND_RATE_WINDOW_MS);
+        let wanted = self.settings.limits.send_rate_min * now.since(since) / 1000;
+        if now < end {
+            self.set_deadline(owner, end);
+        } else if wanted > 0 && self.taken(owner, place) - before < wanted as i64 {
+            // With no least rate, heads that were handed over since are no reason either.
+            self.close(owner, Ending::Reset);
+        } else {
+            self.judge_anew(owner, place);
+        }
+    }
+
+    /// A client makes us wait: how fast it reads is judged from the first time on.
+    pub(super) fn note_wait(&mut self, owner: u32, place: u32) {
+        if self.exchanges[place].window.is_none() {
+            self.exchanges[place].window = Some((self.now.ticks, self.taken(owner, place)));
         }
     }
 
     /// How fast a client reads is judged from now on.
     pub(super) fn judge_anew(&mut self, owner: u32, place: u32) {
         let now = self.now.ticks;
-        self.exchanges[place].window = (now, self.taken(owner, place));
+        self.exchanges[place].window = Some((now, self.taken(owner, place)));
         self.set_deadline(owner, now.plus(SEND_RATE_WINDOW_MS));
     }
 

@@ -338,10 +338,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Completion::Polled { owner, operation, result } => {
                 self.handle_polled(owner, operation, result);
             }
-            Completion::SentZeroCopy { owner, result, held } => {
-                self.handle_sent_zero_copy(owner, result, held);
+            Completion::SentZeroCopy { owner, result, loan } => {
+                self.handle_sent_zero_copy(owner, result, loan);
             }
-            Completion::LetGo { owner, copied, held } => self.handle_let_go(owner, copied, &held),
+            Completion::LetGo { owner, copied, loan } => self.handle_let_go(owner, copied, &loan),
             Completion::Read { read, result, buffer } => self.handle_read(read, result, buffer),
             // The inbox is looked at every turn.
             Completion::Bell => {}

@@ -1,11 +1,13 @@
 //! Large bodies: heads and extents by direct calls, in turns, as far as each socket takes them.
 
+use std::rc::Rc;
+
 use super::Shard;
 use super::connection::{Ending, Phase};
 use super::exchange::{Frame, State, Work};
-use super::kernel::{Errno, Kernel, Operation};
+use super::kernel::{Errno, Kernel, Loan, Operation};
 use super::respond::{class_of, status_of, stretch};
-use crate::catalog::{Held, SourceSlot};
+use crate::catalog::SourceSlot;
 use crate::config::{
     Backend, SENDFILE_SIZE_MAX, SMALL_BODY_SIZE_MAX, TURN_BYTES_MAX, ZERO_COPY_SENDS_MAX,
 };
@@ -63,6 +65,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 Stepped::Sent => self.ready.push_back(waiter),
                 Stepped::Blocked => {
                     self.exchanges[place].state = State::Blocked;
+                    self.note_wait(owner, place);
                     self.poll_out(owner);
                 }
                 Stepped::Waiting => {}
@@ -164,13 +167,16 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 {
                     if connection.flight.let_gos >= ZERO_COPY_SENDS_MAX {
                         self.exchanges[place].state = State::Sending;
+                        self.note_wait(owner, place);
                         return Stepped::Waiting;
                     }
                     connection.flight.begin(Operation::Send);
-                    self.kernel.send_zero_copy(socket, held, extent, owner);
+                    let loan = Loan { slot: key.source, held: Rc::clone(held) };
+                    self.kernel.send_zero_copy(socket, loan, extent, owner);
                     // Until the kernel has let go of the bytes, whatever becomes of the exchange.
                     self.catalog.lease(key.source);
                     self.exchanges[place].state = State::Sending;
+                    self.note_wait(owner, place);
                     return Stepped::Waiting;
                 }
                 self.kernel.send_file(socket, held, extent)
@@ -190,7 +196,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 }
             }
             Err(Errno::AGAIN) => Stepped::Blocked,
-            Err(errno @ (Errno::IO | Errno::FAULT)) => {
+            Err(errno) if errno.proves_damage() => {
                 self.find_fault(key.source, Fault::Unreadable(errno.0));
                 Stepped::Broken
             }
@@ -331,12 +337,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         &mut self,
         owner: u32,
         result: Result<usize, Errno>,
-        held: Option<Held>,
+        loan: Option<Loan>,
     ) {
         let connection = &mut self.connections[owner];
         connection.flight.end(Operation::Send);
-        match held {
-            Some(held) => self.give_back_held(&held),
+        match loan {
+            Some(loan) => self.give_back_loan(&loan),
             None => connection.flight.let_gos += 1,
         }
         let connection = &mut self.connections[owner];
@@ -370,18 +376,16 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     /// Gives back the lease of a zero-copy send.
-    fn give_back_held(&mut self, held: &Held) {
-        if let Some(slot) = self.catalog.slot_of(held.source)
-            && let Some(source) = self.catalog.give_back(slot)
-        {
+    fn give_back_loan(&mut self, loan: &Loan) {
+        if let Some(source) = self.catalog.give_back(loan.slot) {
             self.let_go(source);
         }
     }
 
     /// A notification tells whether the kernel had to copy; a listener where it mostly does so
     /// (loopback, veth, packet taps) goes back to sendfile.
-    pub(super) fn handle_let_go(&mut self, owner: u32, copied: bool, held: &Held) {
-        self.give_back_held(held);
+    pub(super) fn handle_let_go(&mut self, owner: u32, copied: bool, loan: &Loan) {
+        self.give_back_loan(loan);
         let connection = &mut self.connections[owner];
         connection.flight.let_gos -= 1;
         let listener = &mut self.listeners[usize::from(connection.listener)];

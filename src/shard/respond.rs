@@ -136,12 +136,15 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Ok(size) if size == small.size => self.build_small(owner, small, &body),
             // Part of it is in memory, or the file is shorter than it was: the read will tell.
             Ok(_) | Err(Errno::AGAIN) => self.wait_for_small(owner, small),
-            Err(errno) => {
+            Err(errno) if errno.proves_damage() => {
                 // Only who gives a lease back hears that a faulty source can go.
                 self.catalog.lease(small.key.source);
                 self.find_fault(small.key.source, crate::messages::Fault::Unreadable(errno.0));
                 self.give_back_source(small.key);
                 self.close(owner, Ending::Reset);
+            }
+            Err(_) => {
+                self.respond_without_object(owner, plan::instead(small.plan, Refusal::Busy));
             }
         }
         self.small_body = body;

@@ -27,7 +27,7 @@ use super::restrict;
 use super::slots::{OtherSlot, Prepared, Slots};
 use crate::catalog::Held;
 use crate::messages::{FilePayload, Opened, Payload, Residency};
-use crate::shard::kernel::{Completion, Errno, Kernel, Operation, Outgoing, Owner, Received};
+use crate::shard::kernel::{Completion, Errno, Kernel, Loan, Operation, Outgoing, Owner, Received};
 use crate::units::{Extent, Now, PAGE_SIZE, Ticks, UnixTime};
 
 /// Operations queued in one turn before they are submitted early.
@@ -263,15 +263,15 @@ impl Ring {
         /// In a notification's result: the kernel copied after all (Linux 6.2).
         const COPIED: i32 = i32::MIN;
         let take = |slots: &mut Slots| match slots.take(slot) {
-            OtherSlot::ZeroCopy(held) => held,
-            _ => unreachable!("a zero-copy send's slot holds its source"),
+            OtherSlot::ZeroCopy(loan) => loan,
+            _ => unreachable!("a zero-copy send's slot holds what it was lent"),
         };
         if cqueue::notif(entry.flags()) {
             let copied = entry.result() & COPIED != 0;
-            return Completion::LetGo { owner, copied, held: take(&mut self.slots) };
+            return Completion::LetGo { owner, copied, loan: take(&mut self.slots) };
         }
-        let held = (!cqueue::more(entry.flags())).then(|| take(&mut self.slots));
-        Completion::SentZeroCopy { owner, result, held }
+        let loan = (!cqueue::more(entry.flags())).then(|| take(&mut self.slots));
+        Completion::SentZeroCopy { owner, result, loan }
     }
 
     fn file(opened: &Opened) -> &FilePayload {
@@ -345,15 +345,16 @@ impl Kernel for Ring {
         self.queue(&entry.user_data(name));
     }
 
-    fn send_zero_copy(&mut self, socket: &OwnedFd, held: &Held, extent: Extent, owner: Owner) {
+    fn send_zero_copy(&mut self, socket: &OwnedFd, loan: Loan, extent: Extent, owner: Owner) {
         /// Say in the notification whether the kernel copied (IORING_SEND_ZC_REPORT_USAGE).
         const REPORT_USAGE: u16 = 1 << 3;
-        let map = Self::file(held).map.as_ref().expect("the driver asks only for mapped sources");
+        let file = Self::file(&loan.held);
+        let map = file.map.as_ref().expect("the driver asks only for mapped sources");
         let (start, size) = (extent.offset as usize, extent.size as usize);
         assert!(start + size <= map.len(), "the index was checked against the file's size");
         // The address of the bytes, without touching them.
         let address = map.as_ptr().wrapping_add(start);
-        let slot = self.slots.keep(OtherSlot::ZeroCopy(Rc::clone(held)));
+        let slot = self.slots.keep(OtherSlot::ZeroCopy(loan));
         let size = u32::try_from(size).expect("a stretch is at most 2 MiB");
         let name = name(Kind::ZeroCopy, owner, slot);
         self.note_send(owner, name);

@@ -6,7 +6,7 @@
 use std::ptr;
 
 use crate::catalog::Held;
-use crate::shard::kernel::Outgoing;
+use crate::shard::kernel::{Loan, Outgoing};
 
 /// A send: its bytes, and the kernel's description of them.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ impl SendSlot {
 /// What an operation that is not a send owns.
 #[derive(Debug)]
 pub enum OtherSlot {
-    /// A zero-copy send's source.
-    ZeroCopy(Held),
+    /// What a zero-copy send was lent.
+    ZeroCopy(Loan),
     /// A read's source and buffer, and the number the driver gave it.
     Read(Held, Vec<u8>, u32),
     /// The eight bytes an eventfd's count is read into.

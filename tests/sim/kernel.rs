@@ -8,7 +8,9 @@ use shardcast::config::{
     IDLE_GIVEN_UP_AFTER_MS, RECEIVE_BUFFER_SIZE, SENDFILE_SIZE_MAX, TURN_BYTES_MAX,
 };
 use shardcast::messages::{Opened, Payload, SourceId};
-use shardcast::shard::kernel::{Completion, Errno, Kernel, Operation, Outgoing, Owner, Received};
+use shardcast::shard::kernel::{
+    Completion, Errno, Kernel, Loan, Operation, Outgoing, Owner, Received,
+};
 use shardcast::units::{Extent, Now, Ticks, UnixTime};
 
 use crate::content;
@@ -156,13 +158,14 @@ impl Kernel for FakeKernel {
         world.queued.push(Queued::Send(socket.id, SendOp::Ring { owner, outgoing, done: 0 }));
     }
 
-    fn send_zero_copy(&mut self, socket: &Socket, held: &Held, extent: Extent, owner: Owner) {
+    fn send_zero_copy(&mut self, socket: &Socket, loan: Loan, extent: Extent, owner: Owner) {
+        let held = &loan.held;
         let mut world = self.world.borrow_mut();
         world.begin(socket.id, Operation::Send);
         world.check_extent(held, extent);
         world.check_not_torn(held.source);
         assert!(matches!(&held.payload, Payload::File(file) if file.map.is_some()), "not mapped");
-        let send = SendOp::ZeroCopy { owner, held: Rc::clone(held), extent };
+        let send = SendOp::ZeroCopy { owner, loan, extent };
         world.queued.push(Queued::Send(socket.id, send));
     }
 
@@ -440,8 +443,8 @@ impl World {
 fn brief(completion: &Completion<Socket>) -> String {
     match completion {
         Completion::Sent { owner, result, .. } => format!("sent {result:?} for {owner}"),
-        Completion::SentZeroCopy { owner, result, held } => {
-            format!("sent zero-copy {result:?} for {owner}, given back {}", held.is_some())
+        Completion::SentZeroCopy { owner, result, loan } => {
+            format!("sent zero-copy {result:?} for {owner}, given back {}", loan.is_some())
         }
         Completion::LetGo { owner, copied, .. } => format!("let go, copied {copied}, for {owner}"),
         Completion::Read { read, result, .. } => format!("read {read}: {result:?}"),

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use shardcast::catalog::Held;
-use shardcast::shard::kernel::{Errno, Operation, Outgoing, Owner};
+use shardcast::shard::kernel::{Errno, Loan, Operation, Outgoing, Owner};
 use shardcast::units::Extent;
 
 use crate::pipe::{Pipe, Run};
@@ -30,14 +29,14 @@ pub enum Server {
 #[derive(Debug)]
 pub enum SendOp {
     Ring { owner: Owner, outgoing: Outgoing, done: usize },
-    ZeroCopy { owner: Owner, held: Held, extent: Extent },
+    ZeroCopy { owner: Owner, loan: Loan, extent: Extent },
 }
 
 /// Bytes of a zero-copy send that was taken, until the client has them.
 #[derive(Debug)]
 pub struct Lent {
     pub owner: Owner,
-    pub held: Held,
+    pub loan: Loan,
     /// The client has them when it has read so many bytes of the connection.
     pub until: u64,
 }

@@ -1,7 +1,5 @@
 //! Operations in flight: how they get on, complete, fail and are cancelled.
 
-use std::rc::Rc;
-
 use shardcast::catalog::Held;
 use shardcast::config::{COLD_CHUNK_SIZE, RECEIVE_BUFFER_SIZE};
 use shardcast::messages::SourceId;
@@ -187,8 +185,8 @@ impl World {
             }
         }
         let sock = &self.sockets[socket];
-        let Some(SendOp::ZeroCopy { held, extent, .. }) = &sock.send else { return };
-        let (id, extent) = (held.source, *extent);
+        let Some(SendOp::ZeroCopy { loan, extent, .. }) = &sock.send else { return };
+        let (id, extent) = (loan.held.source, *extent);
         if let Some(errno) = sock.dead {
             let notified = self.random.chance(500);
             self.end_zero_copy(socket, Err(errno), notified);
@@ -213,12 +211,14 @@ impl World {
 
     fn end_zero_copy(&mut self, socket: usize, result: Result<usize, Errno>, notified: bool) {
         let sock = &mut self.sockets[socket];
-        let Some(SendOp::ZeroCopy { owner, held, .. }) = sock.send.take() else { return };
-        let given_back = (!notified).then(|| Rc::clone(&held));
-        if notified {
-            sock.lent.push(Lent { owner, held, until: sock.taken });
-        }
-        let completion = Completion::SentZeroCopy { owner, result, held: given_back };
+        let Some(SendOp::ZeroCopy { owner, loan, .. }) = sock.send.take() else { return };
+        let given_back = if notified {
+            sock.lent.push(Lent { owner, loan, until: sock.taken });
+            None
+        } else {
+            Some(loan)
+        };
+        let completion = Completion::SentZeroCopy { owner, result, loan: given_back };
         self.complete((socket, Some(Operation::Send)), completion, Vec::new());
     }
 
@@ -235,9 +235,9 @@ impl World {
                 number += 1;
                 continue;
             }
-            let held = self.sockets[socket].lent.remove(number).held;
+            let loan = self.sockets[socket].lent.remove(number).loan;
             // In the lane of the send, so that it comes after its result.
-            let completion = Completion::LetGo { owner, copied, held };
+            let completion = Completion::LetGo { owner, copied, loan };
             self.complete((socket, Some(Operation::Send)), completion, Vec::new());
         }
     }
