@@ -81,6 +81,7 @@ impl Library {
             _ => {}
         }
         if let Some(opened) = lent.opened.clone() {
+            lent.failed = None;
             if !lent.holders.contains(&shard) {
                 lent.holders.push(shard);
             }
@@ -109,7 +110,13 @@ impl Library {
             Fault::Truncated => "it was cut short while it was served".to_owned(),
             Fault::Unreadable(number) => std::io::Error::from_raw_os_error(number).to_string(),
         };
-        self.note_damage(source, &name, &why);
+        match fault {
+            Fault::Truncated | Fault::Unreadable(libc::EIO | libc::EFAULT) => {
+                self.note_damage(source, &name, &why);
+            }
+            // It says nothing about the bytes.
+            Fault::Unreadable(_) => self.note_passing(source, &name, &why, "look at the system"),
+        }
     }
 
     /// Logs that a source is no good, and refuses it until it changes.
@@ -125,12 +132,24 @@ impl Library {
     }
 
     /// Takes a source that is no good from all shards that hold it: their transfers of it are
-    /// reset, and whoever asks for it hears that it is damaged.
+    /// reset, and whoever asks for it hears that it is damaged. It is listed under a new number, so
+    /// that what is still said of the old one does not open it again.
     pub(super) fn take_back(&mut self, source: SourceId, name: &Name) {
         if self.names.told(&name.public) == Some(source) {
             self.withdraw_torn(name);
             self.tell_of(name);
         }
+    }
+
+    /// What is known against a source holds for the number that takes its place, too. Says how many
+    /// bytes of it are counted as those of a list.
+    pub(super) fn pass_on(&mut self, old: SourceId, fresh: SourceId) -> usize {
+        let Some(lent) = self.lent.get(&old) else { return 0 };
+        let (failed, counted) = (lent.failed, lent.counted);
+        if failed.is_some() {
+            self.lent.insert(fresh, Lent { failed, ..Lent::default() });
+        }
+        counted
     }
 
     /// Opens a list before anybody asks. Its bytes are counted from now on.
@@ -280,14 +299,15 @@ impl Library {
         }
     }
 
-    /// Notes that a source could not be opened now, and when to try again. The log says so once
-    /// until the source has been opened.
+    /// Notes that a source could not be opened or read now, and when to try again. The log says so
+    /// once until the source has been opened.
     fn note_passing(&mut self, source: SourceId, name: &Name, why: &str, remedy: &str) {
         let again = Failed::Until(Instant::now() + Duration::from_millis(OPEN_RETRY_MS));
         let before = self.lent.get_mut(&source).and_then(|lent| lent.failed.replace(again));
         if before.is_none() {
             tracing::warn!(
-                "shardcast: opening {}: {why} ({remedy}; after {OPEN_RETRY_MS} ms a request tries again)",
+                "shardcast: reading {}: {why} ({remedy}; after {OPEN_RETRY_MS} ms a request tries \
+                 again)",
                 self.shown(name)
             );
         }

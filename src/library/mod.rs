@@ -86,7 +86,7 @@ impl Handle {
     }
 
     /// Takes the libraries and the limits of a config that was read again, and scans all libraries.
-    /// Who may watch a library that stays is not changed.
+    /// Who may watch a library that stays is not changed; `access` is for those that come.
     pub fn reload(&self, config: &Config) {
         let (libraries, limits) = (config.libraries.clone(), config.limits.clone());
         let reload = reload::Reload { libraries, access: config.access, limits };

@@ -40,6 +40,8 @@ pub(super) struct Shelved {
     pub source: SourceId,
     /// Whether it may be listed; else its bytes are still being copied.
     pub ready: bool,
+    /// Whether the shards were told of this number, so that one of them may still know it.
+    pub known: bool,
     /// The scan that saw it last.
     pub scan: u32,
 }
@@ -60,6 +62,9 @@ pub(super) enum Verdict {
     Gone,
     /// Another file or version has it now.
     Now(Name, SourceId),
+    /// As `Now`, but the shards were told of this number before, and then something else: it must
+    /// be given a new one first. Nothing is noted.
+    Again(Name, SourceId),
 }
 
 impl Names {
@@ -139,13 +144,12 @@ impl Names {
             None => Verdict::Same,
             // What was told before stays true until the new bytes are in memory.
             Some((_, shelved)) if !shelved.ready => Verdict::Same,
+            Some((_, shelved)) if self.told.get(public) == Some(&shelved.source) => Verdict::Same,
+            Some((name, shelved)) if shelved.known => Verdict::Again(name, shelved.source),
             Some((name, shelved)) => {
-                let before = self.told.insert(Arc::clone(public), shelved.source);
-                if before == Some(shelved.source) {
-                    Verdict::Same
-                } else {
-                    Verdict::Now(name, shelved.source)
-                }
+                self.told.insert(Arc::clone(public), shelved.source);
+                self.claims.get_mut(&name).expect("it was just found").known = true;
+                Verdict::Now(name, shelved.source)
             }
         }
     }
@@ -205,7 +209,7 @@ mod tests {
 
     fn shelved(source: u64) -> Shelved {
         let version = Version { device: 0, inode: 0, size: 0, modified: (0, 0), changed: (0, 0) };
-        Shelved { version, source: SourceId(source), ready: true, scan: 0 }
+        Shelved { version, source: SourceId(source), ready: true, known: false, scan: 0 }
     }
 
     /// Claims come in this order; then the winners are these.
@@ -227,6 +231,7 @@ mod tests {
                         Verdict::Same => {}
                         Verdict::Gone => drop(shown.remove(&public)),
                         Verdict::Now(_, source) => drop(shown.insert(public, source.0)),
+                        Verdict::Again(name, _) => panic!("{name:?} was never withdrawn"),
                     }
                 }
             }
@@ -261,6 +266,25 @@ mod tests {
         names.remove(&second);
         assert_eq!(names.tell(&public), Verdict::Gone);
         assert_eq!(names.tell(&public), Verdict::Same);
+    }
+
+    #[test]
+    fn what_comes_back_needs_a_new_number() {
+        let mut names = Names::default();
+        let (first, second) = (Name::new("a", 0, PACK), Name::new("a", 1, PACK));
+        let public = Arc::clone(&first.public);
+        names.put(second.clone(), shelved(2));
+        assert_eq!(names.tell(&public), Verdict::Now(second.clone(), SourceId(2)));
+        names.put(first.clone(), shelved(1));
+        assert_eq!(names.tell(&public), Verdict::Now(first.clone(), SourceId(1)));
+        names.remove(&first);
+        for _ in 0..2 {
+            assert_eq!(names.tell(&public), Verdict::Again(second.clone(), SourceId(2)));
+        }
+        names.put(second.clone(), shelved(3));
+        assert_eq!(names.tell(&public), Verdict::Now(second.clone(), SourceId(3)));
+        assert!(names.withdraw(&public));
+        assert_eq!(names.tell(&public), Verdict::Again(second, SourceId(3)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the next start the order of the config holds again. One that was removed leaves its place empty,
 //! and gets it back when it is added again.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::root::Root;
@@ -74,24 +75,25 @@ impl Library {
     /// The folders of a library in which something is served, and the library's own.
     fn folders_of(&self, index: usize) -> Vec<PathBuf> {
         let top = &self.roots[index].folder;
-        let of_root = self.names.iter().filter(|(name, _)| usize::from(name.root) == index);
-        let mut folders: Vec<_> = of_root
-            .flat_map(|(name, _)| {
-                let below = self.below(name);
-                below.ancestors().skip(1).map(|folder| top.join(folder)).collect::<Vec<_>>()
-            })
-            .collect();
-        folders.push(top.clone());
-        folders.sort();
-        folders.dedup();
-        folders
+        let mut below_top = HashSet::from([PathBuf::new()]);
+        for (name, _) in self.names.iter().filter(|(name, _)| usize::from(name.root) == index) {
+            for folder in self.below(name).ancestors().skip(1) {
+                // Where one is known, those above it are.
+                if below_top.contains(folder) {
+                    break;
+                }
+                below_top.insert(folder.to_owned());
+            }
+        }
+        below_top.iter().map(|folder| top.join(folder)).collect()
     }
 
     fn take_limits(&mut self, limits: Limits) {
         let budget = upkeep::budget(&limits);
-        // A budget that was given up, because files get no huge pages here, is not tried again.
+        // A budget that was given up, because files get no huge pages here, is tried again only if
+        // the config gives another one.
         if budget != upkeep::budget(&self.limits) {
-            self.upkeep.budget.set_limit(budget);
+            self.upkeep.set_budget(budget);
             self.choose_packs_to_warm();
         }
         self.upkeep.rate = limits.scrub_rate;

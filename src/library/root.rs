@@ -16,7 +16,7 @@ pub(super) struct Root {
     pub given: PathBuf,
     /// Whether it was taken out of the config; its number stays taken.
     pub gone: bool,
-    /// Whether it could not be opened the last time, and the log has said so.
+    /// Whether it could not be opened the last time, and the log has said so. It is tried again.
     pub missing: bool,
     /// The folder that is scanned and watched, without links in its path.
     pub folder: PathBuf,

@@ -19,7 +19,7 @@ use super::names::{Name, Names};
 use super::opener::{Outcome, Pool};
 use super::reload::Reload;
 use super::root::Root;
-use super::scan::Scan;
+use super::scan::{self, Scan};
 use super::scrub::Scrubbed;
 use super::shelve::Growing;
 use super::upkeep::{Upkeep, Warmed};
@@ -285,26 +285,8 @@ impl Library {
     /// Scans a folder of a library, and takes away what is no longer in it.
     pub(super) fn scan_below(&mut self, root: usize, below: &Path) {
         self.scan_number += 1;
-        if below.as_os_str().is_empty() {
-            let Root { folder, missing, .. } = &mut self.roots[root];
-            self.folders[root] = match File::open(&*folder) {
-                Ok(opened) => {
-                    if std::mem::replace(missing, false) {
-                        tracing::info!("{} is there now", folder.display());
-                    }
-                    Some(Arc::new(opened))
-                }
-                Err(error) => {
-                    // It is tried again every few seconds, and said once.
-                    if !std::mem::replace(missing, true) {
-                        tracing::warn!(
-                            "shardcast: opening {}: {error} (it is served when it appears)",
-                            shown(folder)
-                        );
-                    }
-                    None
-                }
-            };
+        if below.as_os_str().is_empty() && !self.open_folder(root) {
+            return;
         }
         let Some(folder) = self.folders[root].clone() else {
             return self.forget_below(root, below, &[]);
@@ -328,6 +310,35 @@ impl Library {
         self.forget_below(root, below, &unreadable);
     }
 
+    /// Opens a library's folder anew; false: it may be there, and what is known of it stays.
+    fn open_folder(&mut self, root: usize) -> bool {
+        let Root { folder, missing, .. } = &mut self.roots[root];
+        let error = match File::open(&*folder) {
+            Ok(opened) => {
+                if std::mem::replace(missing, false) {
+                    tracing::info!("{} is there now", folder.display());
+                }
+                self.folders[root] = Some(Arc::new(opened));
+                return true;
+            }
+            Err(error) => error,
+        };
+        let gone = scan::is_gone(&error);
+        // It is tried again every few seconds, and said once.
+        if !std::mem::replace(missing, true) {
+            let what = if gone {
+                "it is served when it appears"
+            } else {
+                "what was listed stays, changes are seen when it opens"
+            };
+            tracing::warn!("shardcast: opening {}: {error} ({what})", shown(folder));
+        }
+        if gone {
+            self.folders[root] = None;
+        }
+        gone
+    }
+
     /// Looks at one path that was noticed, in every library that it belongs to.
     fn look_at_path(&mut self, path: &Path, hint: Hint) {
         for root in 0..self.roots.len() {
@@ -344,7 +355,7 @@ impl Library {
     /// Plans the next scan where watching is not enough: no watches left, links, a missing root.
     fn plan_rescan(&mut self) {
         let mut roots = self.roots.iter().zip(&self.folders);
-        let missing = roots.any(|(root, folder)| !root.gone && folder.is_none());
+        let missing = roots.any(|(root, folder)| !root.gone && (root.missing || folder.is_none()));
         let needed = self.watch.full || self.links || missing;
         let next = (Instant::now() + RESCAN_EVERY).max(self.rest_until);
         // What is planned already stays: news that never ends must not put it off for ever.

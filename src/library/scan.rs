@@ -104,7 +104,7 @@ fn entries(root: &Root, folder: &File, below: &Path) -> io::Result<fs::ReadDir> 
 }
 
 /// Whether an error says that there is nothing to serve.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     let gone = [libc::ENOENT, libc::ENOTDIR, libc::EXDEV, libc::ELOOP, libc::EACCES];
     error.raw_os_error().is_some_and(|number| gone.contains(&number))
 }

@@ -126,13 +126,13 @@ impl Library {
 
     /// Puts a whole file's version in the place of any older one.
     fn shelve(&mut self, name: Name, version: Version) {
-        let source = SourceId(self.next_source);
-        self.next_source += 1;
+        let source = self.next_number();
         let torn = self.is_torn(&name, version);
         let size = usize::try_from(version.size).unwrap_or(usize::MAX);
         let room = self.limits.folder_memory.saturating_sub(self.list_bytes);
         let eager = is_list(&name.public) && self.is_copied(&name, version) && size <= room;
-        let shelved = Shelved { version, source, ready: !eager, scan: self.scan_number };
+        let (known, scan) = (false, self.scan_number);
+        let shelved = Shelved { version, source, ready: !eager, known, scan };
         if let Some(old) = self.names.get(&name).copied() {
             self.supersede(old.source);
         } else {
@@ -181,8 +181,14 @@ impl Library {
     /// Tells the shards what changed about a name, and about names that it hid or hides.
     pub(super) fn tell_of(&mut self, name: &Name) {
         for public in self.names.affected(name) {
-            match self.names.tell(&public) {
+            let mut verdict = self.names.tell(&public);
+            if let Verdict::Again(name, source) = verdict {
+                self.renumber(&name, source);
+                verdict = self.names.tell(&public);
+            }
+            match verdict {
                 Verdict::Same => {}
+                Verdict::Again(..) => unreachable!("no shard knows its new number"),
                 Verdict::Gone => self.list(public, Change::Absent),
                 Verdict::Now(name, source) => {
                     let opened = self.lend_to_all(source);
@@ -192,6 +198,27 @@ impl Library {
                 }
             }
         }
+    }
+
+    /// Gives a file that is listed once more a new number: messages about the old one may still be
+    /// on their way, from shards and to them, and must not be taken for messages about this.
+    fn renumber(&mut self, name: &Name, old: SourceId) {
+        let fresh = self.next_number();
+        let shelved = self.names.get_mut(name).expect("the caller has found it");
+        (shelved.source, shelved.known) = (fresh, false);
+        self.sources.insert(fresh, name.clone());
+        let counted = self.pass_on(old, fresh);
+        self.supersede(old);
+        if counted > 0 {
+            // It is listed at once: whoever asks for the list waits until it is copied.
+            self.open_unasked(fresh, counted);
+        }
+    }
+
+    fn next_number(&mut self) -> SourceId {
+        let source = SourceId(self.next_source);
+        self.next_source += 1;
+        source
     }
 
     /// A version that is being overwritten is let go; a copy of it in memory stays good.

@@ -107,6 +107,26 @@ impl Upkeep {
         })
     }
 
+    /// From now on so many bytes may be on huge pages; whether there are any is found out anew.
+    pub(super) fn set_budget(&mut self, limit: u64) {
+        self.budget.set_limit(limit);
+        self.failures = 0;
+    }
+
+    /// Gives up when it looks as if files got no huge pages here.
+    fn learn(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Huge => self.failures = 0,
+            Outcome::Unsupported => self.failures += 1,
+            Outcome::Untold | Outcome::Small | Outcome::Stopped => return,
+        }
+        if self.failures >= FAILURES_MAX {
+            tracing::info!("files get no huge pages here: packs stay on small ones");
+            self.budget.close();
+            self.candidates.clear();
+        }
+    }
+
     /// When there may be something to do, if nothing happens before.
     pub(super) fn due(&self) -> Option<Instant> {
         [self.scrub_due(), self.telling_due()].into_iter().flatten().min()
@@ -230,16 +250,7 @@ impl Library {
         if !matches!(outcome, Outcome::Huge | Outcome::Untold) {
             self.upkeep.budget.give_back(source);
         }
-        match outcome {
-            Outcome::Huge => self.upkeep.failures = 0,
-            Outcome::Unsupported => self.upkeep.failures += 1,
-            Outcome::Untold | Outcome::Small | Outcome::Stopped => {}
-        }
-        if self.upkeep.failures == FAILURES_MAX {
-            tracing::info!("files get no huge pages here: packs stay on small ones");
-            self.upkeep.budget.close();
-            self.upkeep.candidates.clear();
-        }
+        self.upkeep.learn(outcome);
     }
 
     fn scrub_next(&mut self, now: Instant) {
@@ -286,6 +297,21 @@ impl Library {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn huge_pages_are_given_up_again_after_the_config_gave_another_budget() {
+        let (events, _kept) = sync_channel(1);
+        let limits = crate::config::Limits { scrub_rate: 0, ..Default::default() };
+        let mut upkeep = Upkeep::start(&limits, Duration::ZERO, &events).unwrap();
+        for budget in [1 << 30, 1 << 31] {
+            upkeep.set_budget(budget);
+            for _ in 0..FAILURES_MAX {
+                assert_eq!(upkeep.budget.limit(), budget);
+                upkeep.learn(Outcome::Unsupported);
+            }
+            assert_eq!(upkeep.budget.limit(), 0);
+        }
+    }
 
     #[test]
     fn shards_are_told_again_as_long_as_a_file_is_being_read() {

@@ -66,6 +66,32 @@ fn libraries_are_added_and_removed_on_sighup() {
 }
 
 #[test]
+fn an_added_library_is_watched_by_whom_the_new_config_says() {
+    let place = Place::new();
+    library(&place, "more");
+    library(&place, "late");
+    let config = place.config("");
+    let server = Running::start(&mut serve(&config));
+    let reload = |old: &str, new: &str, more: &str| {
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text.replace(old, new) + more).unwrap();
+        server.signal("HUP");
+        server.says("the config was read again");
+    };
+    reload("access = \"open\"", "access = \"token\"", "[[library]]\npath = \"more\"\n");
+    answers(&server, "/vod/show/a.m3u8", "HTTP/1.1 403 ");
+    let stays = server.public_get("/vod/library/a.m3u8");
+    assert!(stays.starts_with("HTTP/1.1 200 "), "that takes a restart: {stays}");
+    // Whoever stays keeps what it had, also if it was added meanwhile; the next one is new again.
+    reload("access = \"token\"", "access = \"open\"", "[[library]]\npath = \"late\"\n");
+    answers(&server, "/vod/show/a.m3u8", "HTTP/1.1 403 ");
+    reload("path = \"more\"", "path = \"other\"", "");
+    answers(&server, "/vod/show/a.m3u8", "HTTP/1.1 200 ");
+    server.signal("TERM");
+    assert!(server.ended().success());
+}
+
+#[test]
 fn what_sighup_cannot_change_is_named() {
     // Of every key a value that is not its default and does not keep a server from starting.
     const KEYS: &str = "server.shards, server.state, http.cors, log.format, log.level, log.access, \

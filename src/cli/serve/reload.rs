@@ -48,7 +48,7 @@ impl Server {
         }
         self.config.libraries = libraries;
         self.config.limits = limits(&self.config.limits, &new.limits);
-        self.library.reload(&self.config);
+        self.library.reload(&for_library(&self.config, new));
         let limits = Arc::new(self.config.limits.clone());
         self.tell(|| Update::Limits(Arc::clone(&limits)));
         tracing::info!(changed = taken.join(", "), "the config was read again");
@@ -65,6 +65,12 @@ fn limits(old: &Limits, new: &Limits) -> Limits {
 fn libraries(old: &[Library], new: &[Library]) -> Vec<Library> {
     let known = |library: &Library| old.iter().find(|old| old.path == library.path);
     new.iter().map(|library| known(library).unwrap_or(library).clone()).collect()
+}
+
+/// What the library takes. One that is added is watched by whom the config allows that names it:
+/// the default access of old may let in everybody.
+fn for_library(now: &Config, new: &Config) -> Config {
+    Config { access: new.access, ..now.clone() }
 }
 
 /// Whether somebody else may watch a library that stays.

@@ -221,3 +221,24 @@ fn a_library_that_goes_takes_its_names_along() {
     fs::remove_dir_all(fixture.path("vod")).unwrap();
     fixture.wait_for_names(&[]);
 }
+
+#[test]
+fn what_is_known_stays_while_a_library_cannot_be_opened() {
+    let mut fixture = Fixture::new();
+    fixture.write("vod/a.ts", b"a");
+    fixture.start_shards(&["vod"], 1, false);
+    fixture.wait_for_names(&["a.ts"]);
+    // A socket refuses to be opened, with an error that does not say that nothing is there.
+    fs::rename(fixture.path("vod"), fixture.path("aside")).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(fixture.path("vod")).unwrap();
+    fixture.handle.as_ref().unwrap().rescan();
+    // The answer comes after the scan, and after what that listed.
+    assert_eq!(fixture.bytes("a.ts"), b"a");
+    assert!(fixture.shards[0].1.names.contains_key("a.ts"));
+    // Nobody says that the folder is back: it is tried again.
+    drop(socket);
+    fs::remove_file(fixture.path("vod")).unwrap();
+    fs::rename(fixture.path("aside"), fixture.path("vod")).unwrap();
+    fixture.write("vod/b.ts", b"b");
+    fixture.wait_for_names(&["a.ts", "b.ts"]);
+}

@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 
 use super::super::opener::{Outcome, Refused};
-use super::super::scrub::{Found, Scrubbed};
+use super::super::scrub::{self, Scrubbed};
 use super::super::version::Version;
 use super::super::watch;
 use super::*;
-use crate::catalog::{Capacity, Catalog, Effect};
-use crate::messages::Listing;
+use crate::catalog::{Capacity, Catalog, Effect, Found, SourceSlot};
 use crate::request::fixture::anonymous;
 
 fn scrubbed(fixture: &Fixture, source: SourceId, change: impl FnOnce(&mut Version)) -> Event {
@@ -18,7 +17,7 @@ fn scrubbed(fixture: &Fixture, source: SourceId, change: impl FnOnce(&mut Versio
     let mut version = Version::of_file(&file).unwrap();
     change(&mut version);
     let why = "object \"seg.ts\" is damaged (checksum)".to_owned();
-    Event::Scrubbed(Scrubbed { source, found: Found::Damaged(version, why) })
+    Event::Scrubbed(Scrubbed { source, found: scrub::Found::Damaged(version, why) })
 }
 
 #[test]
@@ -38,8 +37,8 @@ fn damage_found_while_a_pack_is_served_takes_it_from_all_shards() {
     assert!(fixture.open(0, "a").is_ok() && fixture.shards[0].1.torn.is_empty());
     fixture.happens(scrubbed(&fixture, source, |_| {}));
     for shard in 0..2 {
-        fixture.wait(shard, "it is taken back and listed again", |told| {
-            told.torn == ["a"] && told.names.get("a").is_some_and(|(now, _)| *now == source)
+        fixture.wait(shard, "it is taken back and listed under a new number", |told| {
+            told.torn == ["a"] && told.names.get("a").is_some_and(|(now, _)| *now != source)
         });
         fixture.shards[shard].1.opened.clear();
         assert_eq!(fixture.open(shard, "a").unwrap_err(), OpenFault::Damaged);
@@ -49,32 +48,124 @@ fn damage_found_while_a_pack_is_served_takes_it_from_all_shards() {
     fixture.wait_for_bytes("a", b"mended");
 }
 
+/// Gives a catalog the listings that came, until `done`.
+#[track_caller]
+fn list(fixture: &Fixture, catalog: &mut Catalog, done: impl Fn(&Catalog) -> bool) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    while !done(catalog) {
+        match fixture.shards[0].0.recv_timeout(Duration::from_secs(20)).expect("it is listed") {
+            Update::Listed(batch) => catalog.list(&batch, &mut effects),
+            Update::Reread => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    effects
+}
+
+/// The source at a path whose source is not open.
+fn closed(catalog: &Catalog) -> Option<SourceSlot> {
+    match catalog.vod("a/seg.ts", &anonymous()) {
+        Found::Closed(slot) => Some(slot),
+        _ => None,
+    }
+}
+
 #[test]
 fn a_shard_resets_transfers_of_what_is_taken_back_and_refuses_it() {
     let mut fixture = Fixture::new();
     fixture.pack("vod/a.pack", b"a");
     fixture.start(&["vod"]);
-    fixture.wait_for_names(&["a"]);
-    let opened = fixture.open(0, "a").unwrap();
-    let source = opened.source;
     let mut catalog = Catalog::new(Capacity { sources: 8, heap_bytes: 1 << 20 });
-    let present =
-        |opened| Change::Present { source, kind: SourceKind::Pack, access: Access::Open, opened };
-    let listing = |change| Listing { path: "a".into(), change };
+    list(&fixture, &mut catalog, |catalog| closed(catalog).is_some());
+    let old = closed(&catalog).unwrap();
+    let source = catalog.want(old).expect("nobody has asked");
+    fixture.ask(ToLibrary::Open { shard: 0, source });
+    fixture.wait(0, "it to open", |told| told.opened.contains_key(&source));
+    let opened = fixture.shards[0].1.opened[&source].clone();
     let mut effects = Vec::new();
-    catalog.list(&[listing(present(Some(opened)))], &mut effects);
-    let slot = catalog.slot_of(source).unwrap();
-    catalog.lease(slot);
-    effects.clear();
-    // As `take_back` tells it, in one batch.
-    catalog.list(&[listing(Change::Torn), listing(present(None))], &mut effects);
-    assert!(effects.contains(&Effect::Reset(slot)), "{effects:?}");
-    assert!(catalog.is_torn(slot));
-    let new = catalog.slot_of(source).unwrap();
-    assert_eq!(catalog.want(new), Some(source), "and the library is asked again");
-    catalog.fail(source, OpenFault::Damaged, &mut effects);
-    assert!(matches!(catalog.vod("a/seg.ts", &anonymous()), crate::catalog::Found::Damaged));
-    assert_eq!(catalog.give_back(slot), Some(source), "the reset transfer lets it go");
+    catalog.open(&opened, &mut effects);
+    catalog.lease(old);
+    fixture.happens(scrubbed(&fixture, source, |_| {}));
+    effects = list(&fixture, &mut catalog, |catalog| closed(catalog).is_some());
+    assert!(effects.contains(&Effect::Reset(old)) && catalog.is_torn(old), "{effects:?}");
+    let fresh = catalog.want(closed(&catalog).unwrap()).expect("the library is asked again");
+    // An answer that was on its way when the damage was found opens nothing.
+    catalog.open(&opened, &mut effects);
+    assert!(!matches!(catalog.vod("a/seg.ts", &anonymous()), Found::Object(_)));
+    assert_eq!(catalog.give_back(old), Some(source), "the reset transfer lets it go");
+    // Nor does one that comes even later; and letting go of the old one is not about the new one.
+    catalog.open(&opened, &mut effects);
+    assert!(effects.contains(&Effect::LetGo(source)), "{effects:?}");
+    fixture.ask(ToLibrary::Released { shard: 0, source });
+    fixture.ask(ToLibrary::Open { shard: 0, source: fresh });
+    fixture.wait(0, "a refusal", |told| told.failed.contains_key(&fresh));
+    assert_eq!(fixture.shards[0].1.failed[&fresh], OpenFault::Damaged);
+    catalog.fail(fresh, OpenFault::Damaged, &mut effects);
+    assert!(matches!(catalog.vod("a/seg.ts", &anonymous()), Found::Damaged));
+}
+
+#[test]
+fn damage_that_is_found_while_another_file_has_the_name_is_remembered() {
+    let mut fixture = Fixture::new();
+    fixture.pack("vod/a.pack", b"a");
+    fs::create_dir(fixture.path("first")).unwrap();
+    fixture.start(&["first", "vod"]);
+    fixture.wait_for_names(&["a"]);
+    let source = fixture.open(0, "a").unwrap().source;
+    fixture.pack("first/a.pack", b"first");
+    fixture.wait_for_bytes("a", b"first");
+    fixture.happens(scrubbed(&fixture, source, |_| {}));
+    fs::remove_file(fixture.path("first/a.pack")).unwrap();
+    let first = fixture.shards[0].1.names["a"].0;
+    fixture.wait(0, "the next in line", |told| told.names["a"].0 != first);
+    assert!(fixture.shards[0].1.torn.is_empty(), "what was served instead is good");
+    assert_ne!(fixture.shards[0].1.names["a"].0, source);
+    assert_eq!(fixture.open(0, "a").unwrap_err(), OpenFault::Damaged);
+}
+
+#[test]
+fn what_comes_back_has_a_number_that_no_shard_knows() {
+    let mut fixture = Fixture::new();
+    fixture.write("vod/show/a.m3u8", b"#EXTM3U\n");
+    fixture.write("vod/show/a.ts", b"segment");
+    fixture.start(&["vod"]);
+    fixture.wait_for_names(&["show/a.m3u8", "show/a.ts"]);
+    let mut numbers = vec![fixture.shards[0].1.names.clone()];
+    for _ in 0..2 {
+        fixture.pack("vod/show.pack", b"packed");
+        fixture.wait_for_names(&["show"]);
+        fs::remove_file(fixture.path("vod/show.pack")).unwrap();
+        fixture.wait_for_names(&["show/a.m3u8", "show/a.ts"]);
+        assert_eq!(fixture.bytes("show/a.m3u8"), b"#EXTM3U\n");
+        assert_eq!(fixture.bytes("show/a.ts"), b"segment");
+        numbers.push(fixture.shards[0].1.names.clone());
+    }
+    for name in ["show/a.m3u8", "show/a.ts"] {
+        assert!(numbers.windows(2).all(|pair| pair[0][name].0 < pair[1][name].0), "{numbers:?}");
+    }
+}
+
+#[test]
+fn a_read_that_failed_for_want_of_something_is_tried_again() {
+    let mut fixture = Fixture::new();
+    fixture.pack("vod/a.pack", b"a");
+    fixture.start(&["vod"]);
+    fixture.wait_for_names(&["a"]);
+    let source = fixture.open(0, "a").unwrap().source;
+    for number in [libc::ENOMEM, libc::EINTR, libc::ESTALE, libc::EAGAIN, libc::ENOBUFS] {
+        fixture.shards[0].1.opened.clear();
+        fixture.ask(ToLibrary::Faulty { source, fault: Fault::Unreadable(number) });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while let Err(fault) = fixture.open(0, "a") {
+            assert_eq!(fault, OpenFault::Exhausted);
+            assert!(Instant::now() < deadline, "it is never tried again");
+        }
+    }
+    for fault in [Fault::Truncated, Fault::Unreadable(libc::EFAULT)] {
+        fixture.shards[0].1.opened.clear();
+        fixture.ask(ToLibrary::Faulty { source, fault });
+        assert_eq!(fixture.open(0, "a").unwrap_err(), OpenFault::Damaged);
+    }
 }
 
 #[test]
@@ -232,9 +323,9 @@ fn indexes_of_open_packs_take_no_more_memory_than_they_may() {
     for number in 0..PACKS {
         let path = format!("{number:03}/seg.ts");
         let mut asked = false;
-        while !matches!(player.catalog.vod(&path, &anonymous()), crate::catalog::Found::Object(_)) {
+        while !matches!(player.catalog.vod(&path, &anonymous()), Found::Object(_)) {
             assert!(Instant::now() < deadline, "{path} is never open");
-            if let crate::catalog::Found::Closed(source) = player.catalog.vod(&path, &anonymous())
+            if let Found::Closed(source) = player.catalog.vod(&path, &anonymous())
                 && !asked
             {
                 asked = true;
@@ -246,8 +337,7 @@ fn indexes_of_open_packs_take_no_more_memory_than_they_may() {
             }
         }
         // The first one is used all the time.
-        let crate::catalog::Found::Object(object) = player.catalog.vod("000/seg.ts", &anonymous())
-        else {
+        let Found::Object(object) = player.catalog.vod("000/seg.ts", &anonymous()) else {
             panic!("what is used was let go")
         };
         let hot = object.key.source;
