@@ -153,7 +153,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let body = came.buffer;
         let fault = match result {
             Ok(_) if came.is_short => Some(Fault::Truncated),
-            Err(errno) if errno.proves_damage() => Some(Fault::Unreadable(errno.0)),
+            Err(errno) if !errno.passes() => Some(Fault::Unreadable(errno.0)),
             Ok(_) | Err(_) => None,
         };
         let mut is_told = false;

@@ -31,11 +31,12 @@ impl Errno {
     /// The disk failed.
     pub const IO: Self = Self(libc::EIO);
 
-    /// Whether a read that ended so says something against the file; others come from want of
-    /// memory and the like, and pass.
+    /// Whether a read that ended so may succeed later: it says nothing against the file.
     #[must_use]
-    pub fn proves_damage(self) -> bool {
-        matches!(self, Self::FAULT | Self::IO)
+    pub fn passes(self) -> bool {
+        use libc::{EAGAIN, ECANCELED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ESTALE};
+        let passing = [EAGAIN, ECANCELED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ESTALE];
+        passing.contains(&self.0)
     }
 }
 

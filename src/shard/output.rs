@@ -196,7 +196,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 }
             }
             Err(Errno::AGAIN) => Stepped::Blocked,
-            Err(errno) if errno.proves_damage() => {
+            Err(errno @ (Errno::IO | Errno::FAULT)) => {
                 self.find_fault(key.source, Fault::Unreadable(errno.0));
                 Stepped::Broken
             }

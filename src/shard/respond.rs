@@ -136,7 +136,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Ok(size) if size == small.size => self.build_small(owner, small, &body),
             // Part of it is in memory, or the file is shorter than it was: the read will tell.
             Ok(_) | Err(Errno::AGAIN) => self.wait_for_small(owner, small),
-            Err(errno) if errno.proves_damage() => {
+            Err(errno) if !errno.passes() => {
                 // Only who gives a lease back hears that a faulty source can go.
                 self.catalog.lease(small.key.source);
                 self.find_fault(small.key.source, crate::messages::Fault::Unreadable(errno.0));
