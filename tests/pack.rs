@@ -232,15 +232,18 @@ fn inodes_that_run_out_are_an_error_that_leaves_nothing() {
     let pack = out.path().join("a.pack");
     let first = shardcast().arg("pack").arg(source.path()).arg("-o").arg(&pack).status();
     assert!(first.expect("it runs").success());
-    // A file system of few inodes that nobody but these commands sees.
+    // A file system of few inodes that nobody but these commands sees. In a chroot, whose root is
+    // no mount, others may see it as long as they run.
     let script = r#"
+        mount --make-rprivate / 2>/dev/null
         mkdir "$DIR/small" && mount -t tmpfs -o size=64m,nr_inodes="$INODES" small "$DIR/small"
         "$PROGRAM" "$@" && echo done
         ls -A "$DIR/small"
+        umount "$DIR/small"
     "#;
     let run = |inodes: u32, arguments: &[&str]| {
         let output = Command::new("unshare")
-            .args(["--mount", "sh", "-c", script, "sh"])
+            .args(["--mount", "--propagation", "unchanged", "sh", "-c", script, "sh"])
             .args(arguments)
             .env("DIR", out.path())
             .env("INODES", inodes.to_string())
