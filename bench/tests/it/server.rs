@@ -1,7 +1,8 @@
 //! A tiny server whose path says how it behaves, well or badly.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -19,6 +20,48 @@ pub fn start() -> SocketAddr {
         }
     });
     address
+}
+
+/// A server in a process of its own, for tests that read what a process takes: in the process of
+/// the tests, the others' memory comes and goes.
+pub struct Alone {
+    pub address: SocketAddr,
+    pub process: Child,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.process.kill().expect("it is a child of this process");
+        self.process.wait().expect("it was killed");
+    }
+}
+
+/// Starts this very program again, with nothing but [`serves_alone`] to run.
+pub fn start_alone() -> Alone {
+    let mut process = Command::new(std::env::current_exe().expect("it runs"))
+        .args(["--exact", "server::serves_alone", "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a test program starts");
+    let output = BufReader::new(process.stdout.take().expect("it is piped"));
+    let address = output
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.split_once(ADDRESS)?.1.parse().ok())
+        .expect("it says where it listens");
+    Alone { address, process }
+}
+
+const ADDRESS: &str = "listening on ";
+
+/// Serves until its standard input ends, which it does at the latest with the starting process.
+#[test]
+#[ignore = "the other half of start_alone, not a test"]
+fn serves_alone() {
+    println!("{ADDRESS}{}", start());
+    let read = std::io::stdin().read_to_end(&mut Vec::new());
+    assert_eq!(read.expect("standard input can be read"), 0);
 }
 
 fn serve(mut stream: TcpStream, turns: Arc<AtomicUsize>) -> std::io::Result<()> {

@@ -303,8 +303,9 @@ fn runtimes_measures_all_three_styles() {
 
 #[test]
 fn idle_reports_memory_a_connection() {
-    let url = format!("http://{}/2k", server::start());
-    let pid = std::process::id().to_string();
+    let alone = server::start_alone();
+    let url = format!("http://{}/2k", alone.address);
+    let pid = alone.process.id().to_string();
     let arguments = ["idle", &url, "--connections", "40", "--settle", "50ms"];
     let found = report(&[&arguments[..], &["--server-pid", pid.as_str()]].concat());
     assert_eq!(number(&found, "ended_by_server"), 0.0);
