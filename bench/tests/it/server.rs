@@ -1,11 +1,12 @@
 //! A tiny server whose path says how it behaves, well or badly.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Starts it; it ends with the test process.
 pub fn start() -> SocketAddr {
@@ -22,11 +23,30 @@ pub fn start() -> SocketAddr {
     address
 }
 
-/// A server in a process of its own, for tests that read what a process takes: in the process of
-/// the tests, the others' memory comes and goes.
+/// The tokio-uring server of `runtimes`, in a process of its own.
 pub struct Alone {
     pub address: SocketAddr,
     pub process: Child,
+}
+
+impl Alone {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        drop(listener);
+        let mut process = Command::new(env!("CARGO_BIN_EXE_shardcast-bench"))
+            .args(["runtimes", "--style", "tokio-uring", "--serve"])
+            .arg(address.port().to_string())
+            .spawn()
+            .expect("the program was built for this test");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(address).is_err() {
+            let ended = process.try_wait().expect("it is a child of this process");
+            assert!(ended.is_none() && Instant::now() < deadline, "no server: {ended:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+        Self { address, process }
+    }
 }
 
 impl Drop for Alone {
@@ -34,34 +54,6 @@ impl Drop for Alone {
         self.process.kill().expect("it is a child of this process");
         self.process.wait().expect("it was killed");
     }
-}
-
-/// Starts this very program again, with nothing but [`serves_alone`] to run.
-pub fn start_alone() -> Alone {
-    let mut process = Command::new(std::env::current_exe().expect("it runs"))
-        .args(["--exact", "server::serves_alone", "--ignored", "--nocapture"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a test program starts");
-    let output = BufReader::new(process.stdout.take().expect("it is piped"));
-    let address = output
-        .lines()
-        .map_while(Result::ok)
-        .find_map(|line| line.split_once(ADDRESS)?.1.parse().ok())
-        .expect("it says where it listens");
-    Alone { address, process }
-}
-
-const ADDRESS: &str = "listening on ";
-
-/// Serves until its standard input ends, which it does at the latest with the starting process.
-#[test]
-#[ignore = "the other half of start_alone, not a test"]
-fn serves_alone() {
-    println!("{ADDRESS}{}", start());
-    let read = std::io::stdin().read_to_end(&mut Vec::new());
-    assert_eq!(read.expect("standard input can be read"), 0);
 }
 
 fn serve(mut stream: TcpStream, turns: Arc<AtomicUsize>) -> std::io::Result<()> {

@@ -303,14 +303,16 @@ fn runtimes_measures_all_three_styles() {
 
 #[test]
 fn idle_reports_memory_a_connection() {
-    let alone = server::start_alone();
-    let url = format!("http://{}/2k", alone.address);
+    // In the process of the tests, the memory of the others comes and goes.
+    let alone = server::Alone::start();
+    let url = format!("http://{}/", alone.address);
     let pid = alone.process.id().to_string();
-    let arguments = ["idle", &url, "--connections", "40", "--settle", "50ms"];
+    let arguments = ["idle", &url, "--connections", "400", "--settle", "50ms"];
     let found = report(&[&arguments[..], &["--server-pid", pid.as_str()]].concat());
     assert_eq!(number(&found, "ended_by_server"), 0.0);
-    // A thread a connection costs at least a page of stack each.
-    assert!(number(&found, "user_bytes_per_connection") > 1_000.0, "{found}");
+    // It gives every connection a buffer of 2 KiB.
+    let user = number(&found, "user_bytes_per_connection");
+    assert!((2_000.0..20_000.0).contains(&user), "{found}");
 }
 
 #[test]
