@@ -66,6 +66,12 @@ const _: () =
 pub const EARLY_SIZE_MAX: usize = 32 * MIB;
 const _: () = assert!(EARLY_SIZE_MAX >= 64 * FLOOD_SIZE_MAX, "a few floods leave room for others");
 
+/// Bytes of memory of a shard for bodies of requests while they come, all clients together: as for
+/// that many sign-ins as it can ask at once, and then some. A request that would take more gets
+/// 503 with Retry-After.
+pub const BODIES_SIZE_MAX: usize = 16 * MIB;
+const _: () = assert!(BODIES_SIZE_MAX >= 64 * REQUEST_BODY_SIZE_MAX, "a few leave room for others");
+
 /// Largest body that is kept as a prebuilt response in heap memory, in bytes. Measured: below
 /// about 32 KiB a copying SEND is cheaper than sendfile with its two calls.
 pub const SMALL_BODY_SIZE_MAX: usize = 32 * KIB;
@@ -95,11 +101,14 @@ const _: () = assert!(TURN_BYTES_MAX >= SENDFILE_SIZE_MAX, "one call must fit a 
 /// Size of one asynchronous read of a cold chunk, in bytes, and the alignment of its start.
 pub const COLD_CHUNK_SIZE: usize = 512 * KIB;
 
-/// Cold chunks read at once by a shard. The rest waits in order of arrival.
-pub const COLD_READS_MAX: usize = 16;
+/// Cold chunks of one device read at once by a shard. The rest waits in order of arrival.
+pub const COLD_READS_MAX: usize = 8;
 
-/// Cold chunks of a shard that wait for a read, at which a new response that needs another one is
-/// refused (503 with Retry-After): 256 MiB. A response that is under way can't be refused any more;
+/// Cold chunks read at once by a shard, of all devices: three that hang leave a fourth its own.
+pub const COLD_READS_ALL_MAX: usize = 4 * COLD_READS_MAX;
+
+/// Cold chunks of one device that wait for a read by a shard, at which a new response that needs
+/// another one is refused (503 with Retry-After): 256 MiB. A response that is under way can't be refused any more;
 /// it waits for one chunk at a time, so there are never more of those than connections.
 pub const COLD_QUEUE_MAX: usize = 512;
 
@@ -192,8 +201,9 @@ pub const TO_LIBRARY_MAX: usize = 64 * KIB;
 pub const OPEN_RETRY_MS: u64 = 1_000;
 
 /// Packs and files of all libraries that are listed. Each costs about half a kilobyte and as much
-/// a shard. Beyond it more of them are not served, and the log says so.
-pub const LISTED_MAX: usize = 4 << 20;
+/// a shard. Beyond it more of them are not served, and the log says so. The library's own tests have
+/// few inodes.
+pub const LISTED_MAX: usize = if cfg!(test) { 12_000 } else { 4 << 20 };
 
 /// Access records that wait for the log's writer. Beyond it they are dropped and counted.
 pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;

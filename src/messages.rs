@@ -91,11 +91,17 @@ pub struct FilePayload {
     pub fd: OwnedFd,
     /// Size at the time of opening, in bytes.
     pub size: u64,
+    /// What it lies on: one that hangs must not hold up the others.
+    pub device: Device,
     /// How it is known which of its bytes are in memory.
     pub residency: Residency,
     /// The mapping, for huge pages and zero-copy sends.
     pub map: Option<memmap2::Mmap>,
 }
+
+/// A mounted file system: `st_dev` of stat(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Device(pub u64);
 
 /// How it is known which bytes of a file can be sent without waiting for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

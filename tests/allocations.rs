@@ -15,7 +15,8 @@ use shardcast::config::{Access, Backend, Limits};
 use shardcast::library::disk::RealDisk;
 use shardcast::library::{open, write};
 use shardcast::messages::{
-    Change, FilePayload, Index, Listing, Opened, Payload, SourceId, SourceKind, Update, mail,
+    Change, Device, FilePayload, Index, Listing, Opened, Payload, SourceId, SourceKind, Update,
+    mail,
 };
 use shardcast::shard::{Outside, Settings, Shard};
 use shardcast::sys::features::Features;
@@ -62,7 +63,8 @@ fn pack() -> Arc<Opened> {
     let pack = open::open_path(&target).unwrap();
     let residency = files::residency(&pack.file);
     let fd = OwnedFd::from(pack.file);
-    let payload = Payload::File(FilePayload { fd, size: pack.size, residency, map: None });
+    let payload =
+        Payload::File(FilePayload { fd, size: pack.size, device: Device(1), residency, map: None });
     Arc::new(Opened { source: SourceId(1), index: Index::Pack(pack.index), payload })
 }
 

@@ -101,3 +101,6 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, route
     // A client that goes away or says nonsense is its own business.
     let _ = tokio::time::timeout(Duration::from_millis(ADMIN_CONNECTION_MS), connection).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::open::{OpenError, open_pack};
 use super::version::Version;
-use crate::messages::{FilePayload, Index, Opened, Payload, Single, SourceId, SourceKind};
+use crate::messages::{Device, FilePayload, Index, Opened, Payload, Single, SourceId, SourceKind};
 use crate::pack::compress;
 use crate::sys::{files, mapping, priority};
 use crate::units::{Class, ETag, Extent, MIB, Variant, media_type};
@@ -201,10 +201,11 @@ fn open(to_open: &ToOpen, mapped: bool) -> Result<(Arc<Opened>, Version), Refuse
         return Err(Refused::Missing);
     }
     let version = Version::of(&metadata);
+    let device = Device(version.device);
     let name = to_open.below.to_string_lossy();
     let (index, payload, version) = match to_open.kind {
         SourceKind::Pack => {
-            let (index, payload) = pack(file, mapped)?;
+            let (index, payload) = pack(file, device, mapped)?;
             (index, payload, version)
         }
         SourceKind::File if is_heap_file(&name, version.size) => heap_file(file, &name)?,
@@ -216,19 +217,19 @@ fn open(to_open: &ToOpen, mapped: bool) -> Result<(Arc<Opened>, Version), Refuse
     Ok((Arc::new(Opened { source: to_open.source, index, payload }), version))
 }
 
-fn pack(file: File, mapped: bool) -> Result<(Index, Payload), Refused> {
+fn pack(file: File, device: Device, mapped: bool) -> Result<(Index, Payload), Refused> {
     let pack = open_pack(file).map_err(|error| match error {
         OpenError::Io(error) => Refused::from(error),
         OpenError::Pack(error) => Refused::Damaged(error.to_string()),
     })?;
-    Ok((Index::Pack(pack.index), file_payload(pack.file, pack.size, mapped)))
+    Ok((Index::Pack(pack.index), file_payload(pack.file, pack.size, device, mapped)))
 }
 
-fn file_payload(file: File, size: u64, mapped: bool) -> Payload {
+fn file_payload(file: File, size: u64, device: Device, mapped: bool) -> Payload {
     // Without a mapping (there are at most 65,530) it is sent by sendfile, which needs none.
     let map = if mapped && size > 0 { mapping::map_file(&file).ok() } else { None };
     let residency = files::residency(&file);
-    Payload::File(FilePayload { fd: OwnedFd::from(file), size, residency, map })
+    Payload::File(FilePayload { fd: OwnedFd::from(file), size, device, residency, map })
 }
 
 /// A file that is served from disk: complete only when no writer has it open.
@@ -252,7 +253,7 @@ fn large_file(
     let extent = Extent { offset: 0, size: version.size };
     let identity = Variant { extent, etag: version.etag() };
     let index = Index::Single(single(name, version, identity, None));
-    Ok((index, file_payload(file, version.size, mapped)))
+    Ok((index, file_payload(file, version.size, Device(version.device), mapped)))
 }
 
 /// A copy of a small file, with the gzipped bytes behind it where that pays.

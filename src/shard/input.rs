@@ -6,7 +6,8 @@ use super::exchange::{Exchange, State, Work};
 use super::kernel::{Errno, Kernel, Operation, Received};
 use crate::catalog::Catalog;
 use crate::config::{
-    EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_SIZE_MAX, PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
+    BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_SIZE_MAX, PIPELINE_SIZE_MAX,
+    TARGET_SIZE_MAX,
 };
 use crate::messages::mail::Inbox;
 use crate::request::body::Receiving;
@@ -184,7 +185,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             .is_some_and(|exchange| self.exchanges[exchange].state == State::Receiving);
         // Half of the room is for heads that come in pieces: theirs is soon given back.
         let is_head = matches!(connection.phase, Phase::Idle { .. } | Phase::Head);
-        let is_small = is_head && size <= PIPELINE_SIZE_MAX;
+        // What belongs to a body leaves it at once.
+        let is_small = is_body || is_head && size <= PIPELINE_SIZE_MAX;
         let most = if is_small { EARLY_SIZE_MAX } else { EARLY_SIZE_MAX / 2 };
         if size > FLOOD_SIZE_MAX || self.early_size > most {
             self.close(owner, Ending::Reset);
@@ -276,7 +278,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let (Some(place), None) = (connection.exchange(), connection.closing) else { return };
         let Work::Ask { body, .. } = &mut self.exchanges[place].work else { return };
         let pending = connection.pending.take().unwrap_or_default();
-        let progress = match body.take(pending.rest()) {
+        let before = body.bytes.capacity();
+        let taken = body.take(pending.rest());
+        self.bodies_size += body.bytes.capacity() - before;
+        let has_room = self.bodies_size <= BODIES_SIZE_MAX;
+        let bounded = taken.and_then(|progress| has_room.then_some(progress).ok_or(Refusal::Busy));
+        let progress = match bounded {
             Ok(progress) => progress,
             Err(refusal) => {
                 self.early_size -= pending.bytes.capacity();

@@ -406,7 +406,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 }
             }
             Work::Growing { slot, .. } => self.catalog.give_back_growing(slot),
-            Work::Answer { .. } | Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => {}
+            Work::Ask { body, .. } => self.bodies_size -= body.bytes.capacity(),
+            Work::Answer { .. } | Work::Wait { .. } | Work::Nothing => {}
         }
     }
 

@@ -144,6 +144,8 @@ pub struct Shard<K: Kernel, I: Inbox> {
     room_after: Ticks,
     /// Bytes of memory for what clients sent before it could be used.
     early_size: usize,
+    /// Bytes of memory for bodies of requests that are being received.
+    bodies_size: usize,
     wheel: Wheel,
     counters: Counters,
     heads: Vec<HeadBuffer>,
@@ -202,6 +204,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             room_hand: 0,
             room_after: now.ticks,
             early_size: 0,
+            bodies_size: 0,
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),
             heads: Vec::new(),
@@ -296,6 +299,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     #[must_use]
     pub fn early_size(&self) -> usize {
         self.early_size
+    }
+
+    /// Bytes of memory for bodies of requests that are being received, for tests.
+    #[must_use]
+    pub fn bodies_size(&self) -> usize {
+        self.bodies_size
     }
 
     fn wait_ms(&self) -> Option<u64> {

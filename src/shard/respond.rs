@@ -369,6 +369,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let exchange = &mut self.exchanges[place];
         let Work::Ask { head, body } = &mut exchange.work else { return };
         let socket = self.connections[owner].socket.as_ref();
+        // From here on it counts as a question, of which control takes only so many.
+        self.bodies_size -= body.bytes.capacity();
         let ask = Ask {
             key: AskKey {
                 shard: self.settings.number,

@@ -26,6 +26,7 @@ use super::names::{self, Kind, name};
 use super::restrict;
 use super::slots::{OtherSlot, Prepared, Slots};
 use crate::catalog::Held;
+use crate::config::COLD_READS_ALL_MAX;
 use crate::messages::{FilePayload, Opened, Payload, Residency};
 use crate::shard::kernel::{Completion, Errno, Kernel, Loan, Operation, Outgoing, Owner, Received};
 use crate::units::{Extent, Now, PAGE_SIZE, Ticks, UnixTime};
@@ -36,8 +37,9 @@ const SUBMISSIONS: u32 = 1024;
 /// Completions held for us; more are kept by the kernel, a little slower (IORING_FEAT_NODROP).
 const COMPLETIONS: u32 = 8192;
 
-/// Worker threads of the kernel for cold reads, a ring.
-const WORKERS_MAX: u32 = 8;
+/// Worker threads of the kernel for cold reads, a ring: one a read, so that none waits for another
+/// that hangs. They come when they are needed.
+const WORKERS_MAX: u32 = COLD_READS_ALL_MAX as u32;
 
 /// Calls that run deferred work in one turn that does not sleep; what is left runs in the next.
 const WORK_CALLS_MAX: usize = 16;

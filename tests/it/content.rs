@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use shardcast::library::disk::RealDisk;
 use shardcast::library::{open, write};
-use shardcast::messages::{FilePayload, Index, Opened, Payload, Residency, Single, SourceId};
+use shardcast::messages::{
+    Device, FilePayload, Index, Opened, Payload, Residency, Single, SourceId,
+};
 use shardcast::sys::{files, mapping};
 use shardcast::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
 
@@ -74,7 +76,7 @@ fn single(name: &str, size: u64, tagged: &[u8]) -> Index {
 fn payload(file: File, size: u64) -> Payload {
     let map = Some(mapping::map_file(&file).unwrap());
     let residency = files::residency(&file);
-    Payload::File(FilePayload { fd: OwnedFd::from(file), size, residency, map })
+    Payload::File(FilePayload { fd: OwnedFd::from(file), size, device: Device(1), residency, map })
 }
 
 /// A file whose descriptor cannot be read.
@@ -83,6 +85,6 @@ pub fn open_unreadable(path: &Path, source: SourceId) -> Arc<Opened> {
     let size = file.metadata().unwrap().len();
     let index = single(path.to_str().unwrap(), size, &source.0.to_le_bytes());
     let (fd, residency) = (OwnedFd::from(file), Residency::Sampled);
-    let payload = FilePayload { fd, size, residency, map: None };
+    let payload = FilePayload { fd, size, device: Device(1), residency, map: None };
     Arc::new(Opened { source, index, payload: Payload::File(payload) })
 }

@@ -8,7 +8,9 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use shardcast::messages::{FilePayload, Index, Opened, Payload, Single, SourceId, SourceKind};
+use shardcast::messages::{
+    Device, FilePayload, Index, Opened, Payload, Residency, Single, SourceId, SourceKind,
+};
 use shardcast::pack::TRAILER_SIZE;
 use shardcast::pack::header::{Kind, Trailer};
 use shardcast::pack::index::PackIndex;
@@ -168,6 +170,9 @@ pub fn piece(id: SourceId, size: u64, place: Place) -> SourceModel {
     file(id, "", size, None, place)
 }
 
+/// The disks: a source lies on the one at the place of its number, round about.
+pub const DEVICES: [Device; 5] = [Device(1), Device(2), Device(3), Device(4), Device(5)];
+
 fn payload(id: SourceId, size: u64, place: Place) -> Payload {
     if place == Place::Heap {
         return Payload::Heap(bytes_of(id, Extent { offset: 0, size }).into());
@@ -176,7 +181,8 @@ fn payload(id: SourceId, size: u64, place: Place) -> Payload {
     let fd = OwnedFd::from(File::open("/dev/null").unwrap());
     let map = (place == Place::Mapped)
         .then(|| memmap2::MmapMut::map_anon(1).unwrap().make_read_only().unwrap());
-    Payload::File(FilePayload { fd, size, residency: shardcast::messages::Residency::Asked, map })
+    let device = DEVICES[id.0 as usize % DEVICES.len()];
+    Payload::File(FilePayload { fd, size, device, residency: Residency::Asked, map })
 }
 
 fn model(

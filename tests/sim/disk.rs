@@ -5,17 +5,20 @@ use shardcast::messages::SourceId;
 use shardcast::units::{KIB, MIB};
 
 use crate::client::{Ended, Manner};
-use crate::content::Place;
+use crate::content::{DEVICES, Place};
 use crate::library::{Action, Hold};
+use crate::request::Request;
 use crate::run::Run;
-use crate::scenarios::{ended, get, lasted, start, statuses, world};
+use crate::scenarios::{add_pack, ended, get, lasted, start, statuses, world};
 use crate::world::{MS, Profile, SECOND, World};
 
 /// A world in which nothing is in memory, and the disk is as told.
 fn cold(sizes: &[u64], hangs: bool) -> World {
     let profile = Profile { calm: false, cold: 1000, ..Profile::calm() };
     let mut world = world(profile, sizes, Place::File);
-    world.hangs = hangs;
+    if hangs {
+        world.hanging_devices = DEVICES.to_vec();
+    }
     world
 }
 
@@ -87,7 +90,7 @@ fn a_disk_that_is_slow_delays_a_reader_and_does_not_count_against_him() {
         run.for_seconds(20);
         let mut world = run.world.borrow_mut();
         world.go_on();
-        world.hangs = true;
+        world.hanging_devices = DEVICES.to_vec();
     }
     assert_eq!(statuses(&run, client), [200]);
     run.world.borrow_mut().go_on();
@@ -164,6 +167,39 @@ fn who_finds_the_queue_full_is_refused_and_who_is_under_way_is_not() {
     run.until_clients_end();
     assert_eq!(of(&run, 200), many.len() - refused);
     assert_eq!(statuses(&run, running), [200]);
+    run.finish();
+}
+
+#[test]
+fn disks_that_hang_delay_nobody_on_another_disk() {
+    // The sources 1 to 3 hang with all that a disk may take, and more.
+    let objects = COLD_READS_MAX + COLD_QUEUE_MAX;
+    let mut world = cold(&vec![2048; objects], false);
+    for (id, path) in [(2, "b"), (3, "c")] {
+        add_pack(&mut world, id, path, &vec![2048; objects], Place::File);
+    }
+    add_pack(&mut world, 4, "d", &vec![COLD_CHUNK_SIZE as u64; 40], Place::File);
+    world.hanging_devices = DEVICES[1..=3].to_vec();
+    for path in ["a", "b", "c"] {
+        for number in 0..objects {
+            let request = Request::get(path, &format!("{number}.m4s"));
+            world.add_client(10 * MS, Manner::default(), vec![request]);
+        }
+    }
+    let good: Vec<usize> = (0..40)
+        .map(|number| {
+            let request = Request::get("d", &format!("{number}.m4s"));
+            world.add_client(1_000 * MS, Manner::default(), vec![request])
+        })
+        .collect();
+    let mut run = start(world);
+    run.for_seconds(10);
+    assert_eq!(run.world.borrow().hanging.len(), 3 * COLD_READS_MAX);
+    for &client in &good {
+        assert_eq!(statuses(&run, client), [200]);
+    }
+    run.world.borrow_mut().go_on();
+    run.until_clients_end();
     run.finish();
 }
 

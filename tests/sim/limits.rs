@@ -1,7 +1,8 @@
 //! At the limits of a shard: floods, connections, descriptors, questions, closed libraries.
 
 use shardcast::config::{
-    Access, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, IDLE_GIVEN_UP_AFTER_MS, Limits, PIPELINE_SIZE_MAX,
+    Access, BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, IDLE_GIVEN_UP_AFTER_MS, Limits,
+    PIPELINE_SIZE_MAX, REQUEST_BODY_SIZE_MAX,
 };
 use shardcast::units::MIB;
 
@@ -71,6 +72,54 @@ fn many_floods_together_take_no_more_than_a_shard_has_for_them() {
 /// One after the other comes, is answered, and stays.
 fn stays() -> Manner {
     Manner { stays: true, may_be_cut: true, ..Manner::default() }
+}
+
+#[test]
+fn many_bodies_together_take_no_more_than_a_shard_has_for_them() {
+    let profile = Profile { calm: false, buffers: 256, ..Profile::calm() };
+    let mut world = world(profile, &[2048], Place::File);
+    // All but the last bytes of it come, and then nothing for a long time.
+    let large = vec![b'x'; REQUEST_BODY_SIZE_MAX];
+    let question = Request::ask(1, 5, Some(0), large.clone(), false);
+    let stops = Manner {
+        write_size: question.bytes.len() as u64 - 10,
+        write_gap: 1_000 * SECOND,
+        may_be_cut: true,
+        ..Manner::default()
+    };
+    let count = 2 * BODIES_SIZE_MAX / REQUEST_BODY_SIZE_MAX;
+    let stopped: Vec<_> = (0..count)
+        .map(|_| world.add_client(10 * MS, stops.clone(), vec![question.clone()]))
+        .collect();
+    let good: Vec<_> = (0..50)
+        .map(|number| world.add_client(number * 20 * MS, Manner::default(), vec![get(0); 3]))
+        .collect();
+    let mut run = start(world);
+    let mut most = 0;
+    while !good.iter().all(|&client| ended(&run, client).is_some()) {
+        run.turn();
+        most = most.max(run.shard.bodies_size());
+    }
+    // One body's memory may double in the moment in which it is found to be too much.
+    assert!(most <= BODIES_SIZE_MAX + 2 * REQUEST_BODY_SIZE_MAX, "{most} bytes");
+    assert!(most > BODIES_SIZE_MAX / 2, "{most} bytes: there is room for all");
+    for client in good {
+        assert_eq!(statuses(&run, client), [200, 200, 200], "others are served meanwhile");
+    }
+    run.for_seconds(60);
+    let with =
+        |status| stopped.iter().filter(|&&client| statuses(&run, client) == [status]).count();
+    assert!(with(503) >= count / 4, "{} are refused", with(503));
+    assert_eq!(with(503) + with(408), count, "each hears why");
+    assert_eq!(run.shard.bodies_size(), 0);
+    let late = Request::ask(2, 5, Some(0), large, false);
+    let late = run.world.borrow_mut().add_client(0, Manner::default(), vec![late]);
+    run.for_seconds(1);
+    assert_eq!(statuses(&run, late), [200], "there is room again");
+    let mut world = run.world.borrow_mut();
+    world.clients.iter_mut().for_each(|client| client.ended = client.ended.or(Some(Ended::Left)));
+    drop(world);
+    run.finish();
 }
 
 #[test]

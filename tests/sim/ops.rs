@@ -2,7 +2,7 @@
 
 use shardcast::catalog::Held;
 use shardcast::config::{COLD_CHUNK_SIZE, RECEIVE_BUFFER_SIZE};
-use shardcast::messages::SourceId;
+use shardcast::messages::{Payload, SourceId};
 use shardcast::shard::kernel::{Completion, Errno, Operation, Owner, Received};
 use shardcast::units::Extent;
 
@@ -31,11 +31,15 @@ impl World {
                     self.sockets[socket].send = Some(send);
                     self.pump_soon(socket);
                 }
-                Queued::Read(read) if self.hangs => self.hanging.push(read),
+                Queued::Read(read) if self.hangs(&read.held) => self.hanging.push(read),
                 Queued::Read(read) => self.soon(Event::Read(read)),
                 Queued::Cancel(operation, owner) => self.cancel(operation, owner),
             }
         }
+    }
+
+    fn hangs(&self, held: &Held) -> bool {
+        matches!(&held.payload, Payload::File(file) if self.hanging_devices.contains(&file.device))
     }
 
     fn begin_poll(&mut self, socket: usize, operation: Operation, owner: Owner) {

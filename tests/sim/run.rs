@@ -158,6 +158,7 @@ impl Run {
         assert_eq!(self.shard.connection_count(), 0, "connections are left");
         assert_eq!(self.shard.exchange_count(), 0, "exchanges are left");
         assert_eq!(self.shard.early_size(), 0, "bytes that came early are left");
+        assert_eq!(self.shard.bodies_size(), 0, "bytes of bodies are left");
         let world = self.world.borrow();
         for (id, sock) in world.sockets.iter().enumerate() {
             assert_ne!(sock.server, Server::Open, "socket {id} is left open");

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use shardcast::catalog::Held;
 use shardcast::messages::mail::Inbox;
-use shardcast::messages::{SourceId, Update};
+use shardcast::messages::{Device, SourceId, Update};
 use shardcast::shard::kernel::{Completion, Errno, Operation, Owner};
 use shardcast::units::Extent;
 
@@ -176,8 +176,8 @@ pub struct World {
     pub sources: BTreeMap<SourceId, SourceModel>,
     pub resident: HashMap<(SourceId, u64), bool>,
     pub reads: HashMap<(SourceId, u64), u64>,
-    /// The disk does not answer: reads wait here.
-    pub hangs: bool,
+    /// Disks that do not answer: reads of them wait in `hanging`.
+    pub hanging_devices: Vec<Device>,
     pub hanging: Vec<ReadOp>,
     /// Pages were thrown out of memory behind the shard's back.
     pub evicts: bool,
@@ -246,7 +246,7 @@ impl World {
             sources: BTreeMap::new(),
             resident: HashMap::new(),
             reads: HashMap::new(),
-            hangs: false,
+            hanging_devices: Vec::new(),
             hanging: Vec::new(),
             evicts: false,
             connections_max: usize::MAX,
@@ -328,9 +328,9 @@ impl World {
         }
     }
 
-    /// The disk answers again.
+    /// All disks answer again.
     pub fn go_on(&mut self) {
-        self.hangs = false;
+        self.hanging_devices.clear();
         for read in std::mem::take(&mut self.hanging) {
             self.soon(Event::Read(read));
         }

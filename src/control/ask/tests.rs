@@ -1,5 +1,7 @@
 //! Questions of shards to a router of the test's own.
 
+use std::fs::File;
+
 use axum::extract::Extension;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::IntoResponse;
@@ -7,6 +9,7 @@ use axum::routing::{get, post};
 
 use super::*;
 use crate::messages::AskKey;
+use crate::messages::mail::queue;
 
 fn ask(head: &str, body: &[u8]) -> Ask {
     Ask {
@@ -47,6 +50,9 @@ fn test_router() -> Router {
                 [(header::LINK, long)].into_response()
             }),
         )
+        .route("/large", get(|| async { vec![b'x'; ANSWER_BODY_SIZE_MAX] }))
+        .route("/larger", get(|| async { vec![b'x'; ANSWER_BODY_SIZE_MAX + 1] }))
+        .route("/never", get(std::future::pending::<&str>))
         .route("/nothing", get(|| async { (StatusCode::NO_CONTENT, "no body here") }))
         .route("/interim", get(|| async { StatusCode::EARLY_HINTS }))
         .fallback(problem::unknown)
@@ -93,6 +99,10 @@ fn what_cannot_be_sent_is_an_error_of_ours() {
     check("GET /long HTTP/1.1\r\n\r\n", b"", 500, PROBLEM, &text(detail));
     let detail = "a router answered with an interim status";
     check("GET /interim HTTP/1.1\r\n\r\n", b"", 500, PROBLEM, &text(detail));
+    let detail = "the body of an answer is too long or broke off";
+    check("GET /larger HTTP/1.1\r\n\r\n", b"", 500, PROBLEM, &text(detail));
+    let bytes = "content-type: application/octet-stream\r\n";
+    check("GET /large HTTP/1.1\r\n\r\n", b"", 200, bytes, &"x".repeat(ANSWER_BODY_SIZE_MAX));
     check("GET /nothing HTTP/1.1\r\n\r\n", b"", 204, TEXT, "");
 }
 
@@ -105,4 +115,30 @@ fn unknown_paths_and_broken_heads_are_problems() {
     check("nonsense\r\n\r\n", b"", 400, PROBLEM, &text);
     let text = problem_text(413, "Payload Too Large", "the body is longer than 64 KiB");
     check("POST /echo HTTP/1.1\r\n\r\n", &[b'x'; 65_537], 413, PROBLEM, &text);
+}
+
+#[test]
+fn questions_beyond_those_at_once_wait_until_one_is_given_up() {
+    let bell = Arc::new(File::options().write(true).open("/dev/null").unwrap());
+    let (outbox, inbox) = queue(bell);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        // Time passes at once when nothing else is to be done.
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let (asks, received) = mpsc::channel(2 * ANSWERS_AT_ONCE_MAX);
+    for _ in 0..ANSWERS_AT_ONCE_MAX {
+        asks.try_send(ask("GET /never HTTP/1.1\r\n\r\n", b"")).unwrap();
+    }
+    asks.try_send(ask("GET /peer HTTP/1.1\r\n\r\n", b"")).unwrap();
+    let local = tokio::task::LocalSet::new();
+    local.spawn_local(answer_all(received, test_router(), vec![outbox]));
+    let answers_after = |millis| {
+        let passes = async { tokio::time::sleep(Duration::from_millis(millis)).await };
+        local.block_on(&runtime, passes);
+        inbox.try_iter().count()
+    };
+    assert_eq!(answers_after(ASK_DEADLINE_MS - 1), 0, "all places are taken");
+    assert_eq!(answers_after(2), 1, "those that took too long are given up unanswered");
 }

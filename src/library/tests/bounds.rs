@@ -1,7 +1,7 @@
 //! What bounds the library: memory of lists, links to folders, and readiness that waits for shards.
 
 use super::*;
-use crate::config::INBOX_UPDATES_MAX;
+use crate::config::{INBOX_UPDATES_MAX, LISTED_MAX};
 
 #[test]
 fn lists_that_are_still_being_copied_count_as_well() {
@@ -77,4 +77,26 @@ fn it_is_ready_only_when_every_shard_has_been_sent_everything() {
         assert!(Instant::now() < deadline, "it is never ready");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn more_files_than_can_be_listed_are_left_out_and_those_that_are_listed_stay() {
+    let mut fixture = Fixture::new();
+    fixture.pack("vod/0/first.pack", b"x");
+    for number in 1..LISTED_MAX + 500 {
+        let path = fixture.path(&format!("vod/{}/{number}.pack", number % 100));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::hard_link(fixture.path("vod/0/first.pack"), path).unwrap();
+    }
+    fixture.start(&["vod"]);
+    fixture.wait(0, "as many as can be", |told| told.names.len() == LISTED_MAX);
+    let listed = fixture.shards[0].1.names.keys().next().unwrap().clone();
+    assert_eq!(fixture.bytes(&listed), b"x");
+    // What comes later has no place, until something goes.
+    fixture.write("vod/late.ts", b"late");
+    fixture.handle.as_ref().unwrap().rescan();
+    fs::remove_file(fixture.path(&format!("vod/{listed}.pack"))).unwrap();
+    fixture.wait(0, "one less, or another one", |told| !told.names.contains_key(&listed));
+    fixture.handle.as_ref().unwrap().rescan();
+    fixture.wait(0, "another one", |told| told.names.len() == LISTED_MAX);
 }
