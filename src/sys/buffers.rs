@@ -44,7 +44,7 @@ impl Buffers {
         let count = u16::try_from(RECEIVE_BUFFERS).expect("fits the kernel's type");
         let address = self.entries.as_ptr() as u64;
         // SAFETY: `entries` is page-aligned memory for `count` entries, and is unmapped only after
-        // the ring is gone (module contract).
+        // the last operation that uses it (module contract).
         unsafe { submitter.register_buf_ring_with_flags(address, count, GROUP, 0)? };
         for buffer in 0..count {
             self.give_back(buffer);

@@ -96,3 +96,20 @@ fn completions_and_bytes_that_found_no_room_are_not_lost() {
     assert!(overflows.get() > 0, "the queue never overflowed");
     assert!(without_buffer > 0, "there was always a buffer");
 }
+
+#[test]
+fn what_a_hanging_disk_may_still_write_to_outlives_the_ring() {
+    let bell = calls::bell().unwrap();
+    let mut ring = Ring::new(Vec::new(), bell, Features::ALL).unwrap();
+    // A read that neither ends nor can be cancelled, as of a server of files that is gone.
+    ring.in_flight += 1;
+    let first = ring.buffers.bytes(0, 1).as_ptr();
+    drop(ring);
+    let memory = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let holds = |line: &str| {
+        let (from, to) = line.split(' ').next()?.split_once('-')?;
+        let bound = |hex| usize::from_str_radix(hex, 16).ok();
+        Some((bound(from)?..bound(to)?).contains(&first.addr()))
+    };
+    assert!(memory.lines().any(|line| holds(line) == Some(true)), "it was unmapped");
+}
