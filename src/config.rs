@@ -108,8 +108,9 @@ pub const COLD_READS_MAX: usize = 8;
 pub const COLD_READS_ALL_MAX: usize = 4 * COLD_READS_MAX;
 
 /// Cold chunks of one device that wait for a read by a shard, at which a new response that needs
-/// another one is refused (503 with Retry-After): 256 MiB. A response that is under way can't be refused any more;
-/// it waits for one chunk at a time, so there are never more of those than connections.
+/// another one is refused (503 with Retry-After): 256 MiB. A response that is under way can't be
+/// refused any more; it waits for one chunk at a time, so there are never more of those than
+/// connections.
 pub const COLD_QUEUE_MAX: usize = 512;
 
 /// Milliseconds that a response waits for one cold chunk. Linux gives a disk 30 s for a command
@@ -201,7 +202,7 @@ pub const TO_LIBRARY_MAX: usize = 64 * KIB;
 pub const OPEN_RETRY_MS: u64 = 1_000;
 
 /// Packs and files of all libraries that are listed. Each costs about half a kilobyte and as much
-/// a shard. Beyond it more of them are not served, and the log says so. The library's own tests have
+/// a shard. Beyond it more of them are not served, and the log says so. The library's tests have
 /// few inodes.
 pub const LISTED_MAX: usize = if cfg!(test) { 12_000 } else { 4 << 20 };
 

@@ -5,6 +5,7 @@
 //! written, send. Nothing here waits for a file's bytes: the pool does that.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,6 +103,8 @@ pub(super) struct Library {
     /// When that may be made up for by a scan.
     rest_until: Instant,
     links: bool,
+    /// Whether a folder could not be read in the last scan, of which no event will tell.
+    unreadable: bool,
     /// Whether the log has said that there is more than is listed.
     pub(super) is_cut: bool,
     /// And whether the scan before did.
@@ -147,6 +150,7 @@ impl Library {
             lost: false,
             rest_until: Instant::now(),
             links: false,
+            unreadable: false,
             is_cut: false,
             was_cut: false,
             started: Instant::now(),
@@ -271,6 +275,7 @@ impl Library {
         self.look_at = None;
         self.lost = false;
         self.links = false;
+        self.unreadable = false;
         self.was_cut = std::mem::take(&mut self.is_cut);
         for root in 0..self.roots.len() {
             if !self.roots[root].gone {
@@ -307,13 +312,20 @@ impl Library {
             tracing::warn!("shardcast: scanning {folder}: {error}");
             unreadable.push(path);
         }
+        self.unreadable |= !unreadable.is_empty();
         self.forget_below(root, below, &unreadable);
     }
 
     /// Opens a library's folder anew; false: it may be there, and what is known of it stays.
     fn open_folder(&mut self, root: usize) -> bool {
         let Root { folder, missing, .. } = &mut self.roots[root];
-        let error = match File::open(&*folder) {
+        // A FIFO in its place must not block us, and is no folder.
+        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&*folder);
+        let opened = opened.and_then(|opened| match opened.metadata()?.is_dir() {
+            true => Ok(opened),
+            false => Err(std::io::Error::from_raw_os_error(libc::ENOTDIR)),
+        });
+        let error = match opened {
             Ok(opened) => {
                 if std::mem::replace(missing, false) {
                     tracing::info!("{} is there now", folder.display());
@@ -352,11 +364,12 @@ impl Library {
         self.plan_rescan();
     }
 
-    /// Plans the next scan where watching is not enough: no watches left, links, a missing root.
+    /// Plans the next scan where watching is not enough: no watches left, links, what could not be
+    /// read, a missing root.
     fn plan_rescan(&mut self) {
         let mut roots = self.roots.iter().zip(&self.folders);
         let missing = roots.any(|(root, folder)| !root.gone && (root.missing || folder.is_none()));
-        let needed = self.watch.full || self.links || missing;
+        let needed = self.watch.full || self.links || self.unreadable || missing;
         let next = (Instant::now() + RESCAN_EVERY).max(self.rest_until);
         // What is planned already stays: news that never ends must not put it off for ever.
         self.rescan_at = needed.then(|| self.rescan_at.unwrap_or(next));

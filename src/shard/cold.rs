@@ -5,10 +5,10 @@
 //! chunk that is being read holds a lease on its source, also when nobody waits for it any more;
 //! one whose read has not begun is dropped when the last of those who wait for it has left.
 //!
-//! Chunks are read in order of arrival, those of each device for themselves: a disk that hangs, or a
-//! mount whose server is gone, keeps its own readers waiting and nobody else's. Each request waits
-//! for one chunk at a time, so who asks for much has no more places in the queue than who asks for
-//! little.
+//! Chunks are read in order of arrival, those of each device for themselves: a disk that hangs, or
+//! a mount whose server is gone, keeps its own readers waiting and nobody else's. Each request
+//! waits for one chunk at a time, so who asks for much has no more places in the queue than who
+//! asks for little.
 
 use std::collections::VecDeque;
 use std::rc::Rc;

@@ -38,8 +38,7 @@ const SUBMISSIONS: u32 = 1024;
 /// Completions held for us; more are kept by the kernel, a little slower (IORING_FEAT_NODROP).
 const COMPLETIONS: u32 = 8192;
 
-/// Worker threads of the kernel for cold reads, a ring: one a read, so that none waits for another
-/// that hangs. They come when they are needed.
+/// Threads of the kernel for cold reads, a ring: one a read, so that none waits for one that hangs.
 const WORKERS_MAX: u32 = COLD_READS_ALL_MAX as u32;
 
 /// Calls that run deferred work in one turn that does not sleep; what is left runs in the next.
@@ -567,20 +566,17 @@ impl Drop for Ring {
         for _ in 0..1000 {
             while self.completion_in_drop() {}
             if self.in_flight == 0 {
-                // SAFETY: the ring is being dropped, so nobody uses them after this; and the kernel
-                // does nothing any more for which it would need them.
-                unsafe {
-                    ManuallyDrop::drop(&mut self.buffers);
-                    ManuallyDrop::drop(&mut self.slots);
-                }
+                // SAFETY: the ring is being dropped, and the kernel is done: nobody uses them.
+                unsafe { ManuallyDrop::drop(&mut self.buffers) };
+                // SAFETY: as above.
+                unsafe { ManuallyDrop::drop(&mut self.slots) };
                 return;
             }
             if self.enter(Some(10)).is_err() {
                 break;
             }
         }
-        // A disk that hangs, most likely. The kernel may still write into this memory, so it is
-        // never given back; this happens once a shard, before the process ends.
+        // A disk hangs, most likely. The kernel may still write into this memory, so it stays.
     }
 }
 

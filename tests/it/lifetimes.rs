@@ -1,6 +1,7 @@
 //! Clients come and go as they please, descriptors run out, the server drains.
 
 use std::process::Command;
+use std::time::Duration;
 
 use shardcast::config::Limits;
 use shardcast::messages::Update;
@@ -127,4 +128,26 @@ fn descriptors_that_run_out_keep_new_clients_waiting() {
     assert_eq!(waiting.get("/healthz").status, 200);
     let spent = server.report().ring_enters - enters;
     assert!(spent < 5_000, "{spent} turns were spent on waiting");
+}
+
+#[test]
+fn who_goes_on_sending_after_a_refusal_hears_why_and_is_listened_to_for_a_while() {
+    let mut server = Server::new();
+    // As slowly as it may, and as fast as it can.
+    for (pause_ms, piece) in [(100, 10), (0, 64 << 10)] {
+        let mut client = server.client();
+        client.write(b"nonsense\r\n\r\n");
+        let refused = client.reply("GET").unwrap();
+        assert_eq!((refused.status, refused.field("Connection")), (400, Some("close")));
+        let mut pieces = 0;
+        while client.try_write(&vec![b'x'; piece]).is_ok() {
+            pieces += 1;
+            assert!(pieces < 2_000, "it is listened to for ever");
+            std::thread::sleep(Duration::from_millis(pause_ms));
+        }
+        // Were it closed at once, the reset could take the refusal from a client that is still busy
+        // sending.
+        assert!(pieces > 2, "{pieces} of {piece} bytes");
+        server.until("it is given up", |report| report.connections == 0);
+    }
 }

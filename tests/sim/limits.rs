@@ -230,6 +230,18 @@ fn a_question_that_finds_no_room_is_refused_at_once() {
 }
 
 #[test]
+fn a_log_that_is_behind_costs_lines_and_delays_nobody() {
+    let mut world = world(Profile { calm: false, ..Profile::calm() }, &[2048], Place::File);
+    let client = world.add_client(10 * MS, Manner::default(), vec![get(0); 50]);
+    let mut run = Run::new(world, &Setup { records: 10, ..Setup::new(1) });
+    run.until_clients_end();
+    assert_eq!(statuses(&run, client), [200; 50]);
+    assert!(lasted(&run, client, 10) < 1_000, "{} ms", lasted(&run, client, 10));
+    assert_eq!(run.report().access_dropped, 40);
+    run.finish();
+}
+
+#[test]
 fn who_has_no_token_learns_nothing_and_opens_nothing() {
     let mut world = world(Profile::calm(), &[2048], Place::File);
     world.library.access = Access::Token;

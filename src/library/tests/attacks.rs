@@ -51,6 +51,18 @@ fn a_device_is_not_listed() {
 }
 
 #[test]
+fn a_fifo_in_place_of_a_library_blocks_nobody() {
+    let mut fixture = Fixture::new();
+    make("fifo", &fixture.path("vod"));
+    fixture.write("good/first.ts", b"first");
+    fixture.start(&["vod", "good"]);
+    fixture.wait_for_names(&["first.ts"]);
+    fs::remove_file(fixture.path("vod")).unwrap();
+    fixture.write("vod/second.ts", b"second");
+    fixture.wait_for_names(&["first.ts", "second.ts"]);
+}
+
+#[test]
 fn a_hard_link_is_a_file_like_any_other() {
     let mut fixture = Fixture::new();
     fixture.write("elsewhere/film.ts", b"film");
