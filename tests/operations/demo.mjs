@@ -176,7 +176,8 @@ mkdirSync(out, { recursive: true });
 rmSync(join(root, 'scratch/demo'), { recursive: true, force: true });
 if (!existsSync(join(root, 'target/release/shardcast'))) console.log('demo: the first run builds');
 const trace = join(out, 'trace');
-await run('terminal', ['script', '-qec', 'scripts/demo', '/dev/null'], (child) => child.stdin.write('\x03'));
+// Some shells end with 130 after a Ctrl-C whatever their child ended with: none may stay between.
+await run('terminal', ['script', '-qec', 'exec scripts/demo', '/dev/null'], (child) => child.stdin.write('\x03'));
 rmSync(join(root, 'scratch/demo'), { recursive: true, force: true });
 await run('group', ['strace', '-f', '-y', '-e', `trace=${CHANGES}`, '-e', 'signal=none', '-o', trace, 'scripts/demo'],
   (child) => process.kill(-child.pid, 'SIGINT'), trace);
