@@ -25,7 +25,7 @@ clean_disk() {
 }
 trap clean_disk EXIT
 mkdir "$cgroup"
-loop=$(losetup --find --show "$image")
+loop=$(losetup --find --show --direct-io=on "$image")
 mount "$loop" "$mountpoint"
 echo "$(lsblk -ndo MAJ:MIN "$loop" | tr -d ' ') $rate" >"$cgroup/blkio.throttle.read_bps_device"
 
@@ -49,13 +49,24 @@ make_cold() {
   done
 }
 
+# MiB that the disk has given since it was mounted.
+read_mib() {
+  local sectors
+  read -r _ _ sectors _ <"/sys/block/${loop#/dev/}/stat"
+  echo $((sectors / 2048))
+}
+
 measure() {
   for pack in $(seq "$packs"); do
     for segment in $(seq "$segments"); do echo "$base/cold$pack/$segment.bin"; done
   done >"$work/disk.urls"
   echo "-- $1"
+  before=$(read_mib)
+  # Without --awake: beside its threads Linux 6.18 was seen to keep the kernel thread of the loop
+  # device, ready to run, waiting for ten seconds and more, and then nothing is read at all.
   "$bench" storm "$base/hot/2k.bin" --storm-urls "$work/disk.urls" --pulls 50 --ramp 2s --settle 1s \
-    --awake --cpu 1 --server-pid "$pid"
+    --cpu 1 --server-pid "$pid"
+  echo "read        $(($(read_mib) - before)) MiB of the disk"
 }
 
 # Whatever the shell starts from here on reads at the throttled rate; the load reads nothing.

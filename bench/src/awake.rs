@@ -4,6 +4,9 @@
 //! steal: with a server that waits a little between bursts, more of it than `compare` allows. One
 //! thread a CPU, of the policy SCHED_IDLE, burns what nobody else wants and gives way at once. Its
 //! time is taken off the machine's again (`measure`).
+//!
+//! Not for measurements in which kernel threads of no fixed CPU do the work: beside such a thread
+//! Linux 6.18 was seen to leave one that was ready to run (a loop device's) waiting for ten seconds.
 
 use std::hint::black_box;
 use std::io;
