@@ -5,8 +5,8 @@
 //! thread a CPU, of the policy SCHED_IDLE, burns what nobody else wants and gives way at once. Its
 //! time is taken off the machine's again (`measure`).
 //!
-//! Not for measurements in which kernel threads of no fixed CPU do the work: beside such a thread
-//! Linux 6.18 was seen to leave one that was ready to run (a loop device's) waiting for ten seconds.
+//! Not for measurements in which kernel threads of no fixed CPU do the work: beside these threads
+//! Linux 6.18 was seen to leave one of them, ready to run, waiting for ten seconds.
 
 use std::hint::black_box;
 use std::io;
