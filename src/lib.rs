@@ -6,6 +6,7 @@ pub mod pack;
 pub mod messages;
 pub mod catalog;
 pub mod request;
+pub mod live;
 pub mod shard;
 pub mod library;
 pub mod ops;

@@ -1,0 +1,9 @@
+//! Live channels as values: boxes in, segments, timelines and playlists out. No clock, no file.
+//!
+//! An encoder's bytes become chunks (`boxes`), chunks become parts and segments by their media
+//! time alone (`segment`), and those become the window of a rendition (`timeline`), of which
+//! `playlist` writes each edition once. What is done with the bytes, and when, is decided outside.
+
+pub mod boxes;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
