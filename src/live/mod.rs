@@ -4,6 +4,11 @@
 //! time alone (`segment`), and those become the window of a rendition (`timeline`), of which
 //! `playlist` writes each edition once. What is done with the bytes, and when, is decided outside.
 
+pub mod time;
 pub mod boxes;
+pub mod cut;
+pub mod timeline;
+pub mod playlist;
+pub mod reload;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

@@ -1,6 +1,6 @@
 //! Dates as HTTP writes them, without a clock and without allocation.
 
-use crate::units::UnixTime;
+use crate::units::{UnixTime, civil};
 
 /// A date as HTTP writes it, for one second (RFC 9110, 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub type Date = [u8; 29];
@@ -27,26 +27,6 @@ pub fn date(at: UnixTime) -> Date {
     two_digits(&mut date[20..22], second / 60 % 60);
     two_digits(&mut date[23..25], second % 60);
     date
-}
-
-/// Year, month and day of the month of a day since 1970, in the Gregorian calendar.
-///
-/// Years begin in March here, so that the leap day is a year's last, and lengths of months follow
-/// the pattern of 153 days in five months. An era is 400 years, which are always 146,097 days.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // 719,468 days lie between 1 March of the year 0 and the epoch.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let leap_days = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leap_days) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let (month, next_year) = match month_from_march {
-        0..=9 => (month_from_march + 3, 0),
-        _ => (month_from_march - 9, 1),
-    };
-    (era * 400 + year_of_era + next_year, month, day)
 }
 
 fn two_digits(out: &mut [u8], number: u64) {

@@ -1,0 +1,256 @@
+//! Media playlists of HLS: a timeline in, the bytes of one edition out (RFC 8216bis).
+//!
+//! Pure text. It is called once for each edition, never for each request, and says the same on
+//! every server that has the same timeline: nothing in it depends on when it was asked for.
+
+use std::fmt::Write as _;
+
+use super::super::time::Moment;
+use super::super::timeline::{Segment, Timeline};
+use crate::units::civil;
+
+/// One rendition, as its playlist needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Media<'t> {
+    /// What is published.
+    pub timeline: &'t Timeline,
+    /// Microseconds of Unix time at the media's zero: 0 for media on the epoch's own time.
+    pub zero_micros: i64,
+    /// URIs of the headers, in the order of their numbers.
+    pub headers: &'t [String],
+    /// What stands behind the number in a segment's name: `m4s`, `ts`.
+    pub extension: &'t str,
+    /// The other renditions of the channel.
+    pub others: &'t [Report<'t>],
+    /// Whether nothing comes any more.
+    pub ended: bool,
+}
+
+/// Where another rendition is, for `EXT-X-RENDITION-REPORT`.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'t> {
+    /// Of its playlist, as seen from this one.
+    pub uri: &'t str,
+    /// What is published of it.
+    pub timeline: &'t Timeline,
+}
+
+/// Which text is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edition {
+    /// Whole segments only, protocol version 6: for every player.
+    Plain,
+    /// With parts, a hint and reports.
+    LowLatency,
+    /// The same without what a player has had since long (`_HLS_skip=YES`).
+    Delta,
+}
+
+/// How many target durations behind the end parts are listed for.
+const PARTS_LISTED: u64 = 3;
+
+/// How many target durations behind the end a delta begins (`CAN-SKIP-UNTIL`).
+const SKIP_BOUNDARY: u64 = 6;
+
+/// The playlist.
+#[must_use]
+pub fn media(media: &Media<'_>, edition: Edition) -> String {
+    let segments = media.timeline.segments();
+    let is_low = edition != Edition::Plain;
+    let listed = listed(media, is_low);
+    let end = listed.last().map_or(0, |last| end(last).micros());
+    let target = target_seconds(media.timeline);
+    let behind = |times: u64| end.saturating_sub_unsigned(times * target * 1_000_000);
+    let skipped = match edition {
+        Edition::Delta if !media.ended => {
+            let old = |segment: &&&Segment| self::end(segment).micros() <= behind(SKIP_BOUNDARY);
+            listed.iter().take_while(old).count()
+        }
+        _ => 0,
+    };
+    let mut text = String::with_capacity(256 + 128 * segments.len());
+    head(&mut text, media, is_low);
+    if skipped > 0 {
+        line(&mut text, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
+    }
+    let mut header = None;
+    for (at, segment) in listed.iter().enumerate().skip(skipped) {
+        let parts = is_low && self::end(segment).micros() > behind(PARTS_LISTED);
+        // Behind a discontinuity all that holds is said again.
+        let is_first = at == skipped || segment.discontinuity;
+        if segment.discontinuity && at > 0 {
+            line(&mut text, format_args!("#EXT-X-DISCONTINUITY"));
+        }
+        if header != Some(segment.header) || is_first {
+            header = Some(segment.header);
+            if let Some(uri) = media.headers.get(segment.header as usize) {
+                line(&mut text, format_args!("#EXT-X-MAP:URI=\"{uri}\""));
+            }
+        }
+        if is_first {
+            let at = Date(segment.start.micros().saturating_add(media.zero_micros));
+            line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{at}"));
+        }
+        write_segment(&mut text, segment, media.extension, parts);
+    }
+    if media.ended {
+        line(&mut text, format_args!("#EXT-X-ENDLIST"));
+    } else if is_low {
+        tail(&mut text, media);
+    }
+    text
+}
+
+/// The name of a segment: its number, which is never used again.
+#[must_use]
+pub fn segment_name(number: i64, extension: &str) -> String {
+    format!("{number}.{extension}")
+}
+
+/// The name of a part.
+#[must_use]
+pub fn part_name(number: i64, part: u32, extension: &str) -> String {
+    format!("{number}.{part}.{extension}")
+}
+
+/// What an edition lists: a plain one only what is whole.
+fn listed<'t>(media: &Media<'t>, is_low: bool) -> Vec<&'t Segment> {
+    let segments = media.timeline.segments().iter();
+    segments
+        .filter(|segment| segment.is_whole || (is_low && !segment.whole_parts().is_empty()))
+        .collect()
+}
+
+/// `EXT-X-TARGETDURATION`: the segment length to the nearest second. It never changes, since the
+/// length does not.
+#[must_use]
+pub fn target_seconds(timeline: &Timeline) -> u64 {
+    (timeline.lengths().segment.micros() + 500_000).div_euclid(1_000_000).max(1)
+}
+
+fn head(text: &mut String, media: &Media<'_>, is_low: bool) {
+    let timeline = media.timeline;
+    let target = target_seconds(timeline);
+    let version = if is_low { 9 } else { 6 };
+    line(text, format_args!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target}"));
+    if is_low {
+        let part = timeline.lengths().part.micros();
+        line(
+            text,
+            format_args!(
+                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={}.0,HOLD-BACK={}.0,\
+                 PART-HOLD-BACK={}",
+                SKIP_BOUNDARY * target,
+                3 * target,
+                Seconds(3 * part),
+            ),
+        );
+        line(text, format_args!("#EXT-X-PART-INF:PART-TARGET={}", Seconds(part)));
+    }
+    let first = timeline.segments().front().map_or(0, |first| first.number);
+    line(text, format_args!("#EXT-X-MEDIA-SEQUENCE:{first}"));
+    // The first segment's own discontinuity lies before it: it counts as gone, as its tag is.
+    let before = timeline.segments().front().is_some_and(|first| first.discontinuity);
+    match timeline.discontinuity_sequence() + u64::from(before) {
+        0 => {}
+        sequence => line(text, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{sequence}")),
+    }
+}
+
+fn write_segment(text: &mut String, segment: &Segment, extension: &str, parts: bool) {
+    let number = segment.number;
+    if parts {
+        let mut before = 0;
+        for (at, part) in (0..).zip(segment.whole_parts()) {
+            let duration = length(segment, before, part.duration);
+            before += part.duration;
+            let name = part_name(number, at, extension);
+            let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+            let gap = if segment.is_gap { ",GAP=YES" } else { "" };
+            line(
+                text,
+                format_args!("#EXT-X-PART:DURATION={duration},URI=\"{name}\"{independent}{gap}"),
+            );
+        }
+    }
+    if !segment.is_whole {
+        return;
+    }
+    if segment.is_gap {
+        line(text, format_args!("#EXT-X-GAP"));
+    }
+    let duration = length(segment, 0, segment.duration);
+    line(text, format_args!("#EXTINF:{duration},\n{}", segment_name(number, extension)));
+}
+
+/// What comes next, and where the other renditions are.
+fn tail(text: &mut String, media: &Media<'_>) {
+    if let Some((number, part)) = media.timeline.next_part() {
+        let name = part_name(number, part, media.extension);
+        line(text, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{name}\""));
+    }
+    for other in media.others {
+        let Some((number, part)) = last_part(other.timeline) else { continue };
+        line(
+            text,
+            format_args!(
+                "#EXT-X-RENDITION-REPORT:URI=\"{}\",LAST-MSN={number},LAST-PART={part}",
+                other.uri
+            ),
+        );
+    }
+}
+
+/// The last whole part that is listed.
+fn last_part(timeline: &Timeline) -> Option<(i64, usize)> {
+    let with_parts = |segment: &&Segment| !segment.whole_parts().is_empty();
+    let last = timeline.segments().iter().rev().find(with_parts)?;
+    Some((last.number, last.whole_parts().len() - 1))
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    text.write_fmt(line).expect("a string takes everything");
+    text.push('\n');
+}
+
+fn end(segment: &Segment) -> Moment {
+    segment.start.plus(segment.duration)
+}
+
+/// So many ticks of a segment, from so many behind its start. What is written adds up to what was
+/// rounded: two moments are rounded, never a length.
+fn length(segment: &Segment, from: u64, ticks: u64) -> Seconds {
+    let start = segment.start.plus(from);
+    Seconds(start.plus(ticks).micros().abs_diff(start.micros()))
+}
+
+/// Microseconds, as a decimal number of seconds.
+#[derive(Clone, Copy, Debug)]
+struct Seconds(u64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (whole, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let digits = format!("{micros:06}");
+        let digits = digits.trim_end_matches('0');
+        write!(f, "{whole}.{}", if digits.is_empty() { "0" } else { digits })
+    }
+}
+
+/// Microseconds since 1970, as ISO 8601 writes them, to the millisecond.
+#[derive(Clone, Copy, Debug)]
+struct Date(i64);
+
+impl std::fmt::Display for Date {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = u64::try_from(self.0).unwrap_or(0) / 1000;
+        let (days, millis) = (millis / 86_400_000, millis % 86_400_000);
+        let (year, month, day) = civil(days);
+        let (seconds, millis) = (millis / 1000, millis % 1000);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+#[cfg(test)]
+mod tests;

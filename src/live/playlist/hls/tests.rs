@@ -1,0 +1,206 @@
+//! Playlists, whole, as a player gets them.
+
+use super::super::super::cut::{Cutter, Lengths, Timed};
+use super::super::super::time::Length;
+use super::*;
+
+/// 2026-11-26T00:00:00Z in half seconds.
+const MIDNIGHT: i64 = 1_795_651_200 * 2;
+
+/// A timeline of segments of 2 s in parts of 0.5 s, from so many half seconds on.
+fn fed(from: i64, count: i64) -> Timeline {
+    let lengths = Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) };
+    let mut timeline = Timeline::new(lengths);
+    feed(&mut timeline, from, count);
+    timeline
+}
+
+fn feed(timeline: &mut Timeline, from: i64, count: i64) {
+    let mut cutter = Cutter::new(timeline.lengths());
+    for at in from..from + count {
+        let start = Moment { ticks: at * 45_000, timescale: 90_000 };
+        let chunk = Timed { start, duration: 45_000, independent: at % 4 == 0 };
+        timeline.add(&chunk, &cutter.place(&chunk).unwrap());
+    }
+}
+
+#[track_caller]
+fn check(timeline: &Timeline, edition: Edition, expected: &str) {
+    let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
+    let other = fed(MIDNIGHT, 6);
+    let others = [Report { uri: "../a/ll.m3u8", timeline: &other }];
+    let media = Media {
+        timeline,
+        zero_micros: 0,
+        headers: &headers,
+        extension: "m4s",
+        others: &others,
+        ended: false,
+    };
+    assert_eq!(super::media(&media, edition), expected);
+}
+
+#[test]
+fn a_plain_edition_lists_whole_segments() {
+    check(
+        &fed(MIDNIGHT, 10),
+        Edition::Plain,
+        "#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:897825600
+#EXT-X-MAP:URI=\"init-0.mp4\"
+#EXT-X-PROGRAM-DATE-TIME:2026-11-26T00:00:00.000Z
+#EXTINF:2.0,
+897825600.m4s
+#EXTINF:2.0,
+897825601.m4s
+",
+    );
+}
+
+#[test]
+fn a_low_latency_edition_adds_parts_a_hint_and_reports() {
+    check(
+        &fed(MIDNIGHT, 6),
+        Edition::LowLatency,
+        "#EXTM3U
+#EXT-X-VERSION:9
+#EXT-X-TARGETDURATION:2
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=12.0,HOLD-BACK=6.0,PART-HOLD-BACK=1.5
+#EXT-X-PART-INF:PART-TARGET=0.5
+#EXT-X-MEDIA-SEQUENCE:897825600
+#EXT-X-MAP:URI=\"init-0.mp4\"
+#EXT-X-PROGRAM-DATE-TIME:2026-11-26T00:00:00.000Z
+#EXT-X-PART:DURATION=0.5,URI=\"897825600.0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.5,URI=\"897825600.1.m4s\"
+#EXT-X-PART:DURATION=0.5,URI=\"897825600.2.m4s\"
+#EXT-X-PART:DURATION=0.5,URI=\"897825600.3.m4s\"
+#EXTINF:2.0,
+897825600.m4s
+#EXT-X-PART:DURATION=0.5,URI=\"897825601.0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.5,URI=\"897825601.1.m4s\"
+#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"897825601.2.m4s\"
+#EXT-X-RENDITION-REPORT:URI=\"../a/ll.m3u8\",LAST-MSN=897825601,LAST-PART=1
+",
+    );
+}
+
+#[test]
+fn a_delta_leaves_out_what_is_old_and_parts_are_listed_for_a_while() {
+    // Ten segments: four lie more than six target durations behind the end.
+    let timeline = fed(MIDNIGHT, 40);
+    let mut timeline = timeline;
+    timeline.end_segment();
+    let full = text(&timeline, Edition::LowLatency);
+    let delta = text(&timeline, Edition::Delta);
+    assert_eq!(full.matches("#EXTINF").count(), 10);
+    assert_eq!(full.matches("#EXT-X-PART:").count(), 3 * 4, "for three target durations");
+    assert!(delta.contains("\n#EXT-X-MEDIA-SEQUENCE:897825600\n#EXT-X-SKIP:SKIPPED-SEGMENTS=4\n"));
+    assert_eq!(delta.matches("#EXTINF").count(), 6);
+    assert!(delta.contains(
+        "#EXT-X-PROGRAM-DATE-TIME:2026-11-26T00:00:08.000Z\n#EXTINF:2.0,\n897825604.m4s\n"
+    ));
+    let end = full.find("#EXTINF:2.0,\n897825605.m4s").unwrap();
+    assert!(delta.ends_with(&full[end..]), "from there on they say the same");
+    // Where nothing is old enough, a delta is the whole.
+    let short = fed(MIDNIGHT, 12);
+    assert_eq!(text(&short, Edition::Delta), text(&short, Edition::LowLatency));
+}
+
+fn text(timeline: &Timeline, edition: Edition) -> String {
+    let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
+    super::media(
+        &Media {
+            timeline,
+            zero_micros: 0,
+            headers: &headers,
+            extension: "m4s",
+            others: &[],
+            ended: false,
+        },
+        edition,
+    )
+}
+
+#[test]
+fn gaps_and_discontinuities_are_said() {
+    let mut timeline = fed(MIDNIGHT, 4);
+    timeline.add_gap();
+    timeline.begin_anew();
+    timeline.change_header(1);
+    feed(&mut timeline, MIDNIGHT + 8, 5);
+    check(
+        &timeline,
+        Edition::Plain,
+        "#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:897825600
+#EXT-X-MAP:URI=\"init-0.mp4\"
+#EXT-X-PROGRAM-DATE-TIME:2026-11-26T00:00:00.000Z
+#EXTINF:2.0,
+897825600.m4s
+#EXT-X-GAP
+#EXTINF:2.0,
+897825601.m4s
+#EXT-X-DISCONTINUITY
+#EXT-X-MAP:URI=\"init-1.mp4\"
+#EXT-X-PROGRAM-DATE-TIME:2026-11-26T00:00:04.000Z
+#EXTINF:2.0,
+897825602.m4s
+",
+    );
+    let low = text(&timeline, Edition::LowLatency);
+    assert!(low.contains("#EXT-X-PART:DURATION=0.5,URI=\"897825601.3.m4s\",GAP=YES\n#EXT-X-GAP\n"));
+    // When the discontinuity's segment is the first, its tag is counted instead.
+    timeline.trim(0);
+    feed(&mut timeline, MIDNIGHT + 12, 8);
+    timeline.trim(0);
+    let later = text(&timeline, Edition::Plain);
+    assert!(
+        later.contains("#EXT-X-MEDIA-SEQUENCE:897825602\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n"),
+        "{later}"
+    );
+    assert!(!later.contains("#EXT-X-DISCONTINUITY\n"));
+}
+
+#[test]
+fn durations_add_up_to_what_was_rounded() {
+    // 25 pictures at 24000/1001 a second.
+    let segment = Length::new(25 * 1001, 24_000).unwrap();
+    let mut timeline = Timeline::new(Lengths { segment, part: segment });
+    let mut cutter = Cutter::new(timeline.lengths());
+    for number in 0..300 {
+        let start = Moment { ticks: number * 25 * 1001, timescale: 24_000 };
+        let chunk = Timed { start, duration: 25 * 1001, independent: true };
+        timeline.add(&chunk, &cutter.place(&chunk).unwrap());
+    }
+    timeline.end_segment();
+    let text = text(&timeline, Edition::Plain);
+    let durations =
+        text.lines().filter_map(|line| line.strip_prefix("#EXTINF:")?.strip_suffix(','));
+    let micros = |text: &str| {
+        let (whole, rest) = text.split_once('.').unwrap();
+        whole.parse::<u64>().unwrap() * 1_000_000 + format!("{rest:0<6}").parse::<u64>().unwrap()
+    };
+    let sum: u64 = durations.map(micros).sum();
+    assert_eq!(sum, 300 * 25 * 1001 * 1_000_000 / 24_000);
+    assert!(text.contains("#EXT-X-TARGETDURATION:1\n"));
+}
+
+#[test]
+fn an_ended_playlist_says_so_and_hints_at_nothing() {
+    let timeline = fed(MIDNIGHT, 8);
+    let headers = ["init.mp4".to_owned()];
+    let media = Media {
+        timeline: &timeline,
+        zero_micros: 0,
+        headers: &headers,
+        extension: "m4s",
+        others: &[],
+        ended: true,
+    };
+    let text = super::media(&media, Edition::LowLatency);
+    assert!(text.ends_with("#EXT-X-ENDLIST\n") && !text.contains("PRELOAD-HINT"));
+}

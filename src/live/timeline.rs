@@ -1,0 +1,266 @@
+//! What one rendition publishes: segments and their parts, from the oldest listed to the newest.
+//!
+//! Chunks that have a place (`cut`) become parts, parts become segments; what leaves the window is
+//! taken off the front. Numbers only go up, one a segment, and what was published is never changed:
+//! a segment that did not come is published as a gap, in its turn.
+
+use std::collections::VecDeque;
+
+use super::cut::{Lengths, Place, Timed};
+use super::time::Moment;
+
+/// Gaps that are published one by one. What is missing beyond that is a new timeline: no player
+/// waits through an hour of nothing.
+pub const GAPS_MAX: i64 = 1800;
+
+/// A segment, whole or still growing.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its number: the media sequence number of HLS.
+    pub number: i64,
+    /// When it begins.
+    pub start: Moment,
+    /// How long it is so far, in ticks of `start`.
+    pub duration: u64,
+    /// Its parts; the last one may be growing.
+    pub parts: Vec<Part>,
+    /// Whether its last part is whole.
+    pub last_part_is_whole: bool,
+    /// Whether nothing is added any more.
+    pub is_whole: bool,
+    /// Whether there is nothing to play.
+    pub is_gap: bool,
+    /// Whether media time does not go on from the segment before it.
+    pub discontinuity: bool,
+    /// Which header holds, counted from the first of this rendition.
+    pub header: u32,
+}
+
+/// A part of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// In ticks of the segment.
+    pub duration: u64,
+    /// Whether decoding can begin with it.
+    pub independent: bool,
+}
+
+/// What came of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It has its place.
+    Placed,
+    /// So many segments are missing before it, and are published as gaps.
+    AfterGaps(u32),
+    /// Its number does not follow, although its media does, or too much is missing: it belongs to a
+    /// new timeline. Nothing was added.
+    Apart,
+}
+
+/// A rendition's published past.
+#[derive(Debug)]
+pub struct Timeline {
+    lengths: Lengths,
+    segments: VecDeque<Segment>,
+    /// Discontinuities that have left the window.
+    discontinuities: u64,
+    header: u32,
+    /// What is added to a number of the grid to get a published one.
+    offset: i64,
+    /// Whether the next segment begins a new timeline.
+    is_anew: bool,
+}
+
+impl Segment {
+    /// Parts that are whole.
+    #[must_use]
+    pub fn whole_parts(&self) -> &[Part] {
+        let whole =
+            self.parts.len() - usize::from(!self.last_part_is_whole && !self.parts.is_empty());
+        &self.parts[..whole]
+    }
+}
+
+impl Timeline {
+    /// Without anything in it.
+    #[must_use]
+    pub fn new(lengths: Lengths) -> Self {
+        let segments = VecDeque::new();
+        Self { lengths, segments, discontinuities: 0, header: 0, offset: 0, is_anew: false }
+    }
+
+    /// What is published, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> &VecDeque<Segment> {
+        &self.segments
+    }
+
+    /// The lengths that hold for it.
+    #[must_use]
+    pub fn lengths(&self) -> Lengths {
+        self.lengths
+    }
+
+    /// The discontinuity sequence number of the first segment that is listed.
+    #[must_use]
+    pub fn discontinuity_sequence(&self) -> u64 {
+        self.discontinuities
+    }
+
+    /// The number of the part that comes next, as (segment, part): what a preload hint names.
+    ///
+    /// A segment that has reached its length has no further part.
+    #[must_use]
+    pub fn next_part(&self) -> Option<(i64, u32)> {
+        let last = self.segments.back()?;
+        let is_full = self.lengths.segment.cmp_ticks(last.duration, last.start.timescale).is_le();
+        let parts = u32::try_from(last.whole_parts().len()).unwrap_or(u32::MAX);
+        let grows = !last.last_part_is_whole && !last.parts.is_empty();
+        if last.is_whole || (is_full && !grows) {
+            return Some((last.number + 1, 0));
+        }
+        Some((last.number, parts))
+    }
+
+    /// Another header holds for what comes next. It begins with a new segment.
+    pub fn change_header(&mut self, header: u32) {
+        self.header = header;
+        self.is_anew |= !self.segments.is_empty();
+    }
+
+    /// What comes next does not go on from what came before.
+    pub fn begin_anew(&mut self) {
+        self.end_segment();
+        self.is_anew = !self.segments.is_empty();
+    }
+
+    /// Adds a chunk at its place.
+    pub fn add(&mut self, chunk: &Timed, place: &Place) -> Added {
+        if !place.begins_segment {
+            return self.go_on(chunk, place);
+        }
+        let Ok(missing) = self.missing_before(chunk, place) else { return Added::Apart };
+        self.end_segment();
+        for _ in 0..missing {
+            self.add_gap();
+        }
+        self.segments.push_back(Segment {
+            number: place.segment + self.offset,
+            start: chunk.start,
+            duration: chunk.duration,
+            parts: vec![Part { duration: chunk.duration, independent: chunk.independent }],
+            last_part_is_whole: place.ends_part,
+            is_whole: false,
+            is_gap: false,
+            discontinuity: std::mem::take(&mut self.is_anew),
+            header: self.header,
+        });
+        if missing > 0 { Added::AfterGaps(missing) } else { Added::Placed }
+    }
+
+    /// How many segments are missing before the one that this chunk begins.
+    ///
+    /// A timeline that begins anew keeps to the grid if that goes on from what was published, and
+    /// else is counted on from there: numbers only go up, and none is left out.
+    fn missing_before(&mut self, chunk: &Timed, place: &Place) -> Result<u32, ()> {
+        let Some(last) = self.segments.back() else {
+            self.offset = (-place.segment).max(0);
+            return Ok(0);
+        };
+        let missing = place.segment + self.offset - last.number - 1;
+        let can_be_filled = (0..=GAPS_MAX).contains(&missing);
+        if self.is_anew {
+            if !can_be_filled {
+                self.offset = last.number + 1 - place.segment;
+                return Ok(0);
+            }
+        } else {
+            let follows = chunk.start <= last.start.plus(last.duration).plus(1);
+            if !can_be_filled || (missing > 0 && follows) {
+                return Err(());
+            }
+        }
+        Ok(u32::try_from(missing).expect("between 0 and the most gaps"))
+    }
+
+    /// Adds to the segment that grows.
+    fn go_on(&mut self, chunk: &Timed, place: &Place) -> Added {
+        let Some(last) = self.segments.back_mut().filter(|last| !last.is_whole) else {
+            return Added::Apart;
+        };
+        last.duration = last.duration.saturating_add(chunk.duration);
+        match last.parts.last_mut() {
+            Some(part) if !place.begins_part => {
+                part.duration = part.duration.saturating_add(chunk.duration);
+            }
+            _ => {
+                let (duration, independent) = (chunk.duration, chunk.independent);
+                last.parts.push(Part { duration, independent });
+            }
+        }
+        last.last_part_is_whole = place.ends_part;
+        Added::Placed
+    }
+
+    /// Nothing more comes to the segment that grows: its source said so, or the next one begins.
+    pub fn end_segment(&mut self) {
+        if let Some(last) = self.segments.back_mut() {
+            last.is_whole = true;
+            last.last_part_is_whole = true;
+        }
+    }
+
+    /// Publishes the segment that should have come by now as a gap.
+    pub fn add_gap(&mut self) {
+        self.end_segment();
+        let Some(last) = self.segments.back() else { return };
+        let timescale = last.start.timescale;
+        let start = last.start.plus(last.duration);
+        let duration = self.lengths.segment.ticks_of(timescale);
+        self.segments.push_back(Segment {
+            number: last.number + 1,
+            start,
+            duration,
+            parts: self.gap_parts(duration, timescale),
+            last_part_is_whole: true,
+            is_whole: true,
+            is_gap: true,
+            discontinuity: false,
+            header: self.header,
+        });
+    }
+
+    /// The parts that such a segment would have had.
+    fn gap_parts(&self, duration: u64, timescale: u32) -> Vec<Part> {
+        let most = self.lengths.part.ticks_of(timescale);
+        let starts = (0..duration).step_by(usize::try_from(most).unwrap_or(usize::MAX));
+        let part = |start| Part { duration: most.min(duration - start), independent: false };
+        starts.map(part).collect()
+    }
+
+    /// Takes off what is older than this many microseconds before the end, as far as at least
+    /// three segments stay. Gives what was taken.
+    pub fn trim(&mut self, window_micros: u64) -> Vec<Segment> {
+        let mut taken = Vec::new();
+        let micros = |segment: &Segment| {
+            let end = segment.start.plus(segment.duration);
+            u64::try_from(end.micros() - segment.start.micros()).unwrap_or(0)
+        };
+        let mut left: u64 = self.segments.iter().map(micros).sum();
+        while self.segments.len() > 3 {
+            let first = micros(&self.segments[0]);
+            if left - first < window_micros {
+                break;
+            }
+            left -= first;
+            if let Some(segment) = self.segments.pop_front() {
+                self.discontinuities += u64::from(segment.discontinuity);
+                taken.push(segment);
+            }
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Streams cut and published: what is listed, and under which numbers.
+
+use super::super::cut::Cutter;
+use super::super::time::Length;
+use super::*;
+
+/// Segments of 2 s in parts of 0.5 s.
+fn lengths() -> Lengths {
+    Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) }
+}
+
+/// A rendition that is fed.
+struct Fed {
+    timeline: Timeline,
+    cutter: Cutter,
+}
+
+impl Fed {
+    fn new() -> Self {
+        Self { timeline: Timeline::new(lengths()), cutter: Cutter::new(lengths()) }
+    }
+
+    /// Chunks of half a second, the first of which begins at so many half seconds.
+    fn feed(&mut self, from: i64, count: i64) -> Added {
+        let mut added = Added::Placed;
+        for at in from..from + count {
+            let start = Moment { ticks: at * 45_000, timescale: 90_000 };
+            let chunk = Timed { start, duration: 45_000, independent: at % 4 == 0 };
+            let place = self.cutter.place(&chunk).expect("it has a place");
+            added = self.timeline.add(&chunk, &place);
+        }
+        added
+    }
+
+    /// Another encoder, or the same after its end.
+    fn restart(&mut self) {
+        self.timeline.begin_anew();
+        self.cutter = Cutter::new(lengths());
+    }
+
+    /// number:parts, with `D` for a discontinuity, `G` for a gap, and `+` while it grows.
+    fn listed(&self) -> String {
+        let words = self.timeline.segments().iter().map(|segment| {
+            format!(
+                "{}{}{}:{}{}",
+                if segment.discontinuity { "D" } else { "" },
+                if segment.is_gap { "G" } else { "" },
+                segment.number,
+                segment.whole_parts().len(),
+                if segment.is_whole { "" } else { "+" },
+            )
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[test]
+fn segments_grow_part_by_part() {
+    let mut fed = Fed::new();
+    fed.feed(400, 6);
+    assert_eq!(fed.listed(), "100:4 101:2+");
+    assert_eq!(fed.timeline.next_part(), Some((101, 2)));
+    fed.feed(406, 2);
+    // It has its length: whatever comes next belongs to the next one.
+    assert_eq!(fed.listed(), "100:4 101:4+");
+    assert_eq!(fed.timeline.next_part(), Some((102, 0)));
+    fed.timeline.end_segment();
+    assert_eq!(fed.listed(), "100:4 101:4");
+    assert_eq!(fed.timeline.next_part(), Some((102, 0)));
+}
+
+#[test]
+fn what_did_not_come_is_published_as_gaps() {
+    let mut fed = Fed::new();
+    fed.feed(400, 3);
+    assert_eq!(fed.feed(412, 1), Added::AfterGaps(2));
+    assert_eq!(fed.listed(), "100:3 G101:4 G102:4 103:1+", "the first one is short");
+}
+
+#[test]
+fn an_encoder_that_is_back_on_the_grid_keeps_its_numbers() {
+    let mut fed = Fed::new();
+    fed.feed(400, 4);
+    fed.restart();
+    fed.feed(408, 4);
+    assert_eq!(fed.listed(), "100:4 G101:4 D102:4+");
+    // It began again from nothing: numbers go on all the same.
+    fed.restart();
+    fed.feed(0, 8);
+    assert_eq!(fed.listed(), "100:4 G101:4 D102:4 D103:4 104:4+");
+    // Far in the future: nobody waits through a day of gaps.
+    fed.restart();
+    fed.feed(400_000, 4);
+    assert_eq!(fed.listed(), "100:4 G101:4 D102:4 D103:4 104:4 D105:4+");
+}
+
+#[test]
+fn a_number_that_does_not_follow_from_its_media_belongs_apart() {
+    let mut timeline = Timeline::new(lengths());
+    let mut cutter = Cutter::new(lengths());
+    // Three seconds that can't be cut, in a channel of two.
+    let mut start = Moment { ticks: 0, timescale: 1000 };
+    let mut last = Added::Placed;
+    for duration in [5000, 2000] {
+        let chunk = Timed { start, duration, independent: true };
+        let place = cutter.place(&chunk).unwrap();
+        last = timeline.add(&chunk, &place);
+        start = start.plus(duration);
+    }
+    assert_eq!(last, Added::Apart);
+    assert_eq!(timeline.segments().len(), 1, "and nothing was published");
+}
+
+#[test]
+fn what_is_older_than_the_window_goes_but_for_three() {
+    let mut fed = Fed::new();
+    fed.feed(400, 40);
+    fed.restart();
+    fed.feed(440, 4);
+    let taken = fed.timeline.trim(10_000_000);
+    assert_eq!(
+        taken.iter().map(|segment| segment.number).collect::<Vec<_>>(),
+        [100, 101, 102, 103, 104, 105]
+    );
+    assert_eq!(fed.listed(), "106:4 107:4 108:4 109:4 D110:4+");
+    assert_eq!(fed.timeline.discontinuity_sequence(), 0);
+    fed.feed(444, 16);
+    fed.timeline.trim(0);
+    assert_eq!(fed.listed(), "112:4 113:4 114:4+");
+    assert_eq!(fed.timeline.discontinuity_sequence(), 1);
+}
