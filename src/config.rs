@@ -154,9 +154,14 @@ pub const IDLE_CLOSES_A_TURN_MAX: usize = 8;
 /// Resolution of deadlines, in milliseconds.
 pub const TIMER_TICK_MS: u64 = 100;
 
-/// Milliseconds that a refused connection may go on sending before it is closed; its bytes are
-/// thrown away. Without this wait the kernel would reset, and the refusal might never be read.
+/// Milliseconds without a byte after which a connection is closed whose last response is out; what
+/// it sends until then is thrown away. Without this wait the kernel would reset, and the response
+/// might never be read.
 pub const LINGER_MS: u64 = 2_000;
+
+/// Milliseconds after which it is closed all the same, and as many bytes: see `LINGER_SIZE_MAX`.
+pub const LINGER_ALL_MS: u64 = 30_000;
+const _: () = assert!(LINGER_ALL_MS >= LINGER_MS, "the wait for one byte is a part of it");
 
 /// Bytes thrown away in that time. Beyond: closed at once.
 pub const LINGER_SIZE_MAX: usize = 256 * KIB;

@@ -4,6 +4,7 @@
 //! One turn: take what has happened, look at the paths that were noticed, poll what is being
 //! written, send. Nothing here waits for a file's bytes: the pool does that.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -103,8 +104,9 @@ pub(super) struct Library {
     /// When that may be made up for by a scan.
     rest_until: Instant,
     links: bool,
-    /// Whether a folder could not be read in the last scan, of which no event will tell.
-    unreadable: bool,
+    /// What could not be read in the last scan, of which no event will tell, and in the one before.
+    unreadable: BTreeSet<PathBuf>,
+    was_unreadable: BTreeSet<PathBuf>,
     /// Whether the log has said that there is more than is listed.
     pub(super) is_cut: bool,
     /// And whether the scan before did.
@@ -150,7 +152,8 @@ impl Library {
             lost: false,
             rest_until: Instant::now(),
             links: false,
-            unreadable: false,
+            unreadable: BTreeSet::new(),
+            was_unreadable: BTreeSet::new(),
             is_cut: false,
             was_cut: false,
             started: Instant::now(),
@@ -275,7 +278,7 @@ impl Library {
         self.look_at = None;
         self.lost = false;
         self.links = false;
-        self.unreadable = false;
+        self.was_unreadable = std::mem::take(&mut self.unreadable);
         self.was_cut = std::mem::take(&mut self.is_cut);
         for root in 0..self.roots.len() {
             if !self.roots[root].gone {
@@ -308,11 +311,14 @@ impl Library {
         }
         let mut unreadable = Vec::new();
         for (path, error) in scan.unreadable {
-            let folder = shown(&self.roots[root].folder.join(&path));
-            tracing::warn!("shardcast: scanning {folder}: {error}");
+            let folder = self.roots[root].folder.join(&path);
+            // It is tried again every few seconds, and said once.
+            if !self.was_unreadable.contains(&folder) && !self.unreadable.contains(&folder) {
+                tracing::warn!("shardcast: scanning {}: {error}", shown(&folder));
+            }
+            self.unreadable.insert(folder);
             unreadable.push(path);
         }
-        self.unreadable |= !unreadable.is_empty();
         self.forget_below(root, below, &unreadable);
     }
 
@@ -369,7 +375,7 @@ impl Library {
     fn plan_rescan(&mut self) {
         let mut roots = self.roots.iter().zip(&self.folders);
         let missing = roots.any(|(root, folder)| !root.gone && (root.missing || folder.is_none()));
-        let needed = self.watch.full || self.links || self.unreadable || missing;
+        let needed = self.watch.full || self.links || !self.unreadable.is_empty() || missing;
         let next = (Instant::now() + RESCAN_EVERY).max(self.rest_until);
         // What is planned already stays: news that never ends must not put it off for ever.
         self.rescan_at = needed.then(|| self.rescan_at.unwrap_or(next));

@@ -1,4 +1,43 @@
 //! Editions as text: what a channel publishes, written once for every way of delivery.
 
+pub mod dash;
 pub mod hls;
 pub mod multivariant;
+
+use super::timeline::Timeline;
+use crate::units::civil;
+
+/// The segment length to the nearest second: `EXT-X-TARGETDURATION`. It never changes, since the
+/// length does not.
+#[must_use]
+pub fn target_seconds(timeline: &Timeline) -> u64 {
+    (timeline.lengths().segment.micros() + 500_000).div_euclid(1_000_000).max(1)
+}
+
+/// Microseconds, as a decimal number of seconds.
+#[derive(Clone, Copy, Debug)]
+struct Seconds(u64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (whole, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let digits = format!("{micros:06}");
+        let digits = digits.trim_end_matches('0');
+        write!(f, "{whole}.{}", if digits.is_empty() { "0" } else { digits })
+    }
+}
+
+/// Microseconds since 1970, as ISO 8601 writes them, to the millisecond.
+#[derive(Clone, Copy, Debug)]
+struct Date(i64);
+
+impl std::fmt::Display for Date {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = u64::try_from(self.0).unwrap_or(0) / 1000;
+        let (days, millis) = (millis / 86_400_000, millis % 86_400_000);
+        let (year, month, day) = civil(days);
+        let (seconds, millis) = (millis / 1000, millis % 1000);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}

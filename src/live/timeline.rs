@@ -34,6 +34,26 @@ pub struct Segment {
     pub discontinuity: bool,
     /// Which header holds, counted from the first of this rendition.
     pub header: u32,
+    /// What holds for all segments since the last discontinuity.
+    pub origin: Origin,
+}
+
+/// Where a stretch without discontinuities lies in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Microseconds of Unix time at the media's zero: 0 for media on the epoch's own time.
+    pub zero_micros: i64,
+    /// Microseconds of the media at which it begins: 0 for the first one, so that nothing that is
+    /// said of it depends on when a server was started.
+    pub start_micros: i64,
+}
+
+impl Origin {
+    /// Microseconds of Unix time at a moment of the media.
+    #[must_use]
+    pub fn unix_micros(&self, at: Moment) -> i64 {
+        at.micros().saturating_add(self.zero_micros)
+    }
 }
 
 /// A part of a segment.
@@ -67,6 +87,7 @@ pub struct Timeline {
     header: u32,
     /// What is added to a number of the grid to get a published one.
     offset: i64,
+    origin: Origin,
     /// Whether the next segment begins a new timeline.
     is_anew: bool,
 }
@@ -82,11 +103,12 @@ impl Segment {
 }
 
 impl Timeline {
-    /// Without anything in it.
+    /// Without anything in it; `zero_micros` is the Unix time of the media's zero.
     #[must_use]
-    pub fn new(lengths: Lengths) -> Self {
+    pub fn new(lengths: Lengths, zero_micros: i64) -> Self {
         let segments = VecDeque::new();
-        Self { lengths, segments, discontinuities: 0, header: 0, offset: 0, is_anew: false }
+        let origin = Origin { zero_micros, start_micros: 0 };
+        Self { lengths, segments, discontinuities: 0, header: 0, offset: 0, origin, is_anew: false }
     }
 
     /// What is published, oldest first.
@@ -128,10 +150,11 @@ impl Timeline {
         self.is_anew |= !self.segments.is_empty();
     }
 
-    /// What comes next does not go on from what came before.
-    pub fn begin_anew(&mut self) {
+    /// What comes next does not go on from what came before, and has its zero at this Unix time.
+    pub fn begin_anew(&mut self, zero_micros: i64) {
         self.end_segment();
         self.is_anew = !self.segments.is_empty();
+        self.origin.zero_micros = zero_micros;
     }
 
     /// Adds a chunk at its place.
@@ -144,6 +167,9 @@ impl Timeline {
         for _ in 0..missing {
             self.add_gap();
         }
+        if self.is_anew {
+            self.origin.start_micros = chunk.start.micros();
+        }
         self.segments.push_back(Segment {
             number: place.segment + self.offset,
             start: chunk.start,
@@ -154,6 +180,7 @@ impl Timeline {
             is_gap: false,
             discontinuity: std::mem::take(&mut self.is_anew),
             header: self.header,
+            origin: self.origin,
         });
         if missing > 0 { Added::AfterGaps(missing) } else { Added::Placed }
     }
@@ -214,7 +241,7 @@ impl Timeline {
     pub fn add_gap(&mut self) {
         self.end_segment();
         let Some(last) = self.segments.back() else { return };
-        let timescale = last.start.timescale;
+        let (timescale, origin) = (last.start.timescale, last.origin);
         let start = last.start.plus(last.duration);
         let duration = self.lengths.segment.ticks_of(timescale);
         self.segments.push_back(Segment {
@@ -227,6 +254,7 @@ impl Timeline {
             is_gap: true,
             discontinuity: false,
             header: self.header,
+            origin,
         });
     }
 

@@ -50,6 +50,8 @@ pub enum Phase {
     Linger {
         /// Bytes thrown away.
         size: u32,
+        /// Since when.
+        since: Ticks,
     },
 }
 

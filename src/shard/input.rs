@@ -6,8 +6,8 @@ use super::exchange::{Exchange, State, Work};
 use super::kernel::{Errno, Kernel, Operation, Received};
 use crate::catalog::Catalog;
 use crate::config::{
-    BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_SIZE_MAX, PIPELINE_SIZE_MAX,
-    TARGET_SIZE_MAX,
+    BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_ALL_MS, LINGER_MS, LINGER_SIZE_MAX,
+    PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
 };
 use crate::messages::mail::Inbox;
 use crate::request::body::Receiving;
@@ -124,12 +124,16 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             return;
         }
         match &mut connection.phase {
-            Phase::Linger { size } => {
+            Phase::Linger { size, since } => {
                 *size = size.saturating_add(received.size);
                 let flooded = *size as usize > LINGER_SIZE_MAX;
+                let quiet = self.now.ticks.plus(LINGER_MS);
+                let deadline = quiet.min(since.plus(LINGER_ALL_MS));
                 self.kernel.give_back(received);
                 if flooded {
                     self.close(owner, Ending::Close);
+                } else if self.draining.is_none() {
+                    self.set_deadline(owner, deadline);
                 }
             }
             Phase::Idle { .. } if connection.pending.is_none() => self.take_first(owner, received),

@@ -302,7 +302,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.close(owner, Ending::Close);
             return;
         }
-        connection.phase = Phase::Linger { size: 0 };
+        connection.phase = Phase::Linger { size: 0, since: self.now.ticks };
         if let Some(socket) = &connection.socket {
             self.kernel.finish_sending(socket);
         }

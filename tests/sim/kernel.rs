@@ -84,7 +84,8 @@ impl World {
     /// How many of so many bytes the socket takes now.
     fn taken_now(&mut self, socket: usize, size: u64) -> u64 {
         let size = size.min(self.sockets[socket].room());
-        let short = self.profile.short;
+        // A few bytes fit into one packet's memory, or not at all.
+        let short = if size < 64 { 0 } else { self.profile.short };
         if self.random.chance(short) { self.random.between(1, size) } else { size }
     }
 
@@ -94,11 +95,13 @@ impl World {
         assert_eq!(sock.server, Server::Open, "a socket is closed once");
         assert_eq!(sock.in_flight, 0, "a socket is closed with operations in flight");
         sock.server = Server::Closed;
-        let is_short = self.connections_max < self.clients.len()
+        let is_short = self.connections_max <= self.clients.len()
             || self.descriptors.is_some()
+            || self.accept_has_failed
             || self.profile.exhausted > 0;
-        if is_short && !reset && self.now - sock.served_at >= IDLE_GIVEN_UP_AFTER_MS * MS {
-            // It was idle for long, as far as the shard can see, and made room.
+        if is_short && !reset && self.now - sock.served_at >= (IDLE_GIVEN_UP_AFTER_MS - 1) * MS {
+            // It was idle for long, as far as the shard can see, whose clock has milliseconds, and
+            // made room.
             sock.excused = true;
         }
         self.accept_failed = None;

@@ -1,7 +1,7 @@
 //! The simulator: the real driver over a fake kernel whose every decision comes from a seed.
 //!
 //! `cargo test --test sim` runs 200 seeds and the directed scenarios, `SHARDCAST_FULL=1` runs
-//! 10,000; `SEED=… cargo test --test sim` replays one and prints what happens in it.
+//! 1,000, or 10,000 with `--release`; `SEED=… cargo test --test sim` replays one and prints what happens in it.
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
@@ -32,7 +32,11 @@ fn every_seed_ends_well() {
         workload::run(seed.parse().expect("SEED is a number"));
         return;
     }
-    let count = if std::env::var_os("SHARDCAST_FULL").is_some() { 10_000 } else { 200 };
+    let count = match std::env::var_os("SHARDCAST_FULL") {
+        None => 200,
+        Some(_) if cfg!(debug_assertions) => 1_000,
+        Some(_) => 10_000,
+    };
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for half in 0..2 {

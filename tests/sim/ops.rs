@@ -307,6 +307,7 @@ impl World {
             self.listeners[place].accepting = more;
             if result.is_err() {
                 self.accept_failed = Some(self.now);
+                self.accept_has_failed = true;
             }
             let completion = Completion::Accepted { listener, result, more };
             self.complete((NO_SOCKET, None), completion, Vec::new());

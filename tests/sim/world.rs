@@ -192,6 +192,8 @@ pub struct World {
     pub turn: Turn,
     pub out_of_descriptors_until: u64,
     pub accept_failed: Option<u64>,
+    /// Whether it ever did.
+    pub accept_has_failed: bool,
     pub calls: HashMap<Call, u64>,
     /// Fail the so-manieth call of a kind.
     pub fail_at: Option<(Call, u64)>,
@@ -258,6 +260,7 @@ impl World {
             turn: Turn::default(),
             out_of_descriptors_until: 0,
             accept_failed: None,
+            accept_has_failed: false,
             calls: HashMap::new(),
             fail_at: None,
             taken: 0,

@@ -7,15 +7,13 @@ use std::fmt::Write as _;
 
 use super::super::time::Moment;
 use super::super::timeline::{Segment, Timeline};
-use crate::units::civil;
+use super::{Date, Seconds, target_seconds};
 
 /// One rendition, as its playlist needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Media<'t> {
     /// What is published.
     pub timeline: &'t Timeline,
-    /// Microseconds of Unix time at the media's zero: 0 for media on the epoch's own time.
-    pub zero_micros: i64,
     /// URIs of the headers, in the order of their numbers.
     pub headers: &'t [String],
     /// What stands behind the number in a segment's name: `m4s`, `ts`.
@@ -88,7 +86,7 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
             }
         }
         if is_first {
-            let at = Date(segment.start.micros().saturating_add(media.zero_micros));
+            let at = Date(segment.origin.unix_micros(segment.start));
             line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{at}"));
         }
         write_segment(&mut text, segment, media.extension, parts);
@@ -119,13 +117,6 @@ fn listed<'t>(media: &Media<'t>, is_low: bool) -> Vec<&'t Segment> {
     segments
         .filter(|segment| segment.is_whole || (is_low && !segment.whole_parts().is_empty()))
         .collect()
-}
-
-/// `EXT-X-TARGETDURATION`: the segment length to the nearest second. It never changes, since the
-/// length does not.
-#[must_use]
-pub fn target_seconds(timeline: &Timeline) -> u64 {
-    (timeline.lengths().segment.micros() + 500_000).div_euclid(1_000_000).max(1)
 }
 
 fn head(text: &mut String, media: &Media<'_>, is_low: bool) {
@@ -222,34 +213,6 @@ fn end(segment: &Segment) -> Moment {
 fn length(segment: &Segment, from: u64, ticks: u64) -> Seconds {
     let start = segment.start.plus(from);
     Seconds(start.plus(ticks).micros().abs_diff(start.micros()))
-}
-
-/// Microseconds, as a decimal number of seconds.
-#[derive(Clone, Copy, Debug)]
-struct Seconds(u64);
-
-impl std::fmt::Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (whole, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
-        let digits = format!("{micros:06}");
-        let digits = digits.trim_end_matches('0');
-        write!(f, "{whole}.{}", if digits.is_empty() { "0" } else { digits })
-    }
-}
-
-/// Microseconds since 1970, as ISO 8601 writes them, to the millisecond.
-#[derive(Clone, Copy, Debug)]
-struct Date(i64);
-
-impl std::fmt::Display for Date {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let millis = u64::try_from(self.0).unwrap_or(0) / 1000;
-        let (days, millis) = (millis / 86_400_000, millis % 86_400_000);
-        let (year, month, day) = civil(days);
-        let (seconds, millis) = (millis / 1000, millis % 1000);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ struct Fed {
 
 impl Fed {
     fn new() -> Self {
-        Self { timeline: Timeline::new(lengths()), cutter: Cutter::new(lengths()) }
+        Self { timeline: Timeline::new(lengths(), 0), cutter: Cutter::new(lengths()) }
     }
 
     /// Chunks of half a second, the first of which begins at so many half seconds.
@@ -34,7 +34,7 @@ impl Fed {
 
     /// Another encoder, or the same after its end.
     fn restart(&mut self) {
-        self.timeline.begin_anew();
+        self.timeline.begin_anew(0);
         self.cutter = Cutter::new(lengths());
     }
 
@@ -96,7 +96,7 @@ fn an_encoder_that_is_back_on_the_grid_keeps_its_numbers() {
 
 #[test]
 fn a_number_that_does_not_follow_from_its_media_belongs_apart() {
-    let mut timeline = Timeline::new(lengths());
+    let mut timeline = Timeline::new(lengths(), 0);
     let mut cutter = Cutter::new(lengths());
     // Three seconds that can't be cut, in a channel of two.
     let mut start = Moment { ticks: 0, timescale: 1000 };

@@ -10,7 +10,7 @@ const MIDNIGHT: i64 = 1_795_651_200 * 2;
 /// A timeline of segments of 2 s in parts of 0.5 s, from so many half seconds on.
 fn fed(from: i64, count: i64) -> Timeline {
     let lengths = Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) };
-    let mut timeline = Timeline::new(lengths);
+    let mut timeline = Timeline::new(lengths, 0);
     feed(&mut timeline, from, count);
     timeline
 }
@@ -29,14 +29,8 @@ fn check(timeline: &Timeline, edition: Edition, expected: &str) {
     let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
     let other = fed(MIDNIGHT, 6);
     let others = [Report { uri: "../a/ll.m3u8", timeline: &other }];
-    let media = Media {
-        timeline,
-        zero_micros: 0,
-        headers: &headers,
-        extension: "m4s",
-        others: &others,
-        ended: false,
-    };
+    let media =
+        Media { timeline, headers: &headers, extension: "m4s", others: &others, ended: false };
     assert_eq!(super::media(&media, edition), expected);
 }
 
@@ -111,14 +105,7 @@ fn a_delta_leaves_out_what_is_old_and_parts_are_listed_for_a_while() {
 fn text(timeline: &Timeline, edition: Edition) -> String {
     let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
     super::media(
-        &Media {
-            timeline,
-            zero_micros: 0,
-            headers: &headers,
-            extension: "m4s",
-            others: &[],
-            ended: false,
-        },
+        &Media { timeline, headers: &headers, extension: "m4s", others: &[], ended: false },
         edition,
     )
 }
@@ -127,7 +114,7 @@ fn text(timeline: &Timeline, edition: Edition) -> String {
 fn gaps_and_discontinuities_are_said() {
     let mut timeline = fed(MIDNIGHT, 4);
     timeline.add_gap();
-    timeline.begin_anew();
+    timeline.begin_anew(0);
     timeline.change_header(1);
     feed(&mut timeline, MIDNIGHT + 8, 5);
     check(
@@ -169,7 +156,7 @@ fn gaps_and_discontinuities_are_said() {
 fn durations_add_up_to_what_was_rounded() {
     // 25 pictures at 24000/1001 a second.
     let segment = Length::new(25 * 1001, 24_000).unwrap();
-    let mut timeline = Timeline::new(Lengths { segment, part: segment });
+    let mut timeline = Timeline::new(Lengths { segment, part: segment }, 0);
     let mut cutter = Cutter::new(timeline.lengths());
     for number in 0..300 {
         let start = Moment { ticks: number * 25 * 1001, timescale: 24_000 };
@@ -195,7 +182,6 @@ fn an_ended_playlist_says_so_and_hints_at_nothing() {
     let headers = ["init.mp4".to_owned()];
     let media = Media {
         timeline: &timeline,
-        zero_micros: 0,
         headers: &headers,
         extension: "m4s",
         others: &[],

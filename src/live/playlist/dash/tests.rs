@@ -1,0 +1,159 @@
+//! Manifests, whole, as a player gets them.
+
+use super::super::super::cut::{Cutter, Lengths, Timed};
+use super::super::super::time::{Length, Moment};
+use super::super::multivariant::Bandwidth;
+use super::*;
+
+/// 2026-11-26T00:00:00Z in half seconds.
+const MIDNIGHT: i64 = 1_795_651_200 * 2;
+
+fn fed(timescale: u32, from: i64, count: i64) -> Timeline {
+    let lengths = Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) };
+    let mut timeline = Timeline::new(lengths, 0);
+    feed(&mut timeline, timescale, from, count);
+    timeline
+}
+
+fn feed(timeline: &mut Timeline, timescale: u32, from: i64, count: i64) {
+    let mut cutter = Cutter::new(timeline.lengths());
+    let half = u64::from(timescale / 2);
+    for at in from..from + count {
+        let start = Moment { ticks: at * i64::from(timescale / 2), timescale };
+        let chunk = Timed { start, duration: half, independent: at % 4 == 0 };
+        timeline.add(&chunk, &cutter.place(&chunk).unwrap());
+    }
+}
+
+fn text(timelines: [&Timeline; 2], edition: Edition) -> String {
+    let bandwidth = Bandwidth { peak: 800_000, average: 700_000 };
+    let video = Rendition {
+        name: "v",
+        carries: Carries::Video { resolution: (640, 360), frame_rate: Some((25, 1)) },
+        codecs: "avc1.4d401e",
+        bandwidth,
+    };
+    let audio = Rendition {
+        name: "a",
+        carries: Carries::Audio { language: Some("de"), channels: 2 },
+        codecs: "mp4a.40.2",
+        bandwidth: Bandwidth { peak: 96_000, average: 96_000 },
+    };
+    let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
+    let track =
+        |rendition, timeline| Track { rendition, timeline, headers: &headers, extension: "m4s" };
+    let presentation = Presentation {
+        tracks: &[track(&video, timelines[0]), track(&audio, timelines[1])],
+        window_micros: 60_000_000,
+        published_micros: 1_795_651_205_250_000,
+        clock: "time",
+    };
+    manifest(&presentation, edition)
+}
+
+#[test]
+fn a_plain_manifest_lists_whole_segments() {
+    let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>
+<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" \
+type=\"dynamic\" id=\"live\" availabilityStartTime=\"1970-01-01T00:00:00Z\" \
+publishTime=\"2026-11-26T00:00:05.250Z\" minimumUpdatePeriod=\"PT2S\" \
+timeShiftBufferDepth=\"PT60.0S\" suggestedPresentationDelay=\"PT6S\" minBufferTime=\"PT2S\" \
+maxSegmentDuration=\"PT2.0S\">
+ <Period id=\"0\" start=\"PT0.0S\">
+  <AdaptationSet id=\"0\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" \
+startWithSAP=\"1\">
+   <Representation id=\"v\" bandwidth=\"800000\" codecs=\"avc1.4d401e\" width=\"640\" \
+height=\"360\" frameRate=\"25/1\">
+    <SegmentTemplate timescale=\"90000\" presentationTimeOffset=\"0\" startNumber=\"897825600\" \
+initialization=\"v/init-0.mp4\" media=\"v/$Number$.m4s\">
+     <SegmentTimeline>
+      <S t=\"161608608000000\" d=\"180000\" r=\"1\"/>
+     </SegmentTimeline>
+    </SegmentTemplate>
+   </Representation>
+  </AdaptationSet>
+  <AdaptationSet id=\"1\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" \
+startWithSAP=\"1\" lang=\"de\">
+   <Representation id=\"a\" bandwidth=\"96000\" codecs=\"mp4a.40.2\">
+    <AudioChannelConfiguration \
+schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>
+    <SegmentTemplate timescale=\"48000\" presentationTimeOffset=\"0\" startNumber=\"897825600\" \
+initialization=\"a/init-0.mp4\" media=\"a/$Number$.m4s\">
+     <SegmentTimeline>
+      <S t=\"86191257600000\" d=\"96000\" r=\"1\"/>
+     </SegmentTimeline>
+    </SegmentTemplate>
+   </Representation>
+  </AdaptationSet>
+ </Period>
+ <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"time\"/>
+</MPD>
+";
+    let found = text([&fed(90_000, MIDNIGHT, 10), &fed(48_000, MIDNIGHT, 10)], Edition::Plain);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_low_latency_manifest_lists_the_segment_that_grows_at_its_full_length() {
+    let (video, audio) = (fed(90_000, MIDNIGHT, 9), fed(48_000, MIDNIGHT, 9));
+    let found = text([&video, &audio], Edition::LowLatency);
+    assert!(found.contains("<S t=\"161608608000000\" d=\"180000\" r=\"2\"/>"), "{found}");
+    let offset = "availabilityTimeOffset=\"1.5\" availabilityTimeComplete=\"false\"";
+    assert_eq!(found.matches(offset).count(), 2);
+    assert!(found.contains("<Latency target=\"1500\" min=\"1000\" max=\"6000\"/>"));
+}
+
+#[test]
+fn a_segment_that_did_not_come_keeps_its_number() {
+    let mut video = fed(90_000, MIDNIGHT, 4);
+    video.add_gap();
+    video.add_gap();
+    feed(&mut video, 90_000, MIDNIGHT + 12, 5);
+    let audio = fed(48_000, MIDNIGHT, 16);
+    let found = text([&video, &audio], Edition::Plain);
+    let (t, d) = (161_608_608_000_000_u64, 180_000);
+    let expected = format!(
+        "      <FailoverContent valid=\"false\">
+       <FCS t=\"{}\" d=\"{d}\"/>
+       <FCS t=\"{}\" d=\"{d}\"/>
+      </FailoverContent>
+      <S t=\"{t}\" d=\"{d}\" r=\"3\"/>
+",
+        t + d,
+        t + 2 * d
+    );
+    assert!(found.contains(&expected), "{found}");
+}
+
+#[test]
+fn another_timeline_is_another_period() {
+    let mut timelines = [fed(90_000, MIDNIGHT, 8), fed(48_000, MIDNIGHT, 8)];
+    for (timeline, timescale) in timelines.iter_mut().zip([90_000, 48_000]) {
+        // An encoder that counts from nothing, four seconds after midnight.
+        timeline.begin_anew((MIDNIGHT / 2 + 4) * 1_000_000);
+        timeline.change_header(1);
+        feed(timeline, timescale, 0, 9);
+    }
+    let found = text([&timelines[0], &timelines[1]], Edition::Plain);
+    assert!(found.contains("<Period id=\"0\" start=\"PT0.0S\">"), "{found}");
+    let begins = "<Period id=\"1\" start=\"PT1795651204.0S\">";
+    let second = &found[found.find(begins).expect("there are two")..];
+    assert!(
+        second.contains("startNumber=\"897825602\" initialization=\"v/init-1.mp4\""),
+        "{second}"
+    );
+    assert!(second.contains("<S t=\"0\" d=\"180000\" r=\"1\"/>"), "{second}");
+    // When the first has left the window, the second keeps its number.
+    for (timeline, timescale) in timelines.iter_mut().zip([90_000, 48_000]) {
+        feed(timeline, timescale, 12, 20);
+        timeline.trim(0);
+    }
+    let later = text([&timelines[0], &timelines[1]], Edition::Plain);
+    assert!(!later.contains("<Period id=\"0\""));
+    assert_eq!(later.matches(begins).count(), 1);
+}
+
+#[test]
+fn names_are_escaped() {
+    assert_eq!(Escaped("a<b>&\"c\"\u{1}").to_string(), "a&lt;b>&amp;&quot;c&quot;");
+}
