@@ -1,7 +1,8 @@
 //! The simulator: the real driver over a fake kernel whose every decision comes from a seed.
 //!
-//! `cargo test --test sim` runs 200 seeds and the directed scenarios, `SHARDCAST_FULL=1` runs
-//! 1,000, or 10,000 with `--release`; `SEED=… cargo test --test sim` replays one and prints what happens in it.
+//! `cargo test --test sim` runs 200 seeds and the directed scenarios, `SHARDCAST_FULL=1` runs 1,000
+//! of them, with `--release` 10,000; `SEED=… cargo test --test sim` replays one and prints what
+//! happens in it.
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 

@@ -1,8 +1,8 @@
 //! The manifest of DASH: a channel's timelines in, one dynamic MPD out (ISO/IEC 23009-1).
 //!
 //! Each timeline of the channel is a Period. Segments have the same names as in HLS, and both are
-//! served from one copy. `$Number$` counts the entries of a SegmentTimeline, in which a segment that
-//! did not come keeps its entry, and is marked as missing (FailoverContent, 5.3.9.7).
+//! served from one copy. `$Number$` counts the entries of a SegmentTimeline, in which a segment
+//! that did not come keeps its entry, and is marked as missing (FailoverContent, 5.3.9.7).
 
 use std::fmt::Write as _;
 
