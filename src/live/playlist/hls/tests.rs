@@ -26,12 +26,20 @@ fn feed(timeline: &mut Timeline, from: i64, count: i64) {
 
 #[track_caller]
 fn check(timeline: &Timeline, edition: Edition, expected: &str) {
-    let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
     let other = fed(MIDNIGHT, 6);
     let others = [Report { uri: "../a/ll.m3u8", timeline: &other }];
-    let media =
-        Media { timeline, headers: &headers, extension: "m4s", others: &others, ended: false };
-    assert_eq!(super::media(&media, edition), expected);
+    assert_eq!(beside(timeline, edition, &others), expected);
+}
+
+/// The playlist of a rendition that has no others.
+fn text(timeline: &Timeline, edition: Edition) -> String {
+    beside(timeline, edition, &[])
+}
+
+fn beside(timeline: &Timeline, edition: Edition, others: &[Report<'_>]) -> String {
+    let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
+    let media = Media { timeline, headers: &headers, extension: "m4s", others, ended: false };
+    super::media(&media, edition)
 }
 
 #[test]
@@ -100,14 +108,6 @@ fn a_delta_leaves_out_what_is_old_and_parts_are_listed_for_a_while() {
     // Where nothing is old enough, a delta is the whole.
     let short = fed(MIDNIGHT, 12);
     assert_eq!(text(&short, Edition::Delta), text(&short, Edition::LowLatency));
-}
-
-fn text(timeline: &Timeline, edition: Edition) -> String {
-    let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
-    super::media(
-        &Media { timeline, headers: &headers, extension: "m4s", others: &[], ended: false },
-        edition,
-    )
 }
 
 #[test]
