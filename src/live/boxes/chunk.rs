@@ -1,7 +1,7 @@
 //! What a chunk says: a `moof` and the boxes before it (ISO/IEC 14496-12, 8.8; CMAF, 7.3.2.3).
 
 use super::init::{Defaults, Init, Track};
-use super::{BoxError, Child, Fields, Kind, children, optional};
+use super::{BoxError, Child, Fields, Kind, child, children};
 
 /// Samples of one chunk that are counted: ten seconds of 5.1 kHz metadata would not reach it.
 const SAMPLES_MAX: u32 = 1 << 16;
@@ -168,11 +168,11 @@ fn track_fragment(
     init: &Init,
 ) -> Result<Option<(Run, u64)>, BoxError> {
     const TRAF: Kind = *b"traf";
-    let header = header(super::child(TRAF, traf, b"tfhd")?, init)?;
-    let mut tfdt = Fields::new(b"tfdt", super::child(TRAF, traf, b"tfdt")?);
+    let header = header(child(TRAF, traf, b"tfhd")?, init)?;
+    let mut tfdt = Fields::new(b"tfdt", child(TRAF, traf, b"tfdt")?);
     let (version, _) = tfdt.version(1)?;
     let decode_time = tfdt.u32_or_u64(version)?;
-    let mut sum = Sum { decode_time, data_at, earliest: None, ..Sum::default() };
+    let mut sum = Sum { decode_time, data_at, ..Sum::default() };
     let mut runs = 0;
     for found in children(TRAF, traf) {
         let Child { kind, body } = found?;
@@ -198,7 +198,7 @@ fn track_fragment(
         samples: sum.samples,
         size: sum.size,
     };
-    Ok(Some((run, sum.data_at)))
+    Ok(Some((run, sum.data_end)))
 }
 
 /// What the samples of a track fragment add up to.
@@ -210,6 +210,8 @@ struct Sum {
     size: u64,
     /// Where the next sample's bytes begin, counted from the start of the `moof`.
     data_at: u64,
+    /// Where the bytes end that reach farthest: runs may come in any order.
+    data_end: u64,
     earliest: Option<i64>,
     independent: bool,
 }
@@ -255,6 +257,7 @@ impl Sum {
             self.size += u64::from(size);
             self.data_at += u64::from(size);
         }
+        self.data_end = self.data_end.max(self.data_at);
         Ok(())
     }
 }
@@ -347,13 +350,4 @@ impl Message {
             data: fields.rest().into(),
         })
     }
-}
-
-/// Whether protection boxes of a fragment (`senc`, `saiz`, `saio`) are there: it is encrypted.
-///
-/// # Errors
-///
-/// What is wrong with its boxes.
-pub fn is_encrypted(traf: &[u8]) -> Result<bool, BoxError> {
-    Ok(optional(*b"traf", traf, b"senc")?.is_some())
 }

@@ -197,6 +197,24 @@ fn samples_must_lie_in_the_data_that_follows() {
 }
 
 #[test]
+fn every_run_must_lie_in_the_data_not_just_the_last() {
+    let both = |offsets: [u32; 2]| {
+        let run = |offset| boxed(b"trun", &[&words(&[0x301, 1, offset, 512, 10])]);
+        let tfhd = boxed(b"tfhd", &[&words(&[0x2_0000, 1])]);
+        let tfdt = boxed(b"tfdt", &[&words(&[0, 0])]);
+        let traf = boxed(b"traf", &[&tfhd, &tfdt, &run(offsets[0]), &run(offsets[1])]);
+        let moof = boxed(b"moof", &[&traf]);
+        assert_eq!(moof.len(), 104);
+        [moof, boxed(b"mdat", &[&[0; 20]])].concat()
+    };
+    assert!(after_header(&both([112, 122])).is_ok());
+    assert!(after_header(&both([122, 112])).is_ok());
+    refused(&both([112, 123]), BoxError::Outside(*b"trun"));
+    refused(&both([123, 112]), BoxError::Outside(*b"trun"));
+    refused(&both([1 << 30, 112]), BoxError::Outside(*b"trun"));
+}
+
+#[test]
 fn the_first_sample_says_whether_decoding_can_begin() {
     for (first, all, expected) in [
         (None, 0x0200_0000, true),
