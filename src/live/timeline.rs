@@ -241,7 +241,8 @@ impl Timeline {
     pub fn add_gap(&mut self) {
         self.end_segment();
         let Some(last) = self.segments.back() else { return };
-        let (timescale, origin) = (last.start.timescale, last.origin);
+        // It belongs to what came before, also if something else has been announced.
+        let (timescale, origin, header) = (last.start.timescale, last.origin, last.header);
         let start = last.start.plus(last.duration);
         let duration = self.lengths.segment.ticks_of(timescale);
         self.segments.push_back(Segment {
@@ -253,7 +254,7 @@ impl Timeline {
             is_whole: true,
             is_gap: true,
             discontinuity: false,
-            header: self.header,
+            header,
             origin,
         });
     }

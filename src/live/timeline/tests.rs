@@ -95,6 +95,17 @@ fn an_encoder_that_is_back_on_the_grid_keeps_its_numbers() {
 }
 
 #[test]
+fn a_gap_before_another_header_is_not_said_to_have_it() {
+    let mut fed = Fed::new();
+    fed.feed(400, 4);
+    fed.restart();
+    fed.timeline.change_header(1);
+    fed.feed(408, 4);
+    let headers = fed.timeline.segments().iter().map(|segment| segment.header);
+    assert_eq!(headers.collect::<Vec<_>>(), [0, 0, 1]);
+}
+
+#[test]
 fn a_number_that_does_not_follow_from_its_media_belongs_apart() {
     let mut timeline = Timeline::new(lengths(), 0);
     let mut cutter = Cutter::new(lengths());
