@@ -159,11 +159,11 @@ pub const TIMER_TICK_MS: u64 = 100;
 /// might never be read.
 pub const LINGER_MS: u64 = 2_000;
 
-/// Milliseconds after which it is closed all the same, and as many bytes: see `LINGER_SIZE_MAX`.
+/// Milliseconds after which it is closed although bytes still come.
 pub const LINGER_ALL_MS: u64 = 30_000;
 const _: () = assert!(LINGER_ALL_MS >= LINGER_MS, "the wait for one byte is a part of it");
 
-/// Bytes thrown away in that time. Beyond: closed at once.
+/// Bytes thrown away meanwhile. Beyond: closed at once.
 pub const LINGER_SIZE_MAX: usize = 256 * KIB;
 
 /// Milliseconds over which a minimum send rate is judged.

@@ -12,3 +12,5 @@ pub mod playlist;
 pub mod reload;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+#[cfg(test)]
+mod fixture;

@@ -4,6 +4,8 @@ pub mod dash;
 pub mod hls;
 pub mod multivariant;
 
+use std::fmt::Write as _;
+
 use super::timeline::Timeline;
 use crate::units::civil;
 
@@ -12,6 +14,10 @@ use crate::units::civil;
 #[must_use]
 pub fn target_seconds(timeline: &Timeline) -> u64 {
     (timeline.lengths().segment.micros() + 500_000).div_euclid(1_000_000).max(1)
+}
+
+fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
+    text.write_fmt(what).expect("a string takes everything");
 }
 
 /// Microseconds, as a decimal number of seconds.

@@ -4,7 +4,7 @@
 //! refuse. Pure: who waits, and for how long, is the caller's business.
 
 use super::time::Length;
-use super::timeline::{Segment, Timeline};
+use super::timeline::Timeline;
 
 /// How far ahead a player may ask, in segments.
 const SEGMENTS_AHEAD: i64 = 2;
@@ -90,9 +90,8 @@ impl Edge {
     /// Of a timeline; none if nothing is published.
     #[must_use]
     pub fn of(timeline: &Timeline) -> Option<Self> {
-        let is_published =
-            |segment: &&Segment| segment.is_whole || !segment.whole_parts().is_empty();
-        let last = timeline.segments().iter().rev().find(is_published)?;
+        let mut newest_first = timeline.segments().iter().rev();
+        let last = newest_first.find(|segment| segment.is_listed(true))?;
         let parts = u32::try_from(last.whole_parts().len()).unwrap_or(u32::MAX);
         Some(Self { segment: last.number, parts, is_whole: last.is_whole })
     }

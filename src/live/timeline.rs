@@ -93,6 +93,18 @@ pub struct Timeline {
 }
 
 impl Segment {
+    /// When it ends, as far as it has come.
+    #[must_use]
+    pub fn end(&self) -> Moment {
+        self.start.plus(self.duration)
+    }
+
+    /// Whether an edition lists it: one without parts has only segments that are whole.
+    #[must_use]
+    pub fn is_listed(&self, with_parts: bool) -> bool {
+        self.is_whole || (with_parts && !self.whole_parts().is_empty())
+    }
+
     /// Parts that are whole.
     #[must_use]
     pub fn whole_parts(&self) -> &[Part] {
@@ -202,7 +214,7 @@ impl Timeline {
                 return Ok(0);
             }
         } else {
-            let follows = chunk.start <= last.start.plus(last.duration).plus(1);
+            let follows = chunk.start <= last.end().plus(1);
             if !can_be_filled || (missing > 0 && follows) {
                 return Err(());
             }
@@ -243,7 +255,7 @@ impl Timeline {
         let Some(last) = self.segments.back() else { return };
         // It belongs to what came before, also if something else has been announced.
         let (timescale, origin, header) = (last.start.timescale, last.origin, last.header);
-        let start = last.start.plus(last.duration);
+        let start = last.end();
         let duration = self.lengths.segment.ticks_of(timescale);
         self.segments.push_back(Segment {
             number: last.number + 1,
@@ -272,8 +284,7 @@ impl Timeline {
     pub fn trim(&mut self, window_micros: u64) -> Vec<Segment> {
         let mut taken = Vec::new();
         let micros = |segment: &Segment| {
-            let end = segment.start.plus(segment.duration);
-            u64::try_from(end.micros() - segment.start.micros()).unwrap_or(0)
+            u64::try_from(segment.end().micros() - segment.start.micros()).unwrap_or(0)
         };
         let mut left: u64 = self.segments.iter().map(micros).sum();
         while self.segments.len() > 3 {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::super::timeline::{Segment, Timeline};
 use super::multivariant::{Carries, Rendition};
-use super::{Date, Seconds, target_seconds};
+use super::{Date, Seconds, put, target_seconds};
 
 /// A channel, as its manifest needs it.
 #[derive(Clone, Copy, Debug)]
@@ -164,11 +164,9 @@ fn write_representation(
     edition: Edition,
     (period, offset_micros): (u64, i64),
 ) {
-    let is_listed = |segment: &&Segment| {
-        let grows = edition == Edition::LowLatency && !segment.whole_parts().is_empty();
-        segment.is_whole || grows
-    };
-    let segments: Vec<_> = in_period(track.timeline, period).filter(is_listed).collect();
+    let with_parts = edition == Edition::LowLatency;
+    let segments: Vec<_> =
+        in_period(track.timeline, period).filter(|segment| segment.is_listed(with_parts)).collect();
     let Some(first) = segments.first() else { return };
     let one = track.rendition;
     let name = Escaped(one.name);
@@ -274,10 +272,6 @@ fn write_timeline(text: &mut String, timeline: &Timeline, segments: &[&Segment])
         at += repeated + 1;
     }
     text.push_str("     </SegmentTimeline>\n");
-}
-
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("a string takes everything");
 }
 
 /// Text in an attribute of XML.

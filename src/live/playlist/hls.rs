@@ -3,11 +3,8 @@
 //! Pure text. It is called once for each edition, never for each request, and says the same on
 //! every server that has the same timeline: nothing in it depends on when it was asked for.
 
-use std::fmt::Write as _;
-
-use super::super::time::Moment;
 use super::super::timeline::{Segment, Timeline};
-use super::{Date, Seconds, target_seconds};
+use super::{Date, Seconds, put, target_seconds};
 
 /// One rendition, as its playlist needs it.
 #[derive(Clone, Copy, Debug)]
@@ -53,27 +50,26 @@ const SKIP_BOUNDARY: u64 = 6;
 /// The playlist.
 #[must_use]
 pub fn media(media: &Media<'_>, edition: Edition) -> String {
-    let segments = media.timeline.segments();
     let is_low = edition != Edition::Plain;
     let listed = listed(media, is_low);
-    let end = listed.last().map_or(0, |last| end(last).micros());
+    let end = listed.last().map_or(0, |last| last.end().micros());
     let target = target_seconds(media.timeline);
     let behind = |times: u64| end.saturating_sub_unsigned(times * target * 1_000_000);
     let skipped = match edition {
         Edition::Delta if !media.ended => {
-            let old = |segment: &&&Segment| self::end(segment).micros() <= behind(SKIP_BOUNDARY);
+            let old = |segment: &&&Segment| segment.end().micros() <= behind(SKIP_BOUNDARY);
             listed.iter().take_while(old).count()
         }
         _ => 0,
     };
-    let mut text = String::with_capacity(256 + 128 * segments.len());
+    let mut text = String::with_capacity(256 + 128 * listed.len());
     head(&mut text, media, is_low);
     if skipped > 0 {
         line(&mut text, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
     }
     let mut header = None;
     for (at, segment) in listed.iter().enumerate().skip(skipped) {
-        let parts = is_low && self::end(segment).micros() > behind(PARTS_LISTED);
+        let parts = is_low && segment.end().micros() > behind(PARTS_LISTED);
         // Behind a discontinuity all that holds is said again.
         let is_first = at == skipped || segment.discontinuity;
         if segment.discontinuity && at > 0 {
@@ -113,10 +109,7 @@ pub fn part_name(number: i64, part: u32, extension: &str) -> String {
 
 /// What an edition lists: a plain one only what is whole.
 fn listed<'t>(media: &Media<'t>, is_low: bool) -> Vec<&'t Segment> {
-    let segments = media.timeline.segments().iter();
-    segments
-        .filter(|segment| segment.is_whole || (is_low && !segment.whole_parts().is_empty()))
-        .collect()
+    media.timeline.segments().iter().filter(|segment| segment.is_listed(is_low)).collect()
 }
 
 fn head(text: &mut String, media: &Media<'_>, is_low: bool) {
@@ -200,12 +193,8 @@ fn last_part(timeline: &Timeline) -> Option<(i64, usize)> {
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    text.write_fmt(line).expect("a string takes everything");
+    put(text, line);
     text.push('\n');
-}
-
-fn end(segment: &Segment) -> Moment {
-    segment.start.plus(segment.duration)
 }
 
 /// So many ticks of a segment, from so many behind its start. What is written adds up to what was

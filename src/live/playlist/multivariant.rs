@@ -3,7 +3,7 @@
 //! Pictures are combined with each group of sounds of one coding; within a group a player chooses
 //! by language. Bandwidths are those that were measured: they may change, and the text with them.
 
-use std::fmt::Write as _;
+use super::put;
 
 /// One rendition.
 #[derive(Clone, Debug)]
@@ -181,10 +181,6 @@ fn write_variant(
         put(text, format_args!(",AUDIO=\"{}\"", group.id()));
     }
     put(text, format_args!("{subtitles}\n{}/{media}\n", one.name));
-}
-
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("a string takes everything");
 }
 
 #[cfg(test)]

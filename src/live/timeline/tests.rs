@@ -1,13 +1,8 @@
 //! Streams cut and published: what is listed, and under which numbers.
 
 use super::super::cut::Cutter;
-use super::super::time::Length;
+use super::super::fixture::{self, lengths};
 use super::*;
-
-/// Segments of 2 s in parts of 0.5 s.
-fn lengths() -> Lengths {
-    Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) }
-}
 
 /// A rendition that is fed.
 struct Fed {
@@ -22,14 +17,7 @@ impl Fed {
 
     /// Chunks of half a second, the first of which begins at so many half seconds.
     fn feed(&mut self, from: i64, count: i64) -> Added {
-        let mut added = Added::Placed;
-        for at in from..from + count {
-            let start = Moment { ticks: at * 45_000, timescale: 90_000 };
-            let chunk = Timed { start, duration: 45_000, independent: at % 4 == 0 };
-            let place = self.cutter.place(&chunk).expect("it has a place");
-            added = self.timeline.add(&chunk, &place);
-        }
-        added
+        fixture::feed_cut(&mut self.timeline, &mut self.cutter, 90_000, (from, count))
     }
 
     /// Another encoder, or the same after its end.

@@ -1,29 +1,8 @@
 //! Manifests, whole, as a player gets them.
 
-use super::super::super::cut::{Cutter, Lengths, Timed};
-use super::super::super::time::{Length, Moment};
+use super::super::super::fixture::{MIDNIGHT, fed, feed};
 use super::super::multivariant::Bandwidth;
 use super::*;
-
-/// 2026-11-26T00:00:00Z in half seconds.
-const MIDNIGHT: i64 = 1_795_651_200 * 2;
-
-fn fed(timescale: u32, from: i64, count: i64) -> Timeline {
-    let lengths = Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) };
-    let mut timeline = Timeline::new(lengths, 0);
-    feed(&mut timeline, timescale, from, count);
-    timeline
-}
-
-fn feed(timeline: &mut Timeline, timescale: u32, from: i64, count: i64) {
-    let mut cutter = Cutter::new(timeline.lengths());
-    let half = u64::from(timescale / 2);
-    for at in from..from + count {
-        let start = Moment { ticks: at * i64::from(timescale / 2), timescale };
-        let chunk = Timed { start, duration: half, independent: at % 4 == 0 };
-        timeline.add(&chunk, &cutter.place(&chunk).unwrap());
-    }
-}
 
 fn text(timelines: [&Timeline; 2], edition: Edition) -> String {
     let bandwidth = Bandwidth { peak: 800_000, average: 700_000 };

@@ -1,27 +1,13 @@
 //! Playlists, whole, as a player gets them.
 
 use super::super::super::cut::{Cutter, Lengths, Timed};
-use super::super::super::time::Length;
+use super::super::super::fixture::{self, MIDNIGHT};
+use super::super::super::time::{Length, Moment};
 use super::*;
 
-/// 2026-11-26T00:00:00Z in half seconds.
-const MIDNIGHT: i64 = 1_795_651_200 * 2;
-
-/// A timeline of segments of 2 s in parts of 0.5 s, from so many half seconds on.
+/// Of pictures, as encoders of broadcasts count them.
 fn fed(from: i64, count: i64) -> Timeline {
-    let lengths = Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) };
-    let mut timeline = Timeline::new(lengths, 0);
-    feed(&mut timeline, from, count);
-    timeline
-}
-
-fn feed(timeline: &mut Timeline, from: i64, count: i64) {
-    let mut cutter = Cutter::new(timeline.lengths());
-    for at in from..from + count {
-        let start = Moment { ticks: at * 45_000, timescale: 90_000 };
-        let chunk = Timed { start, duration: 45_000, independent: at % 4 == 0 };
-        timeline.add(&chunk, &cutter.place(&chunk).unwrap());
-    }
+    fixture::fed(90_000, from, count)
 }
 
 #[track_caller]
@@ -116,7 +102,7 @@ fn gaps_and_discontinuities_are_said() {
     timeline.add_gap();
     timeline.begin_anew(0);
     timeline.change_header(1);
-    feed(&mut timeline, MIDNIGHT + 8, 5);
+    fixture::feed(&mut timeline, 90_000, MIDNIGHT + 8, 5);
     check(
         &timeline,
         Edition::Plain,
@@ -142,7 +128,7 @@ fn gaps_and_discontinuities_are_said() {
     assert!(low.contains("#EXT-X-PART:DURATION=0.5,URI=\"897825601.3.m4s\",GAP=YES\n#EXT-X-GAP\n"));
     // When the discontinuity's segment is the first, its tag is counted instead.
     timeline.trim(0);
-    feed(&mut timeline, MIDNIGHT + 12, 8);
+    fixture::feed(&mut timeline, 90_000, MIDNIGHT + 12, 8);
     timeline.trim(0);
     let later = text(&timeline, Edition::Plain);
     assert!(
