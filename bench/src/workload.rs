@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::load::random::Random;
+use crate::sys::cache;
 
 /// How many files of which size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub struct Workload {
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+
+/// Files up to this size lie on one page, however they got into the page cache.
+const PAGE_SIZE: u64 = 4096;
 
 /// Every workload there is.
 pub const WORKLOADS: [Workload; 10] = [
@@ -59,6 +63,18 @@ pub fn named(name: &str) -> Result<Workload, String> {
 }
 
 impl Workload {
+    /// Removes what an earlier run made below `scratch`.
+    pub fn unmake(&self, scratch: &Path) -> io::Result<()> {
+        let files = scratch.join(self.name);
+        for folder in [files.with_extension("packs"), files] {
+            match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the files below `scratch` unless they are there already.
     pub fn files(&self, scratch: &Path) -> io::Result<PathBuf> {
         made_whole(&scratch.join(self.name), |folder| {
@@ -106,6 +122,23 @@ impl Workload {
             (0..files).map(move |file| format!("/{}/{}", folder_name(folder), file_name(file)))
         })
     }
+}
+
+/// Gives every file below `folder` back to the disk, so that the page cache holds nothing of those
+/// larger than a page. What was just written would else lie on larger folios (ext4 since Linux
+/// 6.16) than what a server finds after a restart, which is read back.
+pub fn forget_all(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            forget_all(&entry.path())?;
+        } else if entry.metadata()?.len() > PAGE_SIZE {
+            let file = fs::File::open(entry.path())?;
+            file.sync_data()?;
+            cache::forget(&file)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads every file below `folder`, so that the page cache holds what fits; returns the bytes.
@@ -180,8 +213,10 @@ mod tests {
         let path = files.join("d0001/f001.bin");
         let first = fs::read(&path).expect("it was made");
         assert_eq!(tiny.paths().last().as_deref(), Some("/d0001/f001.bin"));
+        forget_all(&files).expect("all can be given back");
         assert_eq!(read_all(&files).expect("all are readable"), 4 * 2048);
-        fs::remove_dir_all(&files).expect("the folder is ours");
+        tiny.unmake(&scratch).expect("the folder is ours");
+        assert!(!files.exists());
         tiny.files(&scratch).expect("the folder is ours");
         assert_eq!(fs::read(&path).expect("it was made again"), first);
         fs::remove_dir_all(&scratch).expect("the folder is ours");

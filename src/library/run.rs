@@ -262,7 +262,7 @@ impl Library {
         let growing = self.growing.values().map(|growing| growing.due).min();
         let ready = self.ready.load(Ordering::Relaxed);
         let patience = Some(self.started + READY_PATIENCE).filter(|end| *end > now);
-        let upkeep = if ready { self.upkeep.due() } else { patience };
+        let upkeep = if ready { self.upkeep.due(now) } else { patience };
         let make_up = self.lost.then_some(self.rest_until);
         [flush, growing, upkeep, self.look_at, self.rescan_at, make_up]
             .into_iter()

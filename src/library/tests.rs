@@ -39,6 +39,8 @@ struct Told {
     failed: BTreeMap<SourceId, OpenFault>,
     torn: Vec<String>,
     updates: usize,
+    /// How often it was told that pages are being dropped.
+    reread: usize,
 }
 
 /// A library in a scratch folder, and the shards that it tells.
@@ -219,7 +221,8 @@ impl Told {
             }
             Update::Opened(opened) => drop(self.opened.insert(opened.source, opened)),
             Update::Failed(source, fault) => drop(self.failed.insert(source, fault)),
-            Update::Reread | Update::Spare(_) => {}
+            Update::Reread => self.reread += 1,
+            Update::Spare(_) => {}
             other => panic!("the library does not say {other:?}"),
         }
     }

@@ -128,8 +128,10 @@ impl Upkeep {
     }
 
     /// When there may be something to do, if nothing happens before.
-    pub(super) fn due(&self) -> Option<Instant> {
-        [self.scrub_due(), self.telling_due()].into_iter().flatten().min()
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let to_warm = self.warming.is_none() && !self.candidates.is_empty();
+        let warming_due = to_warm.then_some(now);
+        [warming_due, self.scrub_due(), self.telling_due()].into_iter().flatten().min()
     }
 
     fn scrub_due(&self) -> Option<Instant> {
@@ -318,13 +320,14 @@ mod tests {
         let (events, _kept) = sync_channel(1);
         let limits = crate::config::Limits { scrub_rate: 0, ..Default::default() };
         let mut upkeep = Upkeep::start(&limits, Duration::ZERO, &events).unwrap();
-        assert_eq!(upkeep.due(), None);
+        let now = Instant::now();
+        assert_eq!(upkeep.due(now), None);
         upkeep.warming = Some((SourceId(1), Arc::default()));
-        let due = upkeep.due().expect("they are told again");
+        let due = upkeep.due(now).expect("they are told again");
         assert!(due > upkeep.told && due < upkeep.told + Duration::from_millis(DISTRUST_MS));
         upkeep.told = due;
-        assert!(upkeep.due().is_some_and(|next| next > due), "and again");
+        assert!(upkeep.due(now).is_some_and(|next| next > due), "and again");
         upkeep.warming = None;
-        assert_eq!(upkeep.due(), None, "it is over");
+        assert_eq!(upkeep.due(now), None, "it is over");
     }
 }

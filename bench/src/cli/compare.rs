@@ -65,6 +65,10 @@ pub struct Compare {
     /// The shardcast binary (@SHARDCAST@); with a workload it also makes the packs
     #[arg(long, value_name = "PATH")]
     shardcast: Option<PathBuf>,
+    /// Make the workload anew and leave it in the page cache as writing left it, instead of reading
+    /// it back from the disk first
+    #[arg(long, requires = "workload")]
+    as_written: bool,
     /// Ask for one file of each folder once before measuring; lists up to 20,000 paths are always
     /// asked for from end to end
     #[arg(long)]
@@ -119,6 +123,7 @@ struct Report {
     machine: Machine,
     workload: Option<&'static str>,
     baseline: String,
+    as_written: bool,
     bodies: &'static str,
     kept_awake: bool,
     ready_ms: Vec<(String, Option<f64>)>,
@@ -154,6 +159,7 @@ pub fn run(arguments: &Compare) -> Result<(), Failure> {
         machine: proc::machine().doing("cannot read the machine's facts")?,
         workload: arguments.workload.map(|workload| workload.name),
         baseline: contestants[baseline].server.name.clone(),
+        as_written: arguments.as_written,
         bodies: if arguments.tuning.read { "read" } else { "discarded" },
         kept_awake: arguments.awake,
         ready_ms,
@@ -188,13 +194,20 @@ fn places(arguments: &Compare) -> Result<Places, Failure> {
         scratch: arguments.scratch.clone(),
     };
     if let Some(workload) = arguments.workload {
+        if arguments.as_written {
+            workload.unmake(&arguments.scratch).doing("cannot make the workload anew")?;
+        }
         let files = workload.files(&arguments.scratch).doing("cannot make the workload")?;
         if let Some(shardcast) = &arguments.shardcast {
-            let packs = workload.packs(&files, shardcast).doing("cannot pack the workload")?;
-            workload::read_all(&packs).doing("cannot read the packs")?;
-            places.packs = Some(packs);
+            places.packs =
+                Some(workload.packs(&files, shardcast).doing("cannot pack the workload")?);
         }
-        workload::read_all(&files).doing("cannot read the workload")?;
+        for folder in places.packs.iter().chain([&files]) {
+            if !arguments.as_written {
+                workload::forget_all(folder).doing("cannot drop the workload from the cache")?;
+            }
+            workload::read_all(folder).doing("cannot read the workload")?;
+        }
         places.root = Some(files);
     }
     for path in [&mut places.root, &mut places.packs, &mut places.shardcast].into_iter().flatten() {
@@ -308,7 +321,8 @@ fn print(report: &Report, json: bool) {
         return;
     }
     println!("{}", report::machine_line(&report.machine));
-    let named = report.workload.map_or(String::new(), |name| format!("workload {name}, "));
+    let cached = if report.as_written { "as written" } else { "read back" };
+    let named = report.workload.map_or(String::new(), |name| format!("workload {name} {cached}, "));
     let awake = if report.kept_awake { ", CPUs kept from halting" } else { "" };
     println!("{named}bodies {}{awake}, ratios against {}", report.bodies, report.baseline);
     for (name, ready) in &report.ready_ms {

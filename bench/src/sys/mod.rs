@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod answer_ring;
+pub mod cache;
 pub mod child;
 pub mod machine;
 pub mod mapping;

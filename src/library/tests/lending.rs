@@ -137,3 +137,14 @@ fn a_pack_that_is_being_brought_onto_huge_pages_can_be_opened() {
         assert_eq!(fixture.bytes(&number.to_string()), large(number));
     }
 }
+
+#[test]
+fn packs_are_brought_onto_huge_pages_before_anybody_asks_for_them() {
+    let mut fixture = Fixture::new();
+    for number in 0..3 {
+        fixture.pack(&format!("vod/{number}.pack"), &large(number));
+    }
+    fixture.start(&["vod"]);
+    // Told before each of them is read, and nothing else happens to the library.
+    fixture.wait(0, "all of them to be read", |told| told.reread >= 3);
+}
