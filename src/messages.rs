@@ -2,13 +2,16 @@
 //!
 //! Every message is an owned, immutable value; every queue that carries them is bounded. A shard
 //! takes one shared reference an `Update`, never one a request. This module stands above `pack`,
-//! because an `Update` carries a pack's verified index; it knows no queue and no thread.
+//! because an `Update` carries a pack's verified index, and above `live`, whose edges it tells of; it
+//! knows no queue and no thread.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::config::{Access, Limits, SMALL_BODY_SIZE_MAX};
+use crate::live::reload::Edge;
+use crate::live::time::Length;
 use crate::pack::index::PackIndex;
 use crate::units::{Class, Extent, UnixTime, Variant};
 
@@ -20,6 +23,20 @@ pub use report::{AccessRecord, ShardReport};
 /// One version of one pack or file. Never used again for other bytes while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u64);
+
+impl SourceId {
+    /// The number of something live. The library counts from 0, and never gets here.
+    #[must_use]
+    pub fn of_live(number: u64) -> Self {
+        Self(1 << 63 | number)
+    }
+
+    /// Whether it is something live: in memory, complete in itself, and nobody's to open or close.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        self.0 >> 63 == 1
+    }
+}
 
 /// A source that can be served: its index, and where its bytes lie.
 ///
@@ -77,8 +94,8 @@ pub struct Single {
 pub enum Payload {
     /// In heap memory.
     Heap(Box<[u8]>),
-    /// In a file that nobody writes any more.
-    File(FilePayload),
+    /// In a file, of which nobody writes these bytes any more. Live objects share theirs.
+    File(Arc<FilePayload>),
 }
 
 /// An open file, and a mapping of it where one is wanted.
@@ -121,11 +138,12 @@ pub enum Residency {
 pub enum SourceKind {
     /// A pack: the path is a prefix of the paths of its objects.
     Pack,
-    /// A file of a folder.
+    /// A file of a folder, or something live.
     File,
 }
 
-/// One change of the list of paths. `path` is what follows `/vod/`, without `.pack`.
+/// One change of the list of paths. `path` is what follows `/vod/`, without `.pack`; of something
+/// live it is the whole path, `/tv/news/video/1.m4s`, which no library can have.
 #[derive(Clone, Debug)]
 pub struct Listing {
     /// The path, as clients write it after percent-decoding.
@@ -148,12 +166,31 @@ pub enum Change {
         /// Already open (small files are); else the first request asks for it.
         opened: Option<Arc<Opened>>,
     },
+    /// The path is the folder of a live rendition, which has come so far. Said after its segments
+    /// and playlists are listed.
+    Rendition(Rendition),
     /// It will be there soon: requests for it wait. Withdrawn by `Present` or `Absent`.
     Expected,
     /// It is gone: new requests get 404, running transfers finish.
     Absent,
     /// It is gone and its bytes may have changed under us: running transfers are reset.
     Torn,
+}
+
+/// What shards know of a live rendition, to tell what is waited for from what will never be.
+#[derive(Clone, Copy, Debug)]
+pub struct Rendition {
+    /// The newest of what is listed.
+    pub edge: Edge,
+    /// The longest part.
+    pub part: Length,
+    /// Parts that a segment can have.
+    pub parts_a_segment: u32,
+    /// How long a request may be held, in milliseconds: three target durations (RFC 8216bis,
+    /// 6.2.5.2).
+    pub hold_ms: u64,
+    /// Who may have it.
+    pub access: Access,
 }
 
 /// Why a source can't be served, for the client and the metrics.
@@ -175,7 +212,7 @@ pub struct GrowingId(pub u64);
 /// What happens to a growing object.
 #[derive(Clone, Debug)]
 pub enum Growth {
-    /// It exists from now on, under this path (with the leading element: `tv/news/1.m4s`).
+    /// It exists from now on, under this path (as that of a `Listing`).
     Begun {
         /// Its path.
         path: Arc<str>,
@@ -183,6 +220,8 @@ pub enum Growth {
         media_type: &'static str,
         /// Its class.
         class: Class,
+        /// Who may have it.
+        access: Access,
     },
     /// More bytes: an extent of something that is open.
     Appended {

@@ -63,8 +63,13 @@ fn pack() -> Arc<Opened> {
     let pack = open::open_path(&target).unwrap();
     let residency = files::residency(&pack.file);
     let fd = OwnedFd::from(pack.file);
-    let payload =
-        Payload::File(FilePayload { fd, size: pack.size, device: Device(1), residency, map: None });
+    let payload = Payload::File(Arc::new(FilePayload {
+        fd,
+        size: pack.size,
+        device: Device(1),
+        residency,
+        map: None,
+    }));
     Arc::new(Opened { source: SourceId(1), index: Index::Pack(pack.index), payload })
 }
 

@@ -1,7 +1,7 @@
 //! What a viewer finds at a path.
 
 use super::SourceSlot;
-use crate::request::locate;
+use crate::request::locate::{self, Place};
 
 /// What a path is.
 #[derive(Clone, Copy, Debug)]
@@ -12,8 +12,10 @@ pub enum Found<'c> {
     Growing(locate::Growing),
     /// In a source that is not open.
     Closed(SourceSlot),
-    /// Not there yet, but it will be.
-    Expected(u32),
+    /// Not there yet, but it will be, here.
+    Expected(Place),
+    /// A playlist that holds what is asked for can't be waited for.
+    TooFar,
     /// In a source that can't be served.
     Damaged,
     /// Nowhere.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Held;
+use crate::config::Access;
 use crate::messages::{GrowingId, Growth};
 use crate::units::{Class, Extent};
 
@@ -38,6 +39,7 @@ pub(super) struct Growing {
     pub(super) id: Option<GrowingId>,
     pub(super) media_type: &'static str,
     pub(super) class: Class,
+    pub(super) access: Access,
     pieces: Vec<(Held, Extent)>,
     state: GrowingState,
     pub(super) leases: u32,
@@ -45,11 +47,17 @@ pub(super) struct Growing {
 }
 
 impl Growing {
-    pub(super) fn new(id: GrowingId, media_type: &'static str, class: Class) -> Self {
+    pub(super) fn new(
+        id: GrowingId,
+        media_type: &'static str,
+        class: Class,
+        access: Access,
+    ) -> Self {
         Self {
             id: Some(id),
             media_type,
             class,
+            access,
             pieces: Vec::new(),
             state: GrowingState::Open,
             leases: 0,

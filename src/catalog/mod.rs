@@ -6,6 +6,8 @@
 
 mod found;
 mod growing;
+mod renditions;
+mod live;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -16,9 +18,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use crate::config::Access;
-use crate::messages::{
-    Change, GrowingId, Growth, Listing, OpenFault, Opened, SourceId, SourceKind,
-};
+use crate::messages::{Change, GrowingId, Listing, OpenFault, Opened, SourceId, SourceKind};
 use crate::request::authorise::Grant;
 use crate::request::locate::{self, Place};
 use crate::units::Extent;
@@ -26,6 +26,8 @@ use crate::units::Extent;
 pub use found::Found;
 use growing::Growing;
 pub use growing::{GrowingState, Piece};
+pub use renditions::RenditionSlot;
+use renditions::Renditions;
 use source::{Source, State};
 
 /// An open source as a shard holds it: the inner reference is taken once an update and shared by
@@ -79,6 +81,7 @@ pub struct Catalog {
     growing_ids: AHashMap<GrowingId, GrowingSlot>,
     growing: Vec<Growing>,
     growing_free: Vec<GrowingSlot>,
+    renditions: Renditions,
     capacity: Capacity,
     /// Listed sources that take a token.
     token_count: usize,
@@ -104,6 +107,7 @@ impl Catalog {
             growing_ids: AHashMap::new(),
             growing: Vec::new(),
             growing_free: Vec::new(),
+            renditions: Renditions::default(),
             capacity,
             token_count: 0,
             open_count: 0,
@@ -140,42 +144,38 @@ impl Catalog {
         if damaged {
             return Found::Damaged;
         }
-        match self.coming("vod", path) {
-            Found::Absent if self.token_count > 0 && !grant.allows(Access::Token) => {
-                Found::Withheld
-            }
+        match self.coming(path, grant) {
+            Found::Absent => self.absent(grant),
             found => found,
         }
+    }
+
+    /// What is said of a path that leads nowhere.
+    fn absent(&self, grant: &Grant) -> Found<'_> {
+        if self.token_count > 0 && !grant.allows(Access::Token) {
+            return Found::Withheld;
+        }
+        Found::Absent
     }
 
     fn allows(&self, slot: SourceSlot, grant: &Grant) -> bool {
         grant.allows(self.sources[slot.0 as usize].access)
     }
 
-    /// What is at this path below `/tv/`.
-    #[must_use]
-    pub fn live(&self, path: &str) -> Found<'_> {
-        self.coming("tv", path)
-    }
-
-    /// A growing object, or a path that is expected. Names of growing objects carry the first
-    /// element; listings, expected ones too, are of what follows `/vod/`, or else carry it.
-    fn coming(&self, first: &str, path: &str) -> Found<'_> {
-        let named = |full: &Arc<str>| {
-            full.strip_prefix(first).and_then(|rest| rest.strip_prefix('/')) == Some(path)
-        };
-        // These tables are small or empty, and a packaged segment that is there never gets here.
-        if let Some((_, &slot)) = self.growing_paths.iter().find(|(full, _)| named(full)) {
+    /// A growing object, or a path that is expected.
+    fn coming(&self, path: &str, grant: &Grant) -> Found<'_> {
+        if let Some(&slot) = self.growing_paths.get(path) {
             let growing = &self.growing[slot.0 as usize];
-            return Found::Growing(locate::Growing {
-                slot,
-                media_type: growing.media_type,
-                class: growing.class,
-            });
+            if grant.allows(growing.access) {
+                return Found::Growing(locate::Growing {
+                    slot,
+                    media_type: growing.media_type,
+                    class: growing.class,
+                });
+            }
         }
-        let listed = |full: &Arc<str>| named(full) || (first == "vod" && &**full == path);
-        match self.expected.iter().find(|(full, _)| listed(full)) {
-            Some((_, &place)) => Found::Expected(place),
+        match self.expected.get(path) {
+            Some(&place) => Found::Expected(Place::Path(place)),
             None => Found::Absent,
         }
     }
@@ -302,8 +302,10 @@ impl Catalog {
         let source = &mut self.sources[slot.0 as usize];
         if let State::Open(opened) = &source.state {
             source.retired = Some(Rc::clone(opened));
-            self.open_count -= 1;
-            self.heap_bytes -= source::heap_size(opened);
+            if !source.id.is_live() {
+                self.open_count -= 1;
+                self.heap_bytes -= source::heap_size(opened);
+            }
             source.state = State::Failed(OpenFault::Damaged);
         }
         source.id
@@ -342,7 +344,10 @@ impl Catalog {
                 if let Some(opened) = opened {
                     self.open(opened, effects);
                 }
+                // What grew is whole: whoever comes now gets it so.
+                self.end_growing(path);
             }
+            Change::Rendition(news) => self.renditions.update(path, news, effects),
             Change::Expected => {
                 if !self.expected.contains_key(path) {
                     self.expected_next = self.expected_next.wrapping_add(1);
@@ -353,10 +358,8 @@ impl Catalog {
                 let torn = matches!(listing.change, Change::Torn);
                 self.retire(path, SourceKind::Pack, torn, effects);
                 self.retire(path, SourceKind::File, torn, effects);
-                if let Some(slot) = self.growing_paths.remove(path) {
-                    self.growing[slot.0 as usize].gone = true;
-                    self.forget_growing(slot);
-                }
+                self.end_growing(path);
+                self.renditions.remove(path, effects);
             }
         }
     }
@@ -428,8 +431,10 @@ impl Catalog {
         let source = &mut self.sources[slot.0 as usize];
         let retired = source.retired.take().is_some();
         if let State::Open(opened) = &source.state {
-            self.open_count -= 1;
-            self.heap_bytes -= source::heap_size(opened);
+            if !source.id.is_live() {
+                self.open_count -= 1;
+                self.heap_bytes -= source::heap_size(opened);
+            }
             source.state = State::Closed;
             return true;
         }
@@ -448,10 +453,13 @@ impl Catalog {
         }
         source.state = State::Open(Rc::new(Arc::clone(opened)));
         source.touched = true;
-        self.open_count += 1;
-        self.heap_bytes += source::heap_size(opened);
         effects.push(Effect::Release(Place::Source(slot)));
-        self.make_room(slot, effects);
+        // What is live is there as long as it is listed, and bounded by its channel's window.
+        if !opened.source.is_live() {
+            self.open_count += 1;
+            self.heap_bytes += source::heap_size(opened);
+            self.make_room(slot, effects);
+        }
     }
 
     /// A source could not be opened.
@@ -485,7 +493,8 @@ impl Catalog {
             self.hand = (self.hand + 1) % self.sources.len();
             let slot = SourceSlot(u32::try_from(self.hand).expect("fewer than 2^32 sources"));
             let source = &mut self.sources[self.hand];
-            if !matches!(source.state, State::Open(_)) || source.leases > 0 || slot == keep {
+            let can_be_closed = matches!(source.state, State::Open(_)) && !source.id.is_live();
+            if !can_be_closed || source.leases > 0 || slot == keep {
                 continue;
             }
             if std::mem::take(&mut source.touched) {
@@ -506,71 +515,6 @@ impl Catalog {
             self.close(slot);
             effects.push(Effect::LetGo(id));
         }
-    }
-
-    /// A growing object grew.
-    pub fn grow(&mut self, id: GrowingId, growth: &Growth, effects: &mut Vec<Effect>) {
-        if let Growth::Begun { path, media_type, class } = growth {
-            let growing = Growing::new(id, media_type, *class);
-            let slot = match self.growing_free.pop() {
-                Some(slot) => {
-                    self.growing[slot.0 as usize] = growing;
-                    slot
-                }
-                None => {
-                    self.growing.push(growing);
-                    let index = self.growing.len() - 1;
-                    GrowingSlot(u32::try_from(index).expect("fewer than 2^32 growing objects"))
-                }
-            };
-            if let Some(old) = self.growing_paths.insert(Arc::clone(path), slot) {
-                self.growing[old.0 as usize].gone = true;
-                self.forget_growing(old);
-            }
-            self.growing_ids.insert(id, slot);
-            if let Some(place) = self.expected.remove(path) {
-                effects.push(Effect::Release(Place::Path(place)));
-            }
-            return;
-        }
-        let Some(&slot) = self.growing_ids.get(&id) else { return };
-        self.growing[slot.0 as usize].apply(growth);
-        effects.push(Effect::Grown(slot));
-    }
-
-    /// Keeps a growing object while a response of it is being sent.
-    pub fn lease_growing(&mut self, slot: GrowingSlot) {
-        self.growing[slot.0 as usize].leases += 1;
-    }
-
-    /// Gives that lease back.
-    pub fn give_back_growing(&mut self, slot: GrowingSlot) {
-        let growing = &mut self.growing[slot.0 as usize];
-        assert!(growing.leases > 0, "a lease is given back once");
-        growing.leases -= 1;
-        self.forget_growing(slot);
-    }
-
-    fn forget_growing(&mut self, slot: GrowingSlot) {
-        let growing = &mut self.growing[slot.0 as usize];
-        if growing.gone && growing.leases == 0 && growing.id.is_some() {
-            let id = growing.id.take().expect("just seen");
-            growing.release();
-            self.growing_ids.remove(&id);
-            self.growing_free.push(slot);
-        }
-    }
-
-    /// What a response of a growing object that has sent `piece` pieces can send next.
-    #[must_use]
-    pub fn piece(&self, slot: GrowingSlot, piece: usize) -> Piece<'_> {
-        self.growing[slot.0 as usize].piece(piece)
-    }
-
-    /// The growing object's media type, for the head.
-    #[must_use]
-    pub fn growing_media_type(&self, slot: GrowingSlot) -> &'static str {
-        self.growing[slot.0 as usize].media_type
     }
 
     /// How many sources are open.

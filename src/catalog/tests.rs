@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::live::reload::Directives;
+use crate::messages::Growth;
 use crate::request::fixture::{anonymous, file, pack, present};
 use crate::units::Class;
 
@@ -60,10 +62,16 @@ fn shown(found: &Found<'_>) -> String {
         Found::Growing(growing) => format!("growing {}", growing.media_type),
         Found::Closed(_) => "closed".to_owned(),
         Found::Expected(_) => "expected".to_owned(),
+        Found::TooFar => "too far".to_owned(),
         Found::Damaged => "damaged".to_owned(),
         Found::Absent => "absent".to_owned(),
         Found::Withheld => "withheld".to_owned(),
     }
+}
+
+/// What a path that begins with `/tv/` is to a viewer without a token.
+fn live<'c>(catalog: &'c Catalog, path: &str) -> Found<'c> {
+    catalog.live(path, &Directives::default(), &anonymous())
 }
 
 /// The place of the source that a path is in.
@@ -319,9 +327,9 @@ fn what_is_expected_is_waited_for() {
     assert_eq!(list(&mut catalog, &[change("a/2.ts", Change::Expected)]), []);
     assert!(matches!(catalog.vod("a/2.ts", &anonymous()), Found::Expected(same) if same == place));
     assert_eq!(vod(&catalog, "a/3.ts"), "absent");
-    assert_eq!(shown(&catalog.live("a/2.ts")), "absent");
+    assert_eq!(shown(&live(&catalog, "/tv/a/2.ts")), "absent");
     let effects = list(&mut catalog, &[present("a/2.ts", SourceKind::File, &small_file(1))]);
-    assert_eq!(effects[0], Effect::Release(Place::Path(place)));
+    assert_eq!(effects[0], Effect::Release(place));
     assert_eq!(vod(&catalog, "a/2.ts"), "object of 1");
 
     list(&mut catalog, &[change("a/3.ts", Change::Expected)]);
@@ -371,7 +379,7 @@ fn bytes_in_memory_are_counted() {
 
 fn begun(path: &str) -> Growth {
     let media_type = "video/iso.segment";
-    Growth::Begun { path: path.into(), media_type, class: Class::Segment }
+    Growth::Begun { path: path.into(), media_type, class: Class::Segment, access: Access::Open }
 }
 
 fn appended(size: u64) -> Growth {
@@ -379,7 +387,7 @@ fn appended(size: u64) -> Growth {
 }
 
 fn growing_slot(catalog: &Catalog, path: &str) -> GrowingSlot {
-    match catalog.live(path) {
+    match live(&catalog, path) {
         Found::Growing(growing) => growing.slot,
         found => panic!("{path} is {}", shown(&found)),
     }
@@ -398,8 +406,8 @@ fn next(catalog: &Catalog, slot: GrowingSlot, piece: usize) -> String {
 #[test]
 fn a_growing_object_grows_and_ends() {
     let mut catalog = empty();
-    assert_eq!(grow(&mut catalog, 1, &begun("tv/news/1.m4s")), []);
-    let slot = growing_slot(&catalog, "news/1.m4s");
+    assert_eq!(grow(&mut catalog, 1, &begun("/tv/news/1.m4s")), []);
+    let slot = growing_slot(&catalog, "/tv/news/1.m4s");
     assert_eq!(vod(&catalog, "news/1.m4s"), "absent");
     assert_eq!(catalog.growing_media_type(slot), "video/iso.segment");
     assert_eq!(next(&catalog, slot, 0), "wait");
@@ -415,10 +423,10 @@ fn a_growing_object_grows_and_ends() {
 #[test]
 fn an_aborted_object_is_sent_no_further() {
     let mut catalog = empty();
-    grow(&mut catalog, 1, &begun("tv/news/1.m4s"));
+    grow(&mut catalog, 1, &begun("/tv/news/1.m4s"));
     grow(&mut catalog, 1, &appended(7));
     grow(&mut catalog, 1, &Growth::Aborted);
-    let slot = growing_slot(&catalog, "news/1.m4s");
+    let slot = growing_slot(&catalog, "/tv/news/1.m4s");
     assert_eq!(next(&catalog, slot, 0), "abort");
     grow(&mut catalog, 1, &Growth::Ended);
     assert_eq!(next(&catalog, slot, 1), "abort");
@@ -427,37 +435,37 @@ fn an_aborted_object_is_sent_no_further() {
 #[test]
 fn a_growing_object_releases_those_who_wait_for_its_path() {
     let mut catalog = empty();
-    list(&mut catalog, &[change("tv/news/1.m4s", Change::Expected)]);
-    let Found::Expected(place) = catalog.live("news/1.m4s") else { panic!("it is expected") };
-    let effects = grow(&mut catalog, 1, &begun("tv/news/1.m4s"));
-    assert_eq!(effects, [Effect::Release(Place::Path(place))]);
+    list(&mut catalog, &[change("/tv/news/1.m4s", Change::Expected)]);
+    let Found::Expected(place) = live(&catalog, "/tv/news/1.m4s") else { panic!("it is expected") };
+    let effects = grow(&mut catalog, 1, &begun("/tv/news/1.m4s"));
+    assert_eq!(effects, [Effect::Release(place)]);
 }
 
 #[test]
 fn a_leased_growing_object_outlives_its_listing() {
     let mut catalog = empty();
-    grow(&mut catalog, 1, &begun("tv/news/1.m4s"));
-    let slot = growing_slot(&catalog, "news/1.m4s");
+    grow(&mut catalog, 1, &begun("/tv/news/1.m4s"));
+    let slot = growing_slot(&catalog, "/tv/news/1.m4s");
     catalog.lease_growing(slot);
-    list(&mut catalog, &[change("tv/news/1.m4s", Change::Absent)]);
-    assert_eq!(shown(&catalog.live("news/1.m4s")), "absent");
-    grow(&mut catalog, 2, &begun("tv/news/2.m4s"));
-    assert_ne!(growing_slot(&catalog, "news/2.m4s"), slot);
+    list(&mut catalog, &[change("/tv/news/1.m4s", Change::Absent)]);
+    assert_eq!(shown(&live(&catalog, "/tv/news/1.m4s")), "absent");
+    grow(&mut catalog, 2, &begun("/tv/news/2.m4s"));
+    assert_ne!(growing_slot(&catalog, "/tv/news/2.m4s"), slot);
     assert_eq!(grow(&mut catalog, 1, &appended(4)), [Effect::Grown(slot)]);
     assert_eq!(next(&catalog, slot, 0), "4 bytes");
     catalog.give_back_growing(slot);
     assert_eq!(grow(&mut catalog, 1, &appended(4)), [], "it is gone");
-    grow(&mut catalog, 3, &begun("tv/news/3.m4s"));
-    assert_eq!(growing_slot(&catalog, "news/3.m4s"), slot);
+    grow(&mut catalog, 3, &begun("/tv/news/3.m4s"));
+    assert_eq!(growing_slot(&catalog, "/tv/news/3.m4s"), slot);
 }
 
 #[test]
 fn a_path_that_begins_again_is_the_new_object() {
     let mut catalog = empty();
-    grow(&mut catalog, 1, &begun("tv/news/1.m4s"));
+    grow(&mut catalog, 1, &begun("/tv/news/1.m4s"));
     grow(&mut catalog, 1, &appended(7));
-    grow(&mut catalog, 2, &begun("tv/news/1.m4s"));
-    let slot = growing_slot(&catalog, "news/1.m4s");
+    grow(&mut catalog, 2, &begun("/tv/news/1.m4s"));
+    let slot = growing_slot(&catalog, "/tv/news/1.m4s");
     assert_eq!(next(&catalog, slot, 0), "wait");
     assert_eq!(grow(&mut catalog, 1, &Growth::Aborted), []);
 }

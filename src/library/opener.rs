@@ -229,7 +229,8 @@ fn file_payload(file: File, size: u64, device: Device, mapped: bool) -> Payload 
     // Without a mapping (there are at most 65,530) it is sent by sendfile, which needs none.
     let map = if mapped && size > 0 { mapping::map_file(&file).ok() } else { None };
     let residency = files::residency(&file);
-    Payload::File(FilePayload { fd: OwnedFd::from(file), size, device, residency, map })
+    let fd = OwnedFd::from(file);
+    Payload::File(Arc::new(FilePayload { fd, size, device, residency, map }))
 }
 
 /// A file that is served from disk: complete only when no writer has it open.

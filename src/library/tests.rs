@@ -216,6 +216,7 @@ impl Told {
                             self.torn.push(path);
                         }
                         Change::Expected => {}
+                        Change::Rendition(_) => panic!("the library has no live renditions"),
                     }
                 }
             }

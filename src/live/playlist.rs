@@ -9,6 +9,13 @@ use std::fmt::Write as _;
 use super::timeline::Timeline;
 use crate::units::civil;
 
+/// Name of a rendition's playlist for every player.
+pub const PLAIN: &str = "index.m3u8";
+/// Name of a low-latency playlist, a channel's and a rendition's.
+pub const LOW_LATENCY: &str = "ll.m3u8";
+/// Name of a rendition's low-latency playlist without what a player has had since long.
+pub const DELTA: &str = "delta.m3u8";
+
 /// The segment length to the nearest second: `EXT-X-TARGETDURATION`. It never changes, since the
 /// length does not.
 #[must_use]

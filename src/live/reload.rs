@@ -24,6 +24,33 @@ pub struct Directives {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
+/// How far a rendition has come, or must come before a request can be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reach {
+    /// A segment.
+    pub segment: i64,
+    /// Whole parts of it; 0 when it has begun, `WHOLE` when nothing is added any more.
+    pub parts: u32,
+}
+
+impl Reach {
+    /// Nothing is added to the segment any more.
+    pub const WHOLE: u32 = u32::MAX;
+
+    /// What a file of a rendition waits for, by its name: `{segment}.m4s` is there, growing, as
+    /// soon as it has begun, `{segment}.{part}.m4s` when the part is whole. None for other names.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let mut words = name.split('.');
+        let segment = number(words.next()?).ok()?;
+        let parts = match (words.next()?, words.next()) {
+            (_, None) => 0,
+            (part, Some(_)) => u32::try_from(number(part).ok()?).ok()?.checked_add(1)?,
+        };
+        words.next().is_none().then_some(Self { segment, parts })
+    }
+}
+
 /// The newest of what is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
@@ -40,8 +67,8 @@ pub struct Edge {
 pub enum Reload {
     /// Answer it: what was asked for is there.
     Now,
-    /// Hold it until the edge has moved.
-    Wait,
+    /// Hold it until the rendition has come so far.
+    Wait(Reach),
     /// It asks for what is too far ahead: 400.
     TooFar,
 }
@@ -96,6 +123,13 @@ impl Edge {
         Some(Self { segment: last.number, parts, is_whole: last.is_whole })
     }
 
+    /// How far that is.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        let parts = if self.is_whole { Reach::WHOLE } else { self.parts };
+        Reach { segment: self.segment, parts }
+    }
+
     /// What to do with a request that asks for this; `part` is the channel's longest part.
     #[must_use]
     pub fn reload(&self, directives: &Directives, part: Length) -> Reload {
@@ -109,17 +143,18 @@ impl Edge {
         let is_growing = !self.is_whole && segment == self.segment;
         match directives.part {
             None if segment == self.segment && self.is_whole => Reload::Now,
-            None => Reload::Wait,
+            None => Reload::Wait(Reach { segment, parts: Reach::WHOLE }),
             // Behind the last part of a whole segment lies the first of the next one.
             Some(wanted) if segment == self.segment && wanted < self.parts => Reload::Now,
             Some(wanted) => {
                 let published = if is_growing { self.parts } else { 0 };
                 let ahead = u64::from(wanted).saturating_sub(u64::from(published));
-                let is_behind_whole = self.is_whole && segment == self.segment;
-                if !is_behind_whole && ahead > parts_ahead(part) {
+                if self.is_whole && segment == self.segment {
+                    Reload::Wait(Reach { segment: segment + 1, parts: 1 })
+                } else if ahead > parts_ahead(part) {
                     Reload::TooFar
                 } else {
-                    Reload::Wait
+                    Reload::Wait(Reach { segment, parts: wanted + 1 })
                 }
             }
         }
@@ -165,19 +200,21 @@ mod tests {
 
     #[test]
     fn what_comes_soon_is_waited_for() {
-        for query in [
-            "_HLS_msn=100",
-            "_HLS_msn=101",
-            "_HLS_msn=102",
-            "_HLS_msn=100&_HLS_part=2",
-            "_HLS_msn=101&_HLS_part=0",
+        for (query, segment, parts) in [
+            ("_HLS_msn=100", 100, Reach::WHOLE),
+            ("_HLS_msn=101", 101, Reach::WHOLE),
+            ("_HLS_msn=102", 102, Reach::WHOLE),
+            ("_HLS_msn=100&_HLS_part=2", 100, 3),
+            ("_HLS_msn=101&_HLS_part=0", 101, 1),
         ] {
-            check(query, GROWING, Reload::Wait);
+            let reach = Reach { segment, parts };
+            check(query, GROWING, Reload::Wait(reach));
         }
         // Past the last part of a segment means the first of the next one.
-        check("_HLS_msn=100&_HLS_part=4", WHOLE, Reload::Wait);
-        check("_HLS_msn=100&_HLS_part=9999", WHOLE, Reload::Wait);
-        check("_HLS_msn=101&_HLS_part=0", WHOLE, Reload::Wait);
+        let next = Reload::Wait(Reach { segment: 101, parts: 1 });
+        check("_HLS_msn=100&_HLS_part=4", WHOLE, next);
+        check("_HLS_msn=100&_HLS_part=9999", WHOLE, next);
+        check("_HLS_msn=101&_HLS_part=0", WHOLE, next);
     }
 
     #[test]
@@ -185,7 +222,7 @@ mod tests {
         check("_HLS_msn=103", GROWING, Reload::TooFar);
         check("_HLS_msn=9223372036854775807", GROWING, Reload::TooFar);
         // Parts of half a second: six of them.
-        check("_HLS_msn=100&_HLS_part=8", GROWING, Reload::Wait);
+        check("_HLS_msn=100&_HLS_part=8", GROWING, Reload::Wait(Reach { segment: 100, parts: 9 }));
         check("_HLS_msn=100&_HLS_part=9", GROWING, Reload::TooFar);
         check("_HLS_msn=101&_HLS_part=7", WHOLE, Reload::TooFar);
         let directives = Directives::read("_HLS_msn=100&_HLS_part=6").unwrap();
@@ -210,5 +247,16 @@ mod tests {
         let read = Directives::read("a=b&_HLS_skip=v2&_HLS_msn=7&_HLS_part=0").unwrap();
         assert_eq!(read, Directives { segment: Some(7), part: Some(0), skip: true });
         assert!(!Directives::read("_HLS_skip=NO").unwrap().skip);
+    }
+
+    #[test]
+    fn a_name_tells_what_it_waits_for() {
+        let reach = |segment, parts| Some(Reach { segment, parts });
+        assert_eq!(Reach::of_name("12.m4s"), reach(12, 0));
+        assert_eq!(Reach::of_name("12.0.m4s"), reach(12, 1));
+        for other in ["12", "m.m4s", "12.x.m4s", "12.1.2.m4s", "-1.m4s", "", "12.4294967295.ts"] {
+            assert_eq!(Reach::of_name(other), None, "{other}");
+        }
+        assert!(reach(12, Reach::WHOLE) < reach(13, 0) && reach(12, 7) < reach(12, Reach::WHOLE));
     }
 }

@@ -55,7 +55,7 @@ mod tests {
         for target in [
             Target::Vod { path: "a/1.m4s", token },
             Target::Vod { path: "nowhere", token },
-            Target::Live { path: "news/1.m4s", token },
+            Target::Live { path: "/tv/news/1.m4s", query: b"", token },
         ] {
             assert_eq!(grant(&target).unwrap_err(), Refusal::TokenUnknown);
         }

@@ -111,8 +111,9 @@ pub(crate) fn catalog() -> Catalog {
     ];
     let mut effects = Vec::new();
     catalog.list(&listings, &mut effects);
-    let path = "tv/news/1.m4s".into();
-    let begun = Growth::Begun { path, media_type: "video/iso.segment", class: Class::Segment };
+    let path = "/tv/news/1.m4s".into();
+    let (media_type, class, access) = ("video/iso.segment", Class::Segment, Access::Open);
+    let begun = Growth::Begun { path, media_type, class, access };
     catalog.grow(GrowingId(1), &begun, &mut effects);
     catalog
 }

@@ -249,18 +249,26 @@ fn put_validity(lines: &mut Lines<'_>, object: &Object<'_>, variant: &Variant) {
     lines.put(b"ETag: ");
     lines.put(&variant.etag.wire());
     lines.put(b"\r\n");
-    lines.field("Cache-Control", cache_control(object.kind, object.entry.class));
+    lines.field("Cache-Control", cache_control(object));
     if object.entry.gzip.is_some() {
         lines.put(b"Vary: Accept-Encoding\r\n");
     }
 }
 
 /// Objects of packs never change, but a playlist may get a new pack under its name; folders may
-/// change at any moment, playlists of a running packager every few seconds.
-fn cache_control(kind: SourceKind, class: Class) -> &'static str {
-    match (kind, class) {
-        (SourceKind::Pack, Class::Init | Class::Segment | Class::Part) => IMMUTABLE,
-        (SourceKind::File, Class::Playlist | Class::Manifest) => "no-cache",
+/// change at any moment, playlists of a running packager every few seconds. Names of live media
+/// are never used again, and live texts change with every segment or part.
+fn cache_control(object: &Object<'_>) -> &'static str {
+    let is_media = matches!(object.entry.class, Class::Init | Class::Segment | Class::Part);
+    match (object.kind, object.source.is_live()) {
+        (_, true) if is_media => IMMUTABLE,
+        (_, true) => "public, max-age=1",
+        (SourceKind::Pack, _) if is_media => IMMUTABLE,
+        (SourceKind::File, _)
+            if matches!(object.entry.class, Class::Playlist | Class::Manifest) =>
+        {
+            "no-cache"
+        }
         _ => "public, max-age=60",
     }
 }
@@ -408,6 +416,7 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::BodyTooLarge => "the request has a body where none belongs, or a large one.\n",
         Refusal::UnknownExpectation => "of expectations this server knows 100-continue only.\n",
         Refusal::HeadTimeout => "the request's head did not come in time.\n",
+        Refusal::Directive => "_HLS_msn and _HLS_part name no part that comes soon.\n",
         Refusal::NotFound => "there is nothing at this address.\n",
         Refusal::TokenMissing => "this takes a subscriber's address, which begins with /s/.\n",
         Refusal::TokenUnknown => "the token in this address is not valid.\n",

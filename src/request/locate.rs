@@ -3,7 +3,9 @@
 use super::authorise::Grant;
 use super::refusal::Refusal;
 use super::route::Target;
-use crate::catalog::{Catalog, Found, GrowingSlot, SourceSlot};
+use crate::catalog::{Catalog, Found, GrowingSlot, RenditionSlot, SourceSlot};
+use crate::live::playlist;
+use crate::live::reload::{Directives, Reach};
 use crate::messages::{Index, Opened, SourceId, SourceKind};
 use crate::pack::index::Facts;
 use crate::units::Class;
@@ -61,6 +63,8 @@ pub enum Place {
     Source(SourceSlot),
     /// For this path to appear.
     Path(u32),
+    /// For this rendition to come so far.
+    Reach(RenditionSlot, Reach),
 }
 
 /// Answers that need no object.
@@ -91,7 +95,7 @@ pub enum Located<'c> {
 ///
 /// # Errors
 ///
-/// `TokenMissing` before anything else is said; `NotFound`, `Damaged`.
+/// `TokenMissing` before anything else is said; `NotFound`, `Damaged`, `Directive`.
 pub fn located<'c>(
     target: &Target<'_>,
     grant: &Grant,
@@ -99,7 +103,7 @@ pub fn located<'c>(
 ) -> Result<Located<'c>, Refusal> {
     let found = match *target {
         Target::Vod { path, .. } => catalog.vod(path, grant),
-        Target::Live { path, .. } => catalog.live(path),
+        Target::Live { path, query, .. } => catalog.live(path, &directives(path, query)?, grant),
         Target::Health => return Ok(Located::Fixed(Fixed::Health)),
         Target::Options => return Ok(Located::Fixed(Fixed::Options)),
         Target::Control => return Ok(Located::Ask),
@@ -108,11 +112,22 @@ pub fn located<'c>(
         Found::Object(object) => Ok(Located::Object(object)),
         Found::Growing(growing) => Ok(Located::Growing(growing)),
         Found::Closed(source) => Ok(Located::NotYet(Place::Source(source))),
-        Found::Expected(place) => Ok(Located::NotYet(Place::Path(place))),
+        Found::Expected(place) => Ok(Located::NotYet(place)),
+        Found::TooFar => Err(Refusal::Directive),
         Found::Withheld => Err(Refusal::TokenMissing),
         Found::Damaged => Err(Refusal::Damaged),
         Found::Absent => Err(Refusal::NotFound),
     }
+}
+
+/// What a query asks of a low-latency playlist. Of everything else it asks nothing.
+fn directives(path: &str, query: &[u8]) -> Result<Directives, Refusal> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if query.is_empty() || name != playlist::LOW_LATENCY {
+        return Ok(Directives::default());
+    }
+    let query = str::from_utf8(query).map_err(|_| Refusal::Directive)?;
+    Directives::read(query).map_err(|_| Refusal::Directive)
 }
 
 #[cfg(test)]

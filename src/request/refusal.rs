@@ -21,6 +21,8 @@ pub enum Refusal {
     UnknownExpectation,
     /// The head did not come in time. 408 and close.
     HeadTimeout,
+    /// A delivery directive that is none, or asks for what is too far ahead. 400.
+    Directive,
     /// There is no such object. 404.
     NotFound,
     /// It takes a token, and there is none. 403.
@@ -37,7 +39,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -47,6 +49,7 @@ impl Refusal {
         Self::BodyTooLarge,
         Self::UnknownExpectation,
         Self::HeadTimeout,
+        Self::Directive,
         Self::NotFound,
         Self::TokenMissing,
         Self::TokenUnknown,
@@ -59,7 +62,7 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::Malformed => 400,
+            Self::Malformed | Self::Directive => 400,
             Self::TokenMissing | Self::TokenUnknown => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -80,7 +83,8 @@ impl Refusal {
     pub const fn closes(self) -> bool {
         !matches!(
             self,
-            Self::NotFound
+            Self::Directive
+                | Self::NotFound
                 | Self::TokenMissing
                 | Self::TokenUnknown
                 | Self::Damaged
@@ -102,6 +106,7 @@ impl Refusal {
             Self::BodyTooLarge => "body-too-large",
             Self::UnknownExpectation => "unknown-expectation",
             Self::HeadTimeout => "head-timeout",
+            Self::Directive => "directive",
             Self::NotFound => "not-found",
             Self::TokenMissing => "token-missing",
             Self::TokenUnknown => "token-unknown",

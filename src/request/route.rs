@@ -17,10 +17,12 @@ pub enum Target<'t> {
         /// The token of `/s/{token}/vod/…`.
         token: Option<&'t str>,
     },
-    /// `/tv/{path}`: live.
+    /// Live.
     Live {
-        /// What follows `/tv/`.
+        /// The path, with its first element: `/tv/news/video/1.m4s`.
         path: &'t str,
+        /// What follows `?`.
+        query: &'t [u8],
         /// The token of `/s/{token}/tv/…`.
         token: Option<&'t str>,
     },
@@ -61,6 +63,9 @@ pub fn target<'t>(
         // Its body is not read, so it could be taken for the next request: refused and closed
         // even where a GET would only miss.
         _ if takes_body => Err(Refusal::MethodNotAllowed),
+        Some(Target::Live { path, token, .. }) => {
+            Ok(Target::Live { path, query: request.query, token })
+        }
         Some(target) => Ok(target),
         None => Err(Refusal::NotFound),
     }
@@ -92,7 +97,7 @@ fn media<'t>(path: &'t str, token: Option<&'t str>) -> Option<Target<'t>> {
     if let Some(path) = path.strip_prefix("/vod/") {
         return Some(Target::Vod { path, token });
     }
-    path.strip_prefix("/tv/").map(|path| Target::Live { path, token })
+    path.starts_with("/tv/").then_some(Target::Live { path, query: b"", token })
 }
 
 /// Pages of the Xtream-compatible API; they have nothing below them.

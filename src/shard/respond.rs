@@ -350,6 +350,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let work = Work::Wait { head };
         let exchange = self.begin_exchange(owner, State::Parked(place), work);
         self.set_exchange_deadline(owner, true);
+        if let Place::Reach(rendition, reach) = place {
+            let hold_ms = self.catalog.wait(rendition, reach);
+            self.set_deadline(owner, self.now.ticks.plus(hold_ms));
+        }
         let generation = self.exchanges[exchange].generation;
         let waiters = self.parked.entry(place).or_default();
         add_waiter(waiters, Waiter { exchange, generation }, &self.exchanges);
@@ -446,8 +450,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// The library may close this source.
     pub(super) fn let_go(&mut self, source: SourceId) {
-        let shard = self.settings.number;
-        self.to_library.push_back(ToLibrary::Released { shard, source });
+        // Nothing has to be said of what is live: it goes with its last reference.
+        if !source.is_live() {
+            let shard = self.settings.number;
+            self.to_library.push_back(ToLibrary::Released { shard, source });
+        }
     }
 
     /// The access log's line of a request that is about to be answered.

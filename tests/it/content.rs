@@ -76,7 +76,8 @@ fn single(name: &str, size: u64, tagged: &[u8]) -> Index {
 fn payload(file: File, size: u64) -> Payload {
     let map = Some(mapping::map_file(&file).unwrap());
     let residency = files::residency(&file);
-    Payload::File(FilePayload { fd: OwnedFd::from(file), size, device: Device(1), residency, map })
+    let fd = OwnedFd::from(file);
+    Payload::File(Arc::new(FilePayload { fd, size, device: Device(1), residency, map }))
 }
 
 /// A file whose descriptor cannot be read.
@@ -86,5 +87,5 @@ pub fn open_unreadable(path: &Path, source: SourceId) -> Arc<Opened> {
     let index = single(path.to_str().unwrap(), size, &source.0.to_le_bytes());
     let (fd, residency) = (OwnedFd::from(file), Residency::Sampled);
     let payload = FilePayload { fd, size, device: Device(1), residency, map: None };
-    Arc::new(Opened { source, index, payload: Payload::File(payload) })
+    Arc::new(Opened { source, index, payload: Payload::File(Arc::new(payload)) })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shardcast::config::Access;
 use shardcast::messages::{Ask, Change, GrowingId, Growth, Response, Update};
 use shardcast::units::{Class, Extent};
 
@@ -9,12 +10,15 @@ use crate::client::Cut;
 use crate::content::{self, bytes};
 use crate::server::{Server, Setup};
 
-const PATH: &str = "tv/news/1.m4s";
+const PATH: &str = "/tv/news/1.m4s";
 
 fn begin(server: &mut Server, id: u64) {
-    let (media_type, class) = ("video/mp4", Class::Segment);
+    let (media_type, class, access) = ("video/mp4", Class::Segment, Access::Open);
     server.tell(|| {
-        Update::Growing(GrowingId(id), Growth::Begun { path: PATH.into(), media_type, class })
+        Update::Growing(
+            GrowingId(id),
+            Growth::Begun { path: PATH.into(), media_type, class, access },
+        )
     });
 }
 
@@ -40,7 +44,7 @@ fn grow(server: &mut Server, id: u64, growth: &Growth) {
 }
 
 fn request(version: &str) -> Vec<u8> {
-    format!("GET /{PATH} HTTP/{version}\r\nHost: tv\r\n\r\n").into_bytes()
+    format!("GET {PATH} HTTP/{version}\r\nHost: tv\r\n\r\n").into_bytes()
 }
 
 #[test]
@@ -58,7 +62,7 @@ fn a_growing_object_is_sent_as_it_grows() {
     }
     grow(&mut server, 1, &Growth::Ended);
     assert_eq!(client.chunk(), Ok(None));
-    let whole = client.get(&format!("/{PATH}"));
+    let whole = client.get(&PATH);
     assert_eq!(whole.body.len(), 900_000, "who comes late gets it all");
     let mut old = server.client();
     old.write(&request("1.0"));

@@ -182,7 +182,7 @@ fn payload(id: SourceId, size: u64, place: Place) -> Payload {
     let map = (place == Place::Mapped)
         .then(|| memmap2::MmapMut::map_anon(1).unwrap().make_read_only().unwrap());
     let device = DEVICES[id.0 as usize % DEVICES.len()];
-    Payload::File(FilePayload { fd, size, device, residency: Residency::Asked, map })
+    Payload::File(Arc::new(FilePayload { fd, size, device, residency: Residency::Asked, map }))
 }
 
 fn model(

@@ -118,7 +118,8 @@ impl World {
             Action::Begin(id, path) => {
                 let class = Class::of(&path);
                 let path = Arc::from(path);
-                let growth = Growth::Begun { path, media_type: "video/mp4", class };
+                let (media_type, access) = ("video/mp4", Access::Open);
+                let growth = Growth::Begun { path, media_type, class, access };
                 self.tell(Update::Growing(id, growth));
             }
             Action::Append(id, source) => {
@@ -184,7 +185,7 @@ impl World {
         let told = match &listing.change {
             Change::Present { source, .. } => Told::Present(*source),
             Change::Absent | Change::Torn => Told::Absent,
-            Change::Expected => return,
+            Change::Expected | Change::Rendition(_) => return,
         };
         let now = self.now;
         self.library.told.entry(path).or_default().push((now, told));

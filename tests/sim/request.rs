@@ -108,7 +108,7 @@ impl Request {
         let target = match &self.wanted {
             Wanted::Object { path, inside } if inside.is_empty() => format!("/vod/{path}"),
             Wanted::Object { path, inside } => format!("/vod/{path}/{inside}"),
-            Wanted::Growing { path } => format!("/{path}"),
+            Wanted::Growing { path } => path.clone(),
             Wanted::Answer { .. } | Wanted::Fixed { .. } => unreachable!("it has its bytes"),
         };
         let method = if self.head_only { "HEAD" } else { "GET" };

@@ -227,10 +227,10 @@ fn an_idle_client_is_closed_in_time() {
 #[test]
 fn a_request_that_nobody_releases_gets_503_in_time() {
     let mut world = world(Profile { calm: false, ..Profile::calm() }, &[2048], Place::File);
-    world.plan(0, Action::Expect("tv/news/1.m4s".to_owned()));
+    world.plan(0, Action::Expect("/tv/news/1.m4s".to_owned()));
     world.library.silent = 1000;
     let requests =
-        [Request::growing("tv/news/1.m4s"), get(0), Request::ask(7, 1, None, vec![], false)];
+        [Request::growing("/tv/news/1.m4s"), get(0), Request::ask(7, 1, None, vec![], false)];
     let clients =
         requests.map(|request| world.add_client(10 * MS, Manner::default(), vec![request]));
     let mut run = start(world);
@@ -249,7 +249,7 @@ fn a_request_that_nobody_releases_gets_503_in_time() {
 fn a_request_waits_no_longer_for_being_released_in_vain() {
     let mut world = world(Profile { calm: false, ..Profile::calm() }, &[2048], Place::File);
     // The path is expected, given up and expected again, every few seconds.
-    let path = "tv/news/1.m4s".to_owned();
+    let path = "/tv/news/1.m4s".to_owned();
     for round in 0..10 {
         world.plan(round * 4_000, Action::Expect(path.clone()));
     }
@@ -273,9 +273,9 @@ fn a_request_waits_no_longer_for_being_released_in_vain() {
 #[test]
 fn those_who_leave_while_they_wait_are_forgotten() {
     let mut world = world(Profile::calm(), &[100], Place::File);
-    let expected = "tv/news/1.m4s";
+    let expected = "/tv/news/1.m4s";
     world.plan(0, Action::Expect(expected.to_owned()));
-    let growing = "tv/news/2.m4s";
+    let growing = "/tv/news/2.m4s";
     world.plan(0, Action::Begin(GrowingId(1), growing.to_owned()));
     for number in 0..2_000 {
         let path = if number % 2 == 0 { expected } else { growing };
@@ -512,7 +512,7 @@ fn a_stop_resets_a_body_that_only_the_connections_end_would_end() {
     let mut world = world(Profile::calm(), &[100], Place::File);
     let piece = content::piece(SourceId(9), 100_000, Place::File);
     world.add_source(piece);
-    let path = "tv/news/1.m4s";
+    let path = "/tv/news/1.m4s";
     world.plan(0, Action::Begin(GrowingId(1), path.to_owned()));
     world.plan(10, Action::Append(GrowingId(1), SourceId(9)));
     let request = Request { http10: true, ..Request::growing(path) };

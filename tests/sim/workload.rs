@@ -181,7 +181,7 @@ impl Plan {
 
     fn growing(&mut self, world: &mut World) {
         for number in 0..self.random.below(4) {
-            let path = format!("tv/news/v/{number}.m4s");
+            let path = format!("/tv/news/v/{number}.m4s");
             let id = GrowingId(number);
             let mut at = self.when();
             if self.random.chance(500) {

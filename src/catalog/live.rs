@@ -1,0 +1,125 @@
+//! What is live: objects that grow, renditions that are waited for, playlists that hold what is
+//! asked for.
+
+use std::sync::Arc;
+
+use super::growing::{Growing, Piece};
+use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
+use crate::live::reload::{Directives, Reach, Reload};
+use crate::messages::{GrowingId, Growth};
+use crate::request::authorise::Grant;
+use crate::request::locate::Place;
+
+impl Catalog {
+    /// What a viewer finds at this path, which begins with `/tv/`; of a low-latency playlist, the
+    /// one that holds what the directives ask for.
+    #[must_use]
+    pub fn live(&self, path: &str, directives: &Directives, grant: &Grant) -> Found<'_> {
+        let rendition = self.renditions.of(path);
+        let rendition = rendition.filter(|(_, state, _)| grant.allows(state.news.access));
+        if let Some(&slot) = self.files.get(path)
+            && self.allows(slot, grant)
+        {
+            let Some((place, state, _)) = rendition else { return self.object(slot, || Some(0)) };
+            return match state.news.edge.reload(directives, state.news.part) {
+                Reload::Wait(reach) => Found::Expected(Place::Reach(place, reach)),
+                Reload::TooFar => Found::TooFar,
+                Reload::Now => {
+                    let delta = self.files.get(&state.delta).filter(|_| directives.skip);
+                    self.object(*delta.unwrap_or(&slot), || Some(0))
+                }
+            };
+        }
+        match self.coming(path, grant) {
+            Found::Absent => {}
+            found => return found,
+        }
+        if let Some((place, state, name)) = rendition
+            && let Some(reach) = Reach::of_name(name).filter(|reach| state.comes(*reach))
+        {
+            return Found::Expected(Place::Reach(place, reach));
+        }
+        self.absent(grant)
+    }
+
+    /// A request waits for a rendition; gives how long it may, in milliseconds.
+    pub fn wait(&mut self, rendition: RenditionSlot, reach: Reach) -> u64 {
+        self.renditions.wait(rendition, reach)
+    }
+
+    /// A growing object grew.
+    pub fn grow(&mut self, id: GrowingId, growth: &Growth, effects: &mut Vec<Effect>) {
+        if let Growth::Begun { path, media_type, class, access } = growth {
+            let growing = Growing::new(id, media_type, *class, *access);
+            let slot = match self.growing_free.pop() {
+                Some(slot) => {
+                    self.growing[slot.0 as usize] = growing;
+                    slot
+                }
+                None => {
+                    self.growing.push(growing);
+                    let index = self.growing.len() - 1;
+                    GrowingSlot(u32::try_from(index).expect("fewer than 2^32 growing objects"))
+                }
+            };
+            if let Some(old) = self.growing_paths.insert(Arc::clone(path), slot) {
+                self.growing[old.0 as usize].gone = true;
+                self.forget_growing(old);
+            }
+            self.growing_ids.insert(id, slot);
+            if let Some(place) = self.expected.remove(path) {
+                effects.push(Effect::Release(Place::Path(place)));
+            }
+            return;
+        }
+        let Some(&slot) = self.growing_ids.get(&id) else { return };
+        self.growing[slot.0 as usize].apply(growth);
+        effects.push(Effect::Grown(slot));
+    }
+
+    /// Keeps a growing object while a response of it is being sent.
+    pub fn lease_growing(&mut self, slot: GrowingSlot) {
+        self.growing[slot.0 as usize].leases += 1;
+    }
+
+    /// Gives that lease back.
+    pub fn give_back_growing(&mut self, slot: GrowingSlot) {
+        let growing = &mut self.growing[slot.0 as usize];
+        assert!(growing.leases > 0, "a lease is given back once");
+        growing.leases -= 1;
+        self.forget_growing(slot);
+    }
+
+    fn forget_growing(&mut self, slot: GrowingSlot) {
+        let growing = &mut self.growing[slot.0 as usize];
+        if growing.gone && growing.leases == 0 && growing.id.is_some() {
+            let id = growing.id.take().expect("just seen");
+            growing.release();
+            self.growing_ids.remove(&id);
+            self.growing_free.push(slot);
+        }
+    }
+
+    /// What a response of a growing object that has sent `piece` pieces can send next.
+    #[must_use]
+    pub fn piece(&self, slot: GrowingSlot, piece: usize) -> Piece<'_> {
+        self.growing[slot.0 as usize].piece(piece)
+    }
+
+    /// The growing object's media type, for the head.
+    #[must_use]
+    pub fn growing_media_type(&self, slot: GrowingSlot) -> &'static str {
+        self.growing[slot.0 as usize].media_type
+    }
+
+    /// No new response begins with what grows at this path.
+    pub(super) fn end_growing(&mut self, path: &str) {
+        if let Some(slot) = self.growing_paths.remove(path) {
+            self.growing[slot.0 as usize].gone = true;
+            self.forget_growing(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Live renditions in the catalog: what is there, what is waited for, and what releases it.
+
+use super::*;
+use crate::catalog::Capacity;
+use crate::config::Access;
+use crate::live::reload::Edge;
+use crate::live::time::Length;
+use crate::messages::{Change, Listing, Rendition, SourceId, SourceKind};
+use crate::request::fixture::{anonymous, file, present};
+use crate::units::Class;
+
+const FOLDER: &str = "/tv/news/v";
+
+/// A catalog with one rendition: segments 10 and 11 are whole, 12 has two parts.
+fn news() -> Catalog {
+    let mut catalog = Catalog::new(Capacity { sources: 2, heap_bytes: 1 << 10 });
+    for (number, name) in (0..).zip(["10.m4s", "11.m4s", "12.0.m4s", "12.1.m4s", "ll.m3u8"]) {
+        list(&mut catalog, &[there(name, number)]);
+    }
+    list(&mut catalog, &[edge(12, 2, false, Access::Open)]);
+    catalog
+}
+
+fn there(name: &str, number: u64) -> Listing {
+    let path = format!("{FOLDER}/{name}");
+    present(&path, SourceKind::File, &file(SourceId::of_live(number), name, &[7; 2000]))
+}
+
+fn edge(segment: i64, parts: u32, is_whole: bool, access: Access) -> Listing {
+    let edge = Edge { segment, parts, is_whole };
+    let part = Length::of_millis(500);
+    let news = Rendition { edge, part, parts_a_segment: 4, hold_ms: 6000, access };
+    Listing { path: FOLDER.into(), change: Change::Rendition(news) }
+}
+
+fn list(catalog: &mut Catalog, listings: &[Listing]) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    catalog.list(listings, &mut effects);
+    effects
+}
+
+/// What a name and a query in the rendition's folder are, in a word.
+fn found(catalog: &Catalog, name: &str, query: &str) -> String {
+    let directives = Directives::read(query).unwrap();
+    match catalog.live(&format!("{FOLDER}/{name}"), &directives, &anonymous()) {
+        Found::Object(object) => format!("object {}", object.source.0 & 0xff),
+        Found::Expected(Place::Reach(_, Reach { segment, parts: Reach::WHOLE })) => {
+            format!("waits for {segment}")
+        }
+        Found::Expected(Place::Reach(_, reach)) => {
+            format!("waits for {}.{}", reach.segment, reach.parts)
+        }
+        Found::TooFar => "too far".to_owned(),
+        Found::Growing(_) => "grows".to_owned(),
+        Found::Absent => "absent".to_owned(),
+        Found::Withheld => "withheld".to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Has a request wait for a name.
+fn wait(catalog: &mut Catalog, name: &str, query: &str) -> Place {
+    let directives = Directives::read(query).unwrap();
+    let path = format!("{FOLDER}/{name}");
+    let Found::Expected(place) = catalog.live(&path, &directives, &anonymous()) else {
+        panic!("{name} is not waited for")
+    };
+    let Place::Reach(rendition, reach) = place else { panic!("{place:?}") };
+    assert_eq!(catalog.wait(rendition, reach), 6000);
+    place
+}
+
+#[test]
+fn what_comes_within_a_segment_of_the_edge_is_waited_for() {
+    let catalog = news();
+    for (name, expected) in [
+        ("11.m4s", "object 1"),
+        ("12.1.m4s", "object 3"),
+        ("12.2.m4s", "waits for 12.3"),
+        ("12.3.m4s", "waits for 12.4"),
+        ("13.m4s", "waits for 13.0"),
+        ("13.0.m4s", "waits for 13.1"),
+        // No segment has so many parts, none is so far ahead, and what was passed over stays so.
+        ("12.4.m4s", "absent"),
+        ("14.m4s", "absent"),
+        ("14.0.m4s", "absent"),
+        ("9.m4s", "absent"),
+        ("11.3.m4s", "absent"),
+        ("other.m4s", "absent"),
+    ] {
+        assert_eq!(found(&catalog, name, ""), expected, "{name}");
+    }
+    let elsewhere = catalog.live("/tv/other/v/13.m4s", &Directives::default(), &anonymous());
+    assert!(matches!(elsewhere, Found::Absent));
+}
+
+#[test]
+fn a_playlist_waits_until_it_holds_what_is_asked_for() {
+    let catalog = news();
+    assert_eq!(found(&catalog, "ll.m3u8", ""), "object 4");
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=12&_HLS_part=1"), "object 4");
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=12&_HLS_part=2"), "waits for 12.3");
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=12"), "waits for 12");
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=99"), "too far");
+}
+
+#[test]
+fn a_delta_is_given_where_there_is_one() {
+    let mut catalog = news();
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_skip=YES"), "object 4");
+    list(&mut catalog, &[there("delta.m3u8", 5)]);
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_skip=YES"), "object 5");
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=12"), "waits for 12");
+}
+
+#[test]
+fn an_edge_releases_what_it_has_reached_and_nobody_else() {
+    let mut catalog = news();
+    let part = wait(&mut catalog, "12.2.m4s", "");
+    let same = wait(&mut catalog, "ll.m3u8", "_HLS_msn=12&_HLS_part=2");
+    assert_eq!(part, same, "a part and the playlist that lists it come together");
+    let segment = wait(&mut catalog, "ll.m3u8", "_HLS_msn=12");
+    let next = wait(&mut catalog, "13.m4s", "");
+    let next_part = wait(&mut catalog, "ll.m3u8", "_HLS_msn=13&_HLS_part=0");
+    assert_eq!(list(&mut catalog, &[edge(12, 2, false, Access::Open)]), []);
+    let effects = list(&mut catalog, &[edge(12, 3, false, Access::Open)]);
+    assert_eq!(effects, [Effect::Release(part)]);
+    let effects = list(&mut catalog, &[edge(12, 3, true, Access::Open)]);
+    assert_eq!(effects, [Effect::Release(segment)]);
+    // Past the last part of a whole segment lies the first of the next one.
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=12&_HLS_part=3"), "waits for 13.1");
+    assert_eq!(found(&catalog, "12.3.m4s", ""), "absent");
+    let effects = list(&mut catalog, &[edge(13, 0, false, Access::Open)]);
+    assert_eq!(effects, [Effect::Release(next)]);
+    let effects = list(&mut catalog, &[edge(13, 1, false, Access::Open)]);
+    assert_eq!(effects, [Effect::Release(next_part)]);
+}
+
+#[test]
+fn those_who_wait_are_released_when_the_rendition_goes() {
+    let mut catalog = news();
+    let place = wait(&mut catalog, "13.m4s", "");
+    let gone = Listing { path: FOLDER.into(), change: Change::Absent };
+    assert_eq!(list(&mut catalog, &[gone]), [Effect::Release(place)]);
+    assert_eq!(found(&catalog, "13.m4s", ""), "absent");
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=99"), "object 4", "nothing to wait for");
+}
+
+#[test]
+fn what_takes_a_token_is_neither_given_nor_waited_for_without_one() {
+    let mut catalog = news();
+    let mut segment = there("12.m4s", 9);
+    let Change::Present { access, .. } = &mut segment.change else { unreachable!() };
+    *access = Access::Token;
+    list(&mut catalog, &[segment, edge(12, 2, false, Access::Token)]);
+    for name in ["12.m4s", "12.2.m4s", "13.m4s", "99.m4s"] {
+        assert_eq!(found(&catalog, name, ""), "withheld", "{name}");
+    }
+    let (path, media_type) = (format!("{FOLDER}/13.m4s").into(), "video/mp4");
+    let (class, access) = (Class::Segment, Access::Token);
+    let begun = Growth::Begun { path, media_type, class, access };
+    catalog.grow(GrowingId(1), &begun, &mut Vec::new());
+    assert_eq!(found(&catalog, "13.m4s", ""), "withheld");
+}
+
+#[test]
+fn what_grew_is_an_object_when_it_is_whole() {
+    let mut catalog = news();
+    let (path, media_type) = (format!("{FOLDER}/12.m4s").into(), "video/mp4");
+    let (class, access) = (Class::Segment, Access::Open);
+    let begun = Growth::Begun { path, media_type, class, access };
+    catalog.grow(GrowingId(1), &begun, &mut Vec::new());
+    assert_eq!(found(&catalog, "12.m4s", ""), "grows");
+    list(&mut catalog, &[there("12.m4s", 9)]);
+    assert_eq!(found(&catalog, "12.m4s", ""), "object 9");
+}
+
+#[test]
+fn live_objects_are_not_closed_to_make_room_and_the_library_hears_nothing_of_them() {
+    let mut catalog = news();
+    assert_eq!(catalog.open_count(), 0, "two may be open, and five live ones are");
+    for number in 1..=3 {
+        let opened = file(SourceId(number), "x.ts", &[0; 10]);
+        list(&mut catalog, &[present(&format!("{number}.ts"), SourceKind::File, &opened)]);
+    }
+    assert_eq!(catalog.open_count(), 2);
+    assert_eq!(found(&catalog, "10.m4s", ""), "object 0");
+    let gone = Listing { path: format!("{FOLDER}/10.m4s").into(), change: Change::Absent };
+    let effects = list(&mut catalog, &[gone]);
+    let [Effect::LetGo(source)] = effects[..] else { panic!("{effects:?}") };
+    assert!(source.is_live());
+}

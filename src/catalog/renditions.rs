@@ -1,0 +1,110 @@
+//! Renditions of live channels: how far each has come, and what is waited for there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use super::Effect;
+use crate::live::reload::Reach;
+use crate::messages::Rendition;
+use crate::request::locate::Place;
+
+/// A rendition's place in the catalog. Used for another one when it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RenditionSlot(u32);
+
+/// Every rendition that a shard knows.
+#[derive(Debug, Default)]
+pub(super) struct Renditions {
+    /// By folder: `/tv/news/video`.
+    folders: AHashMap<Arc<str>, RenditionSlot>,
+    table: Vec<State>,
+    free: Vec<RenditionSlot>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct State {
+    /// What was said of it last.
+    pub(super) news: Rendition,
+    /// Path of the playlist that says only what is new.
+    pub(super) delta: Arc<str>,
+    /// What requests wait for.
+    waited_for: BTreeSet<Reach>,
+}
+
+impl Renditions {
+    /// The rendition in whose folder this path lies, and the name there.
+    pub(super) fn of<'p>(&self, path: &'p str) -> Option<(RenditionSlot, &State, &'p str)> {
+        let (folder, name) = path.rsplit_once('/')?;
+        let &slot = self.folders.get(folder)?;
+        Some((slot, &self.table[slot.0 as usize], name))
+    }
+
+    /// It has come further, or is new.
+    pub(super) fn update(
+        &mut self,
+        folder: &Arc<str>,
+        news: &Rendition,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(&slot) = self.folders.get(folder) else {
+            self.add(folder, news);
+            return;
+        };
+        let state = &mut self.table[slot.0 as usize];
+        state.news = *news;
+        let reach = news.edge.reach();
+        while let Some(&first) = state.waited_for.first()
+            && first <= reach
+        {
+            state.waited_for.pop_first();
+            effects.push(Effect::Release(Place::Reach(slot, first)));
+        }
+    }
+
+    fn add(&mut self, folder: &Arc<str>, news: &Rendition) {
+        let delta = format!("{folder}/{}", crate::live::playlist::DELTA).into();
+        let state = State { news: *news, delta, waited_for: BTreeSet::new() };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.table[slot.0 as usize] = state;
+                slot
+            }
+            None => {
+                self.table.push(state);
+                let index =
+                    u32::try_from(self.table.len() - 1).expect("fewer than 2^32 renditions");
+                RenditionSlot(index)
+            }
+        };
+        self.folders.insert(Arc::clone(folder), slot);
+    }
+
+    /// It is gone: whoever waits there hears so.
+    pub(super) fn remove(&mut self, folder: &str, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.folders.remove(folder) else { return };
+        let waited_for = std::mem::take(&mut self.table[slot.0 as usize].waited_for);
+        let released = waited_for.into_iter().map(|reach| Place::Reach(slot, reach));
+        effects.extend(released.map(Effect::Release));
+        self.free.push(slot);
+    }
+
+    /// A request waits until it has come so far; gives how long it may, in milliseconds.
+    pub(super) fn wait(&mut self, slot: RenditionSlot, reach: Reach) -> u64 {
+        let state = &mut self.table[slot.0 as usize];
+        state.waited_for.insert(reach);
+        state.news.hold_ms
+    }
+}
+
+impl State {
+    /// Whether a file that is not there will be: it belongs to the segment that grows, or to the
+    /// next one, and has not been passed over.
+    pub(super) fn comes(&self, reach: Reach) -> bool {
+        let edge = self.news.edge;
+        let is_near = (edge.segment..=edge.segment.saturating_add(1)).contains(&reach.segment);
+        is_near && reach > edge.reach() && reach.parts <= self.news.parts_a_segment
+    }
+}
