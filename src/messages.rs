@@ -2,8 +2,8 @@
 //!
 //! Every message is an owned, immutable value; every queue that carries them is bounded. A shard
 //! takes one shared reference an `Update`, never one a request. This module stands above `pack`,
-//! because an `Update` carries a pack's verified index, and above `live`, whose edges it tells of; it
-//! knows no queue and no thread.
+//! because an `Update` carries a pack's verified index, and above `live`, whose edges it tells of;
+//! it knows no queue and no thread.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ pub mod time;
 pub mod boxes;
 pub mod cut;
 pub mod timeline;
+pub mod publisher;
 pub mod playlist;
 pub mod reload;
 #[cfg(any(test, fuzzing))]

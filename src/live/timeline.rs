@@ -118,9 +118,15 @@ impl Timeline {
     /// Without anything in it; `zero_micros` is the Unix time of the media's zero.
     #[must_use]
     pub fn new(lengths: Lengths, zero_micros: i64) -> Self {
-        let segments = VecDeque::new();
-        let origin = Origin { zero_micros, start_micros: 0 };
-        Self { lengths, segments, discontinuities: 0, header: 0, offset: 0, origin, is_anew: false }
+        Self {
+            lengths,
+            segments: VecDeque::new(),
+            discontinuities: 0,
+            header: 0,
+            offset: offset_of(lengths, zero_micros),
+            origin: Origin { zero_micros, start_micros: 0 },
+            is_anew: false,
+        }
     }
 
     /// What is published, oldest first.
@@ -167,6 +173,7 @@ impl Timeline {
         self.end_segment();
         self.is_anew = !self.segments.is_empty();
         self.origin.zero_micros = zero_micros;
+        self.offset = offset_of(self.lengths, zero_micros);
     }
 
     /// Adds a chunk at its place.
@@ -203,7 +210,7 @@ impl Timeline {
     /// else is counted on from there: numbers only go up, and none is left out.
     fn missing_before(&mut self, chunk: &Timed, place: &Place) -> Result<u32, ()> {
         let Some(last) = self.segments.back() else {
-            self.offset = (-place.segment).max(0);
+            self.offset = self.offset.max(-place.segment);
             return Ok(0);
         };
         let missing = place.segment + self.offset - last.number - 1;
@@ -300,6 +307,12 @@ impl Timeline {
         }
         taken
     }
+}
+
+/// Segments between 1970 and the media's zero. With them, numbers of media that has a zero of its
+/// own go on behind those of an earlier run, also of a server that remembers nothing.
+fn offset_of(lengths: Lengths, zero_micros: i64) -> i64 {
+    lengths.segment.whole_until(Moment { ticks: zero_micros, timescale: 1_000_000 })
 }
 
 #[cfg(test)]

@@ -1,0 +1,293 @@
+//! What one rendition publishes: chunks in; out, in their order, the steps that publish them.
+//!
+//! Pure: what the bytes are is the caller's business, who gives their hash. A chunk is known by its
+//! decoding time. One that was published is never published again, whatever comes with its time:
+//! the same bytes are a repetition, others a conflict.
+
+use std::collections::BTreeMap;
+
+use super::boxes::init::{Init, Media, Track};
+use super::boxes::stream::Chunk;
+use super::cut::{Cutter, Lengths, Timed, Unplaced};
+use super::time::Moment;
+use super::timeline::{Added, Timeline};
+
+/// Chunks that are remembered: an hour of half seconds, twice.
+const CHUNKS_REMEMBERED: usize = 14_400;
+
+/// Media later than this, in microseconds of its own zero, is on the epoch's own time: 2001.
+/// Encoders that count from their start would run for thirty years to get there.
+const EPOCH_MICROS_MIN: i64 = 1_000_000_000 * 1_000_000;
+
+/// Segments that an encoder may send again after it was cut off.
+const RESENT_SEGMENTS: usize = 3;
+
+/// Renditions of one encoder begin less than this apart, in microseconds.
+const SAME_ZERO_MICROS: u64 = 5_000_000;
+
+/// Zeros that are remembered: a few runs of a few encoders.
+const ZEROS_MAX: usize = 16;
+
+/// Publishes one rendition.
+#[derive(Debug)]
+pub struct Publisher {
+    init: Init,
+    cutter: Cutter,
+    timeline: Timeline,
+    /// Which track's times count.
+    lead: u32,
+    timescale: u32,
+    /// From decoding times to presentation times, in ticks: as of the last independent chunk.
+    shift: Option<i64>,
+    /// Hashes of published chunks by decoding time.
+    published: BTreeMap<u64, u64>,
+    /// Another header has come, or the same one again: time may begin anew.
+    may_begin_anew: bool,
+    headers: u32,
+}
+
+/// What to do for a chunk, in the order of the fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// The part that grew is whole without it.
+    pub ends_part: bool,
+    /// So is the segment that grew.
+    pub ends_segment: bool,
+    /// So many segments are published as gaps behind that.
+    pub gaps: u32,
+    /// It begins a segment.
+    pub begins_segment: bool,
+    /// Its part is whole with it.
+    pub completes_part: bool,
+}
+
+/// What came of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is published.
+    Published(Steps),
+    /// It was published before, with the same bytes.
+    Repeated,
+    /// Other bytes were published for its time, and stay.
+    Conflict,
+    /// Its time has gone by without it.
+    Late,
+    /// Nothing that it needs has come.
+    NotIndependent,
+}
+
+impl Publisher {
+    /// One whose first header this is, in a channel whose media has its zero at this Unix time, in
+    /// microseconds.
+    #[must_use]
+    pub fn new(init: Init, lengths: Lengths, zero_micros: i64) -> Self {
+        let (lead, timescale) = (lead(&init).id, lead(&init).timescale);
+        Self {
+            init,
+            cutter: Cutter::new(lengths),
+            timeline: Timeline::new(lengths, zero_micros),
+            lead,
+            timescale,
+            shift: None,
+            published: BTreeMap::new(),
+            may_begin_anew: false,
+            headers: 1,
+        }
+    }
+
+    /// The newest header.
+    #[must_use]
+    pub fn init(&self) -> &Init {
+        &self.init
+    }
+
+    /// What is published.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// The same, to take off what has left the window.
+    pub fn timeline_mut(&mut self) -> &mut Timeline {
+        &mut self.timeline
+    }
+
+    /// A header has come. `is_other`: its bytes are not those of the newest one. The same one again
+    /// changes nothing by itself: it is how an encoder says that it has begun.
+    pub fn take_header(&mut self, init: Init, is_other: bool) {
+        self.may_begin_anew = true;
+        if is_other {
+            (self.lead, self.timescale) = (lead(&init).id, lead(&init).timescale);
+            self.init = init;
+            self.shift = None;
+            self.timeline.change_header(self.headers);
+            self.headers += 1;
+            self.cutter = Cutter::new(self.timeline.lengths());
+        }
+    }
+
+    /// When a chunk is presented, as far as this rendition is concerned; none for a chunk without
+    /// samples of its leading track.
+    #[must_use]
+    pub fn timed(&self, chunk: &Chunk) -> Option<Timed> {
+        let run = chunk.fragment.run(self.lead)?;
+        let decoded = i64::try_from(run.decode_time).ok()?;
+        // Chunks may be cut between pictures that are presented in another order than decoded. So
+        // what follows an independent chunk keeps its distance to it in decoding time.
+        let shift = match self.shift {
+            Some(shift) if !run.independent => shift,
+            _ => run.presentation_time.checked_sub(decoded)?,
+        };
+        let start = Moment { ticks: decoded.checked_add(shift)?, timescale: self.timescale };
+        Some(Timed { start, duration: run.duration, independent: run.independent })
+    }
+
+    /// Takes a chunk whose bytes have this hash; `now_micros` is the Unix time.
+    pub fn take(&mut self, chunk: &Chunk, hash: u64, now_micros: i64, zeros: &mut Zeros) -> Taken {
+        let (Some(timed), Some(run)) = (self.timed(chunk), chunk.fragment.run(self.lead)) else {
+            return Taken::NotIndependent;
+        };
+        let decode_time = run.decode_time;
+        if let Some(&known) = self.published.get(&decode_time) {
+            let is_again = !self.may_begin_anew || is_epoch(timed.start);
+            if known == hash && (is_again || self.is_recent(&timed)) {
+                return Taken::Repeated;
+            }
+            if is_again {
+                return Taken::Conflict;
+            }
+        }
+        let mut cutter = self.cutter.clone();
+        let place = match cutter.place(&timed) {
+            Ok(place) => place,
+            Err(Unplaced::NotIndependent) => return Taken::NotIndependent,
+            Err(Unplaced::Backward) if is_epoch(timed.start) => return Taken::Late,
+            Err(Unplaced::Backward) => {
+                return self.begin_anew(chunk, &timed, hash, now_micros, zeros);
+            }
+        };
+        let was_growing = self.timeline.segments().back().is_some_and(|last| !last.is_whole);
+        let part_grew = was_growing
+            && self.timeline.segments().back().is_some_and(|last| !last.last_part_is_whole);
+        let gaps = match self.timeline.add(&timed, &place) {
+            Added::Placed => 0,
+            Added::AfterGaps(gaps) => gaps,
+            Added::Apart => return self.begin_anew(chunk, &timed, hash, now_micros, zeros),
+        };
+        self.cutter = cutter;
+        self.may_begin_anew = false;
+        if run.independent {
+            self.shift = Some(timed.start.ticks - i64::try_from(decode_time).unwrap_or(0));
+        }
+        self.remember(decode_time, hash);
+        Taken::Published(Steps {
+            ends_part: part_grew && place.begins_part,
+            ends_segment: was_growing && place.begins_segment,
+            gaps,
+            begins_segment: place.begins_segment,
+            completes_part: place.ends_part,
+        })
+    }
+
+    /// A chunk that does not go on from what was published: a new timeline, whose first moment is
+    /// now, unless its media says when it is.
+    fn begin_anew(
+        &mut self,
+        chunk: &Chunk,
+        timed: &Timed,
+        hash: u64,
+        now_micros: i64,
+        zeros: &mut Zeros,
+    ) -> Taken {
+        if !timed.independent {
+            return Taken::NotIndependent;
+        }
+        let was = self.timeline.segments().back().filter(|last| !last.is_whole);
+        let (ends_segment, ends_part) =
+            (was.is_some(), was.is_some_and(|last| !last.last_part_is_whole));
+        self.published.clear();
+        self.cutter = Cutter::new(self.timeline.lengths());
+        self.shift = None;
+        self.timeline.begin_anew(zeros.of(timed.start, now_micros));
+        match self.take(chunk, hash, now_micros, zeros) {
+            Taken::Published(steps) => Taken::Published(Steps { ends_segment, ends_part, ..steps }),
+            // An empty cutter and a timeline that begins anew have a place for it.
+            other => other,
+        }
+    }
+
+    /// Nothing more comes to the segment that grows; false if none does.
+    pub fn end_segment(&mut self) -> bool {
+        let grows = self.timeline.segments().back().is_some_and(|last| !last.is_whole);
+        if grows {
+            self.timeline.end_segment();
+            // What comes later for this segment would have to be put behind its end.
+            self.cutter = Cutter::new(self.timeline.lengths());
+        }
+        grows
+    }
+
+    /// Whether an encoder that was cut off would send it again: it is among the last three segments
+    /// (DASH-IF Live Media Ingest, 6.6).
+    fn is_recent(&self, timed: &Timed) -> bool {
+        let segments = self.timeline.segments();
+        let from = segments.iter().rev().nth(RESENT_SEGMENTS - 1).or(segments.front());
+        from.is_some_and(|from| from.start <= timed.start)
+    }
+
+    fn remember(&mut self, decode_time: u64, hash: u64) {
+        self.published.insert(decode_time, hash);
+        if self.published.len() > CHUNKS_REMEMBERED {
+            self.published.pop_first();
+        }
+    }
+}
+
+/// The track whose times count: pictures before sound before text.
+fn lead(init: &Init) -> &Track {
+    let rank = |track: &&Track| match track.sample.media {
+        Media::Video => 0,
+        Media::Audio => 1,
+        Media::Text => 2,
+    };
+    init.tracks.iter().min_by_key(rank).expect("a header has a track")
+}
+
+/// Whether media is on the epoch's own time.
+#[must_use]
+pub fn is_epoch(start: Moment) -> bool {
+    start.micros() >= EPOCH_MICROS_MIN
+}
+
+/// Where the media of a channel has its zero, for all of its renditions.
+///
+/// What is not on the epoch's time is placed by when its first chunk came. Chunks of one encoder's
+/// renditions do not come at once, and must not be put apart by that: what has its zero near a
+/// known one has that.
+#[derive(Debug, Default)]
+pub struct Zeros {
+    /// Microseconds of Unix time; the newest last.
+    known: Vec<i64>,
+}
+
+impl Zeros {
+    /// The zero of media of which this moment is now.
+    pub fn of(&mut self, start: Moment, now_micros: i64) -> i64 {
+        if is_epoch(start) {
+            return 0;
+        }
+        let zero = now_micros.saturating_sub(start.micros());
+        let near = |known: &&i64| known.abs_diff(zero) < SAME_ZERO_MICROS;
+        if let Some(&known) = self.known.iter().rev().find(near) {
+            return known;
+        }
+        if self.known.len() == ZEROS_MAX {
+            self.known.remove(0);
+        }
+        self.known.push(zero);
+        zero
+    }
+}
+
+#[cfg(test)]
+mod tests;

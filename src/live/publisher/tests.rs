@@ -1,0 +1,146 @@
+//! Chunks of half a second, as an encoder sends them, and what is to be done with each.
+
+use super::*;
+use crate::live::boxes::chunk::{Fragment, Run};
+use crate::live::boxes::codec::Sample;
+use crate::live::fixture::{MIDNIGHT, lengths};
+
+const NOW: i64 = MIDNIGHT * 500_000;
+
+fn init() -> Init {
+    let media = Media::Video;
+    let codecs = "avc1.64001e".to_owned();
+    let sample = Sample { media, codecs, resolution: None, sound: None, encryption: None };
+    let track = Track {
+        id: 1,
+        timescale: 1000,
+        language: *b"und",
+        sample,
+        presentation_shift: 0,
+        defaults: Default::default(),
+    };
+    Init { tracks: vec![track], protection: Vec::new() }
+}
+
+/// The chunk that begins so many half seconds behind the media's zero.
+fn chunk(at: i64) -> Chunk {
+    let run = Run {
+        track: 1,
+        decode_time: u64::try_from(at * 500).unwrap(),
+        duration: 500,
+        presentation_time: at * 500,
+        independent: at % 4 == 0,
+        samples: 12,
+        size: 1000,
+    };
+    let fragment = Fragment { sequence: 0, runs: vec![run] };
+    Chunk { fragment, brands: None, reference: None, messages: Vec::new() }
+}
+
+struct Fed {
+    publisher: Publisher,
+    zeros: Zeros,
+    now: i64,
+}
+
+impl Fed {
+    fn new(zero_micros: i64) -> Self {
+        let publisher = Publisher::new(init(), lengths(), zero_micros);
+        Self { publisher, zeros: Zeros::default(), now: NOW }
+    }
+
+    fn take(&mut self, at: i64) -> Taken {
+        self.take_other(at, at.unsigned_abs())
+    }
+
+    fn take_other(&mut self, at: i64, hash: u64) -> Taken {
+        self.publisher.take(&chunk(at), hash, self.now, &mut self.zeros)
+    }
+
+    fn numbers(&self) -> Vec<(i64, bool)> {
+        let segments = self.publisher.timeline().segments().iter();
+        segments.map(|segment| (segment.number, segment.discontinuity)).collect()
+    }
+}
+
+#[test]
+fn chunks_become_parts_and_segments_step_by_step() {
+    let mut fed = Fed::new(0);
+    let begins = Steps { begins_segment: true, completes_part: true, ..Steps::default() };
+    assert_eq!(fed.take(MIDNIGHT), Taken::Published(begins));
+    for at in 1..4 {
+        let completes = Steps { completes_part: true, ..Steps::default() };
+        assert_eq!(fed.take(MIDNIGHT + at), Taken::Published(completes));
+    }
+    let next = Taken::Published(Steps { ends_segment: true, ..begins });
+    assert_eq!(fed.take(MIDNIGHT + 4), next);
+    assert!(fed.publisher.end_segment() && !fed.publisher.end_segment());
+    let Taken::Published(steps) = fed.take(MIDNIGHT + 16) else { panic!("it is published") };
+    assert_eq!((steps.gaps, steps.ends_segment), (2, false));
+}
+
+#[test]
+fn what_comes_again_is_ignored_and_other_bytes_are_a_conflict() {
+    let mut fed = Fed::new(0);
+    for at in 0..6 {
+        fed.take(MIDNIGHT + at);
+    }
+    fed.publisher.take_header(init(), false);
+    assert_eq!(fed.take(MIDNIGHT + 3), Taken::Repeated);
+    assert_eq!(fed.take_other(MIDNIGHT + 3, 1), Taken::Conflict);
+    assert_eq!(fed.take(MIDNIGHT - 4), Taken::Late, "its time has gone by");
+    assert!(matches!(fed.take(MIDNIGHT + 6), Taken::Published(_)));
+    let number = MIDNIGHT / 4;
+    assert_eq!(fed.numbers(), [(number, false), (number + 1, false)]);
+}
+
+#[test]
+fn an_encoder_that_begins_again_on_the_epoch_changes_no_discontinuity() {
+    let mut fed = Fed::new(0);
+    fed.take(MIDNIGHT);
+    fed.publisher.take_header(init(), false);
+    fed.take(MIDNIGHT + 4);
+    assert!(fed.numbers().iter().all(|(_, discontinuity)| !discontinuity));
+    fed.publisher.take_header(init(), true);
+    fed.take(MIDNIGHT + 8);
+    assert!(fed.numbers()[2].1, "another header is one");
+}
+
+#[test]
+fn an_encoder_that_counts_from_its_start_is_placed_by_the_clock() {
+    let mut fed = Fed::new(NOW);
+    for at in 0..20 {
+        fed.take(at);
+    }
+    let number = MIDNIGHT / 4;
+    assert_eq!(fed.numbers()[..2], [(number, false), (number + 1, false)]);
+    fed.publisher.take_header(init(), false);
+    assert_eq!(fed.take(16), Taken::Repeated, "it sends the last segment again");
+    // It begins again from nothing sixteen seconds after its first chunk, with the same film.
+    fed.now = NOW + 16_000_000;
+    fed.publisher.take_header(init(), false);
+    for at in 0..5 {
+        assert!(matches!(fed.take(at), Taken::Published(_)));
+    }
+    let numbers = fed.numbers();
+    assert_eq!(numbers[numbers.len() - 2..], [(number + 8, true), (number + 9, false)]);
+    assert_eq!(numbers.len(), 10, "what did not come in between is published as gaps");
+}
+
+#[test]
+fn nothing_is_published_before_decoding_can_begin() {
+    let mut fed = Fed::new(0);
+    assert_eq!(fed.take(MIDNIGHT + 1), Taken::NotIndependent);
+    assert!(fed.numbers().is_empty());
+}
+
+#[test]
+fn renditions_of_one_encoder_have_one_zero() {
+    let mut zeros = Zeros::default();
+    let start = Moment { ticks: 0, timescale: 1000 };
+    assert_eq!(zeros.of(start, NOW), NOW);
+    assert_eq!(zeros.of(start, NOW + 300_000), NOW, "the sound comes a little later");
+    assert_eq!(zeros.of(start, NOW + 60_000_000), NOW + 60_000_000, "another run");
+    let epoch = Moment { ticks: MIDNIGHT * 500, timescale: 1000 };
+    assert_eq!(zeros.of(epoch, NOW), 0);
+}
