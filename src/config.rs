@@ -211,6 +211,36 @@ pub const OPEN_RETRY_MS: u64 = 1_000;
 /// few inodes.
 pub const LISTED_MAX: usize = if cfg!(test) { 12_000 } else { 4 << 20 };
 
+/// Channels that a config file may name. A large operator has some hundreds; more are a script's
+/// mistake. Beyond it the config is refused, with the line of the first that is too many.
+pub const CHANNELS_MAX: usize = 1000;
+
+/// Milliseconds of a channel that its playlists list, where the config says nothing else.
+pub const WINDOW_MS: u64 = 60_000;
+
+/// Shortest window, in milliseconds: players start some seconds before the end and must find what
+/// they were told of. Below it the config is refused.
+pub const WINDOW_MS_MIN: u64 = 10_000;
+
+/// Longest window, in milliseconds. A playlist lists all of it and is read again with every
+/// segment; what is older is for catch-up. Beyond it the config is refused.
+pub const WINDOW_MS_MAX: u64 = 4 * 3_600_000;
+const _: () = assert!(WINDOW_MS_MIN <= WINDOW_MS && WINDOW_MS <= WINDOW_MS_MAX, "it can be set");
+
+/// Shortest and longest segment that a channel may be set to, in milliseconds: a request for each
+/// is a cost, and viewers start at its beginning. Outside them the config is refused.
+pub const SEGMENT_MS_MIN: u64 = 500;
+/// See `SEGMENT_MS_MIN`.
+pub const SEGMENT_MS_MAX: u64 = 30_000;
+
+/// Shortest and longest part that a channel may be set to, in milliseconds: some frames at least,
+/// and low latency at most. Outside them, or longer than the segment, the config is refused.
+pub const PART_MS_MIN: u64 = 100;
+/// See `PART_MS_MIN`.
+pub const PART_MS_MAX: u64 = 5_000;
+const _: () = assert!(PART_MS_MIN <= SEGMENT_MS_MIN, "every segment can have a part");
+const _: () = assert!(PART_MS_MAX <= SEGMENT_MS_MAX, "every part can have a segment");
+
 /// Access records that wait for the log's writer. Beyond it they are dropped and counted.
 pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
 
@@ -342,6 +372,34 @@ pub struct Library {
     pub access: Option<Access>,
 }
 
+/// A live channel that encoders push to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name in URLs.
+    pub id: String,
+    /// Its name for people; the id if none is said.
+    pub name: String,
+    /// Who may watch; the server's if none is said.
+    pub access: Option<Access>,
+    /// Milliseconds of it that playlists list.
+    pub window_ms: u64,
+    /// Milliseconds of a segment; none = learnt from the encoder.
+    pub segment_ms: Option<u64>,
+    /// Milliseconds of a part, at most a segment's; none = learnt from the encoder.
+    pub part_ms: Option<u64>,
+    /// Who may push; none = whoever comes from a loopback address.
+    pub push: Option<Push>,
+}
+
+/// The login of an encoder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// The name it gives.
+    pub user: String,
+    /// Where its password stands. Not read before the channel is started.
+    pub password_file: PathBuf,
+}
+
 /// Shape of access-log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccessLog {
@@ -369,13 +427,15 @@ pub enum LogFormat {
 pub struct Config {
     /// Public addresses. Each shard listens on each of them.
     pub listen: Vec<Listen>,
+    /// Ingest address, where encoders push; none = nobody pushes.
+    pub ingest: Option<SocketAddr>,
     /// Admin address: metrics, health.
     pub admin: Option<SocketAddr>,
     /// How many shards; 0 = one for each CPU that we may run on.
     pub shards: usize,
     /// Registry, archive, keys.
     pub state: PathBuf,
-    /// Who may watch, where a library says nothing else.
+    /// Who may watch, where a library or a channel says nothing else.
     pub access: Access,
     /// Value of Access-Control-Allow-Origin; empty = no CORS headers.
     pub cors: String,
@@ -389,6 +449,8 @@ pub struct Config {
     pub access_log_path: Option<PathBuf>,
     /// What is served.
     pub libraries: Vec<Library>,
+    /// What is live, `CHANNELS_MAX` at most.
+    pub channels: Vec<Channel>,
     /// The limits.
     pub limits: Limits,
 }
@@ -400,6 +462,7 @@ impl Default for Config {
                 address: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 8080)),
                 backend: Backend::default(),
             }],
+            ingest: Some(SocketAddr::from(([127, 0, 0, 1], 8082))),
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
             shards: 0,
             state: PathBuf::from("/var/lib/shardcast"),
@@ -410,6 +473,7 @@ impl Default for Config {
             access_log: AccessLog::default(),
             access_log_path: None,
             libraries: Vec::new(),
+            channels: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -13,7 +13,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::given::{Given, Wrong, kind};
 use super::settings::{self, SETTINGS};
-use super::{Access, Config, Library, values};
+use super::{Access, Config, Library};
+
+mod channel;
 
 /// Where a value was set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub struct Draft {
     pub places: BTreeMap<&'static str, Place>,
     /// Where each library was named, in their order.
     pub library_places: Vec<Place>,
+    /// Where each channel was named, in their order.
+    pub channel_places: Vec<Place>,
     /// What makes the config unusable.
     pub errors: Vec<Complaint>,
     /// What an operator should know.
@@ -141,6 +145,11 @@ impl Reading<'_> {
         Place::File { path: self.path.to_owned(), line }
     }
 
+    /// A path of the file. It counts from the file's own folder.
+    fn beside(&self, path: PathBuf) -> PathBuf {
+        self.path.parent().map_or_else(|| path.clone(), |folder| folder.join(&path))
+    }
+
     fn complain(&mut self, span: Option<Range<usize>>, key: &str, why: String) {
         let place = self.place(span.map_or(self.text.len(), |span| span.start));
         self.draft.errors.push(Complaint { place, key: key.to_owned(), why });
@@ -154,7 +163,7 @@ impl Reading<'_> {
         for (name, value) in document {
             match name.get_ref().as_ref() {
                 "library" => self.each_table("library", value, Self::library),
-                "channel" => self.each_table("channel", value, Self::channel),
+                "channel" => self.channels(value),
                 section if is_section(section) => match value.get_ref() {
                     DeValue::Table(table) => self.section(section, table),
                     other => {
@@ -243,7 +252,7 @@ impl Reading<'_> {
         }
         match path {
             Some(path) if !path.as_os_str().is_empty() => {
-                let path = self.path.parent().map_or_else(|| path.clone(), |at| at.join(&path));
+                let path = self.beside(path);
                 self.draft.config.libraries.push(Library { path, access });
                 let place = self.place(span.start);
                 self.draft.library_places.push(place);
@@ -251,56 +260,6 @@ impl Reading<'_> {
             _ => self.complain(Some(span), "library.path", "is missing".to_owned()),
         }
     }
-
-    /// A channel: its form is checked, and nothing is done with it yet.
-    fn channel(&mut self, table: &DeTable<'_>, span: Range<usize>) {
-        let errors = self.draft.errors.len();
-        for (name, value) in table {
-            let given = Given::Toml(value);
-            let read = match name.get_ref().as_ref() {
-                "id" => given.read(values::identifier),
-                "name" => given.read(|_| Ok(())),
-                "window" | "archive" => given.read(values::duration_ms).map(drop),
-                "access" => given.read(Access::from_word).map(drop),
-                "ingest" => push(given),
-                other => {
-                    let keys = ["id", "name", "window", "archive", "access", "ingest"];
-                    let near = nearest(other, keys.into_iter());
-                    let key = format!("channel.{other}");
-                    self.complain(Some(name.span()), &key, unknown_key("key", near));
-                    continue;
-                }
-            };
-            if let Err(wrong) = read {
-                self.blame(wrong, &format!("channel.{}", name.get_ref()), value);
-            }
-        }
-        if !table.contains_key("id") {
-            return self.complain(Some(span), "channel.id", "is missing".to_owned());
-        }
-        if errors == self.draft.errors.len() {
-            let place = self.place(span.start);
-            self.draft.warn_unused(&place, "channel");
-        }
-    }
-}
-
-/// Who may push to a channel: `{ user = "…", password_file = "…" }`.
-fn push(given: Given<'_>) -> Result<(), Wrong> {
-    let table = given.table().ok_or_else(|| given.not_a_table())?;
-    for (name, value) in table {
-        match name.get_ref().as_ref() {
-            "user" | "password_file" => Given::Toml(value).read(|_| Ok(()))?,
-            other => {
-                let why = format!("{other:?} is not known here (write user and password_file)");
-                return Err(Wrong { why, span: Some(name.span()) });
-            }
-        }
-    }
-    if table.contains_key("user") && table.contains_key("password_file") {
-        return Ok(());
-    }
-    Err(given.blame("needs user and password_file"))
 }
 
 /// Paths of a file count from its own folder, whatever folder the server is started in.

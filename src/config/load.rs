@@ -113,41 +113,9 @@ pub fn variable(key: &str) -> String {
 
 /// What no single value can show.
 fn relations(draft: &mut Draft) {
+    doors(draft);
     let config = &draft.config;
-    let place = |key: &str| draft.places.get(key).cloned().unwrap_or_default();
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-    for (index, listen) in config.listen.iter().enumerate() {
-        for earlier in &config.listen[..index] {
-            if same_port(listen.address, earlier.address)
-                && (listen.address == earlier.address || both_wild(listen.address, earlier.address))
-            {
-                errors.push(Complaint {
-                    place: place("server.listen"),
-                    key: "server.listen".to_owned(),
-                    why: format!("{} and {} are the same door", earlier.address, listen.address),
-                });
-            }
-        }
-        if let Some(admin) = config.admin
-            && same_port(admin, listen.address)
-            && (overlaps(admin.ip(), listen.address.ip()))
-        {
-            errors.push(Complaint {
-                place: place("server.admin"),
-                key: "server.admin".to_owned(),
-                why: format!("{admin} is taken by server.listen {}", listen.address),
-            });
-        }
-    }
-    if let Some(admin) = config.admin
-        && !admin.ip().to_canonical().is_loopback()
-    {
-        warnings.push(Complaint {
-            place: place("server.admin"),
-            key: "server.admin".to_owned(),
-            why: format!("{admin} is not a loopback address, and metrics ask for no login"),
-        });
-    }
     for (index, library) in config.libraries.iter().enumerate() {
         if config.libraries[..index].iter().any(|earlier| earlier.path == library.path) {
             errors.push(Complaint {
@@ -156,10 +124,15 @@ fn relations(draft: &mut Draft) {
                 why: format!("{} is named twice", library.path.display()),
             });
         }
-        if library.access.unwrap_or(config.access) == Access::Token {
+    }
+    let libraries = config.libraries.iter().map(|library| ("library.access", library.access));
+    let channels = config.channels.iter().map(|channel| ("channel.access", channel.access));
+    let places = draft.library_places.iter().chain(&draft.channel_places);
+    for ((key, access), place) in libraries.chain(channels).zip(places) {
+        if access.unwrap_or(config.access) == Access::Token {
             warnings.push(Complaint {
-                place: draft.library_places[index].clone(),
-                key: "library.access".to_owned(),
+                place: place.clone(),
+                key: key.to_owned(),
                 why: "is \"token\", and this version can mint no tokens, so nobody may watch \
                       (write access = \"open\")"
                     .to_owned(),
@@ -168,6 +141,64 @@ fn relations(draft: &mut Draft) {
     }
     draft.errors.append(&mut errors);
     draft.warnings.append(&mut warnings);
+}
+
+/// Addresses that would take each other's clients, and an admin port that is open to the world.
+fn doors(draft: &mut Draft) {
+    let config = &draft.config;
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    for (index, listen) in config.listen.iter().enumerate() {
+        for earlier in &config.listen[..index] {
+            if same_port(listen.address, earlier.address)
+                && (listen.address == earlier.address || both_wild(listen.address, earlier.address))
+            {
+                errors.push(Complaint {
+                    place: draft.places.get("server.listen").cloned().unwrap_or_default(),
+                    key: "server.listen".to_owned(),
+                    why: format!("{} and {} are the same door", earlier.address, listen.address),
+                });
+            }
+        }
+    }
+    let public = config.listen.iter().map(|listen| ("server.listen", listen.address));
+    let ingest = config.ingest.map(|address| ("server.ingest", address));
+    let admin = config.admin.map(|address| ("server.admin", address));
+    let doors: Vec<_> = public.chain(ingest).chain(admin).collect();
+    for (index, door) in doors.iter().enumerate().skip(config.listen.len()) {
+        let earlier = doors[..index].iter().filter(|earlier| takes_clients(earlier.1, door.1));
+        errors.extend(earlier.map(|earlier| taken(draft, *door, *earlier)));
+    }
+    if let Some(admin) = config.admin
+        && !admin.ip().to_canonical().is_loopback()
+    {
+        warnings.push(Complaint {
+            place: draft.places.get("server.admin").cloned().unwrap_or_default(),
+            key: "server.admin".to_owned(),
+            why: format!("{admin} is not a loopback address, and metrics ask for no login"),
+        });
+    }
+    draft.errors.append(&mut errors);
+    draft.warnings.append(&mut warnings);
+}
+
+/// Blames the first of two keys that want one door; the other one, if only that was set.
+fn taken(
+    draft: &Draft,
+    door: (&'static str, SocketAddr),
+    other: (&'static str, SocketAddr),
+) -> Complaint {
+    let set = |key| draft.places.get(key);
+    let (blamed, by) = if set(door.0).is_some() { (door, other) } else { (other, door) };
+    Complaint {
+        place: set(blamed.0).cloned().unwrap_or_default(),
+        key: blamed.0.to_owned(),
+        why: format!("{} is taken by {} {}", blamed.1, by.0, by.1),
+    }
+}
+
+/// Whether two listeners want the same clients.
+fn takes_clients(a: SocketAddr, b: SocketAddr) -> bool {
+    same_port(a, b) && overlaps(a.ip(), b.ip())
 }
 
 /// Port 0 asks the kernel for a free port, so it is never the same one.

@@ -3,6 +3,7 @@
 //! The file, the environment, the flags, `print-config` and the check of unknown keys all go by
 //! this one table, so that a key cannot be known to one of them and unknown to another.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use toml::Value;
@@ -47,24 +48,17 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "server.ingest",
-        about: "Where encoders push.",
-        set: |_, given| given.read(values::address).map(drop),
-        shown: None,
+        about: "Where encoders push; \"off\" for none. Channels without a login take pushes from \
+                loopback addresses only.",
+        set: |config, given| put(&mut config.ingest, address_or_off(given)),
+        shown: Some(|config| shown_address(config.ingest)),
         reloads: false,
     },
     Setting {
         key: "server.admin",
         about: "Metrics, health and the admin API; \"off\" for none. Keep it on loopback.",
-        set: |config, given| {
-            config.admin = given.read(|text| match text {
-                "off" => Ok(None),
-                text => values::address(text).map(Some),
-            })?;
-            Ok(())
-        },
-        shown: Some(|config| {
-            text(config.admin.map_or_else(|| "off".to_owned(), |admin| admin.to_string()))
-        }),
+        set: |config, given| put(&mut config.admin, address_or_off(given)),
+        shown: Some(|config| shown_address(config.admin)),
         reloads: false,
     },
     Setting {
@@ -97,7 +91,8 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "server.access",
-        about: "Who may watch where a library says nothing else: \"token\" or \"open\".",
+        about: "Who may watch where a library or a channel says nothing else: \"token\" or \
+                \"open\".",
         set: |config, given| put(&mut config.access, given.read(Access::from_word)),
         shown: Some(|config| text(config.access.word())),
         reloads: false,
@@ -280,7 +275,8 @@ fn each(given: Given<'_>, check: fn(&str) -> Result<(), String>) -> Result<(), W
     given.list()?.iter().try_for_each(|element| element.read(check))
 }
 
-fn path(given: Given<'_>) -> Result<PathBuf, Wrong> {
+/// A path that is not empty.
+pub(super) fn path(given: Given<'_>) -> Result<PathBuf, Wrong> {
     given.read(|text| match text {
         "" => Err("is empty (write a path)".to_owned()),
         text if text.contains('\0') => Err("has a NUL in it".to_owned()),
@@ -321,6 +317,17 @@ fn log_level(text: &str) -> Result<String, String> {
             "{text:?} is not a log level (write \"info\", or \"info,shardcast::library=debug\")"
         )
     })
+}
+
+fn address_or_off(given: Given<'_>) -> Result<Option<SocketAddr>, Wrong> {
+    given.read(|text| match text {
+        "off" => Ok(None),
+        text => values::address(text).map(Some),
+    })
+}
+
+fn shown_address(address: Option<SocketAddr>) -> Value {
+    text(address.map_or_else(|| "off".to_owned(), |address| address.to_string()))
 }
 
 fn set_listen(config: &mut Config, given: Given<'_>) -> Result<(), Wrong> {

@@ -8,6 +8,8 @@ use toml::Value;
 use super::file::{Draft, Place};
 use super::load::variable;
 use super::settings::{SETTINGS, Setting};
+use super::values::duration_text;
+use super::{Access, Channel};
 
 /// Columns of a comment.
 const WIDTH: usize = 98;
@@ -37,6 +39,12 @@ pub fn toml_text(draft: &Draft, here: &dyn Fn(&str) -> Option<String>) -> String
         let path = Value::String(library.path.display().to_string());
         let access = Value::String(library.access.unwrap_or(draft.config.access).word().to_owned());
         let _ = writeln!(text, "\n[[library]]  # {place}\npath = {path}\naccess = {access}");
+    }
+    for (channel, place) in draft.config.channels.iter().zip(&draft.channel_places) {
+        let _ = writeln!(text, "\n[[channel]]  # {place}");
+        for (key, value) in keys_of(channel, draft.config.access) {
+            let _ = writeln!(text, "{key} = {value}");
+        }
     }
     text
 }
@@ -70,7 +78,40 @@ pub fn json(draft: &Draft) -> serde_json::Value {
             })
         })
         .collect();
-    json!({ "settings": keys, "libraries": libraries })
+    let channels: Vec<_> = draft
+        .config
+        .channels
+        .iter()
+        .zip(&draft.channel_places)
+        .map(|(channel, place)| {
+            let mut shown = json!({ "from": place.to_string() });
+            for (key, value) in keys_of(channel, draft.config.access) {
+                shown[key] = json!(value);
+            }
+            shown
+        })
+        .collect();
+    json!({ "settings": keys, "libraries": libraries, "channels": channels })
+}
+
+/// The keys of a channel that have a value; `access` is what holds where it says nothing itself.
+fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
+    let duration = |ms| Value::String(duration_text(ms));
+    let mut keys = vec![
+        ("id", Value::String(channel.id.clone())),
+        ("name", Value::String(channel.name.clone())),
+        ("access", Value::String(channel.access.unwrap_or(access).word().to_owned())),
+        ("window", duration(channel.window_ms)),
+    ];
+    keys.extend(channel.segment_ms.map(|ms| ("segment", duration(ms))));
+    keys.extend(channel.part_ms.map(|ms| ("part", duration(ms))));
+    keys.extend(channel.push.as_ref().map(|push| {
+        let path = push.password_file.display().to_string();
+        let login = [("user", push.user.clone()), ("password_file", path)];
+        let login = login.map(|(key, text)| (key.to_owned(), Value::String(text)));
+        ("ingest", Value::Table(login.into_iter().collect()))
+    }));
+    keys
 }
 
 fn split(setting: &Setting) -> (&'static str, &'static str) {
@@ -106,8 +147,13 @@ mod tests {
     #[test]
     fn what_is_shown_can_be_read_back() {
         let written = "[server]\nlisten = [\"127.0.0.1:1\", { address = \"127.0.0.1:2\", backend = \
-                       \"send_zc\" }]\nadmin = \"off\"\n[limits]\nhead_timeout = \"1500ms\"\n\
-                       [[library]]\npath = \"/a \\\" b\"\naccess = \"open\"\n";
+                       \"send_zc\" }]\ningest = \"off\"\nadmin = \"off\"\n\
+                       [limits]\nhead_timeout = \"1500ms\"\n\
+                       [[library]]\npath = \"/a \\\" b\"\naccess = \"open\"\n\
+                       [[channel]]\nid = \"a.1\"\naccess = \"open\"\n\
+                       [[channel]]\nid = \"b\"\nname = \"B \\\"\u{e9}\\\"\"\naccess = \"token\"\n\
+                       window = \"1h\"\nsegment = \"1.5s\"\npart = \"200ms\"\n\
+                       ingest = { user = \"u\", password_file = \"p \\\"\" }\n";
         let sources = Sources::default();
         let first = sources.with_text(Some((Path::new("/x.toml"), written)));
         assert_eq!(first.errors, []);
@@ -115,8 +161,10 @@ mod tests {
         let second = sources.with_text(Some((Path::new("/x.toml"), &text)));
         assert_eq!(second.errors, [], "{text}");
         assert_eq!(first.config, second.config);
-        assert!(text.contains("head_timeout = \"1500ms\"  # /x.toml:5"), "{text}");
+        assert!(text.contains("head_timeout = \"1500ms\"  # /x.toml:6"), "{text}");
         assert!(text.contains("Here: something."), "{text}");
+        assert_eq!(first.config.channels.len(), 2);
+        assert!(text.contains("\n[[channel]]  # /x.toml:13\nid = \"b\"\n"), "{text}");
         assert!(text.lines().all(|line| line.len() <= 120));
     }
 
@@ -128,5 +176,22 @@ mod tests {
         let shards = &shown["settings"]["server.shards"];
         assert_eq!(shards["value"], 3);
         assert_eq!(shards["from"], "SHARDCAST_SERVER_SHARDS");
+    }
+
+    #[test]
+    fn json_has_the_keys_of_a_channel_that_have_a_value() {
+        let written = "[[channel]]\nid = \"a\"\npart = \"1s\"\n\
+                       ingest = { user = \"u\", password_file = \"p\" }\n";
+        let shown = json(&Sources::default().with_text(Some((Path::new("/x.toml"), written))));
+        let channel = json!({
+            "id": "a",
+            "name": "a",
+            "access": "token",
+            "window": "1min",
+            "part": "1s",
+            "ingest": { "user": "u", "password_file": "/p" },
+            "from": "/x.toml:1",
+        });
+        assert_eq!(shown["channels"], json!([channel]));
     }
 }

@@ -98,8 +98,9 @@ mod tests {
         let old = Config::default();
         let mut new = old.clone();
         new.shards = 3;
+        new.ingest = None;
         new.limits.idle_timeout_ms = 1;
-        assert_eq!(changed(&old, &new, false), ["server.shards"]);
+        assert_eq!(changed(&old, &new, false), ["server.ingest", "server.shards"]);
         assert_eq!(changed(&old, &new, true), ["limits.idle_timeout"]);
     }
 

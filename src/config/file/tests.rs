@@ -1,6 +1,7 @@
 //! Every key once right and once wrong, and the lines that are named.
 
 use super::*;
+use crate::config::{CHANNELS_MAX, Channel, Push};
 
 fn read(text: &str) -> Draft {
     let mut draft = Draft::default();
@@ -33,6 +34,13 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("server", "listen", "[]#", "\"a\"", "is a string, not a list in [ ]"),
     ("server", "ingest", "\"127.0.0.1:1\"", "8082", "is a whole number, not a string"),
+    (
+        "server",
+        "ingest",
+        "\"off\"",
+        "\"127.0.0.1\"",
+        "\"127.0.0.1\" is not an address with a port (write \"127.0.0.1:8081\" or \"[::]:8080\")",
+    ),
     (
         "server",
         "admin",
@@ -168,7 +176,7 @@ fn every_key_is_read_and_refused_with_its_line() {
 }
 
 #[test]
-fn libraries_and_channels_are_refused_with_their_lines() {
+fn libraries_are_refused_with_their_lines() {
     for (text, complaint) in [
         ("[[library]]\n", "1: library.path: is missing"),
         ("\n[[library]]\npath = 1\n", "3: library.path: is a whole number, not a string"),
@@ -180,26 +188,157 @@ fn libraries_and_channels_are_refused_with_their_lines() {
         ),
         ("library = 3\n", "1: library: is a whole number (write [[library]])"),
         ("library = [3]\n", "1: library: is a whole number, not a table (write [[library]])"),
+    ] {
+        refused(text, &format!("/etc/x.toml:{complaint}"));
+    }
+}
+
+#[test]
+fn channels_are_refused_with_their_lines() {
+    for (text, complaint) in [
+        ("channel = 3\n", "1: channel: is a whole number (write [[channel]])"),
         ("[[channel]]\nname = \"x\"\n", "1: channel.id: is missing"),
         (
             "[[channel]]\nid = \"vod\"\n",
             "2: channel.id: \"vod\" is taken: it begins other URLs (choose another id)",
         ),
         (
-            "[[channel]]\nid = \"a\"\nwindow = \"60\"\n",
-            "3: channel.window: \"60\" is not a duration (write \"10s\" or \"500ms\")",
+            "[[channel]]\nid = \"a b\"\n",
+            "2: channel.id: \"a b\" is not an id (letters, digits, \"-\", \"_\" and \".\", up to 64)",
         ),
         (
-            "[[channel]]\nid = \"a\"\ningest = { user = \"u\" }\n",
-            "3: channel.ingest: needs user and password_file",
+            "[[channel]]\nid = \"a\"\n[[channel]]\nname = \"b\"\nid = \"a\"\n",
+            "5: channel.id: \"a\" is named twice",
         ),
         (
-            "[[channel]]\nid = \"a\"\ningest = 1\n",
-            "3: channel.ingest: is a whole number, not a table in { }",
+            "[[channel]]\nid = \"a\"\npart = \"2s\"\nsegment = \"1s\"\n",
+            "3: channel.part: is longer than the segment (write at most \"1s\")",
+        ),
+        (
+            "[[channel]]\nid = \"a\"\n[channel.ingest]\nuser = \"u\"\npassword_file = 1\n",
+            "5: channel.ingest: is a whole number, not a string",
         ),
     ] {
         refused(text, &format!("/etc/x.toml:{complaint}"));
     }
+}
+
+#[test]
+fn keys_of_a_channel_are_refused_with_their_lines() {
+    for (line, complaint) in [
+        ("widow = \"60s\"", "widow: is not a known key (did you mean window?)"),
+        ("name = \"\"", "name: is empty (leave it out, and the id is the name)"),
+        ("name = \"a\\nb\"", "name: has a control character in it (write one line of text)"),
+        ("access = \"all\"", "access: \"all\" is not known here (write \"token\" or \"open\")"),
+        ("window = \"60\"", "window: \"60\" is not a duration (write \"10s\" or \"500ms\")"),
+        ("window = 60", "window: is a whole number, not a string"),
+        ("window = \"9999ms\"", "window: is too short (write \"10s\" to \"4h\")"),
+        ("window = \"5h\"", "window: is too long (write \"10s\" to \"4h\")"),
+        ("segment = \"0\"", "segment: is too short (write \"500ms\" to \"30s\")"),
+        ("segment = \"30001ms\"", "segment: is too long (write \"500ms\" to \"30s\")"),
+        ("part = \"99ms\"", "part: is too short (write \"100ms\" to \"5s\")"),
+        ("part = \"5001ms\"", "part: is too long (write \"100ms\" to \"5s\")"),
+        ("archive = \"long\"", "archive: \"long\" is not a duration (write \"10s\" or \"500ms\")"),
+        ("ingest = 1", "ingest: is a whole number, not a table in { }"),
+        ("ingest = { user = \"u\" }", "ingest: needs user and password_file"),
+        ("ingest = { password_file = \"p\" }", "ingest: needs user and password_file"),
+        (
+            "ingest = { user = \"u\", password = \"p\" }",
+            "ingest: \"password\" is not known here (write user and password_file)",
+        ),
+        (
+            "ingest = { user = \"a:b\", password_file = \"p\" }",
+            "ingest: \"a:b\" is not a user (write a name without \":\")",
+        ),
+        (
+            "ingest = { user = \"\", password_file = \"p\" }",
+            "ingest: \"\" is not a user (write a name without \":\")",
+        ),
+        ("ingest = { user = \"u\", password_file = \"\" }", "ingest: is empty (write a path)"),
+    ] {
+        let text = format!("[[channel]]\nid = \"a\"\n{line}\n");
+        refused(&text, &format!("/etc/x.toml:3: channel.{complaint}"));
+    }
+}
+
+#[test]
+fn every_key_of_a_channel_is_read() {
+    let draft = read(
+        "[[channel]]\nid = \"news\"\nname = \"The news\"\naccess = \"open\"\nwindow = \"5min\"\n\
+         segment = \"4s\"\npart = \"500ms\"\n\
+         ingest = { user = \"enc1\", password_file = \"keys/enc1\" }\n\
+         [[channel]]\nid = \"b\"\n",
+    );
+    assert_eq!((draft.errors, draft.warnings), (vec![], vec![]));
+    let news = Channel {
+        id: "news".to_owned(),
+        name: "The news".to_owned(),
+        access: Some(Access::Open),
+        window_ms: 300_000,
+        segment_ms: Some(4000),
+        part_ms: Some(500),
+        push: Some(Push { user: "enc1".to_owned(), password_file: "/etc/keys/enc1".into() }),
+    };
+    let defaults = Channel {
+        id: "b".to_owned(),
+        name: "b".to_owned(),
+        access: None,
+        window_ms: 60_000,
+        segment_ms: None,
+        part_ms: None,
+        push: None,
+    };
+    assert_eq!(draft.config.channels, [news, defaults]);
+    let places: Vec<_> = draft.channel_places.iter().map(Place::line).collect();
+    assert_eq!(places, [1, 9]);
+}
+
+#[test]
+fn what_lies_on_the_bounds_of_a_channel_is_read() {
+    for keys in [
+        "window = \"10s\"\nsegment = \"500ms\"\npart = \"100ms\"",
+        "window = \"4h\"\nsegment = \"30s\"\npart = \"5s\"",
+        "segment = \"2s\"\npart = \"2s\"",
+    ] {
+        let draft = read(&format!("[[channel]]\nid = \"a\"\n{keys}\n"));
+        assert_eq!(draft.errors, [], "{keys}");
+        assert_eq!(draft.config.channels.len(), 1);
+    }
+}
+
+#[test]
+fn the_ingest_port_is_an_address_or_off() {
+    for (text, ingest) in [
+        ("", Some("127.0.0.1:8082")),
+        ("ingest = \"[::1]:1\"", Some("[::1]:1")),
+        ("ingest = \"off\"", None),
+    ] {
+        let draft = read(&format!("[server]\n{text}\n"));
+        assert_eq!((draft.errors, draft.warnings), (vec![], vec![]));
+        assert_eq!(draft.config.ingest.map(|address| address.to_string()).as_deref(), ingest);
+    }
+}
+
+#[test]
+fn a_file_names_a_thousand_channels_and_no_more() {
+    let channels = |count: usize| -> String {
+        (0..count).map(|number| format!("[[channel]]\nid = \"c{number}\"\n")).collect()
+    };
+    let draft = read(&channels(CHANNELS_MAX));
+    assert_eq!((draft.errors, draft.config.channels.len()), (vec![], CHANNELS_MAX));
+    let complaint = "/etc/x.toml:2001: channel: is one too many (a file may name 1000 channels)";
+    refused(&channels(CHANNELS_MAX + 5), complaint);
+}
+
+#[test]
+fn the_example_of_a_channel_that_we_ship_is_good() {
+    let shipped = include_str!("../../../dist/shardcast.toml");
+    let (_, example) = shipped.split_once("# [[channel]]\n").unwrap();
+    let keys: String =
+        example.lines().flat_map(|line| [line.trim_start_matches("# "), "\n"]).collect();
+    let draft = read(&format!("[[channel]]\n{keys}"));
+    assert_eq!(draft.errors, [], "{keys}");
+    assert!(draft.config.channels[0].push.is_some());
 }
 
 #[test]
@@ -256,10 +395,9 @@ fn keys_of_later_versions_are_checked_and_warned_of() {
     assert_eq!(
         warnings,
         [
-            "/etc/x.toml:2: server.ingest: is not used by this version",
             "/etc/x.toml:3: server.public: is not used by this version",
             "/etc/x.toml:4: server.trusted_proxies: is not used by this version",
-            "/etc/x.toml:5: channel: is not used by this version",
+            "/etc/x.toml:9: channel.archive: is not used by this version",
         ]
     );
 }

@@ -109,6 +109,47 @@ fn doors_that_are_the_same_are_refused() {
 }
 
 #[test]
+fn of_two_keys_that_want_one_door_the_one_that_was_set_is_blamed() {
+    for (keys, complaint) in [
+        (
+            "ingest = \"[::]:8080\"",
+            "2: server.ingest: [::]:8080 is taken by server.listen [::]:8080",
+        ),
+        (
+            "listen = [\"[::]:8082\"]",
+            "2: server.listen: [::]:8082 is taken by server.ingest 127.0.0.1:8082",
+        ),
+        (
+            "admin = \"127.0.0.1:8082\"",
+            "2: server.admin: 127.0.0.1:8082 is taken by server.ingest 127.0.0.1:8082",
+        ),
+        (
+            "ingest = \"127.0.0.1:8081\"",
+            "2: server.ingest: 127.0.0.1:8081 is taken by server.admin 127.0.0.1:8081",
+        ),
+    ] {
+        let text = format!("[server]\n{keys}\n");
+        let draft = Sources::default().with_text(Some((Path::new("f.toml"), &text)));
+        let errors: Vec<_> = draft.errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors, [format!("f.toml:{complaint}")]);
+    }
+    for keys in ["listen = [\"[::]:8082\"]\ningest = \"off\"", "ingest = \"127.0.0.2:8081\""] {
+        let text = format!("[server]\n{keys}\n");
+        assert_eq!(Sources::default().with_text(Some((Path::new("f.toml"), &text))).errors, []);
+    }
+}
+
+#[test]
+fn a_channel_that_nobody_may_watch_is_warned_of() {
+    let text = "[[channel]]\nid = \"a\"\n[[channel]]\nid = \"b\"\naccess = \"open\"\n";
+    let draft = Sources::default().with_text(Some((Path::new("f.toml"), text)));
+    assert_eq!(draft.errors, []);
+    let warnings: Vec<_> = draft.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("f.toml:1: channel.access: is \"token\""), "{warnings:?}");
+}
+
+#[test]
 fn a_library_named_twice_and_a_public_admin_port_are_seen() {
     let text = "[server]\nadmin = \"0.0.0.0:8081\"\n[[library]]\npath = \"/a\"\naccess = \"open\"\n\
                 [[library]]\npath = \"/a\"\naccess = \"open\"\n";

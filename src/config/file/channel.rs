@@ -1,0 +1,156 @@
+//! The tables `[[channel]]` of a file into channels, with the line of everything that is wrong.
+//!
+//! A password file is named here and not read: whoever checks a config need not be let into it.
+
+use std::ops::{Range, RangeInclusive};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{Reading, nearest, unknown_key};
+use crate::config::given::{Given, Wrong};
+use crate::config::values::{self, duration_ms, duration_text};
+use crate::config::{
+    Access, CHANNELS_MAX, Channel, PART_MS_MAX, PART_MS_MIN, Push, SEGMENT_MS_MAX, SEGMENT_MS_MIN,
+    WINDOW_MS, WINDOW_MS_MAX, WINDOW_MS_MIN, settings,
+};
+
+/// Every key of a channel.
+const KEYS: [&str; 8] = ["id", "name", "access", "window", "segment", "part", "archive", "ingest"];
+
+impl Reading<'_> {
+    /// All channels of the file; or one complaint, if there are too many to look at.
+    pub(super) fn channels(&mut self, value: &Spanned<DeValue<'_>>) {
+        let beyond = value.get_ref().as_array().and_then(|all| all.get(CHANNELS_MAX));
+        match beyond {
+            None => self.each_table("channel", value, Self::channel),
+            Some(beyond) => {
+                let why = format!("is one too many (a file may name {CHANNELS_MAX} channels)");
+                self.complain(Some(beyond.span()), "channel", why);
+            }
+        }
+    }
+
+    fn channel(&mut self, table: &DeTable<'_>, span: Range<usize>) {
+        let errors = self.draft.errors.len();
+        let mut channel = Channel {
+            id: String::new(),
+            name: String::new(),
+            access: None,
+            window_ms: WINDOW_MS,
+            segment_ms: None,
+            part_ms: None,
+            push: None,
+        };
+        for (name, value) in table {
+            let word = name.get_ref().as_ref();
+            let key = format!("channel.{word}");
+            if !KEYS.contains(&word) {
+                let near = nearest(word, KEYS.into_iter());
+                self.complain(Some(name.span()), &key, unknown_key("key", near));
+            } else if let Err(wrong) = self.set(&mut channel, word, Given::Toml(value)) {
+                self.blame(wrong, &key, value);
+            } else if word == "archive" {
+                let place = self.place(name.span().start);
+                self.draft.warn_unused(&place, "channel.archive");
+            }
+        }
+        self.look_at_the_whole(&channel, table, &span);
+        if errors != self.draft.errors.len() {
+            return;
+        }
+        if channel.name.is_empty() {
+            channel.name.clone_from(&channel.id);
+        }
+        let place = self.place(span.start);
+        self.draft.channel_places.push(place);
+        self.draft.config.channels.push(channel);
+    }
+
+    /// Puts one value into the channel.
+    fn set(&self, channel: &mut Channel, key: &str, given: Given<'_>) -> Result<(), Wrong> {
+        match key {
+            "id" => channel.id = given.read(|id| values::identifier(id).map(|()| id.to_owned()))?,
+            "name" => channel.name = given.read(name)?,
+            "access" => channel.access = Some(given.read(Access::from_word)?),
+            "window" => channel.window_ms = between(given, WINDOW_MS_MIN..=WINDOW_MS_MAX)?,
+            "segment" => {
+                channel.segment_ms = Some(between(given, SEGMENT_MS_MIN..=SEGMENT_MS_MAX)?);
+            }
+            "part" => channel.part_ms = Some(between(given, PART_MS_MIN..=PART_MS_MAX)?),
+            "ingest" => channel.push = Some(self.push(given)?),
+            // Catch-up: its form is checked, and nothing is done with it yet.
+            _ => drop(given.read(duration_ms)?),
+        }
+        Ok(())
+    }
+
+    /// What no single value can show.
+    fn look_at_the_whole(&mut self, channel: &Channel, table: &DeTable<'_>, span: &Range<usize>) {
+        let span_of = |key: &str| table.get(key).map_or_else(|| span.clone(), Spanned::span);
+        if let (Some(segment), Some(part)) = (channel.segment_ms, channel.part_ms)
+            && part > segment
+        {
+            let most = duration_text(segment);
+            let why = format!("is longer than the segment (write at most \"{most}\")");
+            self.complain(Some(span_of("part")), "channel.part", why);
+        }
+        if !table.contains_key("id") {
+            self.complain(Some(span.clone()), "channel.id", "is missing".to_owned());
+        }
+        if self.draft.config.channels.iter().any(|earlier| earlier.id == channel.id) {
+            let why = format!("{:?} is named twice", channel.id);
+            self.complain(Some(span_of("id")), "channel.id", why);
+        }
+    }
+
+    /// Who may push to a channel: `{ user = "…", password_file = "…" }`.
+    fn push(&self, given: Given<'_>) -> Result<Push, Wrong> {
+        let (mut user, mut password_file) = (None, None);
+        for (name, value) in given.table().ok_or_else(|| given.not_a_table())? {
+            let value = Given::Toml(value);
+            match name.get_ref().as_ref() {
+                "user" => user = Some(value.read(user_name)?),
+                "password_file" => password_file = Some(self.beside(settings::path(value)?)),
+                other => {
+                    let why = format!("{other:?} is not known here (write user and password_file)");
+                    return Err(Wrong { why, span: Some(name.span()) });
+                }
+            }
+        }
+        match (user, password_file) {
+            (Some(user), Some(password_file)) => Ok(Push { user, password_file }),
+            _ => Err(given.blame("needs user and password_file")),
+        }
+    }
+}
+
+/// A channel's name. It comes to stand in playlists and guides, each of which has a line for it.
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("is empty (leave it out, and the id is the name)".to_owned());
+    }
+    if text.contains(char::is_control) {
+        return Err("has a control character in it (write one line of text)".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A user that Basic authentication can carry: a colon ends the user there (RFC 7617, 2).
+fn user_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(|c: char| c == ':' || c.is_control()) {
+        return Err(format!("{text:?} is not a user (write a name without \":\")"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A duration that is neither too short nor too long.
+fn between(given: Given<'_>, allowed: RangeInclusive<u64>) -> Result<u64, Wrong> {
+    let ms = given.read(duration_ms)?;
+    if allowed.contains(&ms) {
+        return Ok(ms);
+    }
+    let (least, most) = (duration_text(*allowed.start()), duration_text(*allowed.end()));
+    let what = if ms < *allowed.start() { "short" } else { "long" };
+    Err(given.blame(format!("is too {what} (write \"{least}\" to \"{most}\")")))
+}
