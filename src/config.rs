@@ -241,6 +241,38 @@ pub const PART_MS_MAX: u64 = 5_000;
 const _: () = assert!(PART_MS_MIN <= SEGMENT_MS_MIN, "every segment can have a part");
 const _: () = assert!(PART_MS_MAX <= SEGMENT_MS_MAX, "every part can have a segment");
 
+/// Memory that is made at once for the bytes of a live rendition: some seconds of a good picture.
+/// Pages that are not written take none.
+pub const SLAB_SIZE: u64 = 8 * MIB as u64;
+
+/// Longest segment of a live rendition, in bytes: 10 s at 50 Mb/s. A longer one is refused with
+/// 413, and what is published of it stays.
+pub const SEGMENT_SIZE_MAX: u64 = 64 * MIB as u64;
+
+/// Bytes of a chunk that is being received. Encoders that send a whole segment as one chunk need as
+/// much as that; beyond it the request is refused with 413.
+pub const CHUNK_SIZE_MAX: usize = SEGMENT_SIZE_MAX as usize;
+
+/// Bytes of all chunks that are being received. Beyond it a request is refused with 503.
+pub const RECEIVING_SIZE_MAX: usize = 512 * MIB;
+
+/// Renditions of one channel. Beyond it a new header is refused with 400.
+pub const RENDITIONS_MAX: usize = 64;
+
+/// Chunks of a channel that wait until its lengths are known, in bytes. Beyond it they are dropped,
+/// the oldest first.
+pub const UNSETTLED_SIZE_MAX: usize = 64 * MIB;
+
+/// Connections of encoders. Beyond it they wait in the listener's queue.
+pub const INGEST_CONNECTIONS_MAX: usize = 4096;
+
+/// Milliseconds an encoder may be silent in the middle of a request. Then the connection is closed,
+/// and what was whole of the segment stays.
+pub const INGEST_IDLE_MS: u64 = 30_000;
+
+/// Largest playlist or manifest that an encoder may push, in bytes. Beyond it: 413.
+pub const PUSHED_TEXT_SIZE_MAX: usize = MIB;
+
 /// Access records that wait for the log's writer. Beyond it they are dropped and counted.
 pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
 

@@ -9,6 +9,7 @@ pub mod request;
 pub mod live;
 pub mod shard;
 pub mod library;
+pub mod ingest;
 pub mod ops;
 pub mod control;
 pub mod cli;

@@ -60,10 +60,21 @@ impl Ticks {
 pub struct Now {
     /// For dates, token expiry, `Last-Modified`.
     pub unix: UnixTime,
+    /// Milliseconds of the current second, for those who set their clock by ours.
+    pub millis: u16,
     /// For deadlines and rates.
     pub ticks: Ticks,
     /// Nanoseconds of the monotonic clock, for latencies only.
     pub nanos: u64,
+}
+
+impl Now {
+    /// So long after 1970, at these nanoseconds of the monotonic clock.
+    #[must_use]
+    pub fn of(unix: std::time::Duration, nanos: u64) -> Self {
+        let millis = u16::try_from(unix.subsec_millis()).expect("below 1,000");
+        Self { unix: UnixTime(unix.as_secs()), millis, ticks: Ticks(nanos / 1_000_000), nanos }
+    }
 }
 
 /// A strong validator: 128 bits of the hash of the exact bytes (RFC 9110, 8.8.3).
@@ -108,6 +119,29 @@ pub struct Extent {
     pub offset: u64,
     /// How many bytes.
     pub size: u64,
+}
+
+/// Makes the tag of bytes that come in pieces: the same as of all of them at once.
+#[derive(Clone, Default)]
+pub struct Tagger(xxhash_rust::xxh3::Xxh3);
+
+impl Tagger {
+    /// Goes on with these bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The tag of what has come.
+    #[must_use]
+    pub fn tag(&self) -> ETag {
+        ETag(self.0.digest128().to_be_bytes())
+    }
+}
+
+impl fmt::Debug for Tagger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tagger({:?})", self.tag())
+    }
 }
 
 /// One encoding of an object.

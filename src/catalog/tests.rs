@@ -387,7 +387,7 @@ fn appended(size: u64) -> Growth {
 }
 
 fn growing_slot(catalog: &Catalog, path: &str) -> GrowingSlot {
-    match live(&catalog, path) {
+    match live(catalog, path) {
         Found::Growing(growing) => growing.slot,
         found => panic!("{path} is {}", shown(&found)),
     }

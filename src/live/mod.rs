@@ -9,6 +9,10 @@ pub mod boxes;
 pub mod cut;
 pub mod timeline;
 pub mod publisher;
+pub mod upload;
+pub mod learn;
+pub mod measure;
+pub mod channel;
 pub mod playlist;
 pub mod reload;
 #[cfg(any(test, fuzzing))]

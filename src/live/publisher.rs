@@ -36,7 +36,6 @@ pub struct Publisher {
     timeline: Timeline,
     /// Which track's times count.
     lead: u32,
-    timescale: u32,
     /// From decoding times to presentation times, in ticks: as of the last independent chunk.
     shift: Option<i64>,
     /// Hashes of published chunks by decoding time.
@@ -77,17 +76,15 @@ pub enum Taken {
 }
 
 impl Publisher {
-    /// One whose first header this is, in a channel whose media has its zero at this Unix time, in
-    /// microseconds.
+    /// One whose first header this is.
     #[must_use]
-    pub fn new(init: Init, lengths: Lengths, zero_micros: i64) -> Self {
-        let (lead, timescale) = (lead(&init).id, lead(&init).timescale);
+    pub fn new(init: Init, lengths: Lengths) -> Self {
+        let lead = lead(&init).id;
         Self {
             init,
             cutter: Cutter::new(lengths),
-            timeline: Timeline::new(lengths, zero_micros),
+            timeline: Timeline::new(lengths, 0),
             lead,
-            timescale,
             shift: None,
             published: BTreeMap::new(),
             may_begin_anew: false,
@@ -117,7 +114,7 @@ impl Publisher {
     pub fn take_header(&mut self, init: Init, is_other: bool) {
         self.may_begin_anew = true;
         if is_other {
-            (self.lead, self.timescale) = (lead(&init).id, lead(&init).timescale);
+            self.lead = lead(&init).id;
             self.init = init;
             self.shift = None;
             self.timeline.change_header(self.headers);
@@ -128,18 +125,16 @@ impl Publisher {
 
     /// When a chunk is presented, as far as this rendition is concerned; none for a chunk without
     /// samples of its leading track.
+    ///
+    /// Chunks may be cut between pictures that are presented in another order than decoded. So what
+    /// follows an independent chunk keeps its distance to it in decoding time.
     #[must_use]
-    pub fn timed(&self, chunk: &Chunk) -> Option<Timed> {
-        let run = chunk.fragment.run(self.lead)?;
-        let decoded = i64::try_from(run.decode_time).ok()?;
-        // Chunks may be cut between pictures that are presented in another order than decoded. So
-        // what follows an independent chunk keeps its distance to it in decoding time.
-        let shift = match self.shift {
-            Some(shift) if !run.independent => shift,
-            _ => run.presentation_time.checked_sub(decoded)?,
-        };
-        let start = Moment { ticks: decoded.checked_add(shift)?, timescale: self.timescale };
-        Some(Timed { start, duration: run.duration, independent: run.independent })
+    fn timed(&self, chunk: &Chunk) -> Option<Timed> {
+        let timed = timed(&self.init, chunk)?;
+        let Some(shift) = self.shift.filter(|_| !timed.independent) else { return Some(timed) };
+        let decoded = i64::try_from(chunk.fragment.run(self.lead)?.decode_time).ok()?;
+        let start = Moment { ticks: decoded.checked_add(shift)?, ..timed.start };
+        Some(Timed { start, ..timed })
     }
 
     /// Takes a chunk whose bytes have this hash; `now_micros` is the Unix time.
@@ -148,6 +143,8 @@ impl Publisher {
             return Taken::NotIndependent;
         };
         let decode_time = run.decode_time;
+        let shift = timed.start.ticks - i64::try_from(decode_time).unwrap_or(0);
+        let timed = cut_to_start(timed);
         if let Some(&known) = self.published.get(&decode_time) {
             let is_again = !self.may_begin_anew || is_epoch(timed.start);
             if known == hash && (is_again || self.is_recent(&timed)) {
@@ -156,6 +153,9 @@ impl Publisher {
             if is_again {
                 return Taken::Conflict;
             }
+        }
+        if self.timeline.segments().is_empty() {
+            self.timeline.begin_anew(zeros.of(&timed, now_micros));
         }
         let mut cutter = self.cutter.clone();
         let place = match cutter.place(&timed) {
@@ -177,7 +177,7 @@ impl Publisher {
         self.cutter = cutter;
         self.may_begin_anew = false;
         if run.independent {
-            self.shift = Some(timed.start.ticks - i64::try_from(decode_time).unwrap_or(0));
+            self.shift = Some(shift);
         }
         self.remember(decode_time, hash);
         Taken::Published(Steps {
@@ -208,7 +208,7 @@ impl Publisher {
         self.published.clear();
         self.cutter = Cutter::new(self.timeline.lengths());
         self.shift = None;
-        self.timeline.begin_anew(zeros.of(timed.start, now_micros));
+        self.timeline.begin_anew(zeros.of(timed, now_micros));
         match self.take(chunk, hash, now_micros, zeros) {
             Taken::Published(steps) => Taken::Published(Steps { ends_segment, ends_part, ..steps }),
             // An empty cutter and a timeline that begins anew have a place for it.
@@ -244,13 +244,30 @@ impl Publisher {
 }
 
 /// The track whose times count: pictures before sound before text.
-fn lead(init: &Init) -> &Track {
+#[must_use]
+pub fn lead(init: &Init) -> &Track {
     let rank = |track: &&Track| match track.sample.media {
         Media::Video => 0,
         Media::Audio => 1,
         Media::Text => 2,
     };
     init.tracks.iter().min_by_key(rank).expect("a header has a track")
+}
+
+/// When a chunk is presented by itself, as far as the leading track of its header is concerned.
+#[must_use]
+pub fn timed(init: &Init, chunk: &Chunk) -> Option<Timed> {
+    let Track { id, timescale, .. } = lead(init);
+    let run = chunk.fragment.run(*id)?;
+    let start = Moment { ticks: run.presentation_time, timescale: *timescale };
+    Some(Timed { start, duration: run.duration, independent: run.independent })
+}
+
+/// Without what the edit list cuts off: priming samples of a sound, of which nothing is heard.
+fn cut_to_start(timed: Timed) -> Timed {
+    let before = timed.start.ticks.min(0).unsigned_abs();
+    let start = Moment { ticks: timed.start.ticks.max(0), ..timed.start };
+    Timed { start, duration: timed.duration.saturating_sub(before), ..timed }
 }
 
 /// Whether media is on the epoch's own time.
@@ -271,12 +288,12 @@ pub struct Zeros {
 }
 
 impl Zeros {
-    /// The zero of media of which this moment is now.
-    pub fn of(&mut self, start: Moment, now_micros: i64) -> i64 {
-        if is_epoch(start) {
+    /// The zero of media of which this chunk has just come: its end is now.
+    pub fn of(&mut self, chunk: &Timed, now_micros: i64) -> i64 {
+        if is_epoch(chunk.start) {
             return 0;
         }
-        let zero = now_micros.saturating_sub(start.micros());
+        let zero = now_micros.saturating_sub(chunk.start.plus(chunk.duration).micros());
         let near = |known: &&i64| known.abs_diff(zero) < SAME_ZERO_MICROS;
         if let Some(&known) = self.known.iter().rev().find(near) {
             return known;

@@ -54,7 +54,7 @@ impl Reach {
 /// The newest of what is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// The number of the last segment of which anything is published.
+    /// The number of the last segment that has begun.
     pub segment: i64,
     /// Its parts that are whole.
     pub parts: u32,
@@ -117,8 +117,7 @@ impl Edge {
     /// Of a timeline; none if nothing is published.
     #[must_use]
     pub fn of(timeline: &Timeline) -> Option<Self> {
-        let mut newest_first = timeline.segments().iter().rev();
-        let last = newest_first.find(|segment| segment.is_listed(true))?;
+        let last = timeline.segments().back()?;
         let parts = u32::try_from(last.whole_parts().len()).unwrap_or(u32::MAX);
         Some(Self { segment: last.number, parts, is_whole: last.is_whole })
     }

@@ -98,7 +98,7 @@ pub fn open(
 }
 
 /// The admin listener. It belongs to one thread, so its port is not shared.
-pub fn admin(address: SocketAddr) -> Result<TcpListener, ListenError> {
+pub fn single(address: SocketAddr) -> Result<TcpListener, ListenError> {
     bind(address, false).and_then(listening).map_err(|error| ListenError { address, error })
 }
 

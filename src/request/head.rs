@@ -14,7 +14,7 @@ use super::range::ByteRange;
 use super::refusal::Refusal;
 use crate::config::RESPONSE_HEAD_SIZE_MAX;
 use crate::messages::SourceKind;
-use crate::units::{Class, Variant};
+use crate::units::{Class, UnixTime, Variant, civil};
 
 pub use date::{Date, date};
 use lines::{Lines, digits, is_value};
@@ -193,7 +193,12 @@ fn compose(
         }
         Content::Health => {
             lines.put(b"Cache-Control: no-store\r\n");
-            text = Text { words: ["ok\n", "", ""], body: plan.with_body };
+            text = Text { words: ["ok\n", "", ""], clock: None, body: plan.with_body };
+        }
+        Content::Clock { unix, millis } => {
+            lines.put(b"Cache-Control: no-store\r\n");
+            let words = ["", "", ""];
+            text = Text { words, clock: Some(clock(*unix, *millis)), body: plan.with_body };
         }
         Content::Refused(refusal) => text = put_refusal(&mut lines, plan, *refusal),
     }
@@ -296,20 +301,27 @@ fn put_refusal(lines: &mut Lines<'_>, plan: &Plan, refusal: Refusal) -> Text {
     // A player at the live edge asks again within the second; nothing else is worth keeping.
     let kept = if plan.status == 404 { "max-age=1" } else { "no-store" };
     lines.field("Cache-Control", kept);
-    Text { words: [refusal.reason(), ": ", explanation(refusal)], body: plan.with_body }
+    Text {
+        words: [refusal.reason(), ": ", explanation(refusal)],
+        clock: None,
+        body: plan.with_body,
+    }
 }
 
 /// The short body of an answer that is for people, if anybody reads it.
 #[derive(Default)]
 struct Text {
     words: [&'static str; 3],
+    /// A time behind them.
+    clock: Option<[u8; CLOCK_SIZE]>,
     /// False for HEAD: the size is that of the body that GET gets.
     body: bool,
 }
 
 impl Text {
     fn put_fields(&self, lines: &mut Lines<'_>) -> usize {
-        let size = self.words.iter().map(|word| word.len()).sum::<usize>();
+        let clock = self.clock.map_or(0, |clock| clock.len());
+        let size = self.words.iter().map(|word| word.len()).sum::<usize>() + clock;
         if size > 0 {
             lines.put(b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
             lines.number(size as u64);
@@ -321,8 +333,36 @@ impl Text {
     fn put_body(&self, lines: &mut Lines<'_>) {
         if self.body {
             self.words.iter().for_each(|word| lines.put(word.as_bytes()));
+            lines.put(self.clock.as_ref().map_or(b"", |clock| clock));
         }
     }
+}
+
+/// Size of a time as `clock` writes it, in bytes.
+const CLOCK_SIZE: usize = 24;
+
+/// A time as ISO 8601 writes it, to the millisecond (`urn:mpeg:dash:utc:http-iso:2014`).
+fn clock(unix: UnixTime, millis: u16) -> [u8; CLOCK_SIZE] {
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let (year, month, day) = civil(unix.0 / 86_400);
+    let second = unix.0 % 86_400;
+    let fields = [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, second / 3600),
+        (14, 2, second / 60 % 60),
+        (17, 2, second % 60),
+        (20, 3, u64::from(millis)),
+    ];
+    for (at, digits, value) in fields {
+        let mut rest = value;
+        for digit in text[at..at + digits].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    text
 }
 
 /// A media type as it may stand in a head. A pack's index is data that somebody made: a type that

@@ -72,6 +72,8 @@ pub enum Place {
 pub enum Fixed {
     /// The server lives.
     Health,
+    /// What time it is.
+    Clock,
     /// OPTIONS.
     Options,
 }
@@ -104,6 +106,7 @@ pub fn located<'c>(
     let found = match *target {
         Target::Vod { path, .. } => catalog.vod(path, grant),
         Target::Live { path, query, .. } => catalog.live(path, &directives(path, query)?, grant),
+        Target::Clock => return Ok(Located::Fixed(Fixed::Clock)),
         Target::Health => return Ok(Located::Fixed(Fixed::Health)),
         Target::Options => return Ok(Located::Fixed(Fixed::Options)),
         Target::Control => return Ok(Located::Ask),

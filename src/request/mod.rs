@@ -69,7 +69,7 @@ pub fn steps(
     Ok(match located {
         Located::Object(object) => Step::Respond(plan::response(request, &object)),
         Located::Growing(growing) => Step::Respond(plan::growing(request, &growing)),
-        Located::Fixed(fixed) => Step::Respond(plan::fixed(request, fixed)),
+        Located::Fixed(fixed) => Step::Respond(plan::fixed(request, fixed, view.now)),
         Located::NotYet(place) => Step::Wait(place),
         Located::Ask => Step::Ask(request.body),
     })

@@ -9,7 +9,7 @@ use super::parse::{BodyFraming, Method, Request, Version};
 use super::range::{self, ByteRange, Ranges, Selection};
 use super::refusal::Refusal;
 use crate::catalog::GrowingSlot;
-use crate::units::{Class, Variant};
+use crate::units::{Class, Now, UnixTime, Variant};
 
 /// What becomes of the connection after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,13 @@ pub enum Content {
     },
     /// The server lives (200).
     Health,
+    /// What time it is (200), to the millisecond.
+    Clock {
+        /// Whole seconds.
+        unix: UnixTime,
+        /// And so many milliseconds.
+        millis: u16,
+    },
     /// A refusal.
     Refused(Refusal),
 }
@@ -138,8 +145,12 @@ pub fn growing(request: &Request<'_>, growing: &Growing) -> Plan {
 
 /// The response to a request that needs no object.
 #[must_use]
-pub fn fixed(request: &Request<'_>, fixed: Fixed) -> Plan {
+pub fn fixed(request: &Request<'_>, fixed: Fixed, now: Now) -> Plan {
     match fixed {
+        Fixed::Clock => {
+            let content = Content::Clock { unix: now.unix, millis: now.millis };
+            plan(request, 200, content, Class::Other)
+        }
         Fixed::Health => plan(request, 200, Content::Health, Class::Other),
         Fixed::Options => {
             plan(request, 204, Content::Options { preflight: request.preflight }, Class::Other)

@@ -28,6 +28,8 @@ pub enum Target<'t> {
     },
     /// `/healthz`.
     Health,
+    /// `/tv/clock`: the time, for players of DASH.
+    Clock,
     /// OPTIONS: of the server, or a preflight for any path.
     Options,
     /// Paths that control answers.
@@ -97,6 +99,10 @@ fn media<'t>(path: &'t str, token: Option<&'t str>) -> Option<Target<'t>> {
     if let Some(path) = path.strip_prefix("/vod/") {
         return Some(Target::Vod { path, token });
     }
+    if path == "/tv/clock" {
+        // It is no secret, so a token in front of it is nobody's business.
+        return Some(Target::Clock);
+    }
     path.starts_with("/tv/").then_some(Target::Live { path, query: b"", token })
 }
 
@@ -156,7 +162,14 @@ fn is_plain(raw: &[u8]) -> bool {
 /// Refused is what some reader could take for another path: `.` and `..`, encoded or not; an
 /// encoded `/`; a backslash; NUL and other control characters; escapes or bytes that are not
 /// UTF-8, overlong forms included; an escape that is none.
-fn unescaped<'t>(raw: &[u8], scratch: &'t mut [u8; TARGET_SIZE_MAX]) -> Result<&'t str, Refusal> {
+///
+/// # Errors
+///
+/// `Malformed`.
+pub fn unescaped<'t>(
+    raw: &[u8],
+    scratch: &'t mut [u8; TARGET_SIZE_MAX],
+) -> Result<&'t str, Refusal> {
     let mut size = 0;
     let mut rest = raw;
     while let [first, after @ ..] = rest {

@@ -15,6 +15,7 @@ pub mod buffers;
 pub mod calls;
 pub mod files;
 pub mod mapping;
+pub mod memory;
 pub mod priority;
 pub mod probe;
 pub mod rlimit;

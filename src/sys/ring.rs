@@ -30,7 +30,7 @@ use crate::catalog::Held;
 use crate::config::COLD_READS_ALL_MAX;
 use crate::messages::{FilePayload, Opened, Payload, Residency};
 use crate::shard::kernel::{Completion, Errno, Kernel, Loan, Operation, Outgoing, Owner, Received};
-use crate::units::{Extent, Now, PAGE_SIZE, Ticks, UnixTime};
+use crate::units::{Extent, Now, PAGE_SIZE};
 
 /// Operations queued in one turn before they are submitted early.
 const SUBMISSIONS: u32 = 1024;
@@ -495,8 +495,8 @@ impl Kernel for Ring {
 
     fn now(&mut self) -> Now {
         let nanos = calls::monotonic_nanos() - self.epoch;
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        Now { unix: UnixTime(unix), ticks: Ticks(nanos / 1_000_000), nanos }
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now::of(unix, nanos)
     }
 
     fn enter(&mut self, wait_ms: Option<u64>) -> Result<(), Errno> {

@@ -62,7 +62,7 @@ fn a_growing_object_is_sent_as_it_grows() {
     }
     grow(&mut server, 1, &Growth::Ended);
     assert_eq!(client.chunk(), Ok(None));
-    let whole = client.get(&PATH);
+    let whole = client.get(PATH);
     assert_eq!(whole.body.len(), 900_000, "who comes late gets it all");
     let mut old = server.client();
     old.write(&request("1.0"));

@@ -2,7 +2,7 @@
 // an origin of its own, so that every request of a player is a cross-origin one.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -19,6 +19,16 @@ async function freePort() {
   probe.close();
   await once(probe, 'close');
   return port;
+}
+
+/** Starts `shardcast serve` with channels of these ids, which encoders may push to. */
+export async function startLive(binary, channels, folder) {
+  const ingest = await freePort();
+  const config = join(folder, 'live.toml');
+  const tables = channels.map((id) => `[[channel]]\nid = "${id}"\n`);
+  writeFileSync(config, `[server]\naccess = "open"\ningest = "127.0.0.1:${ingest}"\n${tables.join('')}`);
+  const server = await startServer(binary, ['--config', config], join(folder, 'state'));
+  return { ...server, base: server.base.replace(/vod$/, 'tv'), ingest: `http://127.0.0.1:${ingest}/ingest` };
 }
 
 /** Starts `shardcast serve` over these paths and waits until it says that it is ready. */

@@ -313,7 +313,8 @@ impl Kernel for FakeKernel {
     fn now(&mut self) -> Now {
         let world = self.world.borrow();
         let seconds = world.unix + world.now / (1000 * MS);
-        Now { unix: UnixTime(seconds), ticks: Ticks(world.now / MS), nanos: world.now }
+        let ticks = Ticks(world.now / MS);
+        Now { unix: UnixTime(seconds), millis: 0, ticks, nanos: world.now }
     }
 
     fn enter(&mut self, wait_ms: Option<u64>) -> Result<(), Errno> {

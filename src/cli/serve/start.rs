@@ -14,7 +14,7 @@ use crate::control::{self, Readiness};
 use crate::messages::mail::Outbox;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, signals};
-use crate::{library, shard};
+use crate::{ingest, library, shard};
 
 /// A running server that is not ready yet.
 pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
@@ -30,8 +30,11 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         Failure::new("io_uring", why).remedy(remedy)
     })?;
     let listeners = listen::open(&config.listen, shards, inherited).map_err(refused)?;
-    let admin = config.admin.map(listen::admin).transpose().map_err(refused)?;
-    announce(&listeners, admin.as_ref());
+    let admin = config.admin.map(listen::single).transpose().map_err(refused)?;
+    // Without channels there is nobody who could push.
+    let ingest = config.ingest.filter(|_| !config.channels.is_empty());
+    let ingest = ingest.map(listen::single).transpose().map_err(refused)?;
+    announce(&listeners, admin.as_ref(), ingest.as_ref());
     let (access, log) = access_log::start(&config)
         .map_err(|error| Failure::new(format!("access log {}", log_name(&config)), error))?
         .unzip();
@@ -53,6 +56,12 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), from_shards)
         .map_err(|error| not_started("start the library", &error))?;
+    if let Some(listener) = ingest {
+        let (channels, access) = (config.channels.clone(), config.access);
+        let outboxes = outboxes.clone();
+        ingest::start(ingest::Parts { listener, channels, access, outboxes })
+            .map_err(|error| not_started("start the live thread", &error))?;
+    }
     let readiness = Arc::new(Readiness::default());
     let control = control::start(control::Parts {
         admin,
@@ -118,13 +127,20 @@ fn refused(error: ListenError) -> Failure {
 }
 
 /// Says where the server listens; with port 0 nobody else knows.
-fn announce(listeners: &[Vec<TcpListener>], admin: Option<&TcpListener>) {
+fn announce(
+    listeners: &[Vec<TcpListener>],
+    admin: Option<&TcpListener>,
+    ingest: Option<&TcpListener>,
+) {
     let of_first = listeners.first().into_iter().flatten();
     for address in of_first.filter_map(|listener| listener.local_addr().ok()) {
         tracing::info!(public = %address, shards = listeners.len(), "listening");
     }
     if let Some(address) = admin.and_then(|listener| listener.local_addr().ok()) {
         tracing::info!(admin = %address, "listening");
+    }
+    if let Some(address) = ingest.and_then(|listener| listener.local_addr().ok()) {
+        tracing::info!(ingest = %address, "listening");
     }
 }
 

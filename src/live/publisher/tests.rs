@@ -44,8 +44,8 @@ struct Fed {
 }
 
 impl Fed {
-    fn new(zero_micros: i64) -> Self {
-        let publisher = Publisher::new(init(), lengths(), zero_micros);
+    fn new() -> Self {
+        let publisher = Publisher::new(init(), lengths());
         Self { publisher, zeros: Zeros::default(), now: NOW }
     }
 
@@ -65,7 +65,7 @@ impl Fed {
 
 #[test]
 fn chunks_become_parts_and_segments_step_by_step() {
-    let mut fed = Fed::new(0);
+    let mut fed = Fed::new();
     let begins = Steps { begins_segment: true, completes_part: true, ..Steps::default() };
     assert_eq!(fed.take(MIDNIGHT), Taken::Published(begins));
     for at in 1..4 {
@@ -81,7 +81,7 @@ fn chunks_become_parts_and_segments_step_by_step() {
 
 #[test]
 fn what_comes_again_is_ignored_and_other_bytes_are_a_conflict() {
-    let mut fed = Fed::new(0);
+    let mut fed = Fed::new();
     for at in 0..6 {
         fed.take(MIDNIGHT + at);
     }
@@ -96,7 +96,7 @@ fn what_comes_again_is_ignored_and_other_bytes_are_a_conflict() {
 
 #[test]
 fn an_encoder_that_begins_again_on_the_epoch_changes_no_discontinuity() {
-    let mut fed = Fed::new(0);
+    let mut fed = Fed::new();
     fed.take(MIDNIGHT);
     fed.publisher.take_header(init(), false);
     fed.take(MIDNIGHT + 4);
@@ -108,11 +108,12 @@ fn an_encoder_that_begins_again_on_the_epoch_changes_no_discontinuity() {
 
 #[test]
 fn an_encoder_that_counts_from_its_start_is_placed_by_the_clock() {
-    let mut fed = Fed::new(NOW);
+    let mut fed = Fed::new();
     for at in 0..20 {
         fed.take(at);
     }
-    let number = MIDNIGHT / 4;
+    // The first chunk has just ended: its segment began before midnight.
+    let number = MIDNIGHT / 4 - 1;
     assert_eq!(fed.numbers()[..2], [(number, false), (number + 1, false)]);
     fed.publisher.take_header(init(), false);
     assert_eq!(fed.take(16), Taken::Repeated, "it sends the last segment again");
@@ -129,7 +130,7 @@ fn an_encoder_that_counts_from_its_start_is_placed_by_the_clock() {
 
 #[test]
 fn nothing_is_published_before_decoding_can_begin() {
-    let mut fed = Fed::new(0);
+    let mut fed = Fed::new();
     assert_eq!(fed.take(MIDNIGHT + 1), Taken::NotIndependent);
     assert!(fed.numbers().is_empty());
 }
@@ -137,10 +138,24 @@ fn nothing_is_published_before_decoding_can_begin() {
 #[test]
 fn renditions_of_one_encoder_have_one_zero() {
     let mut zeros = Zeros::default();
-    let start = Moment { ticks: 0, timescale: 1000 };
-    assert_eq!(zeros.of(start, NOW), NOW);
-    assert_eq!(zeros.of(start, NOW + 300_000), NOW, "the sound comes a little later");
-    assert_eq!(zeros.of(start, NOW + 60_000_000), NOW + 60_000_000, "another run");
-    let epoch = Moment { ticks: MIDNIGHT * 500, timescale: 1000 };
-    assert_eq!(zeros.of(epoch, NOW), 0);
+    let start = Moment { ticks: 500, timescale: 1000 };
+    let first = Timed { start, duration: 500, independent: true };
+    let zero = NOW - 1_000_000;
+    assert_eq!(zeros.of(&first, NOW), zero, "its end is now");
+    assert_eq!(zeros.of(&first, NOW + 300_000), zero, "the sound comes a little later");
+    assert_eq!(zeros.of(&first, NOW + 60_000_000), zero + 60_000_000, "another run");
+    let start = Moment { ticks: MIDNIGHT * 500, timescale: 1000 };
+    assert_eq!(zeros.of(&Timed { start, ..first }, NOW), 0);
+}
+
+#[test]
+fn what_lies_before_the_start_is_no_part_of_it() {
+    let mut fed = Fed::new();
+    let mut first = chunk(0);
+    first.fragment.runs[0].presentation_time = -100;
+    fed.publisher.take(&first, 0, NOW, &mut fed.zeros);
+    fed.take(1);
+    let segment = &fed.publisher.timeline().segments()[0];
+    assert_eq!((segment.start.ticks, segment.duration), (0, 900));
+    assert_eq!(segment.end().ticks, 900, "and what follows keeps its distance");
 }

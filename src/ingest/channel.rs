@@ -1,0 +1,483 @@
+//! One channel: what its encoders send in, what shards are told out.
+//!
+//! Nothing here waits. A chunk that has a place goes into its rendition's slab, and everything that
+//! follows from it to the shards in one batch: parts and segments first, then the texts that list
+//! them, then how far the rendition has come, which releases those who wait.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::output::{Output, Stamp};
+use super::post::Post;
+use super::slab::Refused;
+use crate::config::{self, Access, RENDITIONS_MAX, UNSETTLED_SIZE_MAX};
+use crate::live::boxes::init::{Init, Media};
+use crate::live::boxes::stream::Chunk;
+use crate::live::channel::{self, EXTENSION, Latency, Rendition};
+use crate::live::cut::Lengths;
+use crate::live::learn::Learner;
+use crate::live::playlist::{DELTA, dash, hls, target_seconds};
+use crate::live::publisher::{Publisher, Steps, Taken, Zeros, lead, timed};
+use crate::live::reload::Edge;
+use crate::live::time::Length;
+use crate::live::timeline::Timeline;
+use crate::live::upload::{Kind, Match, Track, upload};
+use crate::messages::{Change, Listing};
+use crate::units::ETag;
+
+/// Media of a sound that is waited for a picture, in microseconds: longer than encoders take from
+/// the first header to the last.
+const PICTURE_AWAITED_MICROS: u64 = 6_000_000;
+
+/// Target durations for which parts stay after they were listed, and behind the end until then.
+const PARTS_KEPT: u64 = 6;
+
+/// Why something that an encoder sent was not taken.
+#[derive(Debug)]
+pub enum Unfit {
+    /// There are `RENDITIONS_MAX` already.
+    TooManyRenditions,
+    /// It could not be written.
+    Refused(Refused),
+}
+
+/// A header as it came, and how its chunks are found.
+#[derive(Debug)]
+struct Feed {
+    /// The path of the upload, below the channel's.
+    path: String,
+    name: String,
+    init: Init,
+    /// Of the header's bytes.
+    tag: ETag,
+    learner: Learner,
+    /// Microseconds of media that came before lengths were known.
+    unsettled_micros: u64,
+}
+
+/// A chunk that came before lengths were known.
+#[derive(Debug)]
+struct Unsettled {
+    feed: usize,
+    chunk: Chunk,
+    bytes: Vec<u8>,
+    stamp: Stamp,
+}
+
+/// A channel.
+#[derive(Debug)]
+pub struct Channel {
+    id: String,
+    access: Access,
+    window_micros: u64,
+    /// What the config says of them.
+    given: (Option<Length>, Option<Length>),
+    lengths: Option<Lengths>,
+    feeds: Vec<Feed>,
+    unsettled: VecDeque<Unsettled>,
+    unsettled_size: usize,
+    /// One a feed, in the same order, once lengths are known.
+    renditions: Vec<Rendition>,
+    outputs: Vec<Output>,
+    zeros: Zeros,
+    post: Post,
+    batch: Vec<Listing>,
+    /// What the multivariant playlists said last.
+    multivariants: [String; 2],
+}
+
+impl Channel {
+    /// As the config has it; `access` is the server's.
+    #[must_use]
+    pub fn new(of: &config::Channel, access: Access, post: Post) -> Self {
+        let length = |millis: Option<u64>| millis.map(Length::of_millis);
+        Self {
+            id: of.id.clone(),
+            access: of.access.unwrap_or(access),
+            window_micros: of.window_ms * 1000,
+            given: (length(of.segment_ms), length(of.part_ms)),
+            lengths: None,
+            feeds: Vec::new(),
+            unsettled: VecDeque::new(),
+            unsettled_size: 0,
+            renditions: Vec::new(),
+            outputs: Vec::new(),
+            zeros: Zeros::default(),
+            post,
+            batch: Vec::new(),
+            multivariants: Default::default(),
+        }
+    }
+
+    /// The feed whose header a media upload belongs to.
+    #[must_use]
+    pub fn feed_of(&self, track: &Track<'_>) -> Option<usize> {
+        let found = |wanted: Match| {
+            let of = |feed: &Feed| track.matches(&track_of_header(&feed.path)) == wanted;
+            let mut found = (0..).zip(&self.feeds).filter(|(_, feed)| of(feed));
+            let first = found.next().map(|(at, _)| at);
+            first.filter(|_| found.next().is_none())
+        };
+        found(Match::Exact).or_else(|| found(Match::SameFolder))
+    }
+
+    /// The newest header of a feed.
+    #[must_use]
+    pub fn init(&self, feed: usize) -> &Init {
+        &self.feeds[feed].init
+    }
+
+    /// Takes a header that came at this path; gives its feed.
+    ///
+    /// # Errors
+    ///
+    /// `TooManyRenditions`.
+    pub fn take_header(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+        init: Init,
+        stamp: Stamp,
+    ) -> Result<usize, Unfit> {
+        let tag = ETag::of(bytes);
+        let header = header_name(tag);
+        if let Some(at) = self.feeds.iter().position(|feed| feed.path == path) {
+            let feed = &mut self.feeds[at];
+            let name = &feed.name;
+            let is_other = feed.tag != tag;
+            (feed.init, feed.tag) = (init.clone(), tag);
+            if let Some(rendition) = self.renditions.get_mut(at) {
+                if is_other {
+                    tracing::info!(channel = self.id, rendition = name, "another header");
+                    rendition.headers.push(header.clone());
+                    self.list_header(at, &header, bytes, stamp);
+                }
+                self.renditions[at].publisher.take_header(init, is_other);
+            } else {
+                self.outputs[at].header = Some((header, bytes.to_vec()));
+            }
+            return Ok(at);
+        }
+        if self.feeds.len() == RENDITIONS_MAX {
+            return Err(Unfit::TooManyRenditions);
+        }
+        let name = self.free_name(path);
+        let codecs = &lead(&init).sample.codecs;
+        tracing::info!(channel = self.id, rendition = name, codecs, "a rendition begins");
+        let at = self.feeds.len();
+        self.feeds.push(Feed {
+            path: path.to_owned(),
+            name: name.clone(),
+            init,
+            tag,
+            learner: Learner::new(self.given.0, self.given.1),
+            unsettled_micros: 0,
+        });
+        let folder = format!("/tv/{}/{name}", self.id);
+        let mut output = Output::new(folder, self.access);
+        output.header = Some((header, bytes.to_vec()));
+        self.outputs.push(output);
+        if let Some(lengths) = self.lengths {
+            self.begin_rendition(at, lengths, stamp);
+        }
+        Ok(at)
+    }
+
+    /// A name for what has its header at this path. Two paths may have one name: `a/b` and `a-b`.
+    fn free_name(&self, path: &str) -> String {
+        let name = track_of_header(path).name();
+        let is_free = |name: &String| self.feeds.iter().all(|feed| feed.name != *name);
+        let mut names = std::iter::once(name.clone()).chain((2..).map(|at| format!("{name}-{at}")));
+        names.find(is_free).expect("there are fewer renditions than numbers")
+    }
+
+    fn begin_rendition(&mut self, at: usize, lengths: Lengths, stamp: Stamp) {
+        let feed = &self.feeds[at];
+        let (header, bytes) = self.outputs[at].header.take().expect("it waits for its rendition");
+        let publisher = Publisher::new(feed.init.clone(), lengths);
+        let headers = vec![header.clone()];
+        let name = feed.name.clone();
+        self.renditions.push(Rendition { name, publisher, measure: Default::default(), headers });
+        self.list_header(at, &header, &bytes, stamp);
+    }
+
+    fn list_header(&mut self, at: usize, header: &str, bytes: &[u8], stamp: Stamp) {
+        let output = &self.outputs[at];
+        let path = format!("{}/{header}", output.folder);
+        self.batch.push(self.post.text(&path, bytes, self.access, stamp));
+    }
+
+    /// Takes a chunk of a feed.
+    ///
+    /// # Errors
+    ///
+    /// `Refused`: it has a place, and could not be written there.
+    pub fn take(
+        &mut self,
+        feed: usize,
+        chunk: &Chunk,
+        bytes: &[u8],
+        stamp: Stamp,
+    ) -> Result<Option<Taken>, Unfit> {
+        if self.lengths.is_some() {
+            return self.publish(feed, chunk, bytes, stamp).map(Some);
+        }
+        self.keep(feed, chunk, bytes, stamp);
+        let Some(lengths) = self.learnt() else { return Ok(None) };
+        self.settle(lengths, stamp)?;
+        Ok(None)
+    }
+
+    fn keep(&mut self, feed: usize, chunk: &Chunk, bytes: &[u8], stamp: Stamp) {
+        let of = &mut self.feeds[feed];
+        if let Some(timed) = timed(&of.init, chunk) {
+            of.learner.add(&timed);
+            let end = timed.start.plus(timed.duration).micros();
+            of.unsettled_micros += end.abs_diff(timed.start.micros());
+        }
+        self.unsettled_size += bytes.len();
+        let (chunk, bytes) = (chunk.clone(), bytes.to_vec());
+        self.unsettled.push_back(Unsettled { feed, chunk, bytes, stamp });
+        while self.unsettled_size > UNSETTLED_SIZE_MAX {
+            let Some(oldest) = self.unsettled.pop_front() else { break };
+            self.unsettled_size -= oldest.bytes.len();
+        }
+    }
+
+    /// The channel's lengths, if what has come tells them: the first picture does, or a sound for
+    /// which no picture has come.
+    fn learnt(&self) -> Option<Lengths> {
+        let is = |feed: &&Feed, media| lead(&feed.init).sample.media == media;
+        let picture = self.feeds.iter().find(|feed| is(feed, Media::Video));
+        let awaited = |feed: &&Feed| feed.unsettled_micros >= PICTURE_AWAITED_MICROS;
+        let other = || self.feeds.iter().find(awaited);
+        picture.or_else(other)?.learner.lengths(false)
+    }
+
+    /// Lengths are known: everything that has come is published.
+    fn settle(&mut self, lengths: Lengths, stamp: Stamp) -> Result<(), Unfit> {
+        let millis = |length: Length| length.micros() / 1000;
+        tracing::info!(
+            channel = self.id,
+            segment_ms = millis(lengths.segment),
+            part_ms = millis(lengths.part),
+            "lengths are settled"
+        );
+        self.lengths = Some(lengths);
+        for at in 0..self.feeds.len() {
+            self.begin_rendition(at, lengths, stamp);
+        }
+        self.unsettled_size = 0;
+        for one in std::mem::take(&mut self.unsettled) {
+            self.publish(one.feed, &one.chunk, &one.bytes, one.stamp)?;
+        }
+        Ok(())
+    }
+
+    fn publish(
+        &mut self,
+        at: usize,
+        chunk: &Chunk,
+        bytes: &[u8],
+        stamp: Stamp,
+    ) -> Result<Taken, Unfit> {
+        let hash = xxhash_rust::xxh3::xxh3_64(bytes);
+        let rendition = &mut self.renditions[at];
+        let taken = rendition.publisher.take(chunk, hash, stamp.micros, &mut self.zeros);
+        if let Some(run) = chunk.fragment.runs.first()
+            && let Some(track) = rendition.publisher.init().track(run.track)
+            && track.sample.media == Media::Video
+        {
+            rendition.measure.add_run(run.samples, run.duration, track.timescale);
+        }
+        let Taken::Published(steps) = taken else { return Ok(taken) };
+        let written = self.follow(at, &steps, bytes, stamp);
+        self.tell(at, steps.ends_segment || steps.gaps > 0, steps.begins_segment, stamp);
+        written.map_err(Unfit::Refused)?;
+        Ok(taken)
+    }
+
+    /// Does what a chunk brings about.
+    fn follow(
+        &mut self,
+        at: usize,
+        steps: &Steps,
+        bytes: &[u8],
+        stamp: Stamp,
+    ) -> Result<(), Refused> {
+        let (output, post) = (&mut self.outputs[at], &mut self.post);
+        let rendition = &mut self.renditions[at];
+        if steps.ends_part {
+            self.batch.extend(output.end_part(post, stamp));
+        }
+        if steps.ends_segment {
+            self.batch.extend(output.end_segment(post, &mut rendition.measure, stamp));
+        }
+        let segment = rendition.publisher.timeline().segments().back();
+        let segment = segment.expect("a chunk was published");
+        if steps.begins_segment {
+            output.begin_segment(post, segment.number);
+        }
+        output.append(post, bytes)?;
+        output.duration_micros = segment.end().micros().abs_diff(segment.start.micros());
+        if steps.completes_part {
+            self.batch.extend(output.end_part(post, stamp));
+        }
+        Ok(())
+    }
+
+    /// A request for a feed has ended. Encoders send a segment a request, so if that is as long as
+    /// a segment it is whole, and need not wait for the next one to be.
+    pub fn end_request(&mut self, at: usize, stamp: Stamp) {
+        let Some(lengths) = self.lengths else { return };
+        let timeline = self.renditions[at].publisher.timeline();
+        let is_full = timeline.segments().back().is_some_and(|last| {
+            let nearly = last.duration.saturating_add(last.duration / 32);
+            !last.is_whole && lengths.segment.cmp_ticks(nearly, last.start.timescale).is_le()
+        });
+        if is_full {
+            self.end_segment(at, stamp);
+        }
+    }
+
+    /// Nothing more comes to the segment that grows.
+    pub fn end_segment(&mut self, at: usize, stamp: Stamp) {
+        let part_grew = {
+            let timeline = self.renditions[at].publisher.timeline();
+            timeline.segments().back().is_some_and(|last| !last.last_part_is_whole)
+        };
+        if !self.renditions[at].publisher.end_segment() {
+            return;
+        }
+        let (output, rendition) = (&mut self.outputs[at], &mut self.renditions[at]);
+        if part_grew {
+            self.batch.extend(output.end_part(&mut self.post, stamp));
+        }
+        self.batch.extend(output.end_segment(&mut self.post, &mut rendition.measure, stamp));
+        self.tell(at, true, false, stamp);
+    }
+
+    /// The number of the segment of a feed that grows.
+    #[must_use]
+    pub fn growing(&self, at: usize) -> Option<i64> {
+        let last = self.renditions.get(at)?.publisher.timeline().segments().back()?;
+        (!last.is_whole).then_some(last.number)
+    }
+
+    /// How long a segment is, once that is known.
+    #[must_use]
+    pub fn segment_length(&self) -> Option<Duration> {
+        self.lengths.map(|lengths| Duration::from_micros(lengths.segment.micros()))
+    }
+
+    /// Writes the texts that have changed, and sends what there is to be told.
+    fn tell(&mut self, at: usize, segment_ended: bool, segment_begun: bool, stamp: Stamp) {
+        if segment_ended {
+            let window = self.window_micros;
+            self.renditions[at].publisher.timeline_mut().trim(window);
+        }
+        let mut texts = vec![
+            (channel::playlist_name(Latency::Low), hls::Edition::LowLatency),
+            (DELTA, hls::Edition::Delta),
+        ];
+        if segment_ended {
+            texts.push((channel::playlist_name(Latency::Plain), hls::Edition::Plain));
+        }
+        for (name, edition) in texts {
+            let text = channel::media(&self.renditions, at, edition);
+            let path = format!("{}/{name}", self.outputs[at].folder);
+            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+        }
+        if segment_ended {
+            self.write_multivariants(stamp);
+            self.write_manifest("manifest.mpd", dash::Edition::Plain, stamp);
+        }
+        if segment_ended || segment_begun {
+            self.write_manifest("ll.mpd", dash::Edition::LowLatency, stamp);
+        }
+        let timeline = self.renditions[at].publisher.timeline();
+        let news = news(timeline, self.access);
+        let kept = Kept::of(timeline, self.window_micros);
+        let output = &mut self.outputs[at];
+        output.forget(kept.parts_from, kept.segments_from, &mut self.batch);
+        let path = output.folder.as_str().into();
+        self.batch.extend(news.map(|news| Listing { path, change: Change::Rendition(news) }));
+        self.post.list(&mut self.batch);
+    }
+
+    fn write_multivariants(&mut self, stamp: Stamp) {
+        for (at, latency) in [Latency::Plain, Latency::Low].into_iter().enumerate() {
+            let text = channel::multivariant(&self.renditions, latency);
+            if text == self.multivariants[at] {
+                continue;
+            }
+            let name = ["master.m3u8", "ll.m3u8"][at];
+            let path = format!("/tv/{}/{name}", self.id);
+            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+            self.multivariants[at] = text;
+        }
+    }
+
+    fn write_manifest(&mut self, name: &str, edition: dash::Edition, stamp: Stamp) {
+        let text = channel::manifest(&self.renditions, self.window_micros, edition);
+        if let Some(text) = text {
+            let path = format!("/tv/{}/{name}", self.id);
+            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+        }
+    }
+}
+
+/// What shards are to know of a rendition.
+fn news(timeline: &Timeline, access: Access) -> Option<crate::messages::Rendition> {
+    let lengths = timeline.lengths();
+    let parts = lengths.segment.micros().div_ceil(lengths.part.micros().max(1));
+    Some(crate::messages::Rendition {
+        edge: Edge::of(timeline)?,
+        part: lengths.part,
+        // One more, for a last one that is short.
+        parts_a_segment: u32::try_from(parts).unwrap_or(u32::MAX - 1) + 1,
+        hold_ms: 3 * target_seconds(timeline) * 1000,
+        access,
+    })
+}
+
+/// From which segment on things stay.
+struct Kept {
+    parts_from: i64,
+    segments_from: i64,
+}
+
+impl Kept {
+    /// What leaves a playlist of this window stays as long again, and a segment longer (RFC
+    /// 8216bis, 6.2.2); parts stay for `PARTS_KEPT` target durations.
+    fn of(timeline: &Timeline, window_micros: u64) -> Self {
+        let last = timeline.segments().back().map_or(0, |last| last.number);
+        let segment = timeline.lengths().segment.micros().max(1);
+        let behind =
+            |micros: u64| last.saturating_sub_unsigned(micros.div_ceil(segment).saturating_add(1));
+        let parts = PARTS_KEPT * target_seconds(timeline) * 1_000_000;
+        Self { parts_from: behind(parts), segments_from: behind(2 * window_micros + segment) }
+    }
+}
+
+/// What a header at this path is the header of. A number in its name is part of that:
+/// `camera1.mp4` is no segment if it begins with a header.
+fn track_of_header(path: &str) -> Track<'_> {
+    let upload = upload(path, None);
+    if upload.kind == Kind::Media { upload.track.whole() } else { upload.track }
+}
+
+/// A header's name says which bytes it has, so it is never used for others.
+fn header_name(tag: ETag) -> String {
+    let start = u32::from_be_bytes([tag.0[0], tag.0[1], tag.0[2], tag.0[3]]);
+    format!("init-{start:08x}.mp4")
+}
+
+/// What stands behind the number in the name of a part or segment.
+#[must_use]
+pub fn media_name(number: i64, part: Option<u32>) -> String {
+    match part {
+        Some(part) => hls::part_name(number, part, EXTENSION),
+        None => hls::segment_name(number, EXTENSION),
+    }
+}

@@ -1,0 +1,186 @@
+//! What one rendition has in memory: the segment under way, and what is listed of earlier ones.
+
+use std::collections::VecDeque;
+
+use super::channel::media_name;
+use super::post::{Described, Post};
+use super::slab::{Refused, Writer};
+use crate::config::Access;
+use crate::live::measure::Measure;
+use crate::messages::{Change, GrowingId, Growth, Listing};
+use crate::units::{Class, ETag, Tagger, UnixTime};
+
+/// The moment at which something came.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// Microseconds of Unix time.
+    pub micros: i64,
+}
+
+impl Stamp {
+    /// Whole seconds.
+    #[must_use]
+    pub fn unix(self) -> UnixTime {
+        UnixTime(u64::try_from(self.micros / 1_000_000).unwrap_or(0))
+    }
+}
+
+/// What `Segment` media is called.
+const MEDIA_TYPE: &str = "video/mp4";
+
+/// A rendition's output.
+#[derive(Debug)]
+pub struct Output {
+    /// Its folder: `/tv/news/video`.
+    pub folder: String,
+    /// The header's name and bytes, as long as nothing can be published.
+    pub header: Option<(String, Vec<u8>)>,
+    /// How long the segment under way is.
+    pub duration_micros: u64,
+    access: Access,
+    writer: Writer,
+    current: Option<Current>,
+    /// Segments that are listed, by number, with how many parts of them are.
+    listed: VecDeque<(i64, u32)>,
+    /// How many of `listed`, from the front, have no parts listed any more.
+    without_parts: usize,
+}
+
+#[derive(Debug)]
+struct Current {
+    number: i64,
+    growing: GrowingId,
+    parts: u32,
+    /// Where its part under way begins, in bytes of the segment.
+    part: u64,
+    hash: Tagger,
+    part_hash: Tagger,
+}
+
+impl Output {
+    /// Of a rendition of which nothing is published.
+    #[must_use]
+    pub fn new(folder: String, access: Access) -> Self {
+        Self {
+            folder,
+            header: None,
+            duration_micros: 0,
+            access,
+            writer: Writer::default(),
+            current: None,
+            listed: VecDeque::new(),
+            without_parts: 0,
+        }
+    }
+
+    fn path(&self, number: i64, part: Option<u32>) -> String {
+        format!("{}/{}", self.folder, media_name(number, part))
+    }
+
+    /// A segment begins, and can be had as it grows.
+    pub fn begin_segment(&mut self, post: &mut Post, number: i64) {
+        self.writer.begin_segment();
+        let path = self.path(number, None).into();
+        let (class, access) = (Class::Segment, self.access);
+        let begun = Growth::Begun { path, media_type: MEDIA_TYPE, class, access };
+        let growing = post.grow(None, begun);
+        self.current = Some(Current {
+            number,
+            growing,
+            parts: 0,
+            part: 0,
+            hash: Tagger::default(),
+            part_hash: Tagger::default(),
+        });
+    }
+
+    /// Adds a chunk to the segment under way.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written. The segment goes on without it.
+    pub fn append(&mut self, post: &mut Post, bytes: &[u8]) -> Result<(), Refused> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let at = self.writer.append(bytes)?;
+        current.hash.update(bytes);
+        current.part_hash.update(bytes);
+        let described = Described {
+            placed: self.writer.placed(at, bytes.len() as u64),
+            etag: ETag::default(),
+            media_type: MEDIA_TYPE,
+            class: Class::Segment,
+            modified: UnixTime(0),
+        };
+        let extent = described.placed.1;
+        let opened = post.opened(described);
+        post.grow(Some(current.growing), Growth::Appended { opened, extent });
+        Ok(())
+    }
+
+    /// The part under way is whole: its listing, unless nothing of it could be written.
+    pub fn end_part(&mut self, post: &mut Post, stamp: Stamp) -> Option<Listing> {
+        let size = self.writer.segment_size();
+        let current = self.current.as_mut()?;
+        let (from, number, part) = (current.part, current.number, current.parts);
+        current.parts += 1;
+        current.part = size;
+        let hash = std::mem::take(&mut current.part_hash);
+        if size == from {
+            return None;
+        }
+        let described = Described {
+            placed: self.writer.placed(from, size - from),
+            etag: hash.tag(),
+            media_type: MEDIA_TYPE,
+            class: Class::Part,
+            modified: stamp.unix(),
+        };
+        Some(post.object(&self.path(number, Some(part)), described, self.access))
+    }
+
+    /// The segment under way is whole: its listing.
+    pub fn end_segment(
+        &mut self,
+        post: &mut Post,
+        measure: &mut Measure,
+        stamp: Stamp,
+    ) -> Option<Listing> {
+        let current = self.current.take()?;
+        let size = self.writer.segment_size();
+        self.listed.push_back((current.number, current.parts));
+        if size == 0 {
+            post.grow(Some(current.growing), Growth::Aborted);
+            return None;
+        }
+        measure.add_segment(size, self.duration_micros);
+        let described = Described {
+            placed: self.writer.placed(0, size),
+            etag: current.hash.tag(),
+            media_type: MEDIA_TYPE,
+            class: Class::Segment,
+            modified: stamp.unix(),
+        };
+        let listing = post.object(&self.path(current.number, None), described, self.access);
+        post.grow(Some(current.growing), Growth::Ended);
+        Some(listing)
+    }
+
+    /// Takes back what is older than these segments.
+    pub fn forget(&mut self, parts_from: i64, segments_from: i64, batch: &mut Vec<Listing>) {
+        let absent = |path: String| Listing { path: path.into(), change: Change::Absent };
+        while let Some(&(number, parts)) = self.listed.get(self.without_parts)
+            && number < parts_from
+        {
+            batch.extend((0..parts).map(|part| absent(self.path(number, Some(part)))));
+            self.without_parts += 1;
+        }
+        while self.without_parts > 0
+            && let Some(&(number, _)) = self.listed.front()
+            && number < segments_from
+        {
+            batch.push(absent(self.path(number, None)));
+            self.listed.pop_front();
+            self.without_parts -= 1;
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The way to the shards: every message once a shard, what does not fit kept until it does.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::config::Access;
+use crate::messages::mail::Outbox;
+use crate::messages::{
+    Change, GrowingId, Growth, Index, Listing, Opened, Payload, Single, SourceId, SourceKind,
+    Update,
+};
+use crate::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
+
+use super::output::Stamp;
+
+/// How long what found no room waits before it is tried again.
+const FLUSH_AGAIN: Duration = Duration::from_millis(5);
+
+/// What all channels of a thread share.
+#[derive(Clone, Debug)]
+pub struct Post {
+    shared: Rc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    outboxes: RefCell<Vec<Outbox>>,
+    /// Rings when something waits for room.
+    waiting: Notify,
+    next: Cell<u64>,
+}
+
+/// Bytes that lie somewhere, and what they are.
+#[derive(Debug)]
+pub struct Described {
+    /// Where they lie.
+    pub placed: (Payload, Extent),
+    /// Their tag.
+    pub etag: ETag,
+    /// Their media type.
+    pub media_type: &'static str,
+    /// Their class.
+    pub class: Class,
+    /// `Last-Modified`.
+    pub modified: UnixTime,
+}
+
+impl Post {
+    /// To these shards.
+    #[must_use]
+    pub fn new(outboxes: Vec<Outbox>) -> Self {
+        let outboxes = RefCell::new(outboxes);
+        let shared = Shared { outboxes, waiting: Notify::new(), next: Cell::new(0) };
+        Self { shared: Rc::new(shared) }
+    }
+
+    fn send(&self, update: impl Fn() -> Update) {
+        let mut is_empty = true;
+        for outbox in &mut *self.shared.outboxes.borrow_mut() {
+            outbox.send(update());
+            is_empty &= outbox.is_empty();
+        }
+        if !is_empty {
+            self.shared.waiting.notify_one();
+        }
+    }
+
+    /// Sends what did not fit, until it has.
+    pub async fn flush_for_ever(self) {
+        loop {
+            self.shared.waiting.notified().await;
+            while !self.flush() {
+                tokio::time::sleep(FLUSH_AGAIN).await;
+            }
+        }
+    }
+
+    fn flush(&self) -> bool {
+        let mut all = true;
+        for outbox in &mut *self.shared.outboxes.borrow_mut() {
+            all &= outbox.flush();
+        }
+        all
+    }
+
+    fn number(&self) -> u64 {
+        let number = self.shared.next.get();
+        self.shared.next.set(number + 1);
+        number
+    }
+
+    /// Tells all shards of these, and empties the batch.
+    pub fn list(&self, batch: &mut Vec<Listing>) {
+        if !batch.is_empty() {
+            let listings: Arc<[Listing]> = std::mem::take(batch).into();
+            self.send(|| Update::Listed(Arc::clone(&listings)));
+        }
+    }
+
+    /// Tells of an object that grows; without a number it is a new one.
+    pub fn grow(&self, growing: Option<GrowingId>, growth: Growth) -> GrowingId {
+        let growing = growing.unwrap_or_else(|| GrowingId(self.number()));
+        self.send(|| Update::Growing(growing, growth.clone()));
+        growing
+    }
+
+    /// Bytes as shards hold them.
+    #[must_use]
+    pub fn opened(&self, described: Described) -> Arc<Opened> {
+        let Described { placed: (payload, extent), etag, media_type, class, modified } = described;
+        let identity = Variant { extent, etag };
+        let single = Single { media_type, class, modified, identity, gzip: None };
+        let source = SourceId::of_live(self.number());
+        Arc::new(Opened { source, index: Index::Single(single), payload })
+    }
+
+    /// The listing of an object.
+    #[must_use]
+    pub fn object(&self, path: &str, described: Described, access: Access) -> Listing {
+        let opened = self.opened(described);
+        let (source, kind) = (opened.source, SourceKind::File);
+        let change = Change::Present { source, kind, access, opened: Some(opened) };
+        Listing { path: path.into(), change }
+    }
+
+    /// The listing of a text or a header, which lies in heap memory.
+    #[must_use]
+    pub fn text(&self, path: &str, bytes: &[u8], access: Access, stamp: Stamp) -> Listing {
+        let extent = Extent { offset: 0, size: bytes.len() as u64 };
+        let described = Described {
+            placed: (Payload::Heap(bytes.into()), extent),
+            etag: ETag::of(bytes),
+            media_type: media_type(path),
+            class: if path.ends_with(".mp4") { Class::Init } else { Class::of(path) },
+            modified: stamp.unix(),
+        };
+        self.object(path, described, access)
+    }
+}

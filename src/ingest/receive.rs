@@ -1,0 +1,262 @@
+//! One request's body: bytes in as they come, headers and chunks to the channel as they are whole.
+
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use axum::http::StatusCode;
+use hyper::body::{Body as _, Bytes, Incoming};
+
+use super::channel::Unfit;
+use super::output::Stamp;
+use super::slab::Refused;
+use super::{Live, State};
+use crate::config::{
+    CHUNK_SIZE_MAX, INGEST_IDLE_MS, PUSHED_TEXT_SIZE_MAX, RECEIVING_SIZE_MAX, RENDITIONS_MAX,
+};
+use crate::live::boxes::BoxError;
+use crate::live::boxes::stream::{Event, Reader, Span};
+use crate::live::publisher::Taken;
+use crate::live::upload::{Kind, Upload};
+
+/// What is said to an encoder.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The status.
+    pub status: StatusCode,
+    /// The reason, or what to do about it.
+    pub why: String,
+}
+
+impl Outcome {
+    /// With this status, which is one of those that HTTP has.
+    #[must_use]
+    pub fn new(status: u16, why: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status).expect("a status of ours");
+        Self { status, why: why.into() }
+    }
+}
+
+/// The next bytes of a body; none at its end.
+///
+/// # Errors
+///
+/// The connection broke, the framing is wrong, or the encoder was silent for `INGEST_IDLE_MS`.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Outcome> {
+    loop {
+        let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+        let idle = Duration::from_millis(INGEST_IDLE_MS);
+        match tokio::time::timeout(idle, frame).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Ok(Some(bytes));
+                }
+            }
+            Ok(Some(Err(error))) => return Err(Outcome::new(400, format!("the body: {error}"))),
+            Err(_) => return Err(Outcome::new(408, "the encoder was silent for too long")),
+        }
+    }
+}
+
+/// Takes a playlist or manifest and looks no further: times are read from the media itself.
+pub async fn skip(mut body: Incoming) -> Outcome {
+    let mut size = 0;
+    loop {
+        match next(&mut body).await {
+            Ok(None) => return Outcome::new(200, "taken"),
+            Ok(Some(bytes)) => size += bytes.len(),
+            Err(outcome) => return outcome,
+        }
+        if size > PUSHED_TEXT_SIZE_MAX {
+            return Outcome::new(413, "a playlist of more than 1 MiB");
+        }
+    }
+}
+
+/// Bytes of all requests that are received and not whole: counted as long as this lives.
+struct Receiving<'s> {
+    state: &'s State,
+    size: usize,
+}
+
+impl Receiving<'_> {
+    fn set(&mut self, size: usize) -> Result<(), Outcome> {
+        let all = self.state.receiving.get() - self.size + size;
+        self.state.receiving.set(all);
+        self.size = size;
+        if size > CHUNK_SIZE_MAX {
+            return Err(Outcome::new(413, "a chunk is longer than is taken"));
+        }
+        if all > RECEIVING_SIZE_MAX {
+            return Err(Outcome::new(503, "too much is being received at once; try again"));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.state.receiving.set(self.state.receiving.get() - self.size);
+    }
+}
+
+/// A body of boxes under way.
+struct Intake<'r> {
+    live: &'r Live,
+    path: &'r str,
+    reader: Reader,
+    /// The feed that it belongs to.
+    feed: Option<usize>,
+    /// Bytes that are not part of a whole chunk yet.
+    buffer: Vec<u8>,
+    /// Where in the stream the buffer begins.
+    start: u64,
+    chunks: u64,
+    /// Chunks that were not published, by the last reason.
+    refused: Option<Taken>,
+}
+
+/// Takes a header, a segment, or a stream of both.
+pub async fn media(
+    mut body: Incoming,
+    path: &str,
+    upload: &Upload<'_>,
+    live: &Live,
+    state: &State,
+) -> Outcome {
+    let feed = match upload.kind {
+        Kind::Media => live.channel.borrow().feed_of(&upload.track),
+        _ => None,
+    };
+    let init = feed.map(|feed| live.channel.borrow().init(feed).clone());
+    let mut intake = Intake {
+        live,
+        path,
+        reader: Reader::new(init),
+        feed,
+        buffer: Vec::new(),
+        start: 0,
+        chunks: 0,
+        refused: None,
+    };
+    let mut receiving = Receiving { state, size: 0 };
+    let outcome = loop {
+        match next(&mut body).await {
+            Ok(None) => break None,
+            Ok(Some(bytes)) => {
+                let taken = intake.take(&bytes);
+                if let Err(outcome) = taken.and_then(|()| receiving.set(intake.buffer.len())) {
+                    break Some(outcome);
+                }
+            }
+            Err(outcome) => break Some(outcome),
+        }
+    };
+    let is_whole = outcome.is_none() && intake.buffer.is_empty();
+    let outcome = outcome.unwrap_or_else(|| intake.outcome());
+    if let Some(feed) = intake.feed.filter(|_| intake.chunks > 0) {
+        end(live, feed, is_whole).await;
+    }
+    outcome
+}
+
+/// A request that brought chunks has ended. If it was torn, its segment is closed at its last whole
+/// chunk, unless more of it comes within a segment's length.
+async fn end(live: &Live, feed: usize, is_whole: bool) {
+    if is_whole {
+        live.channel.borrow_mut().end_request(feed, now());
+        return;
+    }
+    let torn = live.channel.borrow().growing(feed);
+    let Some((segment, patience)) = torn.zip(live.channel.borrow().segment_length()) else {
+        return;
+    };
+    tokio::time::sleep(patience).await;
+    if live.channel.borrow().growing(feed) == Some(segment) {
+        live.channel.borrow_mut().end_segment(feed, now());
+    }
+}
+
+/// Now.
+pub fn now() -> Stamp {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Stamp { micros: i64::try_from(unix.as_micros()).unwrap_or(i64::MAX) }
+}
+
+impl Intake<'_> {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
+        self.buffer.extend_from_slice(bytes);
+        let mut events = Vec::new();
+        let read = self.reader.take(bytes, &mut events);
+        for event in events {
+            self.happens(event)?;
+        }
+        let whole = self.reader.whole_until() - self.start;
+        self.buffer.drain(..usize::try_from(whole).expect("it is in the buffer"));
+        self.start += whole;
+        read.map_err(|error| match error {
+            BoxError::Missing(kind) if kind == *b"moov" => {
+                Outcome::new(412, "no header has come for this (push the init segment first)")
+            }
+            error => Outcome::new(400, error.to_string()),
+        })
+    }
+
+    fn happens(&mut self, event: Event) -> Result<(), Outcome> {
+        let live = self.live;
+        let mut channel = live.channel.borrow_mut();
+        match event {
+            Event::Header(span, init) => {
+                let bytes = self.bytes(span);
+                let feed = channel.take_header(self.path, bytes, init, now()).map_err(unfit)?;
+                self.feed = Some(feed);
+            }
+            Event::Chunk(span, chunk) => {
+                let feed = self.feed.expect("a reader without a header gives no chunks");
+                self.chunks += 1;
+                let taken = channel.take(feed, &chunk, self.bytes(span), now()).map_err(unfit)?;
+                if let Some(refused) =
+                    taken.filter(|taken| !matches!(taken, Taken::Published(_) | Taken::Repeated))
+                {
+                    self.refused = Some(refused);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, span: Span) -> &[u8] {
+        let at = |place: u64| usize::try_from(place - self.start).expect("it is in the buffer");
+        &self.buffer[at(span.start)..at(span.end)]
+    }
+
+    /// What is said of a body that came to its end.
+    fn outcome(&self) -> Outcome {
+        if !self.buffer.is_empty() {
+            return Outcome::new(400, "the body ends in the middle of a chunk");
+        }
+        Outcome::new(
+            200,
+            match self.refused {
+                None => "taken",
+                Some(Taken::Conflict) => {
+                    "ignored: other bytes were published for this time, and stay"
+                }
+                Some(Taken::Late) => "ignored: the time of this has gone by",
+                Some(_) => "ignored: decoding can't begin with this, and nothing came before it",
+            },
+        )
+    }
+}
+
+fn unfit(unfit: Unfit) -> Outcome {
+    match unfit {
+        Unfit::TooManyRenditions => {
+            Outcome::new(400, format!("the channel has {RENDITIONS_MAX} renditions already"))
+        }
+        Unfit::Refused(Refused::TooLarge) => {
+            Outcome::new(413, "the segment is longer than is taken")
+        }
+        Unfit::Refused(Refused::Exhausted(error)) => Outcome::new(507, error.to_string()),
+    }
+}

@@ -1,0 +1,154 @@
+//! The ingest port's connections, and what each request is: whose, for which channel, of what kind.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::receive::{self, Outcome};
+use super::{Live, State};
+use crate::config::{
+    ADMIN_HEAD_TIMEOUT_MS, HEAD_SIZE_MAX, HEADER_LINES_MAX, INGEST_CONNECTIONS_MAX, TARGET_SIZE_MAX,
+};
+use crate::live::upload::{Kind, upload};
+use crate::request::route::unescaped;
+
+/// Takes connections until the process ends.
+pub async fn serve(listener: TcpListener, state: Rc<State>) {
+    let places = Arc::new(Semaphore::new(INGEST_CONNECTIONS_MAX));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let state = Rc::clone(&state);
+                tokio::task::spawn_local(async move {
+                    connection(stream, peer.ip(), state).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of descriptors, mostly: somebody else has to close one first.
+                tracing::warn!(%error, "the ingest port can't accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, peer: IpAddr, state: Rc<State>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let state = Rc::clone(&state);
+        async move { Ok::<_, Infallible>(answer(request, peer, &state).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(ADMIN_HEAD_TIMEOUT_MS))
+        .max_headers(HEADER_LINES_MAX)
+        .max_buf_size(HEAD_SIZE_MAX.max(64 * 1024))
+        .serve_connection(TokioIo::new(stream), service);
+    // An encoder that goes away or says nonsense is seen in what it sent.
+    let _ = connection.await;
+}
+
+async fn answer(request: Request<Incoming>, peer: IpAddr, state: &Rc<State>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let shown = head.uri.path().to_owned();
+    let outcome = match admitted(&head, peer, state) {
+        Ok((live, path)) => taken(&head, &path, live, body, state).await,
+        Err(outcome) => outcome,
+    };
+    if outcome.status.is_client_error() || outcome.status.is_server_error() {
+        let (status, why) = (outcome.status.as_u16(), &outcome.why);
+        tracing::warn!(%peer, method = %head.method, path = shown, status, "{why}");
+    }
+    response(&outcome)
+}
+
+/// The channel that this request may push to, and the path below it.
+fn admitted<'s>(
+    head: &axum::http::request::Parts,
+    peer: IpAddr,
+    state: &'s State,
+) -> Result<(&'s Live, String), Outcome> {
+    let mut scratch = [0; TARGET_SIZE_MAX];
+    let raw = head.uri.path().as_bytes();
+    let path = Some(raw).filter(|raw| raw.len() <= TARGET_SIZE_MAX);
+    let path = path.and_then(|raw| unescaped(raw, &mut scratch).ok());
+    let below = path.filter(|path| !path.contains("//")).and_then(|path| {
+        let below = path.strip_prefix("/ingest/")?;
+        Some(below.split_once('/').unwrap_or((below, "")))
+    });
+    let Some((id, rest)) = below else {
+        return Err(Outcome::new(403, "push to /ingest/CHANNEL/… on this port"));
+    };
+    let Some(live) = state.channels.get(id) else {
+        return Err(Outcome::new(404, "no channel has this id (add it to the config)"));
+    };
+    let given = head.headers.get(header::AUTHORIZATION);
+    match (&live.login, given.map(HeaderValue::to_str)) {
+        (None, _) if peer.to_canonical().is_loopback() => {}
+        (None, _) => {
+            let why = "this channel has no login, so only loopback peers may push to it";
+            return Err(Outcome::new(403, why));
+        }
+        (Some(login), Some(Ok(given))) if login.is(given) => {}
+        (Some(_), None) => return Err(Outcome::new(401, "this channel takes a login")),
+        (Some(_), _) => return Err(Outcome::new(403, "the login is wrong")),
+    }
+    Ok((live, rest.to_owned()))
+}
+
+async fn taken(
+    head: &axum::http::request::Parts,
+    path: &str,
+    live: &Live,
+    body: Incoming,
+    state: &State,
+) -> Outcome {
+    match head.method {
+        Method::PUT | Method::POST => {}
+        // What is published goes when it has left the window. Encoders delete by their own.
+        Method::DELETE => return Outcome::new(200, "what has left the window goes by itself"),
+        _ => return Outcome::new(405, "PUT, POST or DELETE"),
+    }
+    if head.headers.contains_key(header::CONTENT_RANGE) {
+        // RFC 9110, 14.5: a part must never be taken for the whole.
+        return Outcome::new(400, "send the whole object, without Content-Range");
+    }
+    let media_type = head.headers.get(header::CONTENT_TYPE);
+    let upload = upload(path, media_type.and_then(|value| value.to_str().ok()));
+    match upload.kind {
+        Kind::Playlist | Kind::Manifest | Kind::Key => receive::skip(body).await,
+        _ if upload.is_ts => Outcome::new(415, "MPEG-TS is not taken yet; push CMAF"),
+        _ => receive::media(body, path, &upload, live, state).await,
+    }
+}
+
+fn response(outcome: &Outcome) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{}\n", outcome.why)));
+    *response.status_mut() = outcome.status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    match outcome.status {
+        StatusCode::UNAUTHORIZED => {
+            let challenge = HeaderValue::from_static("Basic realm=\"ingest\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = HeaderValue::from_static("PUT, POST, DELETE");
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        _ => {}
+    }
+    response
+}

@@ -1,0 +1,155 @@
+//! A channel's renditions together: the texts of every edition, from what each has published.
+//!
+//! Pure text. Which of them has changed, and who is told, is decided outside.
+
+use super::boxes::init::Media;
+use super::measure::Measure;
+use super::playlist::multivariant::{self, Carries};
+use super::playlist::{LOW_LATENCY, PLAIN, dash, hls};
+use super::publisher::{Publisher, lead};
+
+/// Where the server tells its time, as seen from a channel's manifest.
+const CLOCK: &str = "../clock";
+
+/// What stands behind the number in the name of a CMAF segment.
+pub const EXTENSION: &str = "m4s";
+
+/// One rendition.
+#[derive(Debug)]
+pub struct Rendition {
+    /// Its name in the channel: the first element of its URLs there.
+    pub name: String,
+    /// What it publishes.
+    pub publisher: Publisher,
+    /// What was measured of it.
+    pub measure: Measure,
+    /// Names of its headers, in the order of their numbers.
+    pub headers: Vec<String>,
+}
+
+/// Names of an edition's two forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latency {
+    /// For every player.
+    Plain,
+    /// With parts.
+    Low,
+}
+
+impl Rendition {
+    /// What a multivariant playlist and a manifest say of it.
+    fn described<'r>(&'r self, codecs: &'r str, language: Option<&'r str>) -> Described<'r> {
+        let lead = lead(self.publisher.init());
+        let carries = match lead.sample.media {
+            Media::Video => Carries::Video {
+                resolution: lead.sample.resolution.unwrap_or_default(),
+                frame_rate: self.measure.frame_rate(),
+            },
+            Media::Audio => Carries::Audio {
+                language,
+                channels: lead.sample.sound.map_or(2, |sound| sound.channels),
+            },
+            Media::Text => Carries::Text { language },
+        };
+        let bandwidth = self.measure.bandwidth();
+        Described { name: &self.name, carries, codecs, bandwidth }
+    }
+
+    /// Codings of all of its tracks, as `CODECS` lists them.
+    fn codecs(&self) -> String {
+        let tracks = &self.publisher.init().tracks;
+        let codecs: Vec<_> = tracks.iter().map(|track| track.sample.codecs.as_str()).collect();
+        codecs.join(",")
+    }
+
+    /// The language of its leading track, if it says one.
+    fn language(&self) -> Option<&str> {
+        let language = &lead(self.publisher.init()).language;
+        str::from_utf8(language).ok().filter(|language| *language != "und")
+    }
+}
+
+type Described<'r> = multivariant::Rendition<'r>;
+
+/// The multivariant playlist.
+#[must_use]
+pub fn multivariant(renditions: &[Rendition], latency: Latency) -> String {
+    let codecs: Vec<_> = renditions.iter().map(Rendition::codecs).collect();
+    let described: Vec<_> = renditions
+        .iter()
+        .zip(&codecs)
+        .map(|(one, codecs)| one.described(codecs, one.language()))
+        .collect();
+    multivariant::multivariant(&described, playlist_name(latency))
+}
+
+/// Name of a rendition's playlist.
+#[must_use]
+pub fn playlist_name(latency: Latency) -> &'static str {
+    match latency {
+        Latency::Plain => PLAIN,
+        Latency::Low => LOW_LATENCY,
+    }
+}
+
+/// The media playlist of one rendition.
+#[must_use]
+pub fn media(renditions: &[Rendition], at: usize, edition: hls::Edition) -> String {
+    let one = &renditions[at];
+    let uris: Vec<_> = renditions
+        .iter()
+        .map(|other| format!("../{}/{}", other.name, playlist_name(Latency::Low)))
+        .collect();
+    let others: Vec<_> = renditions
+        .iter()
+        .zip(&uris)
+        .enumerate()
+        .filter(|(other, _)| *other != at)
+        .map(|(_, (other, uri))| hls::Report { uri, timeline: other.publisher.timeline() })
+        .collect();
+    let media = hls::Media {
+        timeline: one.publisher.timeline(),
+        headers: &one.headers,
+        extension: EXTENSION,
+        others: &others,
+        ended: false,
+    };
+    hls::media(&media, edition)
+}
+
+/// The manifest; none before every rendition has a segment, since players look at the first one
+/// only.
+#[must_use]
+pub fn manifest(
+    renditions: &[Rendition],
+    window_micros: u64,
+    edition: dash::Edition,
+) -> Option<String> {
+    let with_parts = edition == dash::Edition::LowLatency;
+    let newest = |one: &Rendition| {
+        let mut newest_first = one.publisher.timeline().segments().iter().rev();
+        let last = newest_first.find(|segment| segment.is_listed(with_parts))?;
+        Some(last.origin.unix_micros(last.end()))
+    };
+    let newest: Vec<_> = renditions.iter().map(newest).collect::<Option<_>>()?;
+    let published_micros = newest.into_iter().max()?;
+    let codecs: Vec<_> = renditions.iter().map(Rendition::codecs).collect();
+    let described: Vec<_> = renditions
+        .iter()
+        .zip(&codecs)
+        .map(|(one, codecs)| one.described(codecs, one.language()))
+        .collect();
+    let tracks: Vec<_> = renditions
+        .iter()
+        .zip(&described)
+        .map(|(one, rendition)| dash::Track {
+            rendition,
+            timeline: one.publisher.timeline(),
+            headers: &one.headers,
+            extension: EXTENSION,
+        })
+        .collect();
+    let presentation =
+        dash::Presentation { tracks: &tracks, window_micros, published_micros, clock: CLOCK };
+    Some(dash::manifest(&presentation, edition))
+}
