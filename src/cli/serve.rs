@@ -49,7 +49,10 @@ fn warn_of(draft: &Draft) {
     for warning in &draft.warnings {
         tracing::warn!(place = %warning.place, key = warning.key, "config: {}", warning.why);
     }
-    if draft.config.libraries.is_empty() {
-        tracing::warn!("the config names no [[library]]: nothing is served");
+    if draft.config.libraries.is_empty() && draft.config.channels.is_empty() {
+        tracing::warn!("the config names no [[library]] and no [[channel]]: nothing is served");
+    }
+    if draft.config.ingest.is_none() && !draft.config.channels.is_empty() {
+        tracing::warn!("server.ingest is \"off\": nobody can push to the channels");
     }
 }

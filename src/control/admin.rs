@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{Parts, Readiness, Stage, problem};
 use crate::config::{REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
+use crate::ingest;
 use crate::ops::{access_log, metrics, scrape};
 
 /// What the handlers share.
@@ -19,6 +20,7 @@ use crate::ops::{access_log, metrics, scrape};
 pub struct Shared {
     readiness: Arc<Readiness>,
     log: Option<Arc<access_log::Counters>>,
+    pushed: Option<Arc<ingest::counts::Table>>,
     /// One scrape at a time: a second one waits for the first.
     scraper: Arc<Mutex<scrape::Scraper>>,
 }
@@ -29,6 +31,7 @@ impl Shared {
         Self {
             readiness: Arc::clone(&parts.readiness),
             log: parts.log.clone(),
+            pushed: parts.pushed.clone(),
             scraper: Arc::new(Mutex::new(scrape::Scraper::new(parts.outboxes.clone()))),
         }
     }
@@ -86,7 +89,9 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
         return problem::problem(StatusCode::INTERNAL_SERVER_ERROR, "the shards can't be asked");
     };
     let ready = shared.readiness.stage() == Stage::Ready;
-    let mut response = text(StatusCode::OK, metrics::text(&reports, shared.log.as_deref(), ready));
+    let pushed = shared.pushed.as_ref().map(|pushed| pushed.read()).unwrap_or_default();
+    let metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
+    let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use crate::ingest;
 use crate::messages::Ask;
 use crate::messages::mail::Outbox;
 use crate::ops::access_log;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub readiness: Arc<Readiness>,
     /// What the access log did.
     pub log: Option<Arc<access_log::Counters>>,
+    /// What encoders pushed; none where nobody can.
+    pub pushed: Option<Arc<ingest::counts::Table>>,
 }
 
 /// The running control thread. It runs until the process ends; dropping this removes the socket.

@@ -38,6 +38,7 @@ fn started(shards: usize) -> Started {
         answers: ask::router(),
         readiness: Arc::clone(&readiness),
         log: None,
+        pushed: None,
     })
     .unwrap();
     Started { admin, asks, inboxes, readiness, state, handle }

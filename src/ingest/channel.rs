@@ -5,8 +5,10 @@
 //! them, then how far the rendition has come, which releases those who wait.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::counts::Counts;
 use super::output::{Output, Stamp};
 use super::post::Post;
 use super::slab::Refused;
@@ -16,7 +18,7 @@ use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{self, EXTENSION, Latency, Rendition};
 use crate::live::cut::Lengths;
 use crate::live::learn::Learner;
-use crate::live::playlist::{DELTA, dash, hls, target_seconds};
+use crate::live::playlist::{DELTA, LOW_LATENCY, PLAIN, dash, hls, target_seconds};
 use crate::live::publisher::{Publisher, Steps, Taken, Zeros, lead, timed};
 use crate::live::reload::Edge;
 use crate::live::time::Length;
@@ -35,6 +37,8 @@ const PARTS_KEPT: u64 = 6;
 /// Why something that an encoder sent was not taken.
 #[derive(Debug)]
 pub enum Unfit {
+    /// The channel is gone.
+    Gone,
     /// There are `RENDITIONS_MAX` already.
     TooManyRenditions,
     /// It could not be written.
@@ -81,15 +85,17 @@ pub struct Channel {
     outputs: Vec<Output>,
     zeros: Zeros,
     post: Post,
+    counts: Arc<Counts>,
     batch: Vec<Listing>,
     /// What the multivariant playlists said last.
     multivariants: [String; 2],
+    is_closed: bool,
 }
 
 impl Channel {
     /// As the config has it; `access` is the server's.
     #[must_use]
-    pub fn new(of: &config::Channel, access: Access, post: Post) -> Self {
+    pub fn new(of: &config::Channel, access: Access, post: Post, counts: Arc<Counts>) -> Self {
         let length = |millis: Option<u64>| millis.map(Length::of_millis);
         Self {
             id: of.id.clone(),
@@ -104,8 +110,10 @@ impl Channel {
             outputs: Vec::new(),
             zeros: Zeros::default(),
             post,
+            counts,
             batch: Vec::new(),
             multivariants: Default::default(),
+            is_closed: false,
         }
     }
 
@@ -139,6 +147,9 @@ impl Channel {
         init: Init,
         stamp: Stamp,
     ) -> Result<usize, Unfit> {
+        if self.is_closed {
+            return Err(Unfit::Gone);
+        }
         let tag = ETag::of(bytes);
         let header = header_name(tag);
         if let Some(at) = self.feeds.iter().position(|feed| feed.path == path) {
@@ -219,6 +230,9 @@ impl Channel {
         bytes: &[u8],
         stamp: Stamp,
     ) -> Result<Option<Taken>, Unfit> {
+        if self.is_closed {
+            return Err(Unfit::Gone);
+        }
         if self.lengths.is_some() {
             return self.publish(feed, chunk, bytes, stamp).map(Some);
         }
@@ -274,6 +288,61 @@ impl Channel {
         Ok(())
     }
 
+    /// Publishes gaps for what should have come by now: a segment and a half after the last chunk
+    /// and then a segment each, until there is nothing left in the window but gaps.
+    pub fn publish_overdue(&mut self, stamp: Stamp) {
+        let Some(segment) = self.lengths.map(|lengths| lengths.segment.micros()) else { return };
+        for at in 0..self.renditions.len() {
+            let output = &self.outputs[at];
+            let waited = u64::from(output.gaps) * segment;
+            let silent = output.fed.map_or(0, |fed| stamp.micros.saturating_sub(fed));
+            let is_due = u64::try_from(silent).unwrap_or(0) >= waited + segment + segment / 2;
+            if is_due && waited <= self.window_micros {
+                self.publish_gap(at, stamp);
+            }
+        }
+    }
+
+    fn publish_gap(&mut self, at: usize, stamp: Stamp) {
+        if self.outputs[at].gaps == 0 {
+            let rendition = &self.renditions[at].name;
+            tracing::warn!(channel = self.id, rendition, "its encoder is silent");
+        }
+        self.outputs[at].gaps += 1;
+        let part_grew = {
+            let timeline = self.renditions[at].publisher.timeline();
+            timeline.segments().back().is_some_and(|last| !last.last_part_is_whole)
+        };
+        let rendition = &mut self.renditions[at];
+        let Some(grew) = rendition.publisher.add_gap() else { return };
+        if grew {
+            let output = &mut self.outputs[at];
+            if part_grew {
+                self.batch.extend(output.end_part(&mut self.post, stamp));
+            }
+            self.batch.extend(output.end_segment(&mut self.post, &mut rendition.measure, stamp));
+        }
+        self.tell(at, true, false, stamp);
+    }
+
+    /// Takes everything back: the channel is gone.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+        for (output, rendition) in self.outputs.iter_mut().zip(&self.renditions) {
+            output.forget_all(&mut self.batch);
+            let names = [PLAIN, LOW_LATENCY, DELTA].into_iter();
+            let names = names.chain(rendition.headers.iter().map(String::as_str));
+            self.batch.extend(names.map(|name| absent(format!("{}/{name}", output.folder))));
+            // The folder goes last: it releases whoever waits there.
+            self.batch.push(absent(output.folder.clone()));
+        }
+        for name in ["master.m3u8", "ll.m3u8", "manifest.mpd", "ll.mpd"] {
+            self.batch.push(absent(format!("/tv/{}/{name}", self.id)));
+        }
+        self.post.list(&mut self.batch);
+        tracing::info!(channel = self.id, "the channel is gone");
+    }
+
     fn publish(
         &mut self,
         at: usize,
@@ -290,7 +359,13 @@ impl Channel {
         {
             rendition.measure.add_run(run.samples, run.duration, track.timescale);
         }
+        self.counts.add(taken);
         let Taken::Published(steps) = taken else { return Ok(taken) };
+        self.outputs[at].fed = Some(stamp.micros);
+        if std::mem::take(&mut self.outputs[at].gaps) > 0 {
+            let rendition = &self.renditions[at].name;
+            tracing::info!(channel = self.id, rendition, "its encoder is back");
+        }
         let written = self.follow(at, &steps, bytes, stamp);
         self.tell(at, steps.ends_segment || steps.gaps > 0, steps.begins_segment, stamp);
         written.map_err(Unfit::Refused)?;
@@ -458,6 +533,10 @@ impl Kept {
         let parts = PARTS_KEPT * target_seconds(timeline) * 1_000_000;
         Self { parts_from: behind(parts), segments_from: behind(2 * window_micros + segment) }
     }
+}
+
+fn absent(path: String) -> Listing {
+    Listing { path: path.into(), change: Change::Absent }
 }
 
 /// What a header at this path is the header of. A number in its name is part of that:

@@ -10,11 +10,15 @@ use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{self, Access};
 use crate::messages::mail::Outbox;
 
+pub mod counts;
 mod server;
 mod login;
 mod receive;
@@ -24,6 +28,7 @@ mod slab;
 mod post;
 
 use channel::Channel;
+use counts::Table;
 use login::Login;
 use post::Post;
 
@@ -43,7 +48,9 @@ pub struct Parts {
 /// What all requests share.
 #[derive(Debug)]
 struct State {
-    channels: HashMap<String, Live>,
+    channels: RefCell<HashMap<String, Rc<Live>>>,
+    counts: Arc<Table>,
+    post: Post,
     /// Bytes of chunks that are being received, of all requests.
     receiving: Cell<usize>,
 }
@@ -51,44 +58,143 @@ struct State {
 /// A channel, and who may push to it.
 #[derive(Debug)]
 struct Live {
+    /// As the config has it.
+    of: config::Channel,
     login: Option<Login>,
     channel: RefCell<Channel>,
 }
 
-/// Starts the live thread, and waits until it takes connections. It runs until the process ends.
+/// The running live thread. It runs until the process ends.
+#[derive(Debug)]
+pub struct Handle {
+    wishes: UnboundedSender<Reload>,
+    counts: Arc<Table>,
+}
+
+/// The channels of a config that was read again.
+#[derive(Debug)]
+struct Reload {
+    channels: Vec<config::Channel>,
+    access: Access,
+}
+
+impl Handle {
+    /// Takes the channels of a config that was read again: those that are new, and that some are
+    /// gone. Channels that stay are not changed.
+    pub fn reload(&self, config: &config::Config) {
+        let (channels, access) = (config.channels.clone(), config.access);
+        // It fails only when the thread has ended, and then nothing is live any more.
+        let _ = self.wishes.send(Reload { channels, access });
+    }
+
+    /// What came of the chunks of every channel.
+    #[must_use]
+    pub fn counts(&self) -> Arc<Table> {
+        Arc::clone(&self.counts)
+    }
+}
+
+/// How often channels are looked at whose encoder may be silent.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Starts the live thread, and waits until it takes connections.
 ///
 /// # Errors
 ///
 /// A password file that can't be read, a runtime or a thread that can't be made.
-pub fn start(parts: Parts) -> io::Result<()> {
+pub fn start(parts: Parts) -> io::Result<Handle> {
     parts.listener.set_nonblocking(true)?;
-    let mut logins = Vec::new();
-    for channel in &parts.channels {
-        logins.push(channel.push.as_ref().map(Login::read).transpose()?);
-    }
+    let logins = parts.channels.iter().map(login).collect::<io::Result<Vec<_>>>()?;
+    let (wishes, reloads) = unbounded_channel();
+    let counts = Arc::new(Table::default());
     let (started, outcome) = mpsc::sync_channel(1);
+    let table = Arc::clone(&counts);
     std::thread::Builder::new().name("live".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
-            Ok(runtime) => runtime.block_on(run(parts, logins, started)),
+            Ok(runtime) => runtime.block_on(run(parts, logins, table, reloads, started)),
             Err(error) => drop(started.send(Err(error))),
         }
     })?;
-    outcome.recv().map_err(io::Error::other)?
+    outcome.recv().map_err(io::Error::other)??;
+    Ok(Handle { wishes, counts })
 }
 
-async fn run(parts: Parts, logins: Vec<Option<Login>>, started: mpsc::SyncSender<io::Result<()>>) {
+fn login(channel: &config::Channel) -> io::Result<Option<Login>> {
+    channel.push.as_ref().map(Login::read).transpose()
+}
+
+async fn run(
+    parts: Parts,
+    logins: Vec<Option<Login>>,
+    counts: Arc<Table>,
+    mut reloads: UnboundedReceiver<Reload>,
+    started: mpsc::SyncSender<io::Result<()>>,
+) {
     let listener = match tokio::net::TcpListener::from_std(parts.listener) {
         Ok(listener) => listener,
         Err(error) => return drop(started.send(Err(error))),
     };
     let post = Post::new(parts.outboxes);
     tokio::task::spawn_local(post.clone().flush_for_ever());
-    let live = |(of, login): (&config::Channel, Option<Login>)| {
-        let channel = RefCell::new(Channel::new(of, parts.access, post.clone()));
-        (of.id.clone(), Live { login, channel })
-    };
-    let channels = parts.channels.iter().zip(logins).map(live).collect();
-    let state = Rc::new(State { channels, receiving: Cell::new(0) });
+    let (channels, receiving) = (RefCell::default(), Cell::new(0));
+    let state = Rc::new(State { channels, counts, post, receiving });
+    for (channel, login) in parts.channels.into_iter().zip(logins) {
+        state.add(channel, login, parts.access);
+    }
     let _ = started.send(Ok(()));
-    server::serve(listener, state).await;
+    tokio::task::spawn_local(server::serve(listener, Rc::clone(&state)));
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            reload = reloads.recv() => match reload {
+                Some(reload) => state.reload(reload),
+                // Nobody can wish for anything any more: the process ends.
+                None => return std::future::pending().await,
+            },
+            _ = looks.tick() => state.look(),
+        }
+    }
+}
+
+impl State {
+    fn add(&self, of: config::Channel, login: Option<Login>, access: Access) {
+        let counts = self.counts.of(&of.id);
+        let channel = RefCell::new(Channel::new(&of, access, self.post.clone(), counts));
+        let id = of.id.clone();
+        self.channels.borrow_mut().insert(id, Rc::new(Live { of, login, channel }));
+    }
+
+    fn look(&self) {
+        for live in self.channels.borrow().values() {
+            live.channel.borrow_mut().publish_overdue(receive::now());
+        }
+    }
+
+    fn reload(&self, new: Reload) {
+        let stays = |id: &String| new.channels.iter().any(|channel| channel.id == *id);
+        self.channels.borrow_mut().retain(|id, live| {
+            if stays(id) {
+                return true;
+            }
+            live.channel.borrow_mut().close();
+            self.counts.remove(id);
+            false
+        });
+        for channel in new.channels {
+            let known = self.channels.borrow().get(&channel.id).map(|live| live.of == channel);
+            match known {
+                Some(true) => {}
+                Some(false) => {
+                    tracing::warn!(channel = channel.id, "changed, and taken at the next restart");
+                }
+                None => match login(&channel) {
+                    Ok(login) => {
+                        tracing::info!(channel = channel.id, "a channel is added");
+                        self.add(channel, login, new.access);
+                    }
+                    Err(error) => tracing::error!(channel = channel.id, "not added: {error}"),
+                },
+            }
+        }
+    }
 }

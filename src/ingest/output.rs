@@ -37,6 +37,10 @@ pub struct Output {
     pub header: Option<(String, Vec<u8>)>,
     /// How long the segment under way is.
     pub duration_micros: u64,
+    /// When its last chunk came, in microseconds of Unix time; none before the first.
+    pub fed: Option<i64>,
+    /// Gaps that were published since.
+    pub gaps: u32,
     access: Access,
     writer: Writer,
     current: Option<Current>,
@@ -65,6 +69,8 @@ impl Output {
             folder,
             header: None,
             duration_micros: 0,
+            fed: None,
+            gaps: 0,
             access,
             writer: Writer::default(),
             current: None,
@@ -163,6 +169,12 @@ impl Output {
         let listing = post.object(&self.path(current.number, None), described, self.access);
         post.grow(Some(current.growing), Growth::Ended);
         Some(listing)
+    }
+
+    /// Takes everything back.
+    pub fn forget_all(&mut self, batch: &mut Vec<Listing>) {
+        self.listed.extend(self.current.take().map(|current| (current.number, current.parts)));
+        self.forget(i64::MAX, i64::MAX, batch);
     }
 
     /// Takes back what is older than these segments.

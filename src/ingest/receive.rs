@@ -251,6 +251,7 @@ impl Intake<'_> {
 
 fn unfit(unfit: Unfit) -> Outcome {
     match unfit {
+        Unfit::Gone => Outcome::new(404, "the channel is gone"),
         Unfit::TooManyRenditions => {
             Outcome::new(400, format!("the channel has {RENDITIONS_MAX} renditions already"))
         }

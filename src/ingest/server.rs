@@ -64,7 +64,7 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, state: &Rc<State>) -> 
     let (head, body) = request.into_parts();
     let shown = head.uri.path().to_owned();
     let outcome = match admitted(&head, peer, state) {
-        Ok((live, path)) => taken(&head, &path, live, body, state).await,
+        Ok((live, path)) => taken(&head, &path, &live, body, state).await,
         Err(outcome) => outcome,
     };
     if outcome.status.is_client_error() || outcome.status.is_server_error() {
@@ -75,11 +75,11 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, state: &Rc<State>) -> 
 }
 
 /// The channel that this request may push to, and the path below it.
-fn admitted<'s>(
+fn admitted(
     head: &axum::http::request::Parts,
     peer: IpAddr,
-    state: &'s State,
-) -> Result<(&'s Live, String), Outcome> {
+    state: &State,
+) -> Result<(Rc<Live>, String), Outcome> {
     let mut scratch = [0; TARGET_SIZE_MAX];
     let raw = head.uri.path().as_bytes();
     let path = Some(raw).filter(|raw| raw.len() <= TARGET_SIZE_MAX);
@@ -91,7 +91,7 @@ fn admitted<'s>(
     let Some((id, rest)) = below else {
         return Err(Outcome::new(403, "push to /ingest/CHANNEL/… on this port"));
     };
-    let Some(live) = state.channels.get(id) else {
+    let Some(live) = state.channels.borrow().get(id).cloned() else {
         return Err(Outcome::new(404, "no channel has this id (add it to the config)"));
     };
     let given = head.headers.get(header::AUTHORIZATION);

@@ -172,6 +172,7 @@ impl Publisher {
         let gaps = match self.timeline.add(&timed, &place) {
             Added::Placed => 0,
             Added::AfterGaps(gaps) => gaps,
+            Added::Apart if is_epoch(timed.start) && self.has_passed(&timed) => return Taken::Late,
             Added::Apart => return self.begin_anew(chunk, &timed, hash, now_micros, zeros),
         };
         self.cutter = cutter;
@@ -233,6 +234,21 @@ impl Publisher {
         let segments = self.timeline.segments();
         let from = segments.iter().rev().nth(RESENT_SEGMENTS - 1).or(segments.front());
         from.is_some_and(|from| from.start <= timed.start)
+    }
+
+    /// Whether something is published for this time or a later one, if only a gap.
+    fn has_passed(&self, timed: &Timed) -> bool {
+        self.timeline.segments().back().is_some_and(|last| timed.start < last.end())
+    }
+
+    /// The segment that should have come by now did not: it is published as a gap. Gives whether
+    /// one grew, which is whole now; none before anything was published.
+    pub fn add_gap(&mut self) -> Option<bool> {
+        self.timeline.segments().back()?;
+        let grew = self.end_segment();
+        self.timeline.add_gap();
+        self.cutter = Cutter::new(self.timeline.lengths());
+        Some(grew)
     }
 
     fn remember(&mut self, decode_time: u64, hash: u64) {

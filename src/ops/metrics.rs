@@ -56,12 +56,17 @@ const PUBLISH_BOUNDS: &[u64] = &[
 
 /// The body of `/metrics`.
 #[must_use]
-pub fn text(scrape: &Reports, log: Option<&Counters>, ready: bool) -> String {
+pub fn text(
+    scrape: &Reports,
+    log: Option<&Counters>,
+    pushed: &[(String, &str, u64)],
+    ready: bool,
+) -> String {
     let mut out = Exposition::default();
     build(&mut out);
     requests(&mut out, &scrape.reports);
     shards(&mut out, scrape);
-    later(&mut out);
+    live(&mut out, pushed);
     access_log(&mut out, &scrape.reports, log);
     out.family("shardcast_ready", Kind::Gauge, "1 if everything that was found can be served.");
     out.sample("shardcast_ready", &[], u64::from(ready));
@@ -200,13 +205,16 @@ fn shards(out: &mut Exposition, scrape: &Reports) {
 }
 
 /// Names of parts that this version lacks.
-fn later(out: &mut Exposition) {
+fn live(out: &mut Exposition, pushed: &[(String, &str, u64)]) {
     let name = "shardcast_live_publish_seconds";
     let help = "Time from a live segment's last byte to its edition on all shards.";
     out.family(name, Kind::Histogram, help);
     out.histogram(name, &[], &exposition::Buckets::new(PUBLISH_BOUNDS));
     let name = "shardcast_ingest_objects_total";
-    out.family(name, Kind::Counter, "Objects that encoders pushed.");
+    out.family(name, Kind::Counter, "Chunks that encoders pushed, by what came of them.");
+    for (channel, result, count) in pushed {
+        out.sample(name, &[("channel", channel), ("result", result)], *count);
+    }
     out.family("shardcast_sessions", Kind::Gauge, "Sessions of subscribers.");
     out.sample("shardcast_sessions", &[], 0);
 }

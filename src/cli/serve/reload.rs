@@ -49,6 +49,11 @@ impl Server {
         self.config.libraries = libraries;
         self.config.limits = limits(&self.config.limits, &new.limits);
         self.library.reload(&for_library(&self.config, new));
+        match &self.live {
+            Some(live) => live.reload(new),
+            None if new.channels.is_empty() => {}
+            None => tracing::warn!("the first channels of a server are taken at the next restart"),
+        }
         let limits = Arc::new(self.config.limits.clone());
         self.tell(|| Update::Limits(Arc::clone(&limits)));
         tracing::info!(changed = taken.join(", "), "the config was read again");

@@ -56,12 +56,13 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), from_shards)
         .map_err(|error| not_started("start the library", &error))?;
-    if let Some(listener) = ingest {
+    let live = |listener| {
         let (channels, access) = (config.channels.clone(), config.access);
         let outboxes = outboxes.clone();
         ingest::start(ingest::Parts { listener, channels, access, outboxes })
-            .map_err(|error| not_started("start the live thread", &error))?;
-    }
+            .map_err(|error| not_started("start the live thread", &error))
+    };
+    let live = ingest.map(live).transpose()?;
     let readiness = Arc::new(Readiness::default());
     let control = control::start(control::Parts {
         admin,
@@ -71,9 +72,12 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         answers: control::ask::router(),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
+        pushed: live.as_ref().map(ingest::Handle::counts),
     })
     .map_err(|error| not_started("start the control thread", &error))?;
-    Ok(Server::new(sources, config, shards, outboxes, library, control, readiness, log, received))
+    Ok(Server::new(
+        sources, config, shards, outboxes, library, live, control, readiness, log, received,
+    ))
 }
 
 /// The listeners that somebody handed over. Without a `server.listen` of its own the server

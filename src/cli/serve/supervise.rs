@@ -8,6 +8,7 @@ use crate::cli::Failure;
 use crate::config::Config;
 use crate::config::load::Sources;
 use crate::control::{self, Readiness, Stage};
+use crate::ingest;
 use crate::library;
 use crate::messages::Update;
 use crate::messages::mail::Outbox;
@@ -41,6 +42,8 @@ pub struct Server {
     pub(super) readiness: Arc<Readiness>,
     shards: Vec<ShardHandle>,
     pub(super) library: library::Handle,
+    /// None where there were no channels at the start.
+    pub(super) live: Option<ingest::Handle>,
     control: control::Handle,
     log: Option<access_log::Handle>,
     events: Receiver<Event>,
@@ -58,6 +61,7 @@ impl Server {
         shards: Vec<ShardHandle>,
         outboxes: Vec<Outbox>,
         library: library::Handle,
+        live: Option<ingest::Handle>,
         control: control::Handle,
         readiness: Arc<Readiness>,
         log: Option<access_log::Handle>,
@@ -71,6 +75,7 @@ impl Server {
             readiness,
             shards,
             library,
+            live,
             control,
             log,
             events,

@@ -159,3 +159,22 @@ fn what_lies_before_the_start_is_no_part_of_it() {
     assert_eq!((segment.start.ticks, segment.duration), (0, 900));
     assert_eq!(segment.end().ticks, 900, "and what follows keeps its distance");
 }
+
+#[test]
+fn what_comes_after_its_gap_was_published_is_late_and_the_next_one_goes_on() {
+    let mut fed = Fed::new();
+    assert_eq!(fed.publisher.add_gap(), None, "nothing was promised yet");
+    for at in 0..3 {
+        fed.take(MIDNIGHT + at);
+    }
+    assert_eq!(fed.publisher.add_gap(), Some(true));
+    assert_eq!(fed.publisher.add_gap(), Some(false));
+    assert_eq!(fed.take(MIDNIGHT + 3), Taken::NotIndependent);
+    assert_eq!(fed.take(MIDNIGHT + 4), Taken::Late);
+    assert_eq!(fed.take(MIDNIGHT + 8), Taken::Late);
+    let begins = Steps { begins_segment: true, completes_part: true, ..Steps::default() };
+    assert_eq!(fed.take(MIDNIGHT + 12), Taken::Published(begins));
+    let number = MIDNIGHT / 4;
+    let numbers: Vec<_> = (number..number + 4).map(|number| (number, false)).collect();
+    assert_eq!(fed.numbers(), numbers);
+}

@@ -130,7 +130,8 @@ fn labels_end(text: &str) -> usize {
 #[test]
 fn the_figures_of_all_shards_are_added_up() {
     let scrape = Reports { reports: vec![report(0), report(1)], silent: 1, shards: 3 };
-    let text = text(&scrape, None, true);
+    let pushed = [("news".to_owned(), "published", 7)];
+    let text = text(&scrape, None, &pushed, true);
     let samples = parsed(&text);
     for (sample, value) in [
         ("shardcast_requests_total{class=\"segment\",status=\"200\"}", 20.0),
@@ -153,6 +154,7 @@ fn the_figures_of_all_shards_are_added_up() {
         ("shardcast_request_seconds_count{class=\"segment\"}", 8.0),
         ("shardcast_request_seconds_count{class=\"playlist\"}", 0.0),
         ("shardcast_live_publish_seconds_count{}", 0.0),
+        ("shardcast_ingest_objects_total{channel=\"news\",result=\"published\"}", 7.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample}\n{text}");
     }
@@ -163,7 +165,7 @@ fn the_figures_of_all_shards_are_added_up() {
 
 #[test]
 fn buckets_never_fall() {
-    let text = text(&Reports { reports: vec![report(0)], silent: 0, shards: 1 }, None, false);
+    let text = text(&Reports { reports: vec![report(0)], silent: 0, shards: 1 }, None, &[], false);
     for class in Class::ALL {
         let prefix = format!("shardcast_request_seconds_bucket{{class=\"{}\"", class.label());
         let counts: Vec<f64> =
@@ -175,7 +177,7 @@ fn buckets_never_fall() {
 
 #[test]
 fn a_server_without_shards_still_shows_every_name() {
-    let samples = parsed(&text(&Reports::default(), None, false));
+    let samples = parsed(&text(&Reports::default(), None, &[], false));
     assert_eq!(samples["shardcast_ready{}"], 0.0);
     for process in ["process_resident_memory_bytes{}", "process_cpu_seconds_total{}"] {
         assert!(samples[process] >= 0.0, "{process}");
