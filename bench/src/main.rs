@@ -1,14 +1,16 @@
 //! `shardcast-bench`: load tests for HTTP servers that deliver video.
 //!
 //! `cli` reads the arguments of one verb and prints its report; `load` makes load from one core;
-//! `servers` starts what is measured; `workload` makes the files; `proc` and `stats` turn counts
-//! into figures; `sys` holds all unsafe code. It shares no code with the server it measures.
+//! `feed` sends live media; `servers` starts what is measured; `workload` makes the files; `proc`
+//! and `stats` turn counts into figures; `sys` holds all unsafe code. It shares no code with the
+//! server it measures.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the run is invalid (the generator was the
 //! limit, or the hypervisor took too much time away).
 
 mod awake;
 mod cli;
+mod feed;
 mod load;
 mod proc;
 mod report;
@@ -38,6 +40,7 @@ enum Verb {
     Runtimes(cli::runtimes::Runtimes),
     Idle(cli::idle::Idle),
     Storm(cli::storm::Storm),
+    Feed(Box<cli::feed::Feed>),
     Netns(cli::netns::Netns),
 }
 
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Runtimes(runtimes) => cli::runtimes::run(runtimes),
         Verb::Idle(idle) => cli::idle::run(idle),
         Verb::Storm(storm) => cli::storm::run(storm),
+        Verb::Feed(feed) => cli::feed::run(feed),
         Verb::Netns(netns) => cli::netns::run(netns),
     };
     match result {

@@ -1,5 +1,9 @@
 //! The verbs, run as a user runs them, in tiny modes against real sockets on free loopback ports.
 
+#[path = "it/feed.rs"]
+mod feed;
+#[path = "it/ingest.rs"]
+mod ingest;
 #[path = "it/server.rs"]
 mod server;
 #[path = "it/verbs.rs"]

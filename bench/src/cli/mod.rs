@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod duration;
 pub mod failure;
+pub mod feed;
 pub mod idle;
 pub mod netns;
 pub mod runtimes;

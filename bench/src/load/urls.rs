@@ -104,7 +104,8 @@ impl UrlSet {
     }
 }
 
-fn split(url: &str) -> Result<(&str, &str), String> {
+/// The authority and the path of an `http://` URL.
+pub fn split(url: &str) -> Result<(&str, &str), String> {
     let rest = url
         .strip_prefix("http://")
         .ok_or_else(|| format!("'{url}': only http:// URLs can be measured"))?;
@@ -117,7 +118,8 @@ fn split(url: &str) -> Result<(&str, &str), String> {
     Ok((authority, if path.is_empty() { "/" } else { path }))
 }
 
-fn resolve(authority: &str) -> Result<SocketAddr, String> {
+/// The address of an authority, IPv4 first.
+pub fn resolve(authority: &str) -> Result<SocketAddr, String> {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| {
         !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
     });

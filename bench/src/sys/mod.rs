@@ -10,6 +10,7 @@ pub mod child;
 pub mod machine;
 pub mod mapping;
 pub mod namespace;
+pub mod poller;
 pub mod provided;
 pub mod ring;
 pub mod socket;

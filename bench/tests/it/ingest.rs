@@ -1,0 +1,117 @@
+//! A tiny ingest server: takes chunked bodies, keeps all of them, and answers as it is told.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// One request, whole or not.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    /// Without the slash in front.
+    pub path: String,
+    pub head: String,
+    /// The body in the pieces in which it was framed; the last may be cut.
+    pub pieces: Vec<Vec<u8>>,
+    /// Whether its end came.
+    pub whole: bool,
+}
+
+impl Request {
+    pub fn body(&self) -> Vec<u8> {
+        self.pieces.concat()
+    }
+
+    /// The number in `channel/rendition/number.m4s`.
+    pub fn number(&self) -> Option<u64> {
+        self.path.rsplit('/').next()?.strip_suffix(".m4s")?.parse().ok()
+    }
+}
+
+/// The status for a path, given how many requests came before; 0 closes without an answer.
+type Rule = fn(&str, usize) -> u16;
+
+/// A server in this process.
+pub struct Ingest {
+    pub address: SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Ingest {
+    /// Starts it; it ends with the test process.
+    pub fn start(rule: Rule) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&requests);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let kept = Arc::clone(&kept);
+                // A feeder that goes away ends its thread with an error, as it should.
+                thread::spawn(move || drop(serve(stream, rule, &kept)));
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// What has come, in the order in which requests ended.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("no thread panics").clone()
+    }
+}
+
+fn serve(stream: TcpStream, rule: Rule, kept: &Mutex<Vec<Request>>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head)? == 0 {
+                return Ok(());
+            }
+        }
+        let mut words = head.split(' ');
+        let method = words.next().unwrap_or_default().to_owned();
+        let path = words.next().unwrap_or_default().trim_start_matches('/').to_owned();
+        let mut request = Request { method, path, head, pieces: Vec::new(), whole: false };
+        let outcome = body(&mut reader, &mut request.pieces);
+        request.whole = outcome.is_ok();
+        let path = request.path.clone();
+        let before = {
+            let mut kept = kept.lock().expect("no thread panics");
+            kept.push(request);
+            kept.len() - 1
+        };
+        outcome?;
+        let status = rule(&path, before);
+        if status == 0 {
+            return Ok(());
+        }
+        write!(writer, "HTTP/1.1 {status} Status\r\nContent-Length: 2\r\n\r\nok")?;
+    }
+}
+
+/// Reads a chunked body to its end.
+fn body(reader: &mut BufReader<TcpStream>, pieces: &mut Vec<Vec<u8>>) -> io::Result<()> {
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let size = usize::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
+        let mut piece = Vec::new();
+        reader.take(size as u64).read_to_end(&mut piece)?;
+        let is_whole = piece.len() == size;
+        if size > 0 {
+            pieces.push(piece);
+        }
+        let mut end = [0; 2];
+        reader.read_exact(&mut end)?;
+        if !is_whole || end != *b"\r\n" {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if size == 0 {
+            return Ok(());
+        }
+    }
+}
