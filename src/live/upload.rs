@@ -19,6 +19,9 @@ const SEPARATORS: [char; 3] = ['-', '_', '.'];
 /// Words that say of a file that it is a header.
 const HEADER_WORDS: [&str; 2] = ["init", "header"];
 
+/// Names of files that say nothing of the track where the folder does.
+const NAMES_OF_ANYTHING: [&str; 6] = ["stream", "index", "track", "live", "out", "output"];
+
 /// Words with which the names of media begin, and which say nothing of the track.
 const MEDIA_WORDS: [&str; 6] = ["chunk", "segment", "seg", "frag", "data", "media"];
 
@@ -172,7 +175,10 @@ impl<'p> Track<'p> {
     pub fn name(&self) -> String {
         let mut name = String::new();
         let folders = self.folder.split('/').map(|one| enclosed(one, "Switching").unwrap_or(one));
-        let stem = self.stem.concat();
+        let mut stem = self.stem.concat();
+        if !self.folder.is_empty() && NAMES_OF_ANYTHING.contains(&stem.as_str()) {
+            stem.clear();
+        }
         for element in folders.chain([stem.as_str()]) {
             for character in element.chars().chain(['-']) {
                 if character.is_ascii_alphanumeric() || character == '_' {

@@ -168,7 +168,9 @@ fn the_type_decides_where_the_extension_does_not() {
 
 #[test]
 fn renditions_are_named_for_urls() {
-    let long = format!("{}/init-{}.mp4", "a".repeat(80), "b".repeat(60));
+    let long = format!("v0/stream.mp4", "v0"),
+        ("stream.mp4", "stream"),
+        ("{}/init-{}.mp4", "a".repeat(80), "b".repeat(60));
     let cut = format!("aaa-{}", "b".repeat(60));
     let dashed = format!("a/init-{}.mp4", "b".repeat(63));
     let cases = [
