@@ -168,15 +168,15 @@ fn the_type_decides_where_the_extension_does_not() {
 
 #[test]
 fn renditions_are_named_for_urls() {
-    let long = format!("v0/stream.mp4", "v0"),
-        ("stream.mp4", "stream"),
-        ("{}/init-{}.mp4", "a".repeat(80), "b".repeat(60));
+    let long = format!("{}/init-{}.mp4", "a".repeat(80), "b".repeat(60));
     let cut = format!("aaa-{}", "b".repeat(60));
     let dashed = format!("a/init-{}.mp4", "b".repeat(63));
     let cases = [
         ("init-stream0.m4s", "stream0"),
         ("v0/init.mp4", "v0"),
         ("video/init.mp4", "video"),
+        ("v0/stream.mp4", "v0"),
+        ("stream.mp4", "stream"),
         ("a/b/init-x.mp4", "a-b-x"),
         ("init.mp4", "main"),
         ("ü/init.mp4", "main"),
