@@ -1,7 +1,7 @@
 //! `demo`: sample content, a server over it, and the URLs to open; with `--check`, a test of all.
 //!
-//! The content is a film as a plain folder and as a pack, a folder that ffmpeg rewrites every 2 s,
-//! and a page that plays them. Everything stays inside one scratch folder, the server is this very
+//! The content is a film as a plain folder and as a pack, a folder that ffmpeg rewrites every 2 s, a
+//! live channel that ffmpeg pushes to, and a page that plays them. Everything stays inside one scratch folder, the server is this very
 //! program with the verb `serve`, and whatever was started is stopped again, by its process id.
 
 use std::io::Write as _;
@@ -22,8 +22,8 @@ mod check;
 
 use children::{Children, Wanted};
 
-/// Where players are used to find us, and the admin port beside it.
-const USUAL_PORTS: [u16; 2] = [8080, 8081];
+/// Where players are used to find us, and the admin and ingest ports beside it.
+const USUAL_PORTS: [u16; 3] = [8080, 8081, 8082];
 
 /// How often the children are looked at while nothing happens.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
@@ -43,6 +43,9 @@ pub struct DemoArgs {
     /// Address of the admin port [default: 127.0.0.1:8081, or a free port if that is taken]
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
+    /// Address of the ingest port [default: 127.0.0.1:8082, or a free port if that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    ingest: Option<SocketAddr>,
 }
 
 /// Runs it.
@@ -55,7 +58,11 @@ pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     let mut children = Children::new(&scratch);
     children.start_live()?;
     children.start_server(&site)?;
-    let ready = children.wait_until(&site, &stop, &[Wanted::Ready, Wanted::Live])?;
+    let mut ready = children.wait_until(&site, &stop, &[Wanted::Ready])?;
+    if ready {
+        children.start_channel(&site)?;
+        ready = children.wait_until(&site, &stop, &[Wanted::Live, Wanted::Channel])?;
+    }
     let outcome = match (ready, args.check) {
         (false, _) => Ok(()),
         (true, true) => check::everything(&site, &stop),
@@ -68,24 +75,30 @@ pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     outcome
 }
 
-/// The two addresses of the server.
+/// The addresses of the server.
 pub(crate) struct Site {
     /// For players.
     pub listen: SocketAddr,
     /// Health, metrics.
     pub admin: SocketAddr,
+    /// For encoders.
+    pub ingest: SocketAddr,
 }
 
 impl Site {
     fn new(args: &DemoArgs) -> Result<Self, Failure> {
         let address = |given: Option<SocketAddr>, usual| given.map_or_else(|| free(usual), Ok);
-        let [listen, admin] = USUAL_PORTS;
-        Ok(Self { listen: address(args.listen, listen)?, admin: address(args.admin, admin)? })
+        let [listen, admin, ingest] = USUAL_PORTS;
+        Ok(Self {
+            listen: address(args.listen, listen)?,
+            admin: address(args.admin, admin)?,
+            ingest: address(args.ingest, ingest)?,
+        })
     }
 
-    /// The URL of a file of the library.
+    /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}/vod/{path}", reachable(self.listen))
+        format!("http://{}/{path}", reachable(self.listen))
     }
 }
 
@@ -172,8 +185,12 @@ mod tests {
 
     #[test]
     fn urls_name_an_address_that_a_client_can_use() {
-        let site =
-            Site { listen: "0.0.0.0:80".parse().unwrap(), admin: "[::1]:81".parse().unwrap() };
-        assert_eq!(site.url("film/master.m3u8"), "http://127.0.0.1:80/vod/film/master.m3u8");
+        let address = |text: &str| text.parse().unwrap();
+        let site = Site {
+            listen: address("0.0.0.0:80"),
+            admin: address("[::1]:81"),
+            ingest: address("[::1]:82"),
+        };
+        assert_eq!(site.url("vod/film/master.m3u8"), "http://127.0.0.1:80/vod/film/master.m3u8");
     }
 }

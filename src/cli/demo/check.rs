@@ -26,7 +26,8 @@ pub(super) fn everything(site: &Site, stop: &Receiver<()>) -> Result<(), Failure
         println!("demo: {verdict} {what}: {seen}");
     };
     let pages = [
-        (site.listen, format!("/vod/{}", content::PAGE)),
+        (site.listen, format!("/{}", content::PAGE)),
+        (site.listen, "/tv/clock".to_owned()),
         (site.admin, "/healthz".to_owned()),
         (site.admin, "/readyz".to_owned()),
         (site.admin, "/metrics".to_owned()),
@@ -39,7 +40,7 @@ pub(super) fn everything(site: &Site, stop: &Receiver<()>) -> Result<(), Failure
             return Err(Failure::new("demo --check", "stopped by a signal"));
         }
         let url = site.url(path);
-        say(&format!("{url} ({what})"), played(&url, *path == content::LIVE));
+        say(&format!("{url} ({what})"), played(&url, content::is_live(path)));
     }
     if failed == 0 { Ok(()) } else { Err(Failure::new("demo --check", format!("{failed} failed"))) }
 }

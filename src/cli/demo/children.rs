@@ -1,4 +1,5 @@
-//! What the demo starts: the server, and the ffmpeg that rewrites the live folder.
+//! What the demo starts: the server, the ffmpeg that rewrites the live folder, and the one that
+//! pushes to the channel.
 //!
 //! Each child gets a process group of its own, so that Ctrl-C reaches us only and they are stopped
 //! in order; and each is stopped on every way out, errors included.
@@ -28,8 +29,10 @@ const STEP: Duration = Duration::from_millis(50);
 pub(super) enum Wanted {
     /// The server says that it is ready.
     Ready,
-    /// The first live playlist is served.
+    /// The first playlist of the live folder is served.
     Live,
+    /// So is that of the channel.
+    Channel,
 }
 
 struct Running {
@@ -70,13 +73,37 @@ impl Children {
         self.start("ffmpeg", ffmpeg)
     }
 
-    /// This program again, as the server over the library.
+    /// An encoder that pushes low-latency DASH, with the time of day in its picture.
+    pub(super) fn start_channel(&mut self, site: &Site) -> Result<(), Failure> {
+        let pictures = format!("testsrc2=size=416x234:rate={}", content::FRAME_RATE);
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.current_dir(&self.scratch);
+        ffmpeg.args(words("-v error -re -f lavfi -i")).arg(pictures);
+        ffmpeg.args(words("-re -f lavfi -i sine=frequency=330:sample_rate=48000 -vf"));
+        ffmpeg.arg("drawtext=text='%{localtime}':x=8:y=h-32:fontsize=24:fontcolor=white:box=1:boxcolor=black");
+        ffmpeg.args(words("-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p"));
+        ffmpeg.args(words("-g 50 -keyint_min 50 -sc_threshold 0 -b:v 300k -c:a aac -b:a 64k"));
+        ffmpeg.args(words("-f dash -seg_duration 2 -frag_duration 0.5 -frag_type duration"));
+        ffmpeg.args(words("-streaming 1 -ldash 1 -use_template 1 -use_timeline 0 -method PUT"));
+        ffmpeg.args(words("-http_persistent 1"));
+        ffmpeg.arg(format!("http://{}/ingest/demo/manifest.mpd", super::reachable(site.ingest)));
+        ffmpeg.stdin(Stdio::piped());
+        self.start("encoder", ffmpeg)
+    }
+
+    /// This program again, as the server over the library and the channel.
     pub(super) fn start_server(&mut self, site: &Site) -> Result<(), Failure> {
         let mut server = content::own_program()?;
-        server.arg("serve").arg(library(&self.scratch));
-        server.arg("--state").arg(self.scratch.join("state"));
-        server.args(["--listen", &site.listen.to_string(), "--admin", &site.admin.to_string()]);
-        server.args(["--log-format", "text"]).stdin(Stdio::null());
+        let config = self.scratch.join("demo.toml");
+        let Site { listen, admin, ingest } = site;
+        let text = format!(
+            "[server]\nlisten = [\"{listen}\"]\nadmin = \"{admin}\"\ningest = \"{ingest}\"\n\
+             state = \"state\"\naccess = \"open\"\n\n[[library]]\npath = \"library\"\n\n\
+             [[channel]]\nid = \"demo\"\nname = \"Test picture\"\n"
+        );
+        content::write(&config, &text)?;
+        server.args(["serve", "--log-format", "text", "--config"]).arg(config);
+        server.stdin(Stdio::null());
         self.start("server", server)
     }
 
@@ -87,7 +114,7 @@ impl Children {
         let copy = file.try_clone().map_err(|error| Failure::new("share the log file", error))?;
         command.stdout(file).stderr(copy).process_group(0);
         let child = command.spawn().map_err(|error| {
-            if name == "ffmpeg" { content::no_ffmpeg(&error) } else { Failure::new(name, error) }
+            if name != "server" { content::no_ffmpeg(&error) } else { Failure::new(name, error) }
         })?;
         self.running.push(Running { name, child, log });
         Ok(())
@@ -104,7 +131,8 @@ impl Children {
         for wanted in wanted {
             let (what, address, path) = match wanted {
                 Wanted::Ready => ("ready", site.admin, "/readyz".to_owned()),
-                Wanted::Live => ("live", site.listen, format!("/vod/{}", content::LIVE)),
+                Wanted::Live => ("live", site.listen, format!("/{}", content::LIVE)),
+                Wanted::Channel => ("on the air", site.listen, format!("/{}", content::CHANNEL)),
             };
             while check::status(address, &path).ok() != Some(200) {
                 self.all_run()?;

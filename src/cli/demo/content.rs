@@ -12,22 +12,34 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, library};
 
-/// The page that plays everything, by its path in the library.
-pub(super) const PAGE: &str = "player/index.html";
+/// The page that plays everything.
+pub(super) const PAGE: &str = "vod/player/index.html";
 
-/// Every media URL of the demo, by its path in the library.
+/// The path of every media URL of the demo.
 pub(super) const MEDIA: &[(&str, &str)] = &[
-    ("film/master.m3u8", "HLS from a folder"),
-    ("film/manifest.mpd", "DASH from the same segments"),
-    ("film/film.mp4", "the whole film"),
-    ("packed/master.m3u8", "HLS from a pack"),
-    ("packed/manifest.mpd", "DASH from a pack"),
-    ("packed/film.mp4", "the whole film from a pack"),
-    (LIVE, "rewritten every 2 s"),
+    ("vod/film/master.m3u8", "HLS from a folder"),
+    ("vod/film/manifest.mpd", "DASH from the same segments"),
+    ("vod/film/film.mp4", "the whole film"),
+    ("vod/packed/master.m3u8", "HLS from a pack"),
+    ("vod/packed/manifest.mpd", "DASH from a pack"),
+    ("vod/packed/film.mp4", "the whole film from a pack"),
+    (LIVE, "a folder that is rewritten every 2 s"),
+    (CHANNEL, "a live channel: HLS"),
+    ("tv/demo/ll.m3u8", "low-latency HLS"),
+    ("tv/demo/manifest.mpd", "DASH"),
+    ("tv/demo/ll.mpd", "low-latency DASH"),
 ];
 
 /// The playlist of the folder that ffmpeg rewrites.
-pub(super) const LIVE: &str = "live/master.m3u8";
+pub(super) const LIVE: &str = "vod/live/master.m3u8";
+
+/// The plain playlist of the channel that ffmpeg pushes to.
+pub(super) const CHANNEL: &str = "tv/demo/master.m3u8";
+
+/// Whether what is at this path has no end.
+pub(super) fn is_live(path: &str) -> bool {
+    path == LIVE || path.starts_with("tv/")
+}
 
 /// Length of the film.
 pub(super) const FILM_SECONDS: u64 = 30;
@@ -53,7 +65,7 @@ pub(super) fn make(scratch: &Path, stop: &Receiver<()>) -> Result<(), Failure> {
         write(&key, &recipe)?;
     }
     // The page is part of the program, not of the recipe: a newer program has a newer page.
-    let page = library.join(PAGE);
+    let page = library.join(PAGE.strip_prefix("vod/").expect("it lies in the library"));
     folder(page.parent().expect("the page lies in a folder"))?;
     write(&page, include_str!("player.html"))
 }
@@ -173,7 +185,7 @@ pub(super) fn folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// Writes beside the name and renames, so that a server that watches never sees half a file.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let beside = path.with_extension("new");
     let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
     written.map_err(|error| Failure::new(format!("write {}", path.display()), error))
