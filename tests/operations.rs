@@ -23,3 +23,5 @@ mod library;
 mod terminal;
 #[path = "operations/reload.rs"]
 mod reload;
+#[path = "operations/live/mod.rs"]
+mod live;

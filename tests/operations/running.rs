@@ -80,6 +80,8 @@ pub struct Running {
     /// Every public address, in the order of the config.
     pub publics: Vec<SocketAddr>,
     pub admin: SocketAddr,
+    /// Nowhere, unless the config has a channel.
+    pub ingest: SocketAddr,
 }
 
 impl Running {
@@ -98,13 +100,21 @@ impl Running {
             }
         });
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut running = Self { child, log, public: unknown, publics: Vec::new(), admin: unknown };
+        let mut running = Self {
+            child,
+            log,
+            public: unknown,
+            publics: Vec::new(),
+            admin: unknown,
+            ingest: unknown,
+        };
         loop {
             let line = running.next_line();
             let address = |key: &str| line[key].as_str().and_then(|text| text.parse().ok());
             running.publics.extend(address("public"));
             running.public = address("public").unwrap_or(running.public);
             running.admin = address("admin").unwrap_or(running.admin);
+            running.ingest = address("ingest").unwrap_or(running.ingest);
             if line["message"] == "ready" {
                 return running;
             }

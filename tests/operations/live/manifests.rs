@@ -1,0 +1,171 @@
+//! What players of DASH and multivariant playlists lead to: names of things that are there.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, segment};
+use super::{Station, channel, quoted, uris};
+
+/// A second of sound.
+fn sound(second: u64) -> Vec<u8> {
+    let of = |start| Chunk { media: Media::Sound, independent: true, ..chunk(start) }.bytes();
+    [of(second * 1000), of(second * 1000 + 500)].concat()
+}
+
+/// `news` with a picture and a sound.
+fn with_sound(seconds: u64) -> Station {
+    let station = Station::start(&channel("news"));
+    for (name, media) in [("v", Media::Picture), ("a", Media::Sound)] {
+        assert_eq!(station.put(&format!("news/{name}/init.mp4"), &header(media)).status, 200);
+    }
+    for second in MIDNIGHT..MIDNIGHT + seconds {
+        station.push(second);
+        let answer = station.put(&format!("news/a/{second}.m4s"), &sound(second));
+        assert_eq!((answer.status, answer.text()), (200, "taken\n"));
+    }
+    station.settle();
+    station
+}
+
+/// Elements in the order in which they begin, each with its attributes; panics unless every one is
+/// closed in its place.
+fn elements(xml: &str) -> Vec<(&str, &str)> {
+    let (mut open, mut elements) = (Vec::new(), Vec::new());
+    let (declaration, mut rest) = xml.split_once("?>").expect("a declaration");
+    assert_eq!(declaration, "<?xml version=\"1.0\" encoding=\"UTF-8\"");
+    while let Some((between, behind)) = rest.split_once('<') {
+        assert!(between.trim().is_empty(), "text: {between}");
+        let (tag, behind) = behind.split_once('>').expect("a tag ends");
+        rest = behind;
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "{xml}");
+            continue;
+        }
+        let inner = tag.strip_suffix('/').unwrap_or(tag);
+        let (name, attributes) = inner.split_once(' ').unwrap_or((inner, ""));
+        let mut pieces = attributes.split('"');
+        while let (Some(key), Some(_)) = (pieces.next(), pieces.next()) {
+            let key = key.trim().strip_suffix('=').unwrap_or_else(|| panic!("{tag}"));
+            assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b':'), "{tag}");
+        }
+        elements.push((name, attributes));
+        if inner == tag {
+            open.push(name);
+        }
+        assert!(elements.len() == 1 || !open.is_empty(), "one element holds all: {xml}");
+    }
+    assert!(open.is_empty() && rest.trim().is_empty(), "{xml}");
+    elements
+}
+
+#[test]
+fn the_clock_says_the_time_to_the_millisecond() {
+    let station = Station::news();
+    let seconds = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let before = seconds();
+    let answer = station.get("clock");
+    let after = seconds();
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("Cache-Control").is_some_and(|value| value.contains("no-store")));
+    // 2026-11-26T00:00:00.000Z
+    let text = answer.text().trim_end();
+    let pattern: String =
+        text.chars().map(|one| if one.is_ascii_digit() { '0' } else { one }).collect();
+    assert_eq!(pattern, "0000-00-00T00:00:00.000Z", "{text}");
+    // The same moment in seconds, as another program counts them.
+    let date = std::process::Command::new("date").args(["-u", "+%s%3N", "-d", text]).output();
+    let millis = String::from_utf8(date.expect("there is date").stdout).unwrap();
+    let said = Duration::from_millis(millis.trim().parse().unwrap());
+    let slack = Duration::from_millis(50);
+    assert!(before <= said + slack && said <= after + slack, "{before:?} {said:?} {after:?}");
+}
+
+#[test]
+fn manifests_are_well_formed_and_name_what_is_there() {
+    let station = with_sound(4);
+    for name in ["manifest.mpd", "ll.mpd"] {
+        let answer = station.get(&format!("news/{name}"));
+        assert_eq!(
+            (answer.status, answer.header("Content-Type")),
+            (200, Some("application/dash+xml"))
+        );
+        let elements = elements(answer.text());
+        let attributes = |wanted: &str| {
+            let of: Vec<_> = elements.iter().filter(|(name, _)| *name == wanted).collect();
+            of.into_iter().map(|(_, attributes)| *attributes).collect::<Vec<_>>()
+        };
+        let [mpd] = attributes("MPD")[..] else { panic!("{elements:?}") };
+        assert_eq!(quoted(mpd, "type"), "dynamic");
+        assert_eq!(quoted(mpd, "availabilityStartTime"), "1970-01-01T00:00:00Z");
+        assert_eq!(attributes("Period"), ["id=\"0\" start=\"PT0.0S\""]);
+        let kinds = attributes("AdaptationSet");
+        let kinds: Vec<_> = kinds.iter().map(|set| quoted(set, "contentType")).collect();
+        assert_eq!(kinds, ["video", "audio"]);
+        // As a player resolves it, beside the manifest.
+        let [timing] = attributes("UTCTiming")[..] else { panic!("{elements:?}") };
+        assert_eq!(quoted(timing, "value"), "../clock");
+        let is_low =
+            attributes("SegmentTemplate").iter().all(|one| one.contains("TimeOffset=\"0.5\""));
+        assert_eq!(is_low, name == "ll.mpd");
+        let templates = attributes("SegmentTemplate");
+        let pushed = [segment, sound].map(|of| (0..4).map(|at| of(MIDNIGHT + at)).collect());
+        let headers = [Media::Picture, Media::Sound].map(header);
+        for ((template, media), header) in templates.iter().zip(pushed).zip(headers) {
+            check_template(&station, template, &media, &header);
+        }
+        let timelines = attributes("S");
+        let expected = [90_000, 48_000]
+            .map(|ticks| format!("t=\"{}\" d=\"{ticks}\" r=\"3\"", MIDNIGHT * ticks));
+        assert_eq!(timelines, expected, "{name}");
+    }
+}
+
+/// What a template of DASH leads to: the header and all of these segments.
+fn check_template(station: &Station, template: &str, media: &Vec<Vec<u8>>, header: &[u8]) {
+    let init = station.get(&format!("news/{}", quoted(template, "initialization")));
+    assert!(init.status == 200 && init.body == header, "{template}");
+    let first: u64 = quoted(template, "startNumber").parse().unwrap();
+    for (number, expected) in (first..).zip(media) {
+        let name = quoted(template, " media").replace("$Number$", &number.to_string());
+        let answer = station.get(&format!("news/{name}"));
+        assert!(answer.status == 200 && answer.body == *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_manifest_lists_a_segment_that_grows_for_low_latency_only() {
+    let station = with_sound(2);
+    let next = MIDNIGHT + 2;
+    station.put(&format!("news/v/{next}.m4s"), &chunk(next * 1000).bytes());
+    station.settle();
+    let low = station.get("news/ll.mpd");
+    assert!(low.text().contains(&format!("t=\"{}\" d=\"90000\" r=\"2\"", MIDNIGHT * 90_000)));
+    let plain = station.get("news/manifest.mpd");
+    assert!(plain.text().contains(&format!("t=\"{}\" d=\"90000\" r=\"1\"", MIDNIGHT * 90_000)));
+    elements(low.text());
+    elements(plain.text());
+}
+
+#[test]
+fn multivariant_playlists_name_what_is_there() {
+    let station = with_sound(3);
+    for (name, media) in [("master.m3u8", "index.m3u8"), ("ll.m3u8", "ll.m3u8")] {
+        let answer = station.get(&format!("news/{name}"));
+        let text = answer.text();
+        assert_eq!(uris(text), [format!("v/{media}")], "{text}");
+        let sound = text.lines().find(|line| line.starts_with("#EXT-X-MEDIA:TYPE=AUDIO")).unwrap();
+        assert_eq!(quoted(sound, "URI"), format!("a/{media}"));
+        let variant = text.lines().find(|line| line.starts_with("#EXT-X-STREAM-INF:")).unwrap();
+        assert_eq!(quoted(variant, "CODECS"), "avc1.4d400a,mp4a.40.2");
+        assert!(variant.contains(",RESOLUTION=64x36,FRAME-RATE=50.000,"), "{variant}");
+        for rendition in ["v", "a"] {
+            let playlist = station.get(&format!("news/{rendition}/{media}"));
+            let expected = [0, 1, 2].map(|at| format!("{}.m4s", MIDNIGHT + at));
+            assert_eq!(uris(playlist.text()), expected);
+        }
+    }
+    // The sound comes last, so its playlist knows all of the picture.
+    let low = station.get("news/a/ll.m3u8");
+    let report = "#EXT-X-RENDITION-REPORT:URI=\"../v/ll.m3u8\"";
+    let last = format!("{report},LAST-MSN={},LAST-PART=1\n", MIDNIGHT + 2);
+    assert!(low.text().ends_with(&last), "{}", low.text());
+}

@@ -1,0 +1,140 @@
+//! Live channels over real sockets: encoders that push CMAF, players that ask for what comes of it.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::running::{PATIENCE, Place, Running, serve};
+
+mod boxes;
+mod http;
+mod statuses;
+mod aligned;
+mod repeats;
+mod torn;
+mod blocking;
+mod growing;
+mod manifests;
+mod window;
+
+use boxes::{MIDNIGHT, Media};
+use http::Answer;
+
+/// A server with channels.
+struct Station {
+    server: Running,
+    /// Kept as long as the server runs.
+    _place: Place,
+    /// Seconds that the channel `mark` has.
+    marks: Cell<u64>,
+}
+
+/// A channel in segments of a second and parts of half a second.
+fn channel(id: &str) -> String {
+    format!("[[channel]]\nid = \"{id}\"\nsegment = \"1s\"\npart = \"500ms\"\n")
+}
+
+/// A config with channels, and an ingest port that is free.
+fn config(place: &Place, channels: &str) -> PathBuf {
+    let path = place.config(channels);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("[server]\n", "[server]\ningest = \"127.0.0.1:0\"\n");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+impl Station {
+    /// One channel, `news`, whose picture `v` has its header.
+    fn news() -> Self {
+        let station = Self::start(&channel("news"));
+        assert_eq!(station.put("news/v/init.mp4", &boxes::header(Media::Picture)).status, 200);
+        station
+    }
+
+    fn start(channels: &str) -> Self {
+        let place = Place::new();
+        let config = config(&place, &format!("{channels}{}", channel("mark")));
+        let server = Running::start(&mut serve(&config));
+        let station = Self { server, _place: place, marks: Cell::new(0) };
+        assert_eq!(station.put("mark/v/init.mp4", &boxes::header(Media::Picture)).status, 200);
+        station
+    }
+
+    /// An encoder's `PUT` below `/ingest/`.
+    fn put(&self, path: &str, body: &[u8]) -> Answer {
+        http::put(self.server.ingest, &format!("/ingest/{path}"), body)
+    }
+
+    /// Pushes a segment of the picture of `news` that has its place, in one request.
+    #[track_caller]
+    fn push(&self, second: u64) {
+        let answer = self.put(&format!("news/v/{second}.m4s"), &boxes::segment(second));
+        assert_eq!((answer.status, answer.text()), (200, "taken\n"), "{second}");
+    }
+
+    /// A player's `GET` below `/tv/`.
+    fn get(&self, path: &str) -> Answer {
+        http::get(self.server.public, &format!("/tv/{path}"))
+    }
+
+    /// Waits until the shard knows of everything that was pushed before: news stay in their order.
+    fn settle(&self) {
+        let second = MIDNIGHT + self.marks.get();
+        self.marks.set(self.marks.get() + 1);
+        self.put(&format!("mark/v/{second}.m4s"), &boxes::segment(second));
+        self.until(&format!("mark/v/{second}.m4s"), |answer| answer.status == 200);
+    }
+
+    /// Asks until the answer is as wanted.
+    #[track_caller]
+    fn until(&self, path: &str, is_wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let began = Instant::now();
+        loop {
+            let answer = self.get(path);
+            if is_wanted(&answer) {
+                return answer;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{path}: {}",
+                String::from_utf8_lossy(&answer.body)
+            );
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Asks until a playlist says this.
+    #[track_caller]
+    fn until_says(&self, path: &str, what: &str) -> String {
+        let says = |answer: &Answer| answer.status == 200 && answer.text().contains(what);
+        self.until(path, says).text().to_owned()
+    }
+
+    /// Waits until so many requests are held.
+    #[track_caller]
+    fn until_held(&self, count: usize) {
+        let wanted = format!("{count}");
+        let began = Instant::now();
+        loop {
+            let metrics = self.server.admin_get("/metrics");
+            let mut lines = metrics.lines().filter(|line| line.starts_with("shardcast_parked"));
+            let value = lines.next_back().and_then(|line| line.rsplit(' ').next());
+            if value == Some(&wanted) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "held: {value:?}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+/// URIs of a playlist: every line that is no tag.
+fn uris(playlist: &str) -> Vec<&str> {
+    playlist.lines().filter(|line| !line.starts_with('#')).collect()
+}
+
+/// The value of an attribute in quotes, the first of its name.
+fn quoted<'t>(text: &'t str, name: &str) -> &'t str {
+    let (_, behind) = text.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("{text}"));
+    behind.split('"').next().expect("a split gives one piece")
+}
