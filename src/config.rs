@@ -259,9 +259,32 @@ pub const RECEIVING_SIZE_MAX: usize = 512 * MIB;
 /// Renditions of one channel. Beyond it a new header is refused with 400.
 pub const RENDITIONS_MAX: usize = 64;
 
+/// Longest header of a rendition, in bytes: a moov with many tracks has a few kilobytes. A longer
+/// one is refused with 413.
+pub const HEADER_SIZE_MAX: usize = 256 * KIB;
+
 /// Chunks of a channel that wait until its lengths are known, in bytes. Beyond it they are dropped,
 /// the oldest first.
 pub const UNSETTLED_SIZE_MAX: usize = 64 * MIB;
+/// The same as a number of chunks: two segments of 10 s in chunks of a picture, a few renditions.
+pub const UNSETTLED_CHUNKS_MAX: usize = 8192;
+
+/// Chunks of one segment that are published. One that goes on beyond that, or beyond four times its
+/// length, is ended there, and the next one begins where decoding can.
+pub const SEGMENT_CHUNKS_MAX: u32 = 4096;
+
+/// How far ahead of our clock media on the epoch's time is taken, in microseconds. What lies beyond
+/// it is ignored: once published, everything before it would come too late.
+pub const AHEAD_MICROS_MAX: i64 = 60_000_000;
+
+/// Share of the machine's memory that live bytes may take, as one of so many parts. Beyond it what
+/// encoders push is refused with 507, and what is published stays.
+pub const LIVE_MEMORY_PARTS: u64 = 2;
+
+/// Milliseconds that a connection of an encoder may rest between requests: two of the longest
+/// segments, and some more.
+pub const INGEST_REST_MS: u64 = 75_000;
+const _: () = assert!(INGEST_REST_MS > 2 * SEGMENT_MS_MAX, "encoders send a segment a request");
 
 /// Connections of encoders. Beyond it they wait in the listener's queue.
 pub const INGEST_CONNECTIONS_MAX: usize = 4096;
@@ -272,6 +295,12 @@ pub const INGEST_IDLE_MS: u64 = 30_000;
 
 /// Largest playlist or manifest that an encoder may push, in bytes. Beyond it: 413.
 pub const PUSHED_TEXT_SIZE_MAX: usize = MIB;
+
+/// Shortest and longest silence of an encoder after which a segment is given up, in milliseconds.
+/// Outside them the config is refused.
+pub const PATIENCE_MS_MIN: u64 = 500;
+/// See `PATIENCE_MS_MIN`.
+pub const PATIENCE_MS_MAX: u64 = 3_600_000;
 
 /// Access records that wait for the log's writer. Beyond it they are dropped and counted.
 pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
@@ -419,6 +448,9 @@ pub struct Channel {
     pub segment_ms: Option<u64>,
     /// Milliseconds of a part, at most a segment's; none = learnt from the encoder.
     pub part_ms: Option<u64>,
+    /// Milliseconds of silence after which a segment that did not come is published as a gap;
+    /// none = a segment and a half.
+    pub patience_ms: Option<u64>,
     /// Who may push; none = whoever comes from a loopback address.
     pub push: Option<Push>,
 }

@@ -1,8 +1,9 @@
 //! `demo`: sample content, a server over it, and the URLs to open; with `--check`, a test of all.
 //!
-//! The content is a film as a plain folder and as a pack, a folder that ffmpeg rewrites every 2 s, a
-//! live channel that ffmpeg pushes to, and a page that plays them. Everything stays inside one scratch folder, the server is this very
-//! program with the verb `serve`, and whatever was started is stopped again, by its process id.
+//! The content is a film as a plain folder and as a pack, a folder that ffmpeg rewrites every 2 s,
+//! a live channel that ffmpeg pushes to, and a page that plays them. Everything stays inside one
+//! scratch folder, the server is this very program with the verb `serve`, and whatever was started
+//! is stopped again, by its process id.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

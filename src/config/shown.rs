@@ -105,6 +105,7 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
     ];
     keys.extend(channel.segment_ms.map(|ms| ("segment", duration(ms))));
     keys.extend(channel.part_ms.map(|ms| ("part", duration(ms))));
+    keys.extend(channel.patience_ms.map(|ms| ("patience", duration(ms))));
     keys.extend(channel.push.as_ref().map(|push| {
         let path = push.password_file.display().to_string();
         let login = [("user", push.user.clone()), ("password_file", path)];
@@ -152,7 +153,7 @@ mod tests {
                        [[library]]\npath = \"/a \\\" b\"\naccess = \"open\"\n\
                        [[channel]]\nid = \"a.1\"\naccess = \"open\"\n\
                        [[channel]]\nid = \"b\"\nname = \"B \\\"\u{e9}\\\"\"\naccess = \"token\"\n\
-                       window = \"1h\"\nsegment = \"1.5s\"\npart = \"200ms\"\n\
+                       window = \"1h\"\nsegment = \"1.5s\"\npart = \"200ms\"\npatience = \"1min\"\n\
                        ingest = { user = \"u\", password_file = \"p \\\"\" }\n";
         let sources = Sources::default();
         let first = sources.with_text(Some((Path::new("/x.toml"), written)));

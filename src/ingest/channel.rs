@@ -12,7 +12,9 @@ use super::counts::Counts;
 use super::output::{Output, Stamp};
 use super::post::Post;
 use super::slab::Refused;
-use crate::config::{self, Access, RENDITIONS_MAX, UNSETTLED_SIZE_MAX};
+use crate::config::{
+    self, Access, HEADER_SIZE_MAX, RENDITIONS_MAX, UNSETTLED_CHUNKS_MAX, UNSETTLED_SIZE_MAX,
+};
 use crate::live::boxes::init::{Init, Media};
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{self, EXTENSION, Latency, Rendition};
@@ -22,7 +24,7 @@ use crate::live::playlist::{DELTA, LOW_LATENCY, PLAIN, dash, hls, target_seconds
 use crate::live::publisher::{Publisher, Steps, Taken, Zeros, lead, timed};
 use crate::live::reload::Edge;
 use crate::live::time::Length;
-use crate::live::timeline::Timeline;
+use crate::live::timeline::{Segment, Timeline};
 use crate::live::upload::{Kind, Match, Track, upload};
 use crate::messages::{Change, Listing};
 use crate::units::ETag;
@@ -39,10 +41,21 @@ const PARTS_KEPT: u64 = 6;
 pub enum Unfit {
     /// The channel is gone.
     Gone,
+    /// A header is longer than `HEADER_SIZE_MAX`.
+    HeaderTooLarge,
     /// There are `RENDITIONS_MAX` already.
     TooManyRenditions,
     /// It could not be written.
     Refused(Refused),
+}
+
+/// How far a segment has come that grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grown {
+    /// Its number.
+    pub number: i64,
+    /// In ticks.
+    duration: u64,
 }
 
 /// A header as it came, and how its chunks are found.
@@ -74,6 +87,7 @@ pub struct Channel {
     id: String,
     access: Access,
     window_micros: u64,
+    patience: Option<Duration>,
     /// What the config says of them.
     given: (Option<Length>, Option<Length>),
     lengths: Option<Lengths>,
@@ -101,6 +115,7 @@ impl Channel {
             id: of.id.clone(),
             access: of.access.unwrap_or(access),
             window_micros: of.window_ms * 1000,
+            patience: of.patience_ms.map(Duration::from_millis),
             given: (length(of.segment_ms), length(of.part_ms)),
             lengths: None,
             feeds: Vec::new(),
@@ -150,6 +165,9 @@ impl Channel {
         if self.is_closed {
             return Err(Unfit::Gone);
         }
+        if bytes.len() > HEADER_SIZE_MAX {
+            return Err(Unfit::HeaderTooLarge);
+        }
         let tag = ETag::of(bytes);
         let header = header_name(tag);
         if let Some(at) = self.feeds.iter().position(|feed| feed.path == path) {
@@ -185,7 +203,7 @@ impl Channel {
             unsettled_micros: 0,
         });
         let folder = format!("/tv/{}/{name}", self.id);
-        let mut output = Output::new(folder, self.access);
+        let mut output = Output::new(folder, self.access, self.post.ledger());
         output.header = Some((header, bytes.to_vec()));
         self.outputs.push(output);
         if let Some(lengths) = self.lengths {
@@ -238,8 +256,7 @@ impl Channel {
         }
         self.keep(feed, chunk, bytes, stamp);
         let Some(lengths) = self.learnt() else { return Ok(None) };
-        self.settle(lengths, stamp)?;
-        Ok(None)
+        self.settle(lengths, stamp)
     }
 
     fn keep(&mut self, feed: usize, chunk: &Chunk, bytes: &[u8], stamp: Stamp) {
@@ -252,7 +269,9 @@ impl Channel {
         self.unsettled_size += bytes.len();
         let (chunk, bytes) = (chunk.clone(), bytes.to_vec());
         self.unsettled.push_back(Unsettled { feed, chunk, bytes, stamp });
-        while self.unsettled_size > UNSETTLED_SIZE_MAX {
+        while self.unsettled_size > UNSETTLED_SIZE_MAX
+            || self.unsettled.len() > UNSETTLED_CHUNKS_MAX
+        {
             let Some(oldest) = self.unsettled.pop_front() else { break };
             self.unsettled_size -= oldest.bytes.len();
         }
@@ -268,8 +287,8 @@ impl Channel {
         picture.or_else(other)?.learner.lengths(false)
     }
 
-    /// Lengths are known: everything that has come is published.
-    fn settle(&mut self, lengths: Lengths, stamp: Stamp) -> Result<(), Unfit> {
+    /// Lengths are known: everything that has come is published. Gives what came of the last chunk.
+    fn settle(&mut self, lengths: Lengths, stamp: Stamp) -> Result<Option<Taken>, Unfit> {
         let millis = |length: Length| length.micros() / 1000;
         tracing::info!(
             channel = self.id,
@@ -282,21 +301,24 @@ impl Channel {
             self.begin_rendition(at, lengths, stamp);
         }
         self.unsettled_size = 0;
+        let mut last = None;
         for one in std::mem::take(&mut self.unsettled) {
-            self.publish(one.feed, &one.chunk, &one.bytes, one.stamp)?;
+            last = Some(self.publish(one.feed, &one.chunk, &one.bytes, one.stamp)?);
         }
-        Ok(())
+        Ok(last)
     }
 
-    /// Publishes gaps for what should have come by now: a segment and a half after the last chunk
-    /// and then a segment each, until there is nothing left in the window but gaps.
+    /// Publishes gaps for what should have come by now: when patience with a silent encoder ends,
+    /// and then a segment later each, until there is nothing left in the window but gaps.
     pub fn publish_overdue(&mut self, stamp: Stamp) {
         let Some(segment) = self.lengths.map(|lengths| lengths.segment.micros()) else { return };
         for at in 0..self.renditions.len() {
             let output = &self.outputs[at];
             let waited = u64::from(output.gaps) * segment;
-            let silent = output.fed.map_or(0, |fed| stamp.micros.saturating_sub(fed));
-            let is_due = u64::try_from(silent).unwrap_or(0) >= waited + segment + segment / 2;
+            let silent = output.fed.map(|fed| stamp.instant.saturating_duration_since(fed));
+            let usual = Duration::from_micros(segment + segment / 2);
+            let due = self.patience.unwrap_or(usual) + Duration::from_micros(waited);
+            let is_due = silent.is_some_and(|silent| silent >= due);
             if is_due && waited <= self.window_micros {
                 self.publish_gap(at, stamp);
             }
@@ -329,7 +351,7 @@ impl Channel {
     pub fn close(&mut self) {
         self.is_closed = true;
         for (output, rendition) in self.outputs.iter_mut().zip(&self.renditions) {
-            output.forget_all(&mut self.batch);
+            output.forget_all(&self.post, &mut self.batch);
             let names = [PLAIN, LOW_LATENCY, DELTA].into_iter();
             let names = names.chain(rendition.headers.iter().map(String::as_str));
             self.batch.extend(names.map(|name| absent(format!("{}/{name}", output.folder))));
@@ -361,14 +383,21 @@ impl Channel {
         }
         self.counts.add(taken);
         let Taken::Published(steps) = taken else { return Ok(taken) };
-        self.outputs[at].fed = Some(stamp.micros);
+        self.outputs[at].fed = Some(stamp.instant);
         if std::mem::take(&mut self.outputs[at].gaps) > 0 {
             let rendition = &self.renditions[at].name;
             tracing::info!(channel = self.id, rendition, "its encoder is back");
         }
         let written = self.follow(at, &steps, bytes, stamp);
-        self.tell(at, steps.ends_segment || steps.gaps > 0, steps.begins_segment, stamp);
-        written.map_err(Unfit::Refused)?;
+        // A chunk in the middle of a part changes nothing that is listed.
+        if steps != Steps::default() {
+            self.tell(at, steps.ends_segment || steps.gaps > 0, steps.begins_segment, stamp);
+        }
+        if let Err(refused) = written {
+            self.renditions[at].publisher.forget(chunk);
+            self.end_segment(at, stamp);
+            return Err(Unfit::Refused(refused));
+        }
         Ok(taken)
     }
 
@@ -428,15 +457,21 @@ impl Channel {
         if part_grew {
             self.batch.extend(output.end_part(&mut self.post, stamp));
         }
-        self.batch.extend(output.end_segment(&mut self.post, &mut rendition.measure, stamp));
+        let listing = output.end_segment(&mut self.post, &mut rendition.measure, stamp);
+        if listing.is_none() {
+            // Nothing of it could be written.
+            rendition.publisher.timeline_mut().spoil_last();
+        }
+        self.batch.extend(listing);
         self.tell(at, true, false, stamp);
     }
 
-    /// The number of the segment of a feed that grows.
+    /// The segment of a feed that grows.
     #[must_use]
-    pub fn growing(&self, at: usize) -> Option<i64> {
+    pub fn growing(&self, at: usize) -> Option<Grown> {
         let last = self.renditions.get(at)?.publisher.timeline().segments().back()?;
-        (!last.is_whole).then_some(last.number)
+        let Segment { number, duration, .. } = *last;
+        (!last.is_whole).then_some(Grown { number, duration })
     }
 
     /// How long a segment is, once that is known.
@@ -548,8 +583,7 @@ fn track_of_header(path: &str) -> Track<'_> {
 
 /// A header's name says which bytes it has, so it is never used for others.
 fn header_name(tag: ETag) -> String {
-    let start = u32::from_be_bytes([tag.0[0], tag.0[1], tag.0[2], tag.0[3]]);
-    format!("init-{start:08x}.mp4")
+    format!("init-{:032x}.mp4", u128::from_be_bytes(tag.0))
 }
 
 /// What stands behind the number in the name of a part or segment.

@@ -11,7 +11,8 @@ use crate::live::publisher::Taken;
 pub struct Counts([AtomicU64; RESULTS.len()]);
 
 /// What can come of a chunk, as the label `result` says it.
-const RESULTS: [&str; 5] = ["published", "repeated", "conflict", "late", "not-independent"];
+const RESULTS: [&str; 6] =
+    ["published", "repeated", "conflict", "late", "early", "not-independent"];
 
 impl Counts {
     /// Counts a chunk.
@@ -21,7 +22,8 @@ impl Counts {
             Taken::Repeated => 1,
             Taken::Conflict => 2,
             Taken::Late => 3,
-            Taken::NotIndependent => 4,
+            Taken::Early => 4,
+            Taken::NotIndependent => 5,
         };
         self.0[index].fetch_add(1, Ordering::Relaxed);
     }

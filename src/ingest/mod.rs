@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::config::{self, Access};
+use crate::config::{self, Access, LIVE_MEMORY_PARTS};
 use crate::messages::mail::Outbox;
+use crate::sys::memory;
 
 pub mod counts;
 mod server;
@@ -31,6 +32,7 @@ use channel::Channel;
 use counts::Table;
 use login::Login;
 use post::Post;
+use slab::Ledger;
 
 /// What the live thread needs.
 #[derive(Debug)]
@@ -97,6 +99,9 @@ impl Handle {
 /// How often channels are looked at whose encoder may be silent.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// What is assumed of a machine that does not tell its memory, in bytes.
+const MACHINE_UNKNOWN: u64 = 4 << 30;
+
 /// Starts the live thread, and waits until it takes connections.
 ///
 /// # Errors
@@ -134,7 +139,8 @@ async fn run(
         Ok(listener) => listener,
         Err(error) => return drop(started.send(Err(error))),
     };
-    let post = Post::new(parts.outboxes);
+    let memory = memory::of_machine().unwrap_or(MACHINE_UNKNOWN) / LIVE_MEMORY_PARTS;
+    let post = Post::new(parts.outboxes, Ledger::new(memory));
     tokio::task::spawn_local(post.clone().flush_for_ever());
     let (channels, receiving) = (RefCell::default(), Cell::new(0));
     let state = Rc::new(State { channels, counts, post, receiving });

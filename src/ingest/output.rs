@@ -1,10 +1,11 @@
 //! What one rendition has in memory: the segment under way, and what is listed of earlier ones.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::channel::media_name;
 use super::post::{Described, Post};
-use super::slab::{Refused, Writer};
+use super::slab::{Ledger, Refused, Writer};
 use crate::config::Access;
 use crate::live::measure::Measure;
 use crate::messages::{Change, GrowingId, Growth, Listing};
@@ -15,6 +16,8 @@ use crate::units::{Class, ETag, Tagger, UnixTime};
 pub struct Stamp {
     /// Microseconds of Unix time.
     pub micros: i64,
+    /// The same for waiting: it goes on evenly, whatever becomes of the clock.
+    pub instant: Instant,
 }
 
 impl Stamp {
@@ -37,8 +40,8 @@ pub struct Output {
     pub header: Option<(String, Vec<u8>)>,
     /// How long the segment under way is.
     pub duration_micros: u64,
-    /// When its last chunk came, in microseconds of Unix time; none before the first.
-    pub fed: Option<i64>,
+    /// When its last chunk came; none before the first.
+    pub fed: Option<Instant>,
     /// Gaps that were published since.
     pub gaps: u32,
     access: Access,
@@ -64,7 +67,7 @@ struct Current {
 impl Output {
     /// Of a rendition of which nothing is published.
     #[must_use]
-    pub fn new(folder: String, access: Access) -> Self {
+    pub fn new(folder: String, access: Access, ledger: Ledger) -> Self {
         Self {
             folder,
             header: None,
@@ -72,7 +75,7 @@ impl Output {
             fed: None,
             gaps: 0,
             access,
-            writer: Writer::default(),
+            writer: Writer::new(ledger),
             current: None,
             listed: VecDeque::new(),
             without_parts: 0,
@@ -172,8 +175,12 @@ impl Output {
     }
 
     /// Takes everything back.
-    pub fn forget_all(&mut self, batch: &mut Vec<Listing>) {
-        self.listed.extend(self.current.take().map(|current| (current.number, current.parts)));
+    pub fn forget_all(&mut self, post: &Post, batch: &mut Vec<Listing>) {
+        if let Some(current) = self.current.take() {
+            // Whoever is being sent it would wait for the rest for ever.
+            post.grow(Some(current.growing), Growth::Aborted);
+            self.listed.push_back((current.number, current.parts));
+        }
         self.forget(i64::MAX, i64::MAX, batch);
     }
 

@@ -16,6 +16,7 @@ use crate::messages::{
 use crate::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
 
 use super::output::Stamp;
+use super::slab::Ledger;
 
 /// How long what found no room waits before it is tried again.
 const FLUSH_AGAIN: Duration = Duration::from_millis(5);
@@ -29,6 +30,7 @@ pub struct Post {
 #[derive(Debug)]
 struct Shared {
     outboxes: RefCell<Vec<Outbox>>,
+    ledger: Ledger,
     /// Rings when something waits for room.
     waiting: Notify,
     next: Cell<u64>,
@@ -52,10 +54,16 @@ pub struct Described {
 impl Post {
     /// To these shards.
     #[must_use]
-    pub fn new(outboxes: Vec<Outbox>) -> Self {
+    pub fn new(outboxes: Vec<Outbox>, ledger: Ledger) -> Self {
         let outboxes = RefCell::new(outboxes);
-        let shared = Shared { outboxes, waiting: Notify::new(), next: Cell::new(0) };
+        let shared = Shared { outboxes, ledger, waiting: Notify::new(), next: Cell::new(0) };
         Self { shared: Rc::new(shared) }
+    }
+
+    /// What their bytes may take.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.shared.ledger.clone()
     }
 
     fn send(&self, update: impl Fn() -> Update) {

@@ -1,7 +1,7 @@
 //! One request's body: bytes in as they come, headers and chunks to the channel as they are whole.
 
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::StatusCode;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -15,8 +15,9 @@ use crate::config::{
 };
 use crate::live::boxes::BoxError;
 use crate::live::boxes::stream::{Event, Reader, Span};
-use crate::live::publisher::Taken;
+use crate::live::publisher::{Steps, Taken};
 use crate::live::upload::{Kind, Upload};
+use crate::units::KIB;
 
 /// What is said to an encoder.
 #[derive(Debug)]
@@ -100,6 +101,9 @@ impl Drop for Receiving<'_> {
     }
 }
 
+/// Room that is kept between two chunks, in bytes.
+const SPARE_SIZE: usize = 256 * KIB;
+
 /// A body of boxes under way.
 struct Intake<'r> {
     live: &'r Live,
@@ -112,7 +116,9 @@ struct Intake<'r> {
     /// Where in the stream the buffer begins.
     start: u64,
     chunks: u64,
-    /// Chunks that were not published, by the last reason.
+    /// The last segment that began with a chunk of this request.
+    begun: Option<i64>,
+    /// Why the first chunk was not published that was not.
     refused: Option<Taken>,
 }
 
@@ -137,6 +143,7 @@ pub async fn media(
         buffer: Vec::new(),
         start: 0,
         chunks: 0,
+        begun: None,
         refused: None,
     };
     let mut receiving = Receiving { state, size: 0 };
@@ -154,25 +161,26 @@ pub async fn media(
     };
     let is_whole = outcome.is_none() && intake.buffer.is_empty();
     let outcome = outcome.unwrap_or_else(|| intake.outcome());
-    if let Some(feed) = intake.feed.filter(|_| intake.chunks > 0) {
-        end(live, feed, is_whole).await;
+    if let (Some(feed), Some(segment)) = (intake.feed, intake.begun) {
+        end(live, feed, segment, is_whole).await;
     }
     outcome
 }
 
-/// A request that brought chunks has ended. If it was torn, its segment is closed at its last whole
+/// A request that began a segment has ended. If it was torn, that is closed at its last whole
 /// chunk, unless more of it comes within a segment's length.
-async fn end(live: &Live, feed: usize, is_whole: bool) {
+async fn end(live: &Live, feed: usize, segment: i64, is_whole: bool) {
+    if live.channel.borrow().growing(feed).is_none_or(|growing| growing.number != segment) {
+        return;
+    }
     if is_whole {
         live.channel.borrow_mut().end_request(feed, now());
         return;
     }
     let torn = live.channel.borrow().growing(feed);
-    let Some((segment, patience)) = torn.zip(live.channel.borrow().segment_length()) else {
-        return;
-    };
+    let Some(patience) = live.channel.borrow().segment_length() else { return };
     tokio::time::sleep(patience).await;
-    if live.channel.borrow().growing(feed) == Some(segment) {
+    if live.channel.borrow().growing(feed) == torn {
         live.channel.borrow_mut().end_segment(feed, now());
     }
 }
@@ -180,7 +188,8 @@ async fn end(live: &Live, feed: usize, is_whole: bool) {
 /// Now.
 pub fn now() -> Stamp {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Stamp { micros: i64::try_from(unix.as_micros()).unwrap_or(i64::MAX) }
+    let micros = i64::try_from(unix.as_micros()).unwrap_or(i64::MAX);
+    Stamp { micros, instant: Instant::now() }
 }
 
 impl Intake<'_> {
@@ -194,6 +203,10 @@ impl Intake<'_> {
         let whole = self.reader.whole_until() - self.start;
         self.buffer.drain(..usize::try_from(whole).expect("it is in the buffer"));
         self.start += whole;
+        // A large chunk has gone; its room is not kept for the small ones that follow.
+        if self.buffer.capacity() > SPARE_SIZE && self.buffer.len() < SPARE_SIZE {
+            self.buffer.shrink_to(SPARE_SIZE);
+        }
         read.map_err(|error| match error {
             BoxError::Missing(kind) if kind == *b"moov" => {
                 Outcome::new(412, "no header has come for this (push the init segment first)")
@@ -215,10 +228,13 @@ impl Intake<'_> {
                 let feed = self.feed.expect("a reader without a header gives no chunks");
                 self.chunks += 1;
                 let taken = channel.take(feed, &chunk, self.bytes(span), now()).map_err(unfit)?;
+                if let Some(Taken::Published(Steps { begins_segment: true, .. })) = taken {
+                    self.begun = channel.growing(feed).map(|growing| growing.number);
+                }
                 if let Some(refused) =
                     taken.filter(|taken| !matches!(taken, Taken::Published(_) | Taken::Repeated))
                 {
-                    self.refused = Some(refused);
+                    self.refused.get_or_insert(refused);
                 }
             }
         }
@@ -243,6 +259,7 @@ impl Intake<'_> {
                     "ignored: other bytes were published for this time, and stay"
                 }
                 Some(Taken::Late) => "ignored: the time of this has gone by",
+                Some(Taken::Early) => "ignored: this is a minute or more ahead of the clock",
                 Some(_) => "ignored: decoding can't begin with this, and nothing came before it",
             },
         )
@@ -252,6 +269,7 @@ impl Intake<'_> {
 fn unfit(unfit: Unfit) -> Outcome {
     match unfit {
         Unfit::Gone => Outcome::new(404, "the channel is gone"),
+        Unfit::HeaderTooLarge => Outcome::new(413, "a header of more than 256 KiB"),
         Unfit::TooManyRenditions => {
             Outcome::new(400, format!("the channel has {RENDITIONS_MAX} renditions already"))
         }

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::receive::{self, Outcome};
 use super::{Live, State};
 use crate::config::{
-    ADMIN_HEAD_TIMEOUT_MS, HEAD_SIZE_MAX, HEADER_LINES_MAX, INGEST_CONNECTIONS_MAX, TARGET_SIZE_MAX,
+    HEAD_SIZE_MAX, HEADER_LINES_MAX, INGEST_CONNECTIONS_MAX, INGEST_REST_MS, TARGET_SIZE_MAX,
 };
 use crate::live::upload::{Kind, upload};
 use crate::request::route::unescaped;
@@ -52,7 +52,11 @@ async fn connection(stream: TcpStream, peer: IpAddr, state: Rc<State>) {
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(ADMIN_HEAD_TIMEOUT_MS))
+        // Also how long a connection may rest.
+        .header_read_timeout(Duration::from_millis(INGEST_REST_MS))
+        // An encoder that closes its side right behind a body still gets its answer, and the body
+        // is taken to its end.
+        .half_close(true)
         .max_headers(HEADER_LINES_MAX)
         .max_buf_size(HEAD_SIZE_MAX.max(64 * 1024))
         .serve_connection(TokioIo::new(stream), service);
@@ -140,6 +144,11 @@ fn response(outcome: &Outcome) -> Response<Body> {
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     match outcome.status {
+        StatusCode::FORBIDDEN => {
+            // Whoever has no business here holds no place.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         StatusCode::UNAUTHORIZED => {
             let challenge = HeaderValue::from_static("Basic realm=\"ingest\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

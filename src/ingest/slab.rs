@@ -4,19 +4,53 @@
 //! written is never written over. A slab goes when nothing of it is published any more and nobody
 //! sends it: each object holds a reference to it.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
 
 use crate::config::{SEGMENT_SIZE_MAX, SLAB_SIZE};
 use crate::messages::{Device, FilePayload, Payload, Residency};
 use crate::sys::memory;
 use crate::units::Extent;
 
+/// All slabs that there are, and how much memory they may take.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    limit: u64,
+    slabs: Rc<RefCell<Vec<Entry>>>,
+}
+
+/// A slab, as long as anything refers to it, and its size in bytes.
+type Entry = (Weak<FilePayload>, u64);
+
+impl Ledger {
+    /// Without slabs; `limit` is in bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self { limit, slabs: Rc::default() }
+    }
+
+    /// A slab of this size, in bytes, if there may be one.
+    fn slab(&self, size: u64) -> io::Result<Slab> {
+        let mut slabs = self.slabs.borrow_mut();
+        slabs.retain(|(payload, _)| payload.strong_count() > 0);
+        let taken = slabs.iter().map(|(_, size)| size).sum::<u64>();
+        if taken.saturating_add(size) > self.limit {
+            return Err(io::Error::other("live channels take all the memory that they may"));
+        }
+        let slab = Slab::new(size)?;
+        slabs.push((Arc::downgrade(&slab.payload), size));
+        Ok(slab)
+    }
+}
+
 /// Writes a rendition's bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Writer {
+    ledger: Ledger,
     slab: Option<Slab>,
     /// Where the segment under way begins.
     segment: u64,
@@ -49,6 +83,12 @@ impl From<io::Error> for Refused {
 }
 
 impl Writer {
+    /// Without a slab.
+    #[must_use]
+    pub fn new(ledger: Ledger) -> Self {
+        Self { ledger, slab: None, segment: 0, largest: 0 }
+    }
+
     /// A segment begins: what comes next belongs to it.
     pub fn begin_segment(&mut self) {
         if let Some(slab) = &self.slab {
@@ -88,7 +128,7 @@ impl Writer {
     /// where it was, too.
     fn move_segment(&mut self, before: u64, size: u64) -> Result<(), Refused> {
         let needed = (before + size).max(self.largest) * 2;
-        let mut slab = Slab::new(needed.clamp(SLAB_SIZE, 2 * SEGMENT_SIZE_MAX))?;
+        let mut slab = self.ledger.slab(needed.clamp(SLAB_SIZE, 2 * SEGMENT_SIZE_MAX))?;
         if let Some(old) = &self.slab
             && before > 0
         {
@@ -149,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_segment_lies_in_one_piece_and_stays_when_others_come() {
-        let mut writer = Writer::default();
+        let mut writer = Writer::new(Ledger::new(u64::MAX));
         let mut segments = Vec::new();
         for number in 0..40_u8 {
             writer.begin_segment();
@@ -168,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_segment_that_outgrows_its_slab_moves_and_its_parts_stay_readable() {
-        let mut writer = Writer::default();
+        let mut writer = Writer::new(Ledger::new(u64::MAX));
         writer.begin_segment();
         let piece = vec![1; usize::try_from(SLAB_SIZE).unwrap() - 10];
         writer.append(&piece).unwrap();
@@ -181,8 +221,25 @@ mod tests {
     }
 
     #[test]
+    fn memory_has_a_limit_and_is_free_again_when_nothing_refers_to_it() {
+        let ledger = Ledger::new(2 * SLAB_SIZE);
+        let mut writers: Vec<_> = (0..3).map(|_| Writer::new(ledger.clone())).collect();
+        let mut held = Vec::new();
+        for writer in &mut writers[..2] {
+            writer.append(&[0; 10]).unwrap();
+            held.push(writer.placed(0, 10));
+        }
+        assert!(matches!(writers[2].append(&[0]), Err(Refused::Exhausted(_))));
+        // Somebody is still being sent what its writer has left behind.
+        writers.remove(0);
+        assert!(writers[1].append(&[0]).is_err());
+        held.clear();
+        writers[1].append(&[0]).unwrap();
+    }
+
+    #[test]
     fn a_segment_has_a_largest_size() {
-        let mut writer = Writer::default();
+        let mut writer = Writer::new(Ledger::new(u64::MAX));
         let piece = vec![0; usize::try_from(SEGMENT_SIZE_MAX / 4).unwrap()];
         for _ in 0..4 {
             writer.append(&piece).unwrap();

@@ -74,7 +74,9 @@ type Described<'r> = multivariant::Rendition<'r>;
 /// The multivariant playlist.
 #[must_use]
 pub fn multivariant(renditions: &[Rendition], latency: Latency) -> String {
-    let codecs: Vec<_> = renditions.iter().map(Rendition::codecs).collect();
+    let is_listed = |one: &&Rendition| !one.publisher.timeline().segments().is_empty();
+    let renditions: Vec<_> = renditions.iter().filter(is_listed).collect();
+    let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
     let described: Vec<_> = renditions
         .iter()
         .zip(&codecs)
@@ -117,8 +119,8 @@ pub fn media(renditions: &[Rendition], at: usize, edition: hls::Edition) -> Stri
     hls::media(&media, edition)
 }
 
-/// The manifest; none before every rendition has a segment, since players look at the first one
-/// only.
+/// The manifest; none before anything can be listed. A rendition of which nothing has come is left
+/// out.
 #[must_use]
 pub fn manifest(
     renditions: &[Rendition],
@@ -131,9 +133,9 @@ pub fn manifest(
         let last = newest_first.find(|segment| segment.is_listed(with_parts))?;
         Some(last.origin.unix_micros(last.end()))
     };
-    let newest: Vec<_> = renditions.iter().map(newest).collect::<Option<_>>()?;
-    let published_micros = newest.into_iter().max()?;
-    let codecs: Vec<_> = renditions.iter().map(Rendition::codecs).collect();
+    let published_micros = renditions.iter().filter_map(newest).max()?;
+    let renditions: Vec<_> = renditions.iter().filter(|one| newest(one).is_some()).collect();
+    let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
     let described: Vec<_> = renditions
         .iter()
         .zip(&codecs)

@@ -11,6 +11,7 @@ use super::boxes::stream::Chunk;
 use super::cut::{Cutter, Lengths, Timed, Unplaced};
 use super::time::Moment;
 use super::timeline::{Added, Timeline};
+use crate::config::{AHEAD_MICROS_MAX, SEGMENT_CHUNKS_MAX};
 
 /// Chunks that are remembered: an hour of half seconds, twice.
 const CHUNKS_REMEMBERED: usize = 14_400;
@@ -19,11 +20,18 @@ const CHUNKS_REMEMBERED: usize = 14_400;
 /// Encoders that count from their start would run for thirty years to get there.
 const EPOCH_MICROS_MIN: i64 = 1_000_000_000 * 1_000_000;
 
+/// Largest time and duration that are believed, in ticks.
+const TICKS_MAX: u64 = 1 << 60;
+
 /// Segments that an encoder may send again after it was cut off.
 const RESENT_SEGMENTS: usize = 3;
 
 /// Renditions of one encoder begin less than this apart, in microseconds.
 const SAME_ZERO_MICROS: u64 = 5_000_000;
+
+/// How far a new timeline may lie over the end of the one before it, in microseconds: renditions of
+/// one encoder do not end at once.
+const OVERLAP_MICROS: i64 = 100_000;
 
 /// Zeros that are remembered: a few runs of a few encoders.
 const ZEROS_MAX: usize = 16;
@@ -38,6 +46,10 @@ pub struct Publisher {
     lead: u32,
     /// From decoding times to presentation times, in ticks: as of the last independent chunk.
     shift: Option<i64>,
+    /// Unix time of the media's zero, in microseconds.
+    zero_micros: i64,
+    /// Chunks of the segment that grows.
+    chunks: u32,
     /// Hashes of published chunks by decoding time.
     published: BTreeMap<u64, u64>,
     /// Another header has come, or the same one again: time may begin anew.
@@ -71,6 +83,8 @@ pub enum Taken {
     Conflict,
     /// Its time has gone by without it.
     Late,
+    /// It lies further ahead of the clock than is believed.
+    Early,
     /// Nothing that it needs has come.
     NotIndependent,
 }
@@ -86,6 +100,8 @@ impl Publisher {
             timeline: Timeline::new(lengths, 0),
             lead,
             shift: None,
+            zero_micros: 0,
+            chunks: 0,
             published: BTreeMap::new(),
             may_begin_anew: false,
             headers: 1,
@@ -142,6 +158,9 @@ impl Publisher {
         let (Some(timed), Some(run)) = (self.timed(chunk), chunk.fragment.run(self.lead)) else {
             return Taken::NotIndependent;
         };
+        if is_epoch(timed.start) && timed.start.micros() - now_micros > AHEAD_MICROS_MAX {
+            return Taken::Early;
+        }
         let decode_time = run.decode_time;
         let shift = timed.start.ticks - i64::try_from(decode_time).unwrap_or(0);
         let timed = cut_to_start(timed);
@@ -155,7 +174,13 @@ impl Publisher {
             }
         }
         if self.timeline.segments().is_empty() {
-            self.timeline.begin_anew(zeros.of(&timed, now_micros));
+            self.zero_micros = zeros.of(&timed, now_micros);
+            self.timeline.begin_anew(self.zero_micros);
+        }
+        if self.is_overlong() && !timed.independent {
+            // It waits for a chunk with which the next segment can begin.
+            self.cutter = Cutter::new(self.timeline.lengths());
+            return Taken::NotIndependent;
         }
         let mut cutter = self.cutter.clone();
         let place = match cutter.place(&timed) {
@@ -177,6 +202,7 @@ impl Publisher {
         };
         self.cutter = cutter;
         self.may_begin_anew = false;
+        self.chunks = if place.begins_segment { 1 } else { self.chunks + 1 };
         if run.independent {
             self.shift = Some(shift);
         }
@@ -203,13 +229,26 @@ impl Publisher {
         if !timed.independent {
             return Taken::NotIndependent;
         }
+        let mut zero = zeros.of(timed, now_micros);
+        if zero == self.zero_micros && self.has_passed(timed) && !self.may_begin_anew {
+            return Taken::Late;
+        }
+        let newest = self.timeline.segments().back();
+        let end = newest.map_or(i64::MIN, |last| last.origin.unix_micros(last.end()));
+        let overlap = end.saturating_sub(zero.saturating_add(timed.start.micros()));
+        if overlap > OVERLAP_MICROS && !is_epoch(timed.start) {
+            // It has begun again at once, and can't be shown before what came before it.
+            zero += overlap;
+            zeros.remember(zero);
+        }
         let was = self.timeline.segments().back().filter(|last| !last.is_whole);
         let (ends_segment, ends_part) =
             (was.is_some(), was.is_some_and(|last| !last.last_part_is_whole));
         self.published.clear();
         self.cutter = Cutter::new(self.timeline.lengths());
         self.shift = None;
-        self.timeline.begin_anew(zeros.of(timed, now_micros));
+        self.zero_micros = zero;
+        self.timeline.begin_anew(zero);
         match self.take(chunk, hash, now_micros, zeros) {
             Taken::Published(steps) => Taken::Published(Steps { ends_segment, ends_part, ..steps }),
             // An empty cutter and a timeline that begins anew have a place for it.
@@ -251,6 +290,23 @@ impl Publisher {
         Some(grew)
     }
 
+    /// Whether the segment that grows has more than any segment should.
+    fn is_overlong(&self) -> bool {
+        let Some(last) = self.timeline.segments().back().filter(|last| !last.is_whole) else {
+            return false;
+        };
+        let length = self.timeline.lengths().segment;
+        self.chunks >= SEGMENT_CHUNKS_MAX
+            || length.cmp_ticks(last.duration / 4, last.start.timescale).is_lt()
+    }
+
+    /// A chunk that was published could not be written after all: the encoder may send it again.
+    pub fn forget(&mut self, chunk: &Chunk) {
+        if let Some(run) = chunk.fragment.run(self.lead) {
+            self.published.remove(&run.decode_time);
+        }
+    }
+
     fn remember(&mut self, decode_time: u64, hash: u64) {
         self.published.insert(decode_time, hash);
         if self.published.len() > CHUNKS_REMEMBERED {
@@ -275,6 +331,10 @@ pub fn lead(init: &Init) -> &Track {
 pub fn timed(init: &Init, chunk: &Chunk) -> Option<Timed> {
     let Track { id, timescale, .. } = lead(init);
     let run = chunk.fragment.run(*id)?;
+    // Beyond this no sum of times would fit; and it is longer than the world has been.
+    if run.presentation_time.unsigned_abs() > TICKS_MAX || run.duration > TICKS_MAX {
+        return None;
+    }
     let start = Moment { ticks: run.presentation_time, timescale: *timescale };
     Some(Timed { start, duration: run.duration, independent: run.independent })
 }
@@ -314,11 +374,15 @@ impl Zeros {
         if let Some(&known) = self.known.iter().rev().find(near) {
             return known;
         }
+        self.remember(zero);
+        zero
+    }
+
+    fn remember(&mut self, zero: i64) {
         if self.known.len() == ZEROS_MAX {
             self.known.remove(0);
         }
         self.known.push(zero);
-        zero
     }
 }
 

@@ -190,7 +190,7 @@ impl Timeline {
             self.origin.start_micros = chunk.start.micros();
         }
         self.segments.push_back(Segment {
-            number: place.segment + self.offset,
+            number: place.segment.saturating_add(self.offset),
             start: chunk.start,
             duration: chunk.duration,
             parts: vec![Part { duration: chunk.duration, independent: chunk.independent }],
@@ -213,7 +213,13 @@ impl Timeline {
             self.offset = self.offset.max(-place.segment);
             return Ok(0);
         };
-        let missing = place.segment + self.offset - last.number - 1;
+        let grid = place.segment.saturating_add(self.offset);
+        let mut missing = grid.saturating_sub(last.number).saturating_sub(1);
+        if missing < 0 && !self.is_anew && chunk.start.plus(1) >= last.end() {
+            // It follows, and segments that are shorter than the grid's are counted on.
+            self.offset = last.number + 1 - place.segment;
+            missing = 0;
+        }
         let can_be_filled = (0..=GAPS_MAX).contains(&missing);
         if self.is_anew {
             if !can_be_filled {
@@ -256,6 +262,13 @@ impl Timeline {
         }
     }
 
+    /// Nothing of the last segment can be had: it is a gap.
+    pub fn spoil_last(&mut self) {
+        if let Some(last) = self.segments.back_mut() {
+            last.is_gap = true;
+        }
+    }
+
     /// Publishes the segment that should have come by now as a gap.
     pub fn add_gap(&mut self) {
         self.end_segment();
@@ -287,19 +300,22 @@ impl Timeline {
     }
 
     /// Takes off what is older than this many microseconds before the end, as far as at least
-    /// three segments stay. Gives what was taken.
+    /// three segments stay; also what is more than twice as many segments as fit there, however
+    /// short they are. Gives what was taken.
     pub fn trim(&mut self, window_micros: u64) -> Vec<Segment> {
+        let most = 2 * window_micros / self.lengths.segment.micros().max(1) + 3;
         let mut taken = Vec::new();
         let micros = |segment: &Segment| {
             u64::try_from(segment.end().micros() - segment.start.micros()).unwrap_or(0)
         };
-        let mut left: u64 = self.segments.iter().map(micros).sum();
+        let mut left = self.segments.iter().map(micros).fold(0, u64::saturating_add);
         while self.segments.len() > 3 {
             let first = micros(&self.segments[0]);
-            if left - first < window_micros {
+            let is_few = self.segments.len() as u64 <= most;
+            if is_few && left.saturating_sub(first) < window_micros {
                 break;
             }
-            left -= first;
+            left = left.saturating_sub(first);
             if let Some(segment) = self.segments.pop_front() {
                 self.discontinuities += u64::from(segment.discontinuity);
                 taken.push(segment);

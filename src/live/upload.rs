@@ -150,7 +150,8 @@ impl<'p> Track<'p> {
     ///
     /// A header may lie in a folder that is called like the stem of its media (Shaka Packager). And
     /// where ffmpeg has several streams, it puts nothing but a stream's number behind `init`, while
-    /// the name of the media has more in front of it: `init_0.mp4` and `live_0_12.m4s`.
+    /// the name of the media has more in front of it: `init_0.mp4` and `live_0_12.m4s`. Where both
+    /// names say something, they must say the same: the header may be one that was refused.
     #[must_use]
     pub fn matches(&self, header: &Track<'_>) -> Match {
         if self.key() == header.key() {
@@ -163,8 +164,16 @@ impl<'p> Track<'p> {
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         match stem.strip_suffix(&number) {
             Some(front) if is_number && front.ends_with(SEPARATORS) => Match::Exact,
-            _ => Match::SameFolder,
+            _ if self.says_nothing() || header.says_nothing() => Match::SameFolder,
+            _ if is_number && !ends_in_number(&stem) => Match::SameFolder,
+            _ => Match::No,
         }
+    }
+
+    /// Whether its name says nothing of the track: then the folder does.
+    fn says_nothing(&self) -> bool {
+        let stem = self.stem.concat();
+        stem.is_empty() || NAMES_OF_ANYTHING.contains(&stem.as_str())
     }
 
     /// A name of the rendition, for URLs: 1 to 64 letters, digits, `_` and `-`.
@@ -175,10 +184,8 @@ impl<'p> Track<'p> {
     pub fn name(&self) -> String {
         let mut name = String::new();
         let folders = self.folder.split('/').map(|one| enclosed(one, "Switching").unwrap_or(one));
-        let mut stem = self.stem.concat();
-        if !self.folder.is_empty() && NAMES_OF_ANYTHING.contains(&stem.as_str()) {
-            stem.clear();
-        }
+        let is_named = self.folder.is_empty() || !self.says_nothing();
+        let stem = if is_named { self.stem.concat() } else { String::new() };
         for element in folders.chain([stem.as_str()]) {
             for character in element.chars().chain(['-']) {
                 if character.is_ascii_alphanumeric() || character == '_' {
@@ -202,6 +209,12 @@ impl<'p> Track<'p> {
         let slash = if self.folder.is_empty() || stem.is_empty() { "" } else { "/" };
         [self.folder, slash, &stem].concat()
     }
+}
+
+/// Whether the last word of a stem is a number.
+fn ends_in_number(stem: &str) -> bool {
+    let last = stem.rsplit(SEPARATORS).next().unwrap_or(stem);
+    !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What a file is, by its extension or type alone.

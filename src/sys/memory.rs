@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use crate::units::PAGE_SIZE;
+
 /// A memfd of this size, in bytes, that can't be made larger or smaller any more: what is promised
 /// of its bytes is there. Pages that were never written take no memory.
 ///
@@ -29,6 +31,17 @@ pub fn sealed(name: &CStr, size: u64) -> io::Result<File> {
         return Err(io::Error::last_os_error());
     }
     Ok(file)
+}
+
+/// Bytes of memory that the machine has.
+///
+/// # Errors
+/// As sysconf(3): the C library does not know.
+pub fn of_machine() -> io::Result<u64> {
+    // SAFETY: only a number goes in.
+    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+    let pages = u64::try_from(pages).map_err(|_| io::Error::last_os_error())?;
+    Ok(pages.saturating_mul(PAGE_SIZE as u64))
 }
 
 #[cfg(test)]

@@ -11,12 +11,13 @@ use super::{Reading, nearest, unknown_key};
 use crate::config::given::{Given, Wrong};
 use crate::config::values::{self, duration_ms, duration_text};
 use crate::config::{
-    Access, CHANNELS_MAX, Channel, PART_MS_MAX, PART_MS_MIN, Push, SEGMENT_MS_MAX, SEGMENT_MS_MIN,
-    WINDOW_MS, WINDOW_MS_MAX, WINDOW_MS_MIN, settings,
+    Access, CHANNELS_MAX, Channel, PART_MS_MAX, PART_MS_MIN, PATIENCE_MS_MAX, PATIENCE_MS_MIN,
+    Push, SEGMENT_MS_MAX, SEGMENT_MS_MIN, WINDOW_MS, WINDOW_MS_MAX, WINDOW_MS_MIN, settings,
 };
 
 /// Every key of a channel.
-const KEYS: [&str; 8] = ["id", "name", "access", "window", "segment", "part", "archive", "ingest"];
+const KEYS: [&str; 9] =
+    ["id", "name", "access", "window", "segment", "part", "patience", "archive", "ingest"];
 
 impl Reading<'_> {
     /// All channels of the file; or one complaint, if there are too many to look at.
@@ -40,6 +41,7 @@ impl Reading<'_> {
             window_ms: WINDOW_MS,
             segment_ms: None,
             part_ms: None,
+            patience_ms: None,
             push: None,
         };
         for (name, value) in table {
@@ -78,6 +80,9 @@ impl Reading<'_> {
                 channel.segment_ms = Some(between(given, SEGMENT_MS_MIN..=SEGMENT_MS_MAX)?);
             }
             "part" => channel.part_ms = Some(between(given, PART_MS_MIN..=PART_MS_MAX)?),
+            "patience" => {
+                channel.patience_ms = Some(between(given, PATIENCE_MS_MIN..=PATIENCE_MS_MAX)?);
+            }
             "ingest" => channel.push = Some(self.push(given)?),
             // Catch-up: its form is checked, and nothing is done with it yet.
             _ => drop(given.read(duration_ms)?),

@@ -237,6 +237,8 @@ fn keys_of_a_channel_are_refused_with_their_lines() {
         ("segment = \"0\"", "segment: is too short (write \"500ms\" to \"30s\")"),
         ("segment = \"30001ms\"", "segment: is too long (write \"500ms\" to \"30s\")"),
         ("part = \"99ms\"", "part: is too short (write \"100ms\" to \"5s\")"),
+        ("patience = \"499ms\"", "patience: is too short (write \"500ms\" to \"1h\")"),
+        ("patience = \"2h\"", "patience: is too long (write \"500ms\" to \"1h\")"),
         ("part = \"5001ms\"", "part: is too long (write \"100ms\" to \"5s\")"),
         ("archive = \"long\"", "archive: \"long\" is not a duration (write \"10s\" or \"500ms\")"),
         ("ingest = 1", "ingest: is a whole number, not a table in { }"),
@@ -265,7 +267,7 @@ fn keys_of_a_channel_are_refused_with_their_lines() {
 fn every_key_of_a_channel_is_read() {
     let draft = read(
         "[[channel]]\nid = \"news\"\nname = \"The news\"\naccess = \"open\"\nwindow = \"5min\"\n\
-         segment = \"4s\"\npart = \"500ms\"\n\
+         segment = \"4s\"\npart = \"500ms\"\npatience = \"10s\"\n\
          ingest = { user = \"enc1\", password_file = \"keys/enc1\" }\n\
          [[channel]]\nid = \"b\"\n",
     );
@@ -277,6 +279,7 @@ fn every_key_of_a_channel_is_read() {
         window_ms: 300_000,
         segment_ms: Some(4000),
         part_ms: Some(500),
+        patience_ms: Some(10_000),
         push: Some(Push { user: "enc1".to_owned(), password_file: "/etc/keys/enc1".into() }),
     };
     let defaults = Channel {
@@ -286,11 +289,12 @@ fn every_key_of_a_channel_is_read() {
         window_ms: 60_000,
         segment_ms: None,
         part_ms: None,
+        patience_ms: None,
         push: None,
     };
     assert_eq!(draft.config.channels, [news, defaults]);
     let places: Vec<_> = draft.channel_places.iter().map(Place::line).collect();
-    assert_eq!(places, [1, 9]);
+    assert_eq!(places, [1, 10]);
 }
 
 #[test]
@@ -299,6 +303,8 @@ fn what_lies_on_the_bounds_of_a_channel_is_read() {
         "window = \"10s\"\nsegment = \"500ms\"\npart = \"100ms\"",
         "window = \"4h\"\nsegment = \"30s\"\npart = \"5s\"",
         "segment = \"2s\"\npart = \"2s\"",
+        "patience = \"500ms\"",
+        "patience = \"1h\"",
     ] {
         let draft = read(&format!("[[channel]]\nid = \"a\"\n{keys}\n"));
         assert_eq!(draft.errors, [], "{keys}");

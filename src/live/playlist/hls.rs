@@ -52,12 +52,14 @@ const SKIP_BOUNDARY: u64 = 6;
 pub fn media(media: &Media<'_>, edition: Edition) -> String {
     let is_low = edition != Edition::Plain;
     let listed = listed(media, is_low);
-    let end = listed.last().map_or(0, |last| last.end().micros());
+    // Compared on the clock: another timeline may have begun from nothing.
+    let ends = |segment: &Segment| segment.origin.unix_micros(segment.end());
+    let end = listed.last().map_or(0, |last| ends(last));
     let target = target_seconds(media.timeline);
     let behind = |times: u64| end.saturating_sub_unsigned(times * target * 1_000_000);
     let skipped = match edition {
         Edition::Delta if !media.ended => {
-            let old = |segment: &&&Segment| segment.end().micros() <= behind(SKIP_BOUNDARY);
+            let old = |segment: &&&Segment| ends(segment) <= behind(SKIP_BOUNDARY);
             listed.iter().take_while(old).count()
         }
         _ => 0,
@@ -69,7 +71,7 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
     }
     let mut header = None;
     for (at, segment) in listed.iter().enumerate().skip(skipped) {
-        let parts = is_low && segment.end().micros() > behind(PARTS_LISTED);
+        let parts = is_low && ends(segment) > behind(PARTS_LISTED);
         // Behind a discontinuity all that holds is said again.
         let is_first = at == skipped || segment.discontinuity;
         if segment.discontinuity && at > 0 {

@@ -178,3 +178,89 @@ fn what_comes_after_its_gap_was_published_is_late_and_the_next_one_goes_on() {
     let numbers: Vec<_> = (number..number + 4).map(|number| (number, false)).collect();
     assert_eq!(fed.numbers(), numbers);
 }
+
+/// A chunk of these ticks, which are milliseconds.
+fn raw(decode_time: i64, duration: u64, independent: bool) -> Chunk {
+    let mut chunk = chunk(0);
+    let run = &mut chunk.fragment.runs[0];
+    run.decode_time = u64::try_from(decode_time).unwrap();
+    (run.presentation_time, run.duration, run.independent) = (decode_time, duration, independent);
+    chunk
+}
+
+#[test]
+fn one_chunk_of_tomorrow_does_not_make_today_late() {
+    let mut fed = Fed::new();
+    for at in 0..8 {
+        fed.take(MIDNIGHT + at);
+    }
+    assert_eq!(fed.take(MIDNIGHT + 8 + 2 * 86_400), Taken::Early);
+    assert!(matches!(fed.take(MIDNIGHT + 8), Taken::Published(_)));
+}
+
+#[test]
+fn a_segment_that_comes_late_is_late_whether_or_not_one_grows() {
+    let mut fed = Fed::new();
+    for segment in [0, 1, 3, 2, 4] {
+        for at in 0..4 {
+            let taken = fed.take(MIDNIGHT + segment * 4 + at);
+            assert_eq!(taken == Taken::Late, segment == 2 && at == 0, "{segment} {at} {taken:?}");
+        }
+        fed.publisher.end_segment();
+    }
+    let number = MIDNIGHT / 4;
+    assert_eq!(fed.numbers(), [0, 1, 2, 3, 4].map(|at| (number + at, false)));
+}
+
+#[test]
+fn a_stall_that_was_published_as_a_gap_makes_no_discontinuity() {
+    let mut fed = Fed::new();
+    for at in 0..8 {
+        fed.take(at);
+    }
+    fed.publisher.add_gap();
+    for at in 8..16 {
+        fed.take(at);
+    }
+    assert_eq!(fed.numbers().len(), 4);
+    assert!(fed.numbers().iter().all(|(_, discontinuity)| !discontinuity));
+}
+
+#[test]
+fn segments_that_are_shorter_than_the_grid_are_counted_on() {
+    let mut fed = Fed::new();
+    for at in 0..200 {
+        let chunk = raw(MIDNIGHT * 500 + at * 1984, 1984, true);
+        fed.publisher.take(&chunk, at.unsigned_abs(), NOW + at * 2_000_000, &mut fed.zeros);
+        fed.publisher.end_segment();
+    }
+    let number = MIDNIGHT / 4;
+    let expected: Vec<_> = (number..number + 200).map(|number| (number, false)).collect();
+    assert_eq!(fed.numbers(), expected);
+}
+
+#[test]
+fn a_segment_without_end_is_ended_and_the_next_one_begins_where_it_can() {
+    let mut fed = Fed::new();
+    let chunks = (0..1000).map(|at| raw(MIDNIGHT * 500 + at * 100, 100, at == 0 || at == 900));
+    let mut published = 0;
+    for (at, chunk) in (0..).zip(chunks) {
+        let taken = fed.publisher.take(&chunk, at, NOW + 60_000_000, &mut fed.zeros);
+        published += u32::from(matches!(taken, Taken::Published(_)));
+    }
+    let first = &fed.publisher.timeline().segments()[0];
+    assert!((8_000..12_000).contains(&first.duration), "{}", first.duration);
+    assert_eq!(fed.numbers().last().map(|last| last.0), Some(MIDNIGHT / 4 + 45));
+    assert!(published < 220, "{published}");
+}
+
+#[test]
+fn times_that_no_sum_would_fit_are_not_taken() {
+    let mut fed = Fed::new();
+    for time in [i64::MAX - 10, 1 << 61] {
+        let taken = fed.publisher.take(&raw(time, 5, true), 1, NOW, &mut fed.zeros);
+        assert_eq!(taken, Taken::NotIndependent);
+    }
+    let taken = fed.publisher.take(&raw(0, u64::MAX / 2, true), 1, NOW, &mut fed.zeros);
+    assert_eq!(taken, Taken::NotIndependent);
+}

@@ -60,7 +60,7 @@ fn a_small_channel_is_published_to_the_letter() {
     let answer = station.get(&format!("news/v/{init}"));
     assert_eq!((answer.status, &answer.body), (200, &header(Media::Picture)));
     let tag = answer.header("ETag").unwrap().trim_matches('"');
-    assert_eq!(init, format!("init-{}.mp4", &tag[..8]));
+    assert_eq!(init, format!("init-{tag}.mp4"));
 }
 
 #[test]

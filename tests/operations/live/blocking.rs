@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::boxes::{MIDNIGHT, chunk, segment};
+use super::boxes::{MIDNIGHT, Media, chunk, header, segment};
 use super::http::{Answer, Push, get};
 use super::{Station, quoted};
 
@@ -208,4 +208,31 @@ fn what_does_not_come_in_three_target_durations_is_503() {
     station.push(next);
     assert_eq!(held.join().unwrap().status, 200);
     assert!(station.get(&format!("news/v/{next}.m4s")).body == segment(next));
+}
+
+#[test]
+fn what_does_not_come_in_time_is_a_gap_and_nobody_waits_for_it_any_more() {
+    let hasty = "[[channel]]\nid = \"news\"\nsegment = \"1s\"\npart = \"500ms\"\n";
+    let station = Station::start(&format!("{hasty}patience = \"2s\"\n"));
+    assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
+    station.push(MIDNIGHT);
+    station.settle();
+    let next = MIDNIGHT + 1;
+    let playlists =
+        [format!("v/ll.m3u8?_HLS_msn={next}"), format!("v/ll.m3u8?_HLS_msn={next}&_HLS_part=0")];
+    let media = [format!("v/{next}.0.m4s"), format!("v/{next}.m4s")];
+    let playlists = playlists.map(|path| station.ask_beside(&path));
+    let media = media.map(|path| station.ask_beside(&path));
+    station.until_held(4);
+    for waiting in playlists {
+        let answer = waiting.join().unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.head);
+        assert!(answer.text().contains("#EXT-X-GAP\n"), "{}", answer.text());
+    }
+    for waiting in media {
+        assert_eq!(waiting.join().unwrap().status, 404);
+    }
+    // What comes for it now comes too late.
+    let answer = station.put(&format!("news/v/{next}.m4s"), &segment(next));
+    assert_eq!(answer.text(), "ignored: the time of this has gone by\n");
 }

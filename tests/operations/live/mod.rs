@@ -29,9 +29,14 @@ struct Station {
     marks: Cell<u64>,
 }
 
-/// A channel in segments of a second and parts of half a second.
+/// A channel in segments of a second and parts of half a second, whose encoder may be silent as
+/// long as a busy machine makes it.
 fn channel(id: &str) -> String {
-    format!("[[channel]]\nid = \"{id}\"\nsegment = \"1s\"\npart = \"500ms\"\n")
+    let patience = PATIENCE.as_secs();
+    format!(
+        "[[channel]]\nid = \"{id}\"\nsegment = \"1s\"\npart = \"500ms\"\n\
+         patience = \"{patience}s\"\n"
+    )
 }
 
 /// A config with channels, and an ingest port that is free.
