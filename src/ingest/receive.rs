@@ -1,6 +1,7 @@
 //! One request's body: bytes in as they come, headers and chunks to the channel as they are whole.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::StatusCode;
@@ -127,7 +128,7 @@ pub async fn media(
     mut body: Incoming,
     path: &str,
     upload: &Upload<'_>,
-    live: &Live,
+    live: &Rc<Live>,
     state: &State,
 ) -> Outcome {
     let feed = match upload.kind {
@@ -162,14 +163,14 @@ pub async fn media(
     let is_whole = outcome.is_none() && intake.buffer.is_empty();
     let outcome = outcome.unwrap_or_else(|| intake.outcome());
     if let (Some(feed), Some(segment)) = (intake.feed, intake.begun) {
-        end(live, feed, segment, is_whole).await;
+        end(live, feed, segment, is_whole);
     }
     outcome
 }
 
 /// A request that began a segment has ended. If it was torn, that is closed at its last whole
 /// chunk, unless more of it comes within a segment's length.
-async fn end(live: &Live, feed: usize, segment: i64, is_whole: bool) {
+fn end(live: &Rc<Live>, feed: usize, segment: i64, is_whole: bool) {
     if live.channel.borrow().growing(feed).is_none_or(|growing| growing.number != segment) {
         return;
     }
@@ -179,10 +180,14 @@ async fn end(live: &Live, feed: usize, segment: i64, is_whole: bool) {
     }
     let torn = live.channel.borrow().growing(feed);
     let Some(patience) = live.channel.borrow().segment_length() else { return };
-    tokio::time::sleep(patience).await;
-    if live.channel.borrow().growing(feed) == torn {
-        live.channel.borrow_mut().end_segment(feed, now());
-    }
+    let live = Rc::clone(live);
+    // The encoder hears of it now, if it still listens.
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(patience).await;
+        if live.channel.borrow().growing(feed) == torn {
+            live.channel.borrow_mut().end_segment(feed, now());
+        }
+    });
 }
 
 /// Now.

@@ -115,7 +115,7 @@ fn admitted(
 async fn taken(
     head: &axum::http::request::Parts,
     path: &str,
-    live: &Live,
+    live: &Rc<Live>,
     body: Incoming,
     state: &State,
 ) -> Outcome {
