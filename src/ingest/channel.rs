@@ -474,6 +474,14 @@ impl Channel {
         (!last.is_whole).then_some(Grown { number, duration })
     }
 
+    /// The number of the segment that grows, if this is its first chunk.
+    #[must_use]
+    pub fn begun_with(&self, at: usize, chunk: &Chunk) -> Option<i64> {
+        let publisher = &self.renditions.get(at)?.publisher;
+        let last = publisher.timeline().segments().back().filter(|last| !last.is_whole)?;
+        (publisher.start_of(chunk)? == last.start).then_some(last.number)
+    }
+
     /// How long a segment is, once that is known.
     #[must_use]
     pub fn segment_length(&self) -> Option<Duration> {

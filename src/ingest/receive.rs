@@ -16,7 +16,7 @@ use crate::config::{
 };
 use crate::live::boxes::BoxError;
 use crate::live::boxes::stream::{Event, Reader, Span};
-use crate::live::publisher::{Steps, Taken};
+use crate::live::publisher::Taken;
 use crate::live::upload::{Kind, Upload};
 use crate::units::KIB;
 
@@ -117,7 +117,7 @@ struct Intake<'r> {
     /// Where in the stream the buffer begins.
     start: u64,
     chunks: u64,
-    /// The last segment that began with a chunk of this request.
+    /// The last segment that begins with a chunk of this request.
     begun: Option<i64>,
     /// Why the first chunk was not published that was not.
     refused: Option<Taken>,
@@ -233,8 +233,9 @@ impl Intake<'_> {
                 let feed = self.feed.expect("a reader without a header gives no chunks");
                 self.chunks += 1;
                 let taken = channel.take(feed, &chunk, self.bytes(span), now()).map_err(unfit)?;
-                if let Some(Taken::Published(Steps { begins_segment: true, .. })) = taken {
-                    self.begun = channel.growing(feed).map(|growing| growing.number);
+                // A segment that was torn is sent again from its start.
+                if let Some(Taken::Published(_) | Taken::Repeated) = taken {
+                    self.begun = channel.begun_with(feed, &chunk).or(self.begun);
                 }
                 if let Some(refused) =
                     taken.filter(|taken| !matches!(taken, Taken::Published(_) | Taken::Repeated))

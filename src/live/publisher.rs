@@ -153,6 +153,12 @@ impl Publisher {
         Some(Timed { start, ..timed })
     }
 
+    /// When a chunk begins to be presented, if it has samples of the leading track.
+    #[must_use]
+    pub fn start_of(&self, chunk: &Chunk) -> Option<Moment> {
+        self.timed(chunk).map(|timed| cut_to_start(timed).start)
+    }
+
     /// Takes a chunk whose bytes have this hash; `now_micros` is the Unix time.
     pub fn take(&mut self, chunk: &Chunk, hash: u64, now_micros: i64, zeros: &mut Zeros) -> Taken {
         let (Some(timed), Some(run)) = (self.timed(chunk), chunk.fragment.run(self.lead)) else {
