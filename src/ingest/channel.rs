@@ -4,6 +4,8 @@
 //! follows from it to the shards in one batch: parts and segments first, then the texts that list
 //! them, then how far the rendition has come, which releases those who wait.
 
+mod tell;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +19,13 @@ use crate::config::{
 };
 use crate::live::boxes::init::{Init, Media};
 use crate::live::boxes::stream::Chunk;
-use crate::live::channel::{self, EXTENSION, Latency, Rendition};
+use crate::live::channel::{EXTENSION, Rendition};
 use crate::live::cut::Lengths;
 use crate::live::learn::Learner;
-use crate::live::playlist::{DELTA, LOW_LATENCY, PLAIN, dash, hls, target_seconds};
+use crate::live::playlist::{DELTA, LOW_LATENCY, PLAIN, hls};
 use crate::live::publisher::{Publisher, Steps, Taken, Zeros, lead, timed};
-use crate::live::reload::Edge;
 use crate::live::time::Length;
-use crate::live::timeline::{Segment, Timeline};
+use crate::live::timeline::Segment;
 use crate::live::upload::{Kind, Match, Track, upload};
 use crate::messages::{Change, Listing};
 use crate::units::ETag;
@@ -32,9 +33,6 @@ use crate::units::ETag;
 /// Media of a sound that is waited for a picture, in microseconds: longer than encoders take from
 /// the first header to the last.
 const PICTURE_AWAITED_MICROS: u64 = 6_000_000;
-
-/// Target durations for which parts stay after they were listed, and behind the end until then.
-const PARTS_KEPT: u64 = 6;
 
 /// Why something that an encoder sent was not taken.
 #[derive(Debug)]
@@ -331,10 +329,7 @@ impl Channel {
             tracing::warn!(channel = self.id, rendition, "its encoder is silent");
         }
         self.outputs[at].gaps += 1;
-        let part_grew = {
-            let timeline = self.renditions[at].publisher.timeline();
-            timeline.segments().back().is_some_and(|last| !last.last_part_is_whole)
-        };
+        let part_grew = self.part_grows(at);
         let rendition = &mut self.renditions[at];
         let Some(grew) = rendition.publisher.add_gap() else { return };
         if grew {
@@ -446,10 +441,7 @@ impl Channel {
 
     /// Nothing more comes to the segment that grows.
     pub fn end_segment(&mut self, at: usize, stamp: Stamp) {
-        let part_grew = {
-            let timeline = self.renditions[at].publisher.timeline();
-            timeline.segments().back().is_some_and(|last| !last.last_part_is_whole)
-        };
+        let part_grew = self.part_grows(at);
         if !self.renditions[at].publisher.end_segment() {
             return;
         }
@@ -464,6 +456,11 @@ impl Channel {
         }
         self.batch.extend(listing);
         self.tell(at, true, false, stamp);
+    }
+
+    fn part_grows(&self, at: usize) -> bool {
+        let timeline = self.renditions[at].publisher.timeline();
+        timeline.segments().back().is_some_and(|last| !last.last_part_is_whole)
     }
 
     /// The segment of a feed that grows.
@@ -486,95 +483,6 @@ impl Channel {
     #[must_use]
     pub fn segment_length(&self) -> Option<Duration> {
         self.lengths.map(|lengths| Duration::from_micros(lengths.segment.micros()))
-    }
-
-    /// Writes the texts that have changed, and sends what there is to be told.
-    fn tell(&mut self, at: usize, segment_ended: bool, segment_begun: bool, stamp: Stamp) {
-        if segment_ended {
-            let window = self.window_micros;
-            self.renditions[at].publisher.timeline_mut().trim(window);
-        }
-        let mut texts = vec![
-            (channel::playlist_name(Latency::Low), hls::Edition::LowLatency),
-            (DELTA, hls::Edition::Delta),
-        ];
-        if segment_ended {
-            texts.push((channel::playlist_name(Latency::Plain), hls::Edition::Plain));
-        }
-        for (name, edition) in texts {
-            let text = channel::media(&self.renditions, at, edition);
-            let path = format!("{}/{name}", self.outputs[at].folder);
-            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
-        }
-        if segment_ended {
-            self.write_multivariants(stamp);
-            self.write_manifest("manifest.mpd", dash::Edition::Plain, stamp);
-        }
-        if segment_ended || segment_begun {
-            self.write_manifest("ll.mpd", dash::Edition::LowLatency, stamp);
-        }
-        let timeline = self.renditions[at].publisher.timeline();
-        let news = news(timeline, self.access);
-        let kept = Kept::of(timeline, self.window_micros);
-        let output = &mut self.outputs[at];
-        output.forget(kept.parts_from, kept.segments_from, &mut self.batch);
-        let path = output.folder.as_str().into();
-        self.batch.extend(news.map(|news| Listing { path, change: Change::Rendition(news) }));
-        self.post.list(&mut self.batch);
-    }
-
-    fn write_multivariants(&mut self, stamp: Stamp) {
-        for (at, latency) in [Latency::Plain, Latency::Low].into_iter().enumerate() {
-            let text = channel::multivariant(&self.renditions, latency);
-            if text == self.multivariants[at] {
-                continue;
-            }
-            let name = ["master.m3u8", "ll.m3u8"][at];
-            let path = format!("/tv/{}/{name}", self.id);
-            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
-            self.multivariants[at] = text;
-        }
-    }
-
-    fn write_manifest(&mut self, name: &str, edition: dash::Edition, stamp: Stamp) {
-        let text = channel::manifest(&self.renditions, self.window_micros, edition);
-        if let Some(text) = text {
-            let path = format!("/tv/{}/{name}", self.id);
-            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
-        }
-    }
-}
-
-/// What shards are to know of a rendition.
-fn news(timeline: &Timeline, access: Access) -> Option<crate::messages::Rendition> {
-    let lengths = timeline.lengths();
-    let parts = lengths.segment.micros().div_ceil(lengths.part.micros().max(1));
-    Some(crate::messages::Rendition {
-        edge: Edge::of(timeline)?,
-        part: lengths.part,
-        // One more, for a last one that is short.
-        parts_a_segment: u32::try_from(parts).unwrap_or(u32::MAX - 1) + 1,
-        hold_ms: 3 * target_seconds(timeline) * 1000,
-        access,
-    })
-}
-
-/// From which segment on things stay.
-struct Kept {
-    parts_from: i64,
-    segments_from: i64,
-}
-
-impl Kept {
-    /// What leaves a playlist of this window stays as long again, and a segment longer (RFC
-    /// 8216bis, 6.2.2); parts stay for `PARTS_KEPT` target durations.
-    fn of(timeline: &Timeline, window_micros: u64) -> Self {
-        let last = timeline.segments().back().map_or(0, |last| last.number);
-        let segment = timeline.lengths().segment.micros().max(1);
-        let behind =
-            |micros: u64| last.saturating_sub_unsigned(micros.div_ceil(segment).saturating_add(1));
-        let parts = PARTS_KEPT * target_seconds(timeline) * 1_000_000;
-        Self { parts_from: behind(parts), segments_from: behind(2 * window_micros + segment) }
     }
 }
 

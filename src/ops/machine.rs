@@ -15,6 +15,13 @@ pub fn raised_nofile() -> io::Result<u64> {
     rlimit::raise_nofile().map(|limit| limit.soft)
 }
 
+/// Makes room for so many descriptors, before there are threads that would have to wait for it.
+pub fn make_room_for(descriptors: u64) {
+    if let Err(error) = rlimit::widen_table(descriptors) {
+        tracing::warn!(%error, "the table of descriptors grows as it is needed");
+    }
+}
+
 /// How many connections and open sources so many descriptors allow, as the shards share them out,
 /// less a reserve: three quarters for connections, half for sources. `shard::thread` says why that
 /// may be more than there are.

@@ -21,9 +21,9 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let mut config = draft.config.clone();
     // Inherited descriptors come first: nothing that we open may take their numbers.
     let inherited = inherited(&mut config, &draft)?;
+    let descriptors = raise_nofile();
     let (events, received) = mpsc::channel();
     signals::listen(events, Event::Wish).map_err(|error| not_started("signals", &error))?;
-    let descriptors = raise_nofile();
     let shards = machine::shards(config.shards);
     rings::tried(shards).map_err(|error| {
         let (why, remedy) = rings::explained(&error);
@@ -116,6 +116,7 @@ fn raise_nofile() -> usize {
         DESCRIPTORS_UNKNOWN
     });
     tracing::info!(descriptors = limit, "RLIMIT_NOFILE");
+    machine::make_room_for(limit);
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 

@@ -1,0 +1,110 @@
+//! What shards are told of a channel: the texts that have changed, and how far it has come.
+
+use super::Channel;
+use crate::config::Access;
+use crate::ingest::output::Stamp;
+use crate::live::channel::{self, Latency};
+use crate::live::playlist::{DELTA, dash, hls, target_seconds};
+use crate::live::reload::Edge;
+use crate::live::timeline::Timeline;
+use crate::messages::{Change, Listing};
+
+/// Target durations for which parts stay after they were listed, and behind the end until then.
+const PARTS_KEPT: u64 = 6;
+
+impl Channel {
+    /// Writes the texts that have changed, and sends what there is to be told.
+    pub(super) fn tell(
+        &mut self,
+        at: usize,
+        segment_ended: bool,
+        segment_begun: bool,
+        stamp: Stamp,
+    ) {
+        if segment_ended {
+            let window = self.window_micros;
+            self.renditions[at].publisher.timeline_mut().trim(window);
+        }
+        let mut texts = vec![
+            (channel::playlist_name(Latency::Low), hls::Edition::LowLatency),
+            (DELTA, hls::Edition::Delta),
+        ];
+        if segment_ended {
+            texts.push((channel::playlist_name(Latency::Plain), hls::Edition::Plain));
+        }
+        for (name, edition) in texts {
+            let text = channel::media(&self.renditions, at, edition);
+            let path = format!("{}/{name}", self.outputs[at].folder);
+            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+        }
+        if segment_ended {
+            self.write_multivariants(stamp);
+            self.write_manifest("manifest.mpd", dash::Edition::Plain, stamp);
+        }
+        if segment_ended || segment_begun {
+            self.write_manifest("ll.mpd", dash::Edition::LowLatency, stamp);
+        }
+        let timeline = self.renditions[at].publisher.timeline();
+        let news = news(timeline, self.access);
+        let kept = Kept::of(timeline, self.window_micros);
+        let output = &mut self.outputs[at];
+        output.forget(kept.parts_from, kept.segments_from, &mut self.batch);
+        let path = output.folder.as_str().into();
+        self.batch.extend(news.map(|news| Listing { path, change: Change::Rendition(news) }));
+        self.post.list(&mut self.batch);
+    }
+
+    fn write_multivariants(&mut self, stamp: Stamp) {
+        for (at, latency) in [Latency::Plain, Latency::Low].into_iter().enumerate() {
+            let text = channel::multivariant(&self.renditions, latency);
+            if text == self.multivariants[at] {
+                continue;
+            }
+            let name = ["master.m3u8", "ll.m3u8"][at];
+            let path = format!("/tv/{}/{name}", self.id);
+            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+            self.multivariants[at] = text;
+        }
+    }
+
+    fn write_manifest(&mut self, name: &str, edition: dash::Edition, stamp: Stamp) {
+        let text = channel::manifest(&self.renditions, self.window_micros, edition);
+        if let Some(text) = text {
+            let path = format!("/tv/{}/{name}", self.id);
+            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+        }
+    }
+}
+
+/// What shards are to know of a rendition.
+fn news(timeline: &Timeline, access: Access) -> Option<crate::messages::Rendition> {
+    let lengths = timeline.lengths();
+    let parts = lengths.segment.micros().div_ceil(lengths.part.micros().max(1));
+    Some(crate::messages::Rendition {
+        edge: Edge::of(timeline)?,
+        part: lengths.part,
+        // One more, for a last one that is short.
+        parts_a_segment: u32::try_from(parts).unwrap_or(u32::MAX - 1) + 1,
+        hold_ms: 3 * target_seconds(timeline) * 1000,
+        access,
+    })
+}
+
+/// From which segment on things stay.
+struct Kept {
+    parts_from: i64,
+    segments_from: i64,
+}
+
+impl Kept {
+    /// What leaves a playlist of this window stays as long again, and a segment longer (RFC
+    /// 8216bis, 6.2.2); parts stay for `PARTS_KEPT` target durations.
+    fn of(timeline: &Timeline, window_micros: u64) -> Self {
+        let last = timeline.segments().back().map_or(0, |last| last.number);
+        let segment = timeline.lengths().segment.micros().max(1);
+        let behind =
+            |micros: u64| last.saturating_sub_unsigned(micros.div_ceil(segment).saturating_add(1));
+        let parts = PARTS_KEPT * target_seconds(timeline) * 1_000_000;
+        Self { parts_from: behind(parts), segments_from: behind(2 * window_micros + segment) }
+    }
+}
