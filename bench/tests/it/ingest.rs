@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// One request, whole or not.
 #[derive(Clone, Debug)]
@@ -35,8 +36,14 @@ type Rule = fn(&str, usize) -> u16;
 /// A server in this process.
 pub struct Ingest {
     pub address: SocketAddr,
-    requests: Arc<Mutex<Vec<Request>>>,
+    requests: Arc<Mutex<Kept>>,
 }
+
+/// Requests in the order in which they began; none as long as one goes on.
+type Kept = Vec<Option<Request>>;
+
+/// No request goes on longer when its sender has ended.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Ingest {
     /// Starts it; it ends with the test process.
@@ -55,13 +62,21 @@ impl Ingest {
         Self { address, requests }
     }
 
-    /// What has come, in the order in which requests ended.
+    /// What has come, in the order in which requests began, when all of them have ended.
     pub fn requests(&self) -> Vec<Request> {
-        self.requests.lock().expect("no thread panics").clone()
+        let began = Instant::now();
+        loop {
+            let kept = self.requests.lock().expect("no thread panics").clone();
+            if let Some(all) = kept.into_iter().collect() {
+                return all;
+            }
+            assert!(began.elapsed() < PATIENCE, "a request does not end");
+            thread::park_timeout(Duration::from_millis(1));
+        }
     }
 }
 
-fn serve(stream: TcpStream, rule: Rule, kept: &Mutex<Vec<Request>>) -> io::Result<()> {
+fn serve(stream: TcpStream, rule: Rule, kept: &Mutex<Kept>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
@@ -76,14 +91,15 @@ fn serve(stream: TcpStream, rule: Rule, kept: &Mutex<Vec<Request>>) -> io::Resul
         let method = words.next().unwrap_or_default().to_owned();
         let path = words.next().unwrap_or_default().trim_start_matches('/').to_owned();
         let mut request = Request { method, path, head, pieces: Vec::new(), whole: false };
+        let before = {
+            let mut kept = kept.lock().expect("no thread panics");
+            kept.push(None);
+            kept.len() - 1
+        };
         let outcome = body(&mut reader, &mut request.pieces);
         request.whole = outcome.is_ok();
         let path = request.path.clone();
-        let before = {
-            let mut kept = kept.lock().expect("no thread panics");
-            kept.push(request);
-            kept.len() - 1
-        };
+        kept.lock().expect("no thread panics")[before] = Some(request);
         outcome?;
         let status = rule(&path, before);
         if status == 0 {
