@@ -329,17 +329,10 @@ impl Channel {
             tracing::warn!(channel = self.id, rendition, "its encoder is silent");
         }
         self.outputs[at].gaps += 1;
-        let part_grew = self.part_grows(at);
-        let rendition = &mut self.renditions[at];
-        let Some(grew) = rendition.publisher.add_gap() else { return };
-        if grew {
-            let output = &mut self.outputs[at];
-            if part_grew {
-                self.batch.extend(output.end_part(&mut self.post, stamp));
-            }
-            self.batch.extend(output.end_segment(&mut self.post, &mut rendition.measure, stamp));
+        self.close_segment(at, stamp);
+        if self.renditions[at].publisher.add_gap().is_some() {
+            self.tell(at, true, false, stamp);
         }
-        self.tell(at, true, false, stamp);
     }
 
     /// Takes everything back: the channel is gone.
@@ -441,9 +434,17 @@ impl Channel {
 
     /// Nothing more comes to the segment that grows.
     pub fn end_segment(&mut self, at: usize, stamp: Stamp) {
-        let part_grew = self.part_grows(at);
+        if self.close_segment(at, stamp) {
+            self.tell(at, true, false, stamp);
+        }
+    }
+
+    /// The same, and nobody is told yet; false if none grows.
+    fn close_segment(&mut self, at: usize, stamp: Stamp) -> bool {
+        let last = self.renditions[at].publisher.timeline().segments().back();
+        let part_grew = last.is_some_and(|last| !last.last_part_is_whole);
         if !self.renditions[at].publisher.end_segment() {
-            return;
+            return false;
         }
         let (output, rendition) = (&mut self.outputs[at], &mut self.renditions[at]);
         if part_grew {
@@ -455,12 +456,7 @@ impl Channel {
             rendition.publisher.timeline_mut().spoil_last();
         }
         self.batch.extend(listing);
-        self.tell(at, true, false, stamp);
-    }
-
-    fn part_grows(&self, at: usize) -> bool {
-        let timeline = self.renditions[at].publisher.timeline();
-        timeline.segments().back().is_some_and(|last| !last.last_part_is_whole)
+        true
     }
 
     /// The segment of a feed that grows.

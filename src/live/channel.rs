@@ -77,12 +77,13 @@ pub fn multivariant(renditions: &[Rendition], latency: Latency) -> String {
     let is_listed = |one: &&Rendition| !one.publisher.timeline().segments().is_empty();
     let renditions: Vec<_> = renditions.iter().filter(is_listed).collect();
     let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
-    let described: Vec<_> = renditions
-        .iter()
-        .zip(&codecs)
-        .map(|(one, codecs)| one.described(codecs, one.language()))
-        .collect();
-    multivariant::multivariant(&described, playlist_name(latency))
+    multivariant::multivariant(&described(&renditions, &codecs), playlist_name(latency))
+}
+
+/// What is said of each; `codecs` are theirs.
+fn described<'r>(renditions: &[&'r Rendition], codecs: &'r [String]) -> Vec<Described<'r>> {
+    let both = renditions.iter().zip(codecs);
+    both.map(|(one, codecs)| one.described(codecs, one.language())).collect()
 }
 
 /// Name of a rendition's playlist.
@@ -136,11 +137,7 @@ pub fn manifest(
     let published_micros = renditions.iter().filter_map(newest).max()?;
     let renditions: Vec<_> = renditions.iter().filter(|one| newest(one).is_some()).collect();
     let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
-    let described: Vec<_> = renditions
-        .iter()
-        .zip(&codecs)
-        .map(|(one, codecs)| one.described(codecs, one.language()))
-        .collect();
+    let described = described(&renditions, &codecs);
     let tracks: Vec<_> = renditions
         .iter()
         .zip(&described)
