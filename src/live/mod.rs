@@ -15,6 +15,7 @@ pub mod measure;
 pub mod channel;
 pub mod playlist;
 pub mod reload;
+pub mod record;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub enum Carries<'r> {
 }
 
 /// Bits a second, with everything that is sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bandwidth {
     /// Of the largest segment.
     pub peak: u64,
