@@ -13,10 +13,10 @@ until [ "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8081/readyz)"
 echo "readyz said 200 after $((($(date +%s%N) - begun) / 1000000)) ms"
 grep -E 'VmRSS|RssAnon' "/proc/$pid/status"
 
-echo "-- a hot client while 16 others ask for one object of each pack, nobody having opened any"
+echo "-- a hot client while 16 others ask for one object of each pack, 1,000 a second, nobody having opened any"
 find "$packs" -name 'd*.pack' -printf '%f\n' | sort | sed "s#\(.*\)\.pack#$base/\1/f001.bin#" >"$work/million.urls"
-"$bench" storm "$base/d0000/f000.bin" --storm-urls "$work/million.urls" --pulls 16 --ramp 0s \
-  --settle 1s --awake --cpu 1 --server-pid "$pid"
+"$bench" storm "$base/d0000/f000.bin" --storm-urls "$work/million.urls" --pulls 16 --pull-rate 1000 --duration 10s --ramp 0s \
+  --settle 1s --cpu 1 --server-pid "$pid"
 echo "descriptors open: $(ls "/proc/$pid/fd" | wc -l)"
 grep -E 'VmRSS|RssAnon' "/proc/$pid/status"
 stop_server

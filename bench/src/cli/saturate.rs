@@ -198,6 +198,7 @@ pub fn settings(
         gather_count: tuning.gather.unwrap_or((connections as usize / 8).clamp(1, 32)),
         gather_time: tuning.gather_time,
         seed: tuning.seed,
+        once: false,
         congestion: tuning.congestion.clone(),
     }
 }

@@ -13,7 +13,7 @@ use super::duration::duration;
 use super::failure::{Doing, Failure};
 use super::saturate::{self, Tuning};
 use crate::awake::Awake;
-use crate::load::engine::Engine;
+use crate::load::engine::{Engine, Settings};
 use crate::load::measure::{self, Course, Figures};
 use crate::load::probe;
 use crate::load::storm::{self, Strength, Target, Wreckage};
@@ -52,6 +52,9 @@ pub struct Storm {
     /// Connections that pull whole bodies of the storm's URLs without pause
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
     pulls: u32,
+    /// Pulls take each of the storm's URLs once, in their order, so many a second together
+    #[arg(long, value_name = "R", requires = "pulls", value_parser = pull_rate)]
+    pull_rate: Option<f64>,
     /// Requests a second of the good client
     #[arg(long, value_name = "R", default_value_t = 1_000.0)]
     rate: f64,
@@ -90,6 +93,7 @@ struct Report {
     kept_awake: bool,
     strength: Strength,
     pulls: u32,
+    pull_rate: Option<f64>,
     alone: Figures,
     storm: Figures,
     wreckage: Wreckage,
@@ -138,6 +142,7 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
         kept_awake: arguments.awake,
         strength: strength(arguments),
         pulls: arguments.pulls,
+        pull_rate: arguments.pull_rate,
         p99_ratio: during.latency.p99_us / alone.latency.p99_us,
         goal_met: during.latency.p99_us <= goal,
         alone,
@@ -152,6 +157,11 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
         return Err(Failure::Invalid(format!("the storm fell {overdue} steps behind")));
     }
     saturate::verdict(&report.storm)
+}
+
+fn pull_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.1..=1e6).contains(rate));
+    rate.ok_or_else(|| "is not between 0.1 and 1,000,000".to_owned())
 }
 
 fn strength(arguments: &Storm) -> Strength {
@@ -195,7 +205,9 @@ fn pull(
     stop: &Arc<AtomicBool>,
 ) -> Result<thread::JoinHandle<std::io::Result<()>>, Failure> {
     let reception = probe::reception(urls, 1).map_err(Failure::Failed)?;
-    let settings = saturate::settings(&arguments.tuning, reception, arguments.pulls, None);
+    let rate = arguments.pull_rate;
+    let settings = saturate::settings(&arguments.tuning, reception, arguments.pulls, rate);
+    let settings = Settings { once: rate.is_some(), ..settings };
     let urls = urls.clone();
     let stop = Arc::clone(stop);
     Ok(thread::spawn(move || {

@@ -60,6 +60,8 @@ pub struct Settings {
     pub gather_time: Duration,
     /// Chooses the URLs.
     pub seed: u64,
+    /// Each URL is asked for once, in the order of the list, and then nothing; else they are drawn.
+    pub once: bool,
     /// Congestion control of the client's sockets; `None` leaves the system's.
     pub congestion: Option<String>,
 }
@@ -97,6 +99,8 @@ pub struct Engine<'a> {
     /// Body sizes seen first, a URL each; `u64::MAX` means none yet.
     sizes: Vec<u64>,
     random: Random,
+    /// Requests sent so far.
+    sent: usize,
     clock: Instant,
     now: u64,
     alive_at: u64,
@@ -134,6 +138,7 @@ impl<'a> Engine<'a> {
             schedule: None,
             sizes: vec![u64::MAX; urls.count()],
             random: Random::new(settings.seed),
+            sent: 0,
             clock: Instant::now(),
             now: 0,
             alive_at: 0,
@@ -199,6 +204,9 @@ impl<'a> Engine<'a> {
     /// Sends what is due: everything a free connection can carry, or what the schedule says.
     fn start_due(&mut self) -> io::Result<()> {
         while let Some(&slot) = self.idle.front() {
+            if self.settings.once && self.sent == self.urls.count() {
+                return Ok(());
+            }
             let since = match &mut self.schedule {
                 None => self.now,
                 Some(schedule) => match schedule.take(self.now) {
@@ -217,11 +225,13 @@ impl<'a> Engine<'a> {
         let urls = &self.urls.groups()[connection.group as usize].urls;
         let url = match urls.len() {
             1 => urls.start,
+            count if self.settings.once => urls.start + self.sent % count,
             count => urls.start + self.random.below(count),
         };
         connection.url = url as u32;
         connection.since = since;
         connection.stage = Stage::Busy;
+        self.sent += 1;
         self.ring.send(slot, self.urls.request(url))?;
         match self.settings.way {
             Way::Stream => Ok(()),
