@@ -7,6 +7,7 @@
 pub mod time;
 pub mod boxes;
 pub mod cut;
+pub mod stretches;
 pub mod timeline;
 pub mod publisher;
 pub mod upload;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::boxes::init::{Init, Media, Track};
 use super::boxes::stream::Chunk;
 use super::cut::{Cutter, Lengths, Timed, Unplaced};
+use super::stretches::Stretches;
 use super::time::Moment;
 use super::timeline::{Added, Timeline};
 use crate::config::{AHEAD_MICROS_MAX, SEGMENT_CHUNKS_MAX};
@@ -206,6 +207,9 @@ impl Publisher {
             Added::Apart if is_epoch(timed.start) && self.has_passed(&timed) => return Taken::Late,
             Added::Apart => return self.begin_anew(chunk, &timed, hash, now_micros, zeros),
         };
+        if place.begins_segment {
+            self.timeline.enter(&mut zeros.stretches);
+        }
         self.cutter = cutter;
         self.may_begin_anew = false;
         self.chunks = if place.begins_segment { 1 } else { self.chunks + 1 };
@@ -367,6 +371,8 @@ pub fn is_epoch(start: Moment) -> bool {
 pub struct Zeros {
     /// Microseconds of Unix time; the newest last.
     known: Vec<i64>,
+    /// Where media does not go on.
+    stretches: Stretches,
 }
 
 impl Zeros {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::cut::{Lengths, Place, Timed};
+use super::stretches::{Begun, Stretches};
 use super::time::Moment;
 
 /// Gaps that are published one by one. What is missing beyond that is a new timeline: no player
@@ -30,8 +31,11 @@ pub struct Segment {
     pub is_whole: bool,
     /// Whether there is nothing to play.
     pub is_gap: bool,
-    /// Whether media time does not go on from the segment before it.
+    /// Whether media time does not go on from the segment before it, or that of another rendition
+    /// does not.
     pub discontinuity: bool,
+    /// Its discontinuity sequence number: that of the channel's stretch in which it lies.
+    pub sequence: u64,
     /// Which header holds, counted from the first of this rendition.
     pub header: u32,
     /// What holds for all segments since the last discontinuity.
@@ -43,8 +47,8 @@ pub struct Segment {
 pub struct Origin {
     /// Microseconds of Unix time at the media's zero: 0 for media on the epoch's own time.
     pub zero_micros: i64,
-    /// Microseconds of the media at which it begins: 0 for the first one, so that nothing that is
-    /// said of it depends on when a server was started.
+    /// Microseconds of the media at which the channel's stretch begins: 0 for the first one, so
+    /// that nothing that is said of it depends on when a server was started.
     pub start_micros: i64,
 }
 
@@ -82,8 +86,6 @@ pub enum Added {
 pub struct Timeline {
     lengths: Lengths,
     segments: VecDeque<Segment>,
-    /// Discontinuities that have left the window.
-    discontinuities: u64,
     header: u32,
     /// What is added to a number of the grid to get a published one.
     offset: i64,
@@ -121,7 +123,6 @@ impl Timeline {
         Self {
             lengths,
             segments: VecDeque::new(),
-            discontinuities: 0,
             header: 0,
             offset: offset_of(lengths, zero_micros),
             origin: Origin { zero_micros, start_micros: 0 },
@@ -144,7 +145,7 @@ impl Timeline {
     /// The discontinuity sequence number of the first segment that is listed.
     #[must_use]
     pub fn discontinuity_sequence(&self) -> u64 {
-        self.discontinuities
+        self.segments.front().map_or(0, |first| first.sequence)
     }
 
     /// The number of the part that comes next, as (segment, part): what a preload hint names.
@@ -189,6 +190,7 @@ impl Timeline {
         if self.is_anew {
             self.origin.start_micros = chunk.start.micros();
         }
+        let sequence = self.segments.back().map_or(0, |last| last.sequence);
         self.segments.push_back(Segment {
             number: place.segment.saturating_add(self.offset),
             start: chunk.start,
@@ -197,11 +199,33 @@ impl Timeline {
             last_part_is_whole: place.ends_part,
             is_whole: false,
             is_gap: false,
+            sequence: sequence + u64::from(self.is_anew),
             discontinuity: std::mem::take(&mut self.is_anew),
             header: self.header,
             origin: self.origin,
         });
         if missing > 0 { Added::AfterGaps(missing) } else { Added::Placed }
+    }
+
+    /// Puts the segment that has just begun into the stretch of the channel to which it belongs.
+    pub fn enter(&mut self, stretches: &mut Stretches) {
+        let slack_micros = i64::try_from(self.lengths.segment.micros() / 2).unwrap_or(0);
+        let was = self.segments.iter().rev().nth(1).map(|before| before.sequence);
+        let Some(last) = self.segments.back_mut() else { return };
+        let zero_micros = last.origin.zero_micros;
+        let stretch = stretches.enter(&Begun {
+            was,
+            is_anew: last.discontinuity,
+            start_micros: last.origin.unix_micros(last.start),
+            zero_micros,
+            slack_micros,
+        });
+        last.discontinuity = was.is_some_and(|was| was != stretch.sequence);
+        last.sequence = stretch.sequence;
+        if last.discontinuity || was.is_none() {
+            self.origin.start_micros = stretch.start_micros.saturating_sub(zero_micros);
+            last.origin = self.origin;
+        }
     }
 
     /// How many segments are missing before the one that this chunk begins.
@@ -275,6 +299,7 @@ impl Timeline {
         let Some(last) = self.segments.back() else { return };
         // It belongs to what came before, also if something else has been announced.
         let (timescale, origin, header) = (last.start.timescale, last.origin, last.header);
+        let sequence = last.sequence;
         let start = last.end();
         let duration = self.lengths.segment.ticks_of(timescale);
         self.segments.push_back(Segment {
@@ -286,6 +311,7 @@ impl Timeline {
             is_whole: true,
             is_gap: true,
             discontinuity: false,
+            sequence,
             header,
             origin,
         });
@@ -317,7 +343,6 @@ impl Timeline {
             }
             left = left.saturating_sub(first);
             if let Some(segment) = self.segments.pop_front() {
-                self.discontinuities += u64::from(segment.discontinuity);
                 taken.push(segment);
             }
         }

@@ -1,9 +1,10 @@
 //! The manifest of DASH: a channel's timelines in, one dynamic MPD out (ISO/IEC 23009-1).
 //!
-//! Each timeline of the channel is a Period. Segments have the same names as in HLS, and both are
+//! Each stretch of the channel is a Period. Segments have the same names as in HLS, and both are
 //! served from one copy. `$Number$` counts the entries of a SegmentTimeline, in which a segment
 //! that did not come keeps its entry, and is marked as missing (FailoverContent, 5.3.9.7).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::super::timeline::{Segment, Timeline};
@@ -78,8 +79,9 @@ pub fn manifest(presentation: &Presentation<'_>, edition: Edition) -> String {
             ),
         );
     }
-    let (from, to) = periods(first.timeline);
-    for period in from..=to {
+    let segments = presentation.tracks.iter().flat_map(|track| track.timeline.segments());
+    let periods: BTreeSet<u64> = segments.map(|segment| segment.sequence).collect();
+    for period in periods {
         write_period(&mut text, presentation, edition, period);
     }
     put(
@@ -92,38 +94,34 @@ pub fn manifest(presentation: &Presentation<'_>, edition: Edition) -> String {
     text
 }
 
-/// The discontinuity sequence numbers of the first and of the last segment that are listed.
-fn periods(timeline: &Timeline) -> (u64, u64) {
-    let before = timeline.discontinuity_sequence();
-    let starts = timeline.segments().iter().map(|segment| u64::from(segment.discontinuity));
-    let first = timeline.segments().front().map_or(0, |first| u64::from(first.discontinuity));
-    (before + first, before + starts.sum::<u64>())
-}
-
-/// The segments of a timeline in one period: those after so many discontinuities.
-fn in_period(timeline: &Timeline, period: u64) -> impl Iterator<Item = &Segment> {
-    let mut sequence = timeline.discontinuity_sequence();
-    timeline.segments().iter().filter(move |segment| {
-        sequence += u64::from(segment.discontinuity);
-        sequence == period
-    })
+/// The segments of a track in one period that an edition lists.
+fn in_period<'p>(track: &Track<'p>, edition: Edition, period: u64) -> Vec<&'p Segment> {
+    let with_parts = edition == Edition::LowLatency;
+    let segments = track.timeline.segments().iter();
+    let here = |one: &&Segment| one.sequence == period && one.is_listed(with_parts);
+    segments.filter(here).collect()
 }
 
 fn write_period(text: &mut String, presentation: &Presentation<'_>, edition: Edition, period: u64) {
+    let tracks = presentation.tracks.iter();
+    let segments: Vec<_> = tracks.map(|track| in_period(track, edition, period)).collect();
     // Whatever leaves the window, a period begins where it began.
-    let mut segments =
-        presentation.tracks.iter().flat_map(|track| in_period(track.timeline, period));
-    let Some(origin) = segments.next().map(|segment| segment.origin) else { return };
-    let offset = origin.start_micros;
-    let start = u64::try_from(offset.saturating_add(origin.zero_micros)).unwrap_or(0);
-    put(text, format_args!(" <Period id=\"{period}\" start=\"PT{}S\">\n", Seconds(start)));
-    let is_video = |track: &&Track<'_>| matches!(track.rendition.carries, Carries::Video { .. });
-    let video: Vec<_> = presentation.tracks.iter().filter(is_video).collect();
-    let others = presentation.tracks.iter().filter(|track| !is_video(track));
+    let Some(origin) = segments.iter().flatten().next().map(|first| first.origin) else { return };
+    let start = origin.start_micros.saturating_add(origin.zero_micros);
+    let start = Seconds(u64::try_from(start).unwrap_or(0));
+    put(text, format_args!(" <Period id=\"{period}\" start=\"PT{start}S\">\n"));
+    let is_video = |track: &Track<'_>| matches!(track.rendition.carries, Carries::Video { .. });
+    let tracks = || presentation.tracks.iter().zip(&segments);
+    let video: Vec<_> = tracks().filter(|(track, _)| is_video(track)).collect();
+    let others = tracks().filter(|(track, _)| !is_video(track));
     // Pictures are switched between; each sound and each text is a set of its own.
-    let sets = std::iter::once(video).chain(others.map(|track| vec![track]));
+    let sets = std::iter::once(video).chain(others.map(|one| vec![one]));
     for (id, set) in sets.filter(|set| !set.is_empty()).enumerate() {
-        write_set(text, id, &set, edition, (period, offset));
+        // A set has the same number in all periods, and none without anything in it.
+        let here: Vec<_> = set.into_iter().filter(|(_, segments)| !segments.is_empty()).collect();
+        if let Some(&(first, _)) = here.first() {
+            write_set(text, id, first.rendition, &here, edition);
+        }
     }
     text.push_str(" </Period>\n");
 }
@@ -131,11 +129,10 @@ fn write_period(text: &mut String, presentation: &Presentation<'_>, edition: Edi
 fn write_set(
     text: &mut String,
     id: usize,
-    set: &[&Track<'_>],
+    rendition: &Rendition<'_>,
+    set: &[(&Track<'_>, &Vec<&Segment>)],
     edition: Edition,
-    period: (u64, i64),
 ) {
-    let rendition = set[0].rendition;
     let (kind, media_type, language) = match rendition.carries {
         Carries::Video { .. } => ("video", "video/mp4", None),
         Carries::Audio { language, .. } => ("audio", "audio/mp4", language),
@@ -152,8 +149,8 @@ fn write_set(
         put(text, format_args!(" lang=\"{}\"", Escaped(language)));
     }
     text.push_str(">\n");
-    for track in set {
-        write_representation(text, track, edition, period);
+    for (track, segments) in set {
+        write_representation(text, track, segments, edition);
     }
     text.push_str("  </AdaptationSet>\n");
 }
@@ -161,12 +158,9 @@ fn write_set(
 fn write_representation(
     text: &mut String,
     track: &Track<'_>,
+    segments: &[&Segment],
     edition: Edition,
-    (period, offset_micros): (u64, i64),
 ) {
-    let with_parts = edition == Edition::LowLatency;
-    let segments: Vec<_> =
-        in_period(track.timeline, period).filter(|segment| segment.is_listed(with_parts)).collect();
     let Some(first) = segments.first() else { return };
     let one = track.rendition;
     let name = Escaped(one.name);
@@ -199,7 +193,7 @@ fn write_representation(
         Carries::Text { .. } => text.push_str(">\n"),
     }
     let timescale = first.start.timescale;
-    let offset = i128::from(offset_micros) * i128::from(timescale) / 1_000_000;
+    let offset = i128::from(first.origin.start_micros) * i128::from(timescale) / 1_000_000;
     let header = track.headers.get(first.header as usize).map_or("", String::as_str);
     put(
         text,
@@ -223,7 +217,7 @@ fn write_representation(
         );
     }
     text.push_str(">\n");
-    write_timeline(text, track.timeline, &segments);
+    write_timeline(text, track.timeline, segments);
     text.push_str("    </SegmentTemplate>\n   </Representation>\n");
 }
 

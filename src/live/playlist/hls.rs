@@ -74,7 +74,9 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
         let parts = is_low && ends(segment) > behind(PARTS_LISTED);
         // Behind a discontinuity all that holds is said again.
         let is_first = at == skipped || segment.discontinuity;
-        if segment.discontinuity && at > 0 {
+        // One for each stretch: of some there may be nothing in this rendition.
+        let sequence_before = at.checked_sub(1).map_or(segment.sequence, |at| listed[at].sequence);
+        for _ in sequence_before..segment.sequence {
             line(&mut text, format_args!("#EXT-X-DISCONTINUITY"));
         }
         if header != Some(segment.header) || is_first {
@@ -135,9 +137,7 @@ fn head(text: &mut String, media: &Media<'_>, is_low: bool) {
     }
     let first = timeline.segments().front().map_or(0, |first| first.number);
     line(text, format_args!("#EXT-X-MEDIA-SEQUENCE:{first}"));
-    // The first segment's own discontinuity lies before it: it counts as gone, as its tag is.
-    let before = timeline.segments().front().is_some_and(|first| first.discontinuity);
-    match timeline.discontinuity_sequence() + u64::from(before) {
+    match timeline.discontinuity_sequence() {
         0 => {}
         sequence => line(text, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{sequence}")),
     }

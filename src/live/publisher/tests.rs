@@ -264,3 +264,35 @@ fn times_that_no_sum_would_fit_are_not_taken() {
     let taken = fed.publisher.take(&raw(0, u64::MAX / 2, true), 1, NOW, &mut fed.zeros);
     assert_eq!(taken, Taken::NotIndependent);
 }
+
+#[test]
+fn renditions_of_a_channel_count_discontinuities_alike() {
+    let mut zeros = Zeros::default();
+    let mut fed = [(); 2].map(|()| Publisher::new(init(), lengths()));
+    let mut take = |fed: &mut Publisher, at: i64, count: i64| {
+        for at in at..at + count {
+            fed.take(&chunk(at), at.unsigned_abs(), NOW + 200_000_000_000, &mut zeros);
+        }
+    };
+    fed.iter_mut().for_each(|one| take(one, MIDNIGHT, 8));
+    // The first has another header, the second goes on.
+    fed[0].take_header(init(), true);
+    fed.iter_mut().for_each(|one| take(one, MIDNIGHT + 8, 8));
+    // The second comes after a day, and the first is too far back to follow at once.
+    take(&mut fed[1], MIDNIGHT + 200_000, 4);
+    take(&mut fed[0], MIDNIGHT + 16, 4);
+    take(&mut fed[0], MIDNIGHT + 200_000, 8);
+    let shown = |of: &Publisher| {
+        let segments = of.timeline().segments().iter();
+        let words = segments.map(|one| {
+            let mark = if one.discontinuity { "D" } else { "" };
+            format!("{mark}{}@{}", one.sequence, one.origin.start_micros / 1_000_000)
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let second = MIDNIGHT / 2 + 4;
+    let third = MIDNIGHT / 2 + 100_000;
+    assert_eq!(shown(&fed[1]), format!("0@0 0@0 D1@{second} 1@{second} D2@{third}"));
+    let first = format!("0@0 0@0 D1@{second} 1@{second} 1@{second} D2@{third} 2@{third}");
+    assert_eq!(shown(&fed[0]), first);
+}

@@ -169,3 +169,28 @@ fn multivariant_playlists_name_what_is_there() {
     let last = format!("{report},LAST-MSN={},LAST-PART=1\n", MIDNIGHT + 2);
     assert!(low.text().ends_with(&last), "{}", low.text());
 }
+
+#[test]
+fn another_header_of_one_rendition_is_a_discontinuity_of_all() {
+    let station = with_sound(2);
+    let mut other = header(Media::Picture);
+    let avcc = other.windows(4).position(|kind| kind == b"avcC").unwrap();
+    other[avcc + 7] = 0x1f;
+    assert_eq!(station.put("news/v/init.mp4", &other).status, 200);
+    for second in MIDNIGHT + 2..MIDNIGHT + 5 {
+        station.push(second);
+        assert_eq!(station.put(&format!("news/a/{second}.m4s"), &sound(second)).status, 200);
+    }
+    station.settle();
+    for rendition in ["v", "a"] {
+        let plain = station.get(&format!("news/{rendition}/index.m3u8")).text().to_owned();
+        let (before, behind) = plain.split_once("#EXT-X-DISCONTINUITY\n").expect("it has one");
+        assert!(before.ends_with(&format!("\n{}.m4s\n", MIDNIGHT + 1)), "{plain}");
+        assert!(behind.starts_with("#EXT-X-MAP:URI=\"init-"), "{plain}");
+    }
+    let manifest = station.get("news/manifest.mpd").text().to_owned();
+    let begins = format!("<Period id=\"1\" start=\"PT{}.0S\">", MIDNIGHT + 2);
+    let (first, second) = manifest.split_once(&begins).expect("there are two");
+    let representations = |text: &str| text.matches("<Representation id=").count();
+    assert_eq!((representations(first), representations(second)), (2, 2), "{manifest}");
+}

@@ -133,6 +133,21 @@ fn another_timeline_is_another_period() {
 }
 
 #[test]
+fn a_period_has_only_what_lies_in_it() {
+    let mut video = fed(90_000, MIDNIGHT, 8);
+    video.change_header(1);
+    feed(&mut video, 90_000, MIDNIGHT + 8, 5);
+    let found = text([&fed(48_000, MIDNIGHT, 8), &video], Edition::Plain);
+    let begins = "<Period id=\"1\" start=\"PT1795651204.0S\">\n";
+    let (first, second) = found.split_once(begins).expect("there are two");
+    assert_eq!(first.matches("<AdaptationSet id").count(), 2, "{found}");
+    assert!(second.starts_with("  <AdaptationSet id=\"1\""), "{second}");
+    assert_eq!(second.matches("<AdaptationSet id").count(), 1, "{second}");
+    let offset = (MIDNIGHT + 8) * 45_000;
+    assert!(second.contains(&format!("presentationTimeOffset=\"{offset}\"")), "{second}");
+}
+
+#[test]
 fn names_are_escaped() {
     assert_eq!(Escaped("a<b>&\"c\"\u{1}").to_string(), "a&lt;b>&amp;&quot;c&quot;");
 }
