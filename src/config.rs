@@ -305,6 +305,10 @@ pub const PATIENCE_MS_MAX: u64 = 3_600_000;
 /// Access records that wait for the log's writer. Beyond it they are dropped and counted.
 pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
 
+/// Questions after the health of channels that wait for the live thread. Beyond it whoever asks
+/// gets 503.
+pub const HEALTH_QUESTIONS_MAX: usize = 16;
+
 /// Connections of the admin port and its unix socket. Beyond it new ones wait in the kernel's
 /// queue.
 pub const ADMIN_CONNECTIONS_MAX: usize = 256;

@@ -14,6 +14,8 @@ pub mod doctor;
 pub mod pack;
 pub mod package;
 pub mod demo;
+pub mod admin_api;
+pub mod channel;
 pub mod completions;
 pub mod man;
 
@@ -40,6 +42,8 @@ pub enum Verb {
     Pack(pack::PackArgs),
     /// Encode films into a ladder of renditions with HLS and DASH manifests, by ffmpeg
     Package(package::PackageArgs),
+    /// List the channels of a running server, and say how one of them is
+    Channel(channel::ChannelArgs),
     /// Say everything that is wrong with a config file
     CheckConfig(check_config::CheckConfigArgs),
     /// Print the effective config, with the place that each value comes from
@@ -72,6 +76,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Demo(args) => demo::run(args),
         Verb::Pack(args) => pack::run(args),
         Verb::Package(args) => package::run(args),
+        Verb::Channel(args) => channel::run(args),
         Verb::CheckConfig(args) => check_config::run(args),
         Verb::PrintConfig(args) => print_config::run(args),
         Verb::Doctor(args) => doctor::run(args),

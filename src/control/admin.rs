@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::routing::get;
 use tokio::sync::Mutex;
 
-use super::{Parts, Readiness, Stage, problem};
+use super::{Parts, Readiness, Stage, channels, problem};
 use crate::config::{REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
 use crate::ops::{access_log, metrics, scrape};
@@ -21,6 +21,8 @@ pub struct Shared {
     readiness: Arc<Readiness>,
     log: Option<Arc<access_log::Counters>>,
     pushed: Option<Arc<ingest::counts::Table>>,
+    /// Where it is asked how channels are; none where there can't be any.
+    pub(super) desk: Option<ingest::health::Desk>,
     /// One scrape at a time: a second one waits for the first.
     scraper: Arc<Mutex<scrape::Scraper>>,
 }
@@ -32,6 +34,7 @@ impl Shared {
             readiness: Arc::clone(&parts.readiness),
             log: parts.log.clone(),
             pushed: parts.pushed.clone(),
+            desk: parts.desk.clone(),
             scraper: Arc::new(Mutex::new(scrape::Scraper::new(parts.outboxes.clone()))),
         }
     }
@@ -43,6 +46,8 @@ pub fn router(shared: Shared) -> Router {
         .route("/metrics", get(metrics_text))
         .route("/healthz", get(|| async { text(StatusCode::OK, "alive\n") }))
         .route("/readyz", get(ready))
+        .route("/api/v1/channels", get(channels::all))
+        .route("/api/v1/channels/{id}", get(channels::one))
         .fallback(problem::unknown)
         .method_not_allowed_fallback(|| async {
             problem::problem(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
@@ -89,7 +94,11 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
         return problem::problem(StatusCode::INTERNAL_SERVER_ERROR, "the shards can't be asked");
     };
     let ready = shared.readiness.stage() == Stage::Ready;
-    let pushed = shared.pushed.as_ref().map(|pushed| pushed.read()).unwrap_or_default();
+    let pushed = shared
+        .pushed
+        .as_ref()
+        .map(|pushed| metrics::Pushed { objects: pushed.read(), times: Some(pushed.times()) });
+    let pushed = pushed.unwrap_or_default();
     let metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
     let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(

@@ -16,6 +16,7 @@ use crate::ops::access_log;
 
 pub mod readiness;
 mod admin;
+mod channels;
 mod connections;
 mod socket;
 pub mod ask;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub log: Option<Arc<access_log::Counters>>,
     /// What encoders pushed; none where nobody can.
     pub pushed: Option<Arc<ingest::counts::Table>>,
+    /// Where it is asked how channels are; none where nobody can push.
+    pub desk: Option<ingest::health::Desk>,
 }
 
 /// The running control thread. It runs until the process ends; dropping this removes the socket.

@@ -39,6 +39,7 @@ fn started(shards: usize) -> Started {
         readiness: Arc::clone(&readiness),
         log: None,
         pushed: None,
+        desk: None,
     })
     .unwrap();
     Started { admin, asks, inboxes, readiness, state, handle }
@@ -114,7 +115,7 @@ fn health_and_readiness_follow_the_stage() {
 #[test]
 fn everything_else_is_a_problem() {
     let server = started(1);
-    for path in ["/api/v1/channels", "/admin/", "/", "/metrics/x"] {
+    for path in ["/api/v1/channels/news", "/api/v1/x", "/admin/", "/", "/metrics/x"] {
         let answer = get(server.admin, path);
         assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
         assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
@@ -123,6 +124,15 @@ fn everything_else_is_a_problem() {
         "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let answer = exchange(TcpStream::connect(server.admin).unwrap(), post);
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+}
+
+#[test]
+fn a_server_that_takes_no_pushes_has_no_channels() {
+    let server = started(1);
+    let answer = get(server.admin, "/api/v1/channels");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n{\"channels\":[]}\n"), "{answer}");
 }
 
 #[test]

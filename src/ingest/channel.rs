@@ -5,12 +5,14 @@
 //! them, then how far the rendition has come, which releases those who wait.
 
 mod tell;
+mod health;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::counts::Counts;
+use super::health::Fault;
 use super::output::{Output, Stamp};
 use super::post::Post;
 use super::slab::Refused;
@@ -83,6 +85,10 @@ struct Unsettled {
 #[derive(Debug)]
 pub struct Channel {
     id: String,
+    name: String,
+    /// From when its drift is counted.
+    began: Instant,
+    last_error: Option<Fault>,
     access: Access,
     window_micros: u64,
     patience: Option<Duration>,
@@ -111,6 +117,9 @@ impl Channel {
         let length = |millis: Option<u64>| millis.map(Length::of_millis);
         Self {
             id: of.id.clone(),
+            name: of.name.clone(),
+            began: Instant::now(),
+            last_error: None,
             access: of.access.unwrap_or(access),
             window_micros: of.window_ms * 1000,
             patience: of.patience_ms.map(Duration::from_millis),
@@ -250,7 +259,11 @@ impl Channel {
             return Err(Unfit::Gone);
         }
         if self.lengths.is_some() {
-            return self.publish(feed, chunk, bytes, stamp).map(Some);
+            let taken = self.publish(feed, chunk, bytes, stamp)?;
+            if matches!(taken, Taken::Published(steps) if steps != Steps::default()) {
+                self.counts.published(stamp.instant.elapsed());
+            }
+            return Ok(Some(taken));
         }
         self.keep(feed, chunk, bytes, stamp);
         let Some(lengths) = self.learnt() else { return Ok(None) };
@@ -327,8 +340,10 @@ impl Channel {
         if self.outputs[at].gaps == 0 {
             let rendition = &self.renditions[at].name;
             tracing::warn!(channel = self.id, rendition, "its encoder is silent");
+            self.note(format!("{rendition}: its encoder is silent"), stamp);
         }
         self.outputs[at].gaps += 1;
+        self.outputs[at].tally.missing_segments += 1;
         self.close_segment(at, stamp);
         if self.renditions[at].publisher.add_gap().is_some() {
             self.tell(at, true, false, stamp);
@@ -369,7 +384,7 @@ impl Channel {
         {
             rendition.measure.add_run(run.samples, run.duration, track.timescale);
         }
-        self.counts.add(taken);
+        self.tally(at, chunk, taken, stamp);
         let Taken::Published(steps) = taken else { return Ok(taken) };
         self.outputs[at].fed = Some(stamp.instant);
         if std::mem::take(&mut self.outputs[at].gaps) > 0 {

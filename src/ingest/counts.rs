@@ -1,14 +1,35 @@
-//! What came of the chunks of every channel, for the metrics.
+//! What came of the chunks of every channel, and how long it took, for the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
 
 use crate::live::publisher::Taken;
 
-/// The counts of one channel, in the order of `RESULTS`.
+/// The counts of one channel.
 #[derive(Debug, Default)]
-pub struct Counts([AtomicU64; RESULTS.len()]);
+pub struct Counts {
+    /// In the order of `RESULTS`.
+    results: [AtomicU64; RESULTS.len()],
+    times: Arc<Times>,
+}
+
+/// How long publishing took, of all channels: from a chunk's last byte until shards were told.
+///
+/// The live thread is the only one that writes, and a scrape reads: nobody waits here.
+#[derive(Debug)]
+struct Times(Mutex<Histogram<u64>>);
+
+/// Nanoseconds that are told apart: 1 µs to 60 s, to 1 %.
+impl Default for Times {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1_000, 60_000_000_000, 2);
+        Self(Mutex::new(histogram.expect("bounds that a histogram can have")))
+    }
+}
 
 /// What can come of a chunk, as the label `result` says it.
 const RESULTS: [&str; 6] =
@@ -25,7 +46,19 @@ impl Counts {
             Taken::Early => 4,
             Taken::NotIndependent => 5,
         };
-        self.0[index].fetch_add(1, Ordering::Relaxed);
+        self.results[index].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A chunk was published, so long after its last byte came.
+    pub fn published(&self, after: Duration) {
+        let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        self.times.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanos);
+    }
+
+    /// Result and how many, for each of them.
+    pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let results = RESULTS.iter().zip(&self.results);
+        results.map(|(result, count)| (*result, count.load(Ordering::Relaxed)))
     }
 }
 
@@ -33,6 +66,7 @@ impl Counts {
 #[derive(Debug, Default)]
 pub struct Table {
     channels: Mutex<BTreeMap<String, Arc<Counts>>>,
+    times: Arc<Times>,
 }
 
 impl Table {
@@ -40,7 +74,8 @@ impl Table {
     #[must_use]
     pub fn of(&self, channel: &str) -> Arc<Counts> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(channels.entry(channel.to_owned()).or_default())
+        let new = || Arc::new(Counts { times: Arc::clone(&self.times), ..Counts::default() });
+        Arc::clone(channels.entry(channel.to_owned()).or_insert_with(new))
     }
 
     /// A channel is gone, and is not shown any more.
@@ -53,14 +88,16 @@ impl Table {
     pub fn read(&self) -> Vec<(String, &'static str, u64)> {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |(channel, counts): (&String, &Arc<Counts>)| {
-            let counts: Vec<_> = RESULTS
-                .iter()
-                .zip(&counts.0)
-                .map(|(result, count)| (channel.clone(), *result, count.load(Ordering::Relaxed)))
-                .collect();
-            counts
+            let counts = counts.read().map(|(result, count)| (channel.clone(), result, count));
+            counts.collect::<Vec<_>>()
         };
         channels.iter().flat_map(of).collect()
+    }
+
+    /// How long publishing took, in nanoseconds.
+    #[must_use]
+    pub fn times(&self) -> Histogram<u64> {
+        self.times.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -78,5 +115,10 @@ mod tests {
         assert_eq!(late, [("film".to_owned(), "late", 0), ("news".to_owned(), "late", 2)]);
         table.remove("news");
         assert_eq!(table.read().len(), RESULTS.len());
+        table.of("film").published(Duration::from_millis(3));
+        table.of("film").published(Duration::MAX);
+        let times = table.times();
+        assert_eq!(times.len(), 2, "of channels that are gone, too");
+        assert!(times.min().abs_diff(3_000_000) < 30_000);
     }
 }

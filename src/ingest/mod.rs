@@ -20,6 +20,7 @@ use crate::messages::mail::Outbox;
 use crate::sys::memory;
 
 pub mod counts;
+pub mod health;
 mod server;
 mod login;
 mod receive;
@@ -71,6 +72,7 @@ struct Live {
 pub struct Handle {
     wishes: UnboundedSender<Reload>,
     counts: Arc<Table>,
+    desk: health::Desk,
 }
 
 /// The channels of a config that was read again.
@@ -94,6 +96,12 @@ impl Handle {
     pub fn counts(&self) -> Arc<Table> {
         Arc::clone(&self.counts)
     }
+
+    /// Where it is asked how channels are.
+    #[must_use]
+    pub fn desk(&self) -> health::Desk {
+        self.desk.clone()
+    }
 }
 
 /// How often channels are looked at whose encoder may be silent.
@@ -114,14 +122,17 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     let counts = Arc::new(Table::default());
     let (started, outcome) = mpsc::sync_channel(1);
     let table = Arc::clone(&counts);
+    let (desk, questions) = health::desk();
     std::thread::Builder::new().name("live".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
-            Ok(runtime) => runtime.block_on(run(parts, logins, table, reloads, started)),
+            Ok(runtime) => {
+                runtime.block_on(run(parts, logins, table, (reloads, questions), started));
+            }
             Err(error) => drop(started.send(Err(error))),
         }
     })?;
     outcome.recv().map_err(io::Error::other)??;
-    Ok(Handle { wishes, counts })
+    Ok(Handle { wishes, counts, desk })
 }
 
 fn login(channel: &config::Channel) -> io::Result<Option<Login>> {
@@ -132,7 +143,7 @@ async fn run(
     parts: Parts,
     logins: Vec<Option<Login>>,
     counts: Arc<Table>,
-    mut reloads: UnboundedReceiver<Reload>,
+    (mut reloads, mut questions): (UnboundedReceiver<Reload>, health::Questions),
     started: mpsc::SyncSender<io::Result<()>>,
 ) {
     let listener = match tokio::net::TcpListener::from_std(parts.listener) {
@@ -157,6 +168,7 @@ async fn run(
                 // Nobody can wish for anything any more: the process ends.
                 None => return std::future::pending().await,
             },
+            Some(reply) = questions.recv() => drop(reply.send(state.health())),
             _ = looks.tick() => state.look(),
         }
     }
@@ -174,6 +186,12 @@ impl State {
         for live in self.channels.borrow().values() {
             live.channel.borrow_mut().publish_overdue(receive::now());
         }
+    }
+
+    fn health(&self) -> Vec<health::Health> {
+        let now = receive::now();
+        let channels = self.channels.borrow();
+        channels.values().map(|live| live.channel.borrow().health(now)).collect()
     }
 
     fn reload(&self, new: Reload) {

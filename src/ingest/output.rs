@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::channel::media_name;
+use super::health::Tally;
 use super::post::{Described, Post};
 use super::slab::{Ledger, Refused, Writer};
 use crate::config::Access;
+use crate::live::drift::Drift;
 use crate::live::measure::Measure;
 use crate::messages::{Change, GrowingId, Growth, Listing};
 use crate::units::{Class, ETag, Tagger, UnixTime};
@@ -44,6 +46,12 @@ pub struct Output {
     pub fed: Option<Instant>,
     /// Gaps that were published since.
     pub gaps: u32,
+    /// What came of it.
+    pub tally: Tally,
+    /// How its encoder's clock runs.
+    pub drift: Drift,
+    /// Microseconds from when its encoder took a picture, by its own word, until that came.
+    pub captured_delay: Option<i64>,
     access: Access,
     writer: Writer,
     current: Option<Current>,
@@ -74,6 +82,9 @@ impl Output {
             duration_micros: 0,
             fed: None,
             gaps: 0,
+            tally: Tally::default(),
+            drift: Drift::default(),
+            captured_delay: None,
             access,
             writer: Writer::new(ledger),
             current: None,

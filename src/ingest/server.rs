@@ -68,7 +68,15 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, state: &Rc<State>) -> 
     let (head, body) = request.into_parts();
     let shown = head.uri.path().to_owned();
     let outcome = match admitted(&head, peer, state) {
-        Ok((live, path)) => taken(&head, &path, &live, body, state).await,
+        Ok((live, path)) => {
+            let outcome = taken(&head, &path, &live, body, state).await;
+            if !outcome.status.is_success() {
+                let (status, why) = (outcome.status.as_u16(), &outcome.why);
+                let what = format!("{} {path}: {status}, {why}", head.method);
+                live.channel.borrow_mut().note(what, receive::now());
+            }
+            outcome
+        }
         Err(outcome) => outcome,
     };
     if outcome.status.is_client_error() || outcome.status.is_server_error() {

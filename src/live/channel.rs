@@ -56,7 +56,8 @@ impl Rendition {
     }
 
     /// Codings of all of its tracks, as `CODECS` lists them.
-    fn codecs(&self) -> String {
+    #[must_use]
+    pub fn codecs(&self) -> String {
         let tracks = &self.publisher.init().tracks;
         let codecs: Vec<_> = tracks.iter().map(|track| track.sample.codecs.as_str()).collect();
         codecs.join(",")

@@ -13,6 +13,7 @@ pub mod publisher;
 pub mod upload;
 pub mod learn;
 pub mod measure;
+pub mod drift;
 pub mod channel;
 pub mod playlist;
 pub mod reload;

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use hdrhistogram::Histogram;
+
 use crate::config::Backend;
 use crate::messages::ShardReport;
 use crate::units::Class;
@@ -42,11 +44,16 @@ const REQUEST_BOUNDS: &[u64] = &[
     60_000_000_000,
 ];
 
-/// The same for publishing a live segment: 1 ms to 10 s.
+/// The same for publishing a live chunk: 0.1 ms to 10 s.
 const PUBLISH_BOUNDS: &[u64] = &[
+    100_000,
+    250_000,
+    500_000,
     1_000_000,
+    2_500_000,
     5_000_000,
     10_000_000,
+    25_000_000,
     50_000_000,
     100_000_000,
     500_000_000,
@@ -54,14 +61,18 @@ const PUBLISH_BOUNDS: &[u64] = &[
     10_000_000_000,
 ];
 
+/// What encoders pushed.
+#[derive(Debug, Default)]
+pub struct Pushed {
+    /// Channel, what came of chunks, and how many.
+    pub objects: Vec<(String, &'static str, u64)>,
+    /// How long publishing took, in nanoseconds; none where there is nothing live.
+    pub times: Option<Histogram<u64>>,
+}
+
 /// The body of `/metrics`.
 #[must_use]
-pub fn text(
-    scrape: &Reports,
-    log: Option<&Counters>,
-    pushed: &[(String, &str, u64)],
-    ready: bool,
-) -> String {
+pub fn text(scrape: &Reports, log: Option<&Counters>, pushed: &Pushed, ready: bool) -> String {
     let mut out = Exposition::default();
     build(&mut out);
     requests(&mut out, &scrape.reports);
@@ -120,12 +131,16 @@ fn requests(out: &mut Exposition, reports: &[ShardReport]) {
         let mut buckets = exposition::Buckets::new(REQUEST_BOUNDS);
         let of_class = reports.iter().flat_map(|report| &report.latency);
         for (_, histogram) in of_class.filter(|(of, _)| *of == class) {
-            for value in histogram.iter_recorded() {
-                let nanos = histogram.median_equivalent(value.value_iterated_to());
-                buckets.add(nanos, value.count_since_last_iteration());
-            }
+            fill(&mut buckets, histogram);
         }
         out.histogram(name, &[("class", class.label())], &buckets);
+    }
+}
+
+fn fill(buckets: &mut exposition::Buckets, histogram: &Histogram<u64>) {
+    for value in histogram.iter_recorded() {
+        let nanos = histogram.median_equivalent(value.value_iterated_to());
+        buckets.add(nanos, value.count_since_last_iteration());
     }
 }
 
@@ -204,15 +219,17 @@ fn shards(out: &mut Exposition, scrape: &Reports) {
     out.sample(name, &[], scrape.silent as u64);
 }
 
-/// Names of parts that this version lacks.
-fn live(out: &mut Exposition, pushed: &[(String, &str, u64)]) {
+/// What is live. Names of parts that this version lacks stand at 0.
+fn live(out: &mut Exposition, pushed: &Pushed) {
     let name = "shardcast_live_publish_seconds";
-    let help = "Time from a live segment's last byte to its edition on all shards.";
+    let help = "Time from a live chunk's last byte until the shards were told of it.";
     out.family(name, Kind::Histogram, help);
-    out.histogram(name, &[], &exposition::Buckets::new(PUBLISH_BOUNDS));
+    let mut buckets = exposition::Buckets::new(PUBLISH_BOUNDS);
+    pushed.times.iter().for_each(|times| fill(&mut buckets, times));
+    out.histogram(name, &[], &buckets);
     let name = "shardcast_ingest_objects_total";
     out.family(name, Kind::Counter, "Chunks that encoders pushed, by what came of them.");
-    for (channel, result, count) in pushed {
+    for (channel, result, count) in &pushed.objects {
         out.sample(name, &[("channel", channel), ("result", result)], *count);
     }
     out.family("shardcast_sessions", Kind::Gauge, "Sessions of subscribers.");

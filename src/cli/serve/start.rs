@@ -73,6 +73,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
         pushed: live.as_ref().map(ingest::Handle::counts),
+        desk: live.as_ref().map(ingest::Handle::desk),
     })
     .map_err(|error| not_started("start the control thread", &error))?;
     Ok(Server::new(

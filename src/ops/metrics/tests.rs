@@ -130,7 +130,12 @@ fn labels_end(text: &str) -> usize {
 #[test]
 fn the_figures_of_all_shards_are_added_up() {
     let scrape = Reports { reports: vec![report(0), report(1)], silent: 1, shards: 3 };
-    let pushed = [("news".to_owned(), "published", 7)];
+    let mut times = Histogram::new(2).unwrap();
+    for nanos in [90_000, 2_000_000, 30_000_000_000] {
+        times.record(nanos).unwrap();
+    }
+    let objects = vec![("news".to_owned(), "published", 7)];
+    let pushed = Pushed { objects, times: Some(times) };
     let text = text(&scrape, None, &pushed, true);
     let samples = parsed(&text);
     for (sample, value) in [
@@ -153,7 +158,10 @@ fn the_figures_of_all_shards_are_added_up() {
         ("shardcast_request_seconds_bucket{class=\"segment\",le=\"+Inf\"}", 8.0),
         ("shardcast_request_seconds_count{class=\"segment\"}", 8.0),
         ("shardcast_request_seconds_count{class=\"playlist\"}", 0.0),
-        ("shardcast_live_publish_seconds_count{}", 0.0),
+        ("shardcast_live_publish_seconds_bucket{le=\"0.0001\"}", 1.0),
+        ("shardcast_live_publish_seconds_bucket{le=\"0.005\"}", 2.0),
+        ("shardcast_live_publish_seconds_bucket{le=\"10\"}", 2.0),
+        ("shardcast_live_publish_seconds_count{}", 3.0),
         ("shardcast_ingest_objects_total{channel=\"news\",result=\"published\"}", 7.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample}\n{text}");
@@ -165,7 +173,8 @@ fn the_figures_of_all_shards_are_added_up() {
 
 #[test]
 fn buckets_never_fall() {
-    let text = text(&Reports { reports: vec![report(0)], silent: 0, shards: 1 }, None, &[], false);
+    let reports = Reports { reports: vec![report(0)], silent: 0, shards: 1 };
+    let text = text(&reports, None, &Pushed::default(), false);
     for class in Class::ALL {
         let prefix = format!("shardcast_request_seconds_bucket{{class=\"{}\"", class.label());
         let counts: Vec<f64> =
@@ -177,7 +186,7 @@ fn buckets_never_fall() {
 
 #[test]
 fn a_server_without_shards_still_shows_every_name() {
-    let samples = parsed(&text(&Reports::default(), None, &[], false));
+    let samples = parsed(&text(&Reports::default(), None, &Pushed::default(), false));
     assert_eq!(samples["shardcast_ready{}"], 0.0);
     for process in ["process_resident_memory_bytes{}", "process_cpu_seconds_total{}"] {
         assert!(samples[process] >= 0.0, "{process}");

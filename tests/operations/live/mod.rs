@@ -16,6 +16,7 @@ mod blocking;
 mod growing;
 mod manifests;
 mod window;
+mod health;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;
@@ -24,7 +25,7 @@ use http::Answer;
 struct Station {
     server: Running,
     /// Kept as long as the server runs.
-    _place: Place,
+    place: Place,
     /// Seconds that the channel `mark` has.
     marks: Cell<u64>,
 }
@@ -60,9 +61,14 @@ impl Station {
         let place = Place::new();
         let config = config(&place, &format!("{channels}{}", channel("mark")));
         let server = Running::start(&mut serve(&config));
-        let station = Self { server, _place: place, marks: Cell::new(0) };
+        let station = Self { server, place, marks: Cell::new(0) };
         assert_eq!(station.put("mark/v/init.mp4", &boxes::header(Media::Picture)).status, 200);
         station
+    }
+
+    /// Where its config stands.
+    fn config(&self) -> PathBuf {
+        self.place.path("shardcast.toml")
     }
 
     /// An encoder's `PUT` below `/ingest/`.

@@ -1,0 +1,124 @@
+//! Asking a running server: one request to its admin API, by its unix socket or an address.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Failure;
+use super::sources::SourceArgs;
+
+/// How long a server may take to say something.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest answer that is read, in bytes: 1,000 channels of 64 renditions fit.
+const ANSWER_SIZE_MAX: u64 = 64 << 20;
+
+/// Which server is asked.
+#[derive(Clone, Debug, Args)]
+pub struct ServerArgs {
+    /// Admin address of the server, as http://HOST:PORT [default: admin.sock in its state folder]
+    #[arg(long, value_name = "URL", env = "SHARDCAST_SERVER_URL")]
+    server: Option<String>,
+    /// Config file of the server, which names its state folder
+    #[arg(long, value_name = "FILE", env = "SHARDCAST_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    /// What the server answers to a `GET` of this path.
+    ///
+    /// # Errors
+    ///
+    /// It can't be asked, or does not say 200.
+    pub fn get(&self, path: &str) -> Result<Value, Failure> {
+        let Some(url) = &self.server else {
+            let socket = self.state()?.join("admin.sock");
+            let what = format!("ask {}", socket.display());
+            let refused = |error| {
+                Failure::new(&what, error)
+                    .remedy("is the server running? --server http://HOST:PORT asks another one")
+            };
+            let stream = UnixStream::connect(&socket).map_err(refused)?;
+            let set = stream.set_read_timeout(Some(PATIENCE));
+            set.map_err(|error| Failure::new(&what, error))?;
+            return asked(stream, "localhost", path, &what);
+        };
+        let what = format!("ask {url}");
+        let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        if authority.is_empty() || authority.contains(|one: char| one == '/' || one.is_control()) {
+            return Err(Failure::new(what, "this is not http://HOST:PORT"));
+        }
+        let failed = |error| Failure::new(&what, error);
+        let mut addresses = authority.to_socket_addrs().map_err(failed)?;
+        let address = addresses.next().ok_or_else(|| Failure::new(&what, "no such host"))?;
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        asked(stream, authority, path, &what)
+    }
+
+    fn state(&self) -> Result<PathBuf, Failure> {
+        let sources = SourceArgs { config: self.config.clone(), ..SourceArgs::default() };
+        let draft = sources.sources().read();
+        match Failure::of_complaints(&draft.errors) {
+            Some(failure) => Err(failure),
+            None => Ok(draft.config.state),
+        }
+    }
+}
+
+fn asked(
+    mut stream: impl Read + Write,
+    host: &str,
+    path: &str,
+    what: &str,
+) -> Result<Value, Failure> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let mut answer = Vec::new();
+    stream
+        .write_all(request.as_bytes())
+        .and_then(|()| stream.take(ANSWER_SIZE_MAX).read_to_end(&mut answer))
+        .map_err(|error| Failure::new(what, error))?;
+    let (status, body) = read(&answer).ok_or_else(|| Failure::new(what, "this is no answer"))?;
+    match (status, serde_json::from_slice::<Value>(body)) {
+        (200, Ok(value)) => Ok(value),
+        (200, Err(error)) => Err(Failure::new(what, error)),
+        (status, problem) => {
+            let problem = problem.unwrap_or_default();
+            let detail = problem["detail"].as_str().unwrap_or("it says no more");
+            let detail: String = detail.chars().filter(|one| !one.is_control()).collect();
+            Err(Failure::new(what, format_args!("status {status}: {detail}")))
+        }
+    }
+}
+
+/// Status and body of an answer that ended with its connection, and is whole.
+fn read(answer: &[u8]) -> Option<(u16, &[u8])> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut head = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(size) = head.parse(answer).ok()? else { return None };
+    let body = &answer[size..];
+    let length = head.headers.iter().find(|one| one.name.eq_ignore_ascii_case("content-length"))?;
+    let length: usize = str::from_utf8(length.value).ok()?.parse().ok()?;
+    Some((head.code?, body.get(..length)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_answer_is_read() {
+        let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".as_slice();
+        assert_eq!(read(whole), Some((200, b"{}".as_slice())));
+        for size in 0..whole.len() {
+            assert_eq!(read(&whole[..size]), None, "{size}");
+        }
+        assert_eq!(read(b"HTTP/1.1 200 OK\r\n\r\n{}"), None);
+        assert_eq!(read(b"220 mail.example.org\r\n"), None);
+    }
+}

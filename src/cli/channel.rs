@@ -1,0 +1,246 @@
+//! `shardcast channel`: how the channels of a running server are.
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::Failure;
+use super::admin_api::ServerArgs;
+use super::terminal::say;
+
+/// Arguments of `shardcast channel`.
+#[derive(Debug, Args)]
+pub struct ChannelArgs {
+    #[command(subcommand)]
+    verb: ChannelVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum ChannelVerb {
+    /// List the channels of a running server
+    Ls {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say how a channel is
+    Show {
+        /// The channel
+        id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of tables
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the verb.
+///
+/// # Errors
+///
+/// The server can't be asked, or has no such channel.
+pub fn run(args: &ChannelArgs) -> Result<(), Failure> {
+    let (answer, json, text): (_, _, fn(&Value) -> String) = match &args.verb {
+        ChannelVerb::Ls { server, json } => (server.get("/api/v1/channels")?, json, list),
+        ChannelVerb::Show { id, server, json } => {
+            if !id.bytes().all(|one| one.is_ascii_alphanumeric() || b"-_.".contains(&one)) {
+                return Err(Failure::new(format!("channel {id:?}"), "no channel can have this id"));
+            }
+            (server.get(&format!("/api/v1/channels/{id}"))?, json, shown)
+        }
+    };
+    if *json {
+        return say(&format!("{answer:#}\n"));
+    }
+    say(&text(&answer))
+}
+
+fn list(answer: &Value) -> String {
+    let channels = answer["channels"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows = channels.iter().map(|channel| {
+        let renditions = channel["renditions"].as_array().map_or(&[][..], Vec::as_slice);
+        let sum = |of: fn(&Value) -> Option<u64>| {
+            renditions.iter().filter_map(of).fold(0, u64::saturating_add)
+        };
+        let bits = sum(|one| one["average_bandwidth"].as_u64());
+        let missing = sum(|one| one["tally"]["missing_segments"].as_u64());
+        vec![
+            word(&channel["id"]),
+            word(&channel["input"]),
+            renditions.len().to_string(),
+            bandwidth(bits),
+            seconds(&channel["segment_ms"]),
+            missing.to_string(),
+            word(&channel["last_error"]["what"]),
+        ]
+    });
+    let head = ["CHANNEL", "INPUT", "RENDITIONS", "BITRATE", "SEGMENT", "MISSING", "LAST ERROR"];
+    table(&head, rows.collect())
+}
+
+fn shown(channel: &Value) -> String {
+    let mut facts = vec![
+        ("name", word(&channel["name"])),
+        ("input", word(&channel["input"])),
+        ("segments", format!("{} s", seconds(&channel["segment_ms"]))),
+        ("parts", format!("{} s", seconds(&channel["part_ms"]))),
+        ("window", format!("{} s", seconds(&channel["window_ms"]))),
+    ];
+    if let Some(chunks) = channel["chunks"].as_object() {
+        let counts = chunks.iter().map(|(result, count)| format!("{count} {}", printable(result)));
+        facts.push(("chunks", counts.collect::<Vec<_>>().join(", ")));
+    }
+    facts.push(("last error", word(&channel["last_error"]["what"])));
+    let mut text = format!("{}\n", word(&channel["id"]));
+    for (fact, value) in facts {
+        text += &format!("  {fact:10}  {value}\n");
+    }
+    let renditions = channel["renditions"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows = renditions.iter().map(|one| {
+        let segments = &one["segments"];
+        let lengths =
+            format!("{}..{}", seconds(&segments["shortest_ms"]), seconds(&segments["longest_ms"]));
+        vec![
+            word(&one["name"]),
+            word(&one["codecs"]),
+            word(&one["input"]),
+            bandwidth(one["average_bandwidth"].as_u64().unwrap_or(0)),
+            word(&segments["newest"]),
+            lengths,
+            word(&one["tally"]["missing_segments"]),
+            word(&one["tally"]["late_chunks"]),
+            seconds(&one["delay_ms"]),
+            seconds(&one["drift_ms"]),
+        ]
+    });
+    let head = [
+        "RENDITION",
+        "CODECS",
+        "INPUT",
+        "BITRATE",
+        "NEWEST",
+        "LENGTHS",
+        "MISSING",
+        "LATE",
+        "DELAY",
+        "DRIFT",
+    ];
+    text += &table(&head, rows.collect());
+    text
+}
+
+/// Columns as wide as their widest cell.
+fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let head = head.iter().map(|&name| name.to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    let width = |column: usize| {
+        rows.iter().map(|row| row.get(column).map_or(0, |cell| cell.chars().count())).max()
+    };
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            line += &format!("{cell:wide$}  ", wide = width(column).unwrap_or(0));
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::String(text) => printable(text),
+        other => printable(&other.to_string()),
+    }
+}
+
+/// Milliseconds as seconds.
+fn seconds(value: &Value) -> String {
+    value.as_i64().map_or_else(|| "-".to_owned(), |millis| format!("{}", millis as f64 / 1000.0))
+}
+
+fn bandwidth(bits: u64) -> String {
+    match bits {
+        0 => "-".to_owned(),
+        1..1_000_000 => format!("{} kb/s", bits.div_ceil(1000)),
+        _ => format!("{:.1} Mb/s", bits as f64 / 1e6),
+    }
+}
+
+/// What encoders sent is not for the terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|one| !one.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn news() -> Value {
+        json!({
+            "id": "news", "name": "The News", "input": "live",
+            "segment_ms": 2000, "part_ms": 500, "window_ms": 60000,
+            "chunks": { "published": 12, "late": 1 },
+            "last_error": { "unix_ms": 1, "what": "PUT v/1.m4s: 400,\u{1b}[31m no" },
+            "renditions": [
+                {
+                    "name": "v", "codecs": "avc1.64001e", "input": "live",
+                    "average_bandwidth": 2_400_000,
+                    "segments": { "newest": 897_825_600, "shortest_ms": 1960, "longest_ms": 2000 },
+                    "tally": { "missing_segments": 3, "late_chunks": 1 },
+                    "delay_ms": 120, "drift_ms": -4,
+                },
+                {
+                    "name": "a", "codecs": "mp4a.40.2", "input": "silent",
+                    "average_bandwidth": 96_000,
+                    "segments": { "newest": null, "shortest_ms": null, "longest_ms": null },
+                    "tally": { "missing_segments": 0, "late_chunks": 0 },
+                    "delay_ms": null, "drift_ms": null,
+                },
+            ],
+        })
+    }
+
+    #[test]
+    fn channels_are_a_line_each() {
+        let other = json!({
+            "id": "radio", "input": "waiting", "segment_ms": null, "last_error": null,
+            "renditions": [],
+        });
+        assert_eq!(
+            list(&json!({ "channels": [news(), other] })),
+            "\
+CHANNEL  INPUT    RENDITIONS  BITRATE   SEGMENT  MISSING  LAST ERROR
+news     live     2           2.5 Mb/s  2        3        PUT v/1.m4s: 400,[31m no
+radio    waiting  0           -         -        0        -
+"
+        );
+    }
+
+    #[test]
+    fn a_channel_is_shown_with_its_renditions() {
+        assert_eq!(
+            shown(&news()),
+            "\
+news
+  name        The News
+  input       live
+  segments    2 s
+  parts       0.5 s
+  window      60 s
+  chunks      1 late, 12 published
+  last error  PUT v/1.m4s: 400,[31m no
+RENDITION  CODECS       INPUT   BITRATE   NEWEST     LENGTHS  MISSING  LATE  DELAY  DRIFT
+v          avc1.64001e  live    2.4 Mb/s  897825600  1.96..2  3        1     0.12   -0.004
+a          mp4a.40.2    silent  96 kb/s   -          -..-     0        0     -      -
+"
+        );
+    }
+}
