@@ -281,6 +281,10 @@ pub const AHEAD_MICROS_MAX: i64 = 60_000_000;
 /// encoders push is refused with 507, and what is published stays.
 pub const LIVE_MEMORY_PARTS: u64 = 2;
 
+/// Live texts that wait to be gzipped, and wishes for such that wait to be heard. Beyond it texts
+/// are sent as they are.
+pub const SQUEEZES_MAX: usize = 1024;
+
 /// Milliseconds that a connection of an encoder may rest between requests: two of the longest
 /// segments, and some more.
 pub const INGEST_REST_MS: u64 = 75_000;

@@ -1,4 +1,5 @@
-//! What threads say to each other: `Update` and `Answer` to a shard, `Ask`, `ToLibrary` from it.
+//! What threads say to each other: `Update` and `Answer` to a shard, `Ask`, `ToLibrary`, `ToLive`
+//! from it.
 //!
 //! Every message is an owned, immutable value; every queue that carries them is bounded. A shard
 //! takes one shared reference an `Update`, never one a request. This module stands above `pack`,
@@ -312,6 +313,14 @@ pub struct Response {
     pub lines: Vec<u8>,
     /// The body.
     pub body: bytes::Bytes,
+}
+
+/// From a shard to the live thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToLive {
+    /// A client would have taken this text gzipped. Said once of each version, and lost if there is
+    /// no room: somebody will say it of the next one.
+    Gzip(SourceId),
 }
 
 /// From a shard to the library.

@@ -46,7 +46,7 @@ fn shard(listener: TcpListener) -> (RealShard, mail::Outbox) {
         connections_max: 1_000,
         sources_max: 1_000,
     };
-    let outside = Outside { library, control: None, access: None };
+    let outside = Outside { library, control: None, live: None, access: None };
     (Shard::new(ring, inbox, outside, settings), outbox)
 }
 

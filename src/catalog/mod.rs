@@ -292,6 +292,14 @@ impl Catalog {
         self.ids.get(&source).copied()
     }
 
+    /// A client would have taken it gzipped: the id to say so of, if that is something live and was
+    /// not said yet.
+    pub fn want_gzip(&mut self, slot: SourceSlot) -> Option<SourceId> {
+        let source = &mut self.sources[slot.0 as usize];
+        let is_said = std::mem::replace(&mut source.gzip_wanted, true);
+        (!is_said && source.id.is_live()).then_some(source.id)
+    }
+
     /// Marks a source as used, so that it stays open.
     pub fn touch(&mut self, slot: SourceSlot) {
         self.sources[slot.0 as usize].touched = true;

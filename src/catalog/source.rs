@@ -18,6 +18,8 @@ pub(super) struct Source {
     pub(super) leases: u32,
     /// Used since the hand came by.
     pub(super) touched: bool,
+    /// It was said that a client would take it gzipped.
+    pub(super) gzip_wanted: bool,
     /// Not listed any more: it goes with its last lease.
     pub(super) gone: bool,
     /// Its bytes may have changed under us.
@@ -47,6 +49,7 @@ impl Source {
             retired: None,
             leases: 0,
             touched: false,
+            gzip_wanted: false,
             gone: false,
             torn: false,
         }

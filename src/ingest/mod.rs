@@ -13,9 +13,10 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{self, Access, LIVE_MEMORY_PARTS};
+use crate::messages::ToLive;
 use crate::messages::mail::Outbox;
 use crate::sys::memory;
 
@@ -28,6 +29,7 @@ mod channel;
 mod output;
 mod slab;
 mod post;
+mod squeeze;
 
 use channel::Channel;
 use counts::Table;
@@ -46,6 +48,8 @@ pub struct Parts {
     pub access: Access,
     /// To every shard.
     pub outboxes: Vec<Outbox>,
+    /// What shards say.
+    pub wishes: Receiver<ToLive>,
 }
 
 /// What all requests share.
@@ -151,8 +155,9 @@ async fn run(
         Err(error) => return drop(started.send(Err(error))),
     };
     let memory = memory::of_machine().unwrap_or(MACHINE_UNKNOWN) / LIVE_MEMORY_PARTS;
-    let post = Post::new(parts.outboxes, Ledger::new(memory));
+    let (post, squeezed) = Post::new(parts.outboxes, Ledger::new(memory));
     tokio::task::spawn_local(post.clone().flush_for_ever());
+    tokio::task::spawn_local(post.clone().squeeze_for_ever(parts.wishes, squeezed));
     let (channels, receiving) = (RefCell::default(), Cell::new(0));
     let state = Rc::new(State { channels, counts, post, receiving });
     for (channel, login) in parts.channels.into_iter().zip(logins) {

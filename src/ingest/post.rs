@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::mpsc::Receiver;
 
 use crate::config::Access;
 use crate::messages::mail::Outbox;
 use crate::messages::{
     Change, GrowingId, Growth, Index, Listing, Opened, Payload, Single, SourceId, SourceKind,
-    Update,
+    ToLive, Update,
 };
 use crate::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
 
 use super::output::Stamp;
 use super::slab::Ledger;
+use super::squeeze::{Results, Squeezer};
 
 /// How long what found no room waits before it is tried again.
 const FLUSH_AGAIN: Duration = Duration::from_millis(5);
@@ -31,6 +33,7 @@ pub struct Post {
 struct Shared {
     outboxes: RefCell<Vec<Outbox>>,
     ledger: Ledger,
+    squeezer: RefCell<Squeezer>,
     /// Rings when something waits for room.
     waiting: Notify,
     next: Cell<u64>,
@@ -52,12 +55,14 @@ pub struct Described {
 }
 
 impl Post {
-    /// To these shards.
+    /// To these shards; what comes of compressing texts is for `squeeze_for_ever`.
     #[must_use]
-    pub fn new(outboxes: Vec<Outbox>, ledger: Ledger) -> Self {
+    pub fn new(outboxes: Vec<Outbox>, ledger: Ledger) -> (Self, Results) {
         let outboxes = RefCell::new(outboxes);
-        let shared = Shared { outboxes, ledger, waiting: Notify::new(), next: Cell::new(0) };
-        Self { shared: Rc::new(shared) }
+        let (squeezer, results) = Squeezer::new();
+        let (squeezer, waiting, next) = (RefCell::new(squeezer), Notify::new(), Cell::new(0));
+        let shared = Shared { outboxes, ledger, squeezer, waiting, next };
+        (Self { shared: Rc::new(shared) }, results)
     }
 
     /// What their bytes may take.
@@ -87,6 +92,21 @@ impl Post {
         }
     }
 
+    /// Hears which texts somebody would take gzipped, and tells of them when they are.
+    pub async fn squeeze_for_ever(self, mut wishes: Receiver<ToLive>, mut results: Results) {
+        loop {
+            tokio::select! {
+                Some(wish) = wishes.recv() => self.shared.squeezer.borrow_mut().asked(&wish),
+                Some(squeezed) = results.recv() => {
+                    let source = SourceId::of_live(self.number());
+                    let listing = self.shared.squeezer.borrow_mut().listing(squeezed, source);
+                    self.list(&mut listing.into_iter().collect());
+                }
+                else => return,
+            }
+        }
+    }
+
     fn flush(&self) -> bool {
         let mut all = true;
         for outbox in &mut *self.shared.outboxes.borrow_mut() {
@@ -104,6 +124,9 @@ impl Post {
     /// Tells all shards of these, and empties the batch.
     pub fn list(&self, batch: &mut Vec<Listing>) {
         if !batch.is_empty() {
+            let gone = batch.iter().filter(|listing| matches!(listing.change, Change::Absent));
+            let mut squeezer = self.shared.squeezer.borrow_mut();
+            gone.for_each(|listing| squeezer.remove(&listing.path));
             let listings: Arc<[Listing]> = std::mem::take(batch).into();
             self.send(|| Update::Listed(Arc::clone(&listings)));
         }
@@ -146,6 +169,10 @@ impl Post {
             class: if path.ends_with(".mp4") { Class::Init } else { Class::of(path) },
             modified: stamp.unix(),
         };
-        self.object(path, described, access)
+        let listing = self.object(path, described, access);
+        if let Change::Present { opened: Some(opened), .. } = &listing.change {
+            self.shared.squeezer.borrow_mut().published(&listing.path, opened, access);
+        }
+        listing
     }
 }

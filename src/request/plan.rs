@@ -96,6 +96,8 @@ pub struct Plan {
     pub connection: Connection,
     /// For the metrics.
     pub class: Class,
+    /// Whether the client would have taken a text gzipped, of which there is no such form.
+    pub lacks_gzip: bool,
 }
 
 /// The response to a request for an object.
@@ -129,7 +131,9 @@ pub fn response(request: &Request<'_>, object: &Object<'_>) -> Plan {
                 }
             }
         };
-    plan(request, status, content, entry.class)
+    let is_text = matches!(entry.class, Class::Playlist | Class::Manifest);
+    let lacks_gzip = is_text && request.accepts_gzip && entry.gzip.is_none();
+    Plan { lacks_gzip, ..plan(request, status, content, entry.class) }
 }
 
 /// The response to a request for a growing object.
@@ -205,6 +209,7 @@ pub fn unreadable(refusal: Refusal) -> Plan {
         chunks: false,
         connection: Connection::Close,
         class: Class::Other,
+        lacks_gzip: false,
     }
 }
 
@@ -216,5 +221,6 @@ fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> P
         chunks: request.version == Version::Http11,
         connection: goes(request),
         class,
+        lacks_gzip: false,
     }
 }

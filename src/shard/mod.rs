@@ -51,7 +51,7 @@ use self::wheel::Wheel;
 use crate::catalog::{Capacity, Catalog, Effect, GrowingSlot, SourceSlot};
 use crate::config::{Backend, Limits, TARGET_SIZE_MAX};
 use crate::messages::mail::Inbox;
-use crate::messages::{AccessRecord, Ask, ToLibrary};
+use crate::messages::{AccessRecord, Ask, ToLibrary, ToLive};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
 use crate::units::{Now, Ticks, UnixTime};
@@ -66,6 +66,8 @@ pub struct Outside {
     pub library: SyncSender<ToLibrary>,
     /// To control; none = every Ask is refused.
     pub control: Option<tokio::sync::mpsc::Sender<Ask>>,
+    /// To the live thread; none = there is nothing live.
+    pub live: Option<tokio::sync::mpsc::Sender<ToLive>>,
     /// To the writer of the access log; none = there is no log.
     pub access: Option<SyncSender<AccessRecord>>,
 }

@@ -11,7 +11,9 @@ use super::kernel::{Errno, Kernel, Operation, Outgoing};
 use super::wheel::tick_of;
 use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
 use crate::messages::mail::Inbox;
-use crate::messages::{AccessRecord, Answer, Ask, AskKey, Payload, Response, SourceId, ToLibrary};
+use crate::messages::{
+    AccessRecord, Answer, Ask, AskKey, Payload, Response, SourceId, ToLibrary, ToLive,
+};
 use crate::request::head;
 use crate::request::locate::{ObjectKey, Place};
 use crate::request::parse::{self, Method};
@@ -48,6 +50,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         };
         match plan.content {
             Content::Object { key, gzip, variant, part } if plan.with_body => {
+                if plan.lacks_gzip {
+                    self.want_gzip(key);
+                }
                 let size = variant.extent.size;
                 if part == Part::Whole && size <= SMALL_BODY_SIZE_MAX as u64 {
                     let size = size as usize;
@@ -65,6 +70,15 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.begin_sending(owner, plan, work);
             }
             _ => self.respond_without_object(owner, *plan),
+        }
+    }
+
+    /// Says that a client would have taken a text gzipped, if nobody has said so of it.
+    fn want_gzip(&mut self, key: ObjectKey) {
+        if let Some(source) = self.catalog.want_gzip(key.source)
+            && let Some(live) = &self.outside.live
+        {
+            let _ = live.try_send(ToLive::Gzip(source));
         }
     }
 

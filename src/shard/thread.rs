@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use super::{Outside, Settings, Shard};
 use crate::config::{Backend, Config, Limits};
 use crate::messages::mail::{self, Outbox};
-use crate::messages::{AccessRecord, Ask, ToLibrary, Update};
+use crate::messages::{AccessRecord, Ask, ToLibrary, ToLive, Update};
 use crate::sys::features::Features;
 use crate::sys::{calls, priority, ring};
 
@@ -39,6 +39,8 @@ pub struct Shared {
     pub library: SyncSender<ToLibrary>,
     /// To control.
     pub control: Option<tokio::sync::mpsc::Sender<Ask>>,
+    /// To the live thread.
+    pub live: Option<tokio::sync::mpsc::Sender<ToLive>>,
     /// To the writer of the access log.
     pub access: Option<SyncSender<AccessRecord>>,
 }
@@ -112,6 +114,7 @@ fn start_one(
     let outside = Outside {
         library: shared.library.clone(),
         control: shared.control.clone(),
+        live: shared.live.clone(),
         access: shared.access.clone(),
     };
     // The ring belongs to the thread that makes it (SINGLE_ISSUER), so the thread says how it went.

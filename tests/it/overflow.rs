@@ -50,8 +50,12 @@ fn clients_that_all_speak_at_once_are_all_answered() {
     let ring = Ring::sized(own, bell, Features::from_environment(), (4, 8)).unwrap();
     let overflows = ring.overflows();
     let (library, _from_shard) = sync_channel(1_000);
-    let mut shard =
-        Shard::new(ring, inbox, Outside { library, control: None, access: None }, settings());
+    let mut shard = Shard::new(
+        ring,
+        inbox,
+        Outside { library, control: None, live: None, access: None },
+        settings(),
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("l.ts");

@@ -84,8 +84,12 @@ impl Run {
         let (to_library, library) = sync_channel(setup.queue);
         let (to_control, control) = tokio::sync::mpsc::channel(setup.queue);
         let (to_log, access) = sync_channel(setup.records);
-        let outside =
-            Outside { library: to_library, control: Some(to_control), access: Some(to_log) };
+        let outside = Outside {
+            library: to_library,
+            control: Some(to_control),
+            live: None,
+            access: Some(to_log),
+        };
         let settings = Settings {
             number: 0,
             count: 1,

@@ -9,7 +9,7 @@ use super::supervise::{Event, Server};
 use crate::cli::Failure;
 use crate::config::file::Draft;
 use crate::config::load::Sources;
-use crate::config::{ASKS_MAX, Backend, Config, Listen, TO_LIBRARY_MAX};
+use crate::config::{ASKS_MAX, Backend, Config, Listen, SQUEEZES_MAX, TO_LIBRARY_MAX};
 use crate::control::{self, Readiness};
 use crate::messages::mail::Outbox;
 use crate::ops::listen::{self, ListenError};
@@ -41,12 +41,14 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
 
     let (to_library, from_shards) = mpsc::sync_channel(TO_LIBRARY_MAX);
     let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
+    let (to_live, wishes) = tokio::sync::mpsc::channel(SQUEEZES_MAX);
     let shared = shard::thread::Shared {
         limits: Arc::new(config.limits.clone()),
         waits_to_accept: true,
         descriptors,
         library: to_library,
         control: Some(to_control),
+        live: ingest.is_some().then_some(to_live),
         access,
     };
     let shards = shard::thread::start(&config, listeners, &shared)
@@ -59,7 +61,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let live = |listener| {
         let (channels, access) = (config.channels.clone(), config.access);
         let outboxes = outboxes.clone();
-        ingest::start(ingest::Parts { listener, channels, access, outboxes })
+        ingest::start(ingest::Parts { listener, channels, access, outboxes, wishes })
             .map_err(|error| not_started("start the live thread", &error))
     };
     let live = ingest.map(live).transpose()?;

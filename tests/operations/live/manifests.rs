@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, segment};
+use super::http::{self, Answer};
 use super::{Station, channel, quoted, uris};
 
 /// A second of sound.
@@ -193,4 +194,34 @@ fn another_header_of_one_rendition_is_a_discontinuity_of_all() {
     let (first, second) = manifest.split_once(&begins).expect("there are two");
     let representations = |text: &str| text.matches("<Representation id=").count();
     assert_eq!((representations(first), representations(second)), (2, 2), "{manifest}");
+}
+
+#[test]
+fn texts_are_gzipped_once_somebody_would_have_them_so() {
+    let station = Station::news();
+    (0..40).for_each(|at| station.push(MIDNIGHT + at));
+    station.settle();
+    let head = "GET /tv/news/v/ll.m3u8 HTTP/1.1\r\nHost: tv\r\nAccept-Encoding: gzip\r\n";
+    let ask = || http::ask(station.server.public, head, b"").expect("a whole answer");
+    let is_gzipped = |answer: &Answer| answer.header("Content-Encoding") == Some("gzip");
+    let plain = station.get("news/v/ll.m3u8");
+    // Nobody is kept waiting: the first answer is as it is.
+    assert!(!is_gzipped(&ask()));
+    let gzipped = loop {
+        let answer = ask();
+        assert!(answer.status == 200 && station.marks.get() < 1000);
+        if is_gzipped(&answer) {
+            break answer;
+        }
+        station.settle();
+    };
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(&gzipped.body[..]);
+    std::io::Read::read_to_string(&mut decoder, &mut text).unwrap();
+    assert_eq!(text, plain.text());
+    assert!(gzipped.body.len() < plain.body.len() / 4, "{}", gzipped.body.len());
+    let both = [&gzipped, &station.get("news/v/ll.m3u8")];
+    assert_eq!(both.map(|one| one.header("Vary")), [Some("Accept-Encoding"); 2]);
+    assert_ne!(both[0].header("ETag"), both[1].header("ETag"));
+    assert_eq!(both[1].header("ETag"), plain.header("ETag"));
 }
