@@ -281,6 +281,20 @@ pub const AHEAD_MICROS_MAX: i64 = 60_000_000;
 /// encoders push is refused with 507, and what is published stays.
 pub const LIVE_MEMORY_PARTS: u64 = 2;
 
+/// Events of a channel that playlists list: two an advertisement, and one of them every two minutes
+/// of the longest window. Beyond it the oldest goes.
+pub const EVENTS_MAX: usize = 256;
+
+/// Longest data of an event that is listed, in bytes; splices have a hundred. It is written twice
+/// as long into every playlist. Longer ones reach players in the media only.
+pub const EVENT_DATA_SIZE_MAX: usize = 1024;
+
+/// Longest scheme and value of an event, in bytes. Longer ones are not looked at.
+pub const EVENT_NAME_SIZE_MAX: usize = 256;
+
+/// Kinds of messages in a channel's media that manifests announce. Further ones are not.
+pub const EVENT_STREAMS_MAX: usize = 64;
+
 /// Live texts that wait to be gzipped, and wishes for such that wait to be heard. Beyond it texts
 /// are sent as they are.
 pub const SQUEEZES_MAX: usize = 1024;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::growing::{Growing, Piece};
 use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
-use crate::live::reload::{Directives, Reach, Reload};
+use crate::live::reload::{Directives, Reach, Reload, Skip};
 use crate::messages::{GrowingId, Growth};
 use crate::request::authorise::Grant;
 use crate::request::locate::Place;
@@ -25,7 +25,14 @@ impl Catalog {
                 Reload::Wait(reach) => Found::Expected(Place::Reach(place, reach)),
                 Reload::TooFar => Found::TooFar,
                 Reload::Now => {
-                    let delta = self.files.get(&state.delta).filter(|_| directives.skip);
+                    let named = |name: &str| self.files.get(name);
+                    let delta = || named(&state.delta);
+                    let delta = match directives.skip {
+                        Skip::No => None,
+                        Skip::Segments => delta(),
+                        // Where there are no dates, there is nothing more to leave out.
+                        Skip::Dates => named(&state.delta_of_dates).or_else(delta),
+                    };
                     self.object(*delta.unwrap_or(&slot), || Some(0))
                 }
             };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::Effect;
+use crate::live::playlist::{DELTA, DELTA_OF_DATES};
 use crate::live::reload::Reach;
 use crate::messages::Rendition;
 use crate::request::locate::Place;
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) news: Rendition,
     /// Path of the playlist that says only what is new.
     pub(super) delta: Arc<str>,
+    /// And of dates only what is new.
+    pub(super) delta_of_dates: Arc<str>,
     /// What requests wait for.
     waited_for: BTreeSet<Reach>,
 }
@@ -65,8 +68,10 @@ impl Renditions {
     }
 
     fn add(&mut self, folder: &Arc<str>, news: &Rendition) {
-        let delta = format!("{folder}/{}", crate::live::playlist::DELTA).into();
-        let state = State { news: *news, delta, waited_for: BTreeSet::new() };
+        let named = |name| format!("{folder}/{name}").into();
+        let (delta, delta_of_dates) = (named(DELTA), named(DELTA_OF_DATES));
+        let waited_for = BTreeSet::new();
+        let state = State { news: *news, delta, delta_of_dates, waited_for };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.table[slot.0 as usize] = state;

@@ -23,8 +23,9 @@ use crate::live::boxes::init::{Init, Media};
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{EXTENSION, Rendition};
 use crate::live::cut::Lengths;
+use crate::live::events::Events;
 use crate::live::learn::Learner;
-use crate::live::playlist::{DELTA, LOW_LATENCY, PLAIN, hls};
+use crate::live::playlist::{DELTA, DELTA_OF_DATES, LOW_LATENCY, PLAIN, hls};
 use crate::live::publisher::{Publisher, Steps, Taken, Zeros, lead, timed};
 use crate::live::time::Length;
 use crate::live::timeline::Segment;
@@ -102,6 +103,7 @@ pub struct Channel {
     renditions: Vec<Rendition>,
     outputs: Vec<Output>,
     zeros: Zeros,
+    events: Events,
     post: Post,
     counts: Arc<Counts>,
     batch: Vec<Listing>,
@@ -131,6 +133,7 @@ impl Channel {
             renditions: Vec::new(),
             outputs: Vec::new(),
             zeros: Zeros::default(),
+            events: Events::default(),
             post,
             counts,
             batch: Vec::new(),
@@ -355,7 +358,7 @@ impl Channel {
         self.is_closed = true;
         for (output, rendition) in self.outputs.iter_mut().zip(&self.renditions) {
             output.forget_all(&self.post, &mut self.batch);
-            let names = [PLAIN, LOW_LATENCY, DELTA].into_iter();
+            let names = [PLAIN, LOW_LATENCY, DELTA, DELTA_OF_DATES].into_iter();
             let names = names.chain(rendition.headers.iter().map(String::as_str));
             self.batch.extend(names.map(|name| absent(format!("{}/{name}", output.folder))));
             // The folder goes last: it releases whoever waits there.
@@ -387,6 +390,7 @@ impl Channel {
         self.tally(at, chunk, taken, stamp);
         let Taken::Published(steps) = taken else { return Ok(taken) };
         self.outputs[at].fed = Some(stamp.instant);
+        self.take_events(at, chunk);
         if std::mem::take(&mut self.outputs[at].gaps) > 0 {
             let rendition = &self.renditions[at].name;
             tracing::info!(channel = self.id, rendition, "its encoder is back");

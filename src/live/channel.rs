@@ -3,6 +3,7 @@
 //! Pure text. Which of them has changed, and who is told, is decided outside.
 
 use super::boxes::init::Media;
+use super::events::Events;
 use super::measure::Measure;
 use super::playlist::multivariant::{self, Carries};
 use super::playlist::{LOW_LATENCY, PLAIN, dash, hls};
@@ -98,7 +99,12 @@ pub fn playlist_name(latency: Latency) -> &'static str {
 
 /// The media playlist of one rendition.
 #[must_use]
-pub fn media(renditions: &[Rendition], at: usize, edition: hls::Edition) -> String {
+pub fn media(
+    renditions: &[Rendition],
+    events: &Events,
+    at: usize,
+    edition: hls::Edition,
+) -> String {
     let one = &renditions[at];
     let uris: Vec<_> = renditions
         .iter()
@@ -116,6 +122,7 @@ pub fn media(renditions: &[Rendition], at: usize, edition: hls::Edition) -> Stri
         headers: &one.headers,
         extension: EXTENSION,
         others: &others,
+        events,
         ended: false,
     };
     hls::media(&media, edition)
@@ -126,6 +133,7 @@ pub fn media(renditions: &[Rendition], at: usize, edition: hls::Edition) -> Stri
 #[must_use]
 pub fn manifest(
     renditions: &[Rendition],
+    events: &Events,
     window_micros: u64,
     edition: dash::Edition,
 ) -> Option<String> {
@@ -136,17 +144,20 @@ pub fn manifest(
         Some(last.origin.unix_micros(last.end()))
     };
     let published_micros = renditions.iter().filter_map(newest).max()?;
-    let renditions: Vec<_> = renditions.iter().filter(|one| newest(one).is_some()).collect();
+    let listed: Vec<_> = (0..).zip(renditions).filter(|(_, one)| newest(one).is_some()).collect();
+    let (numbers, renditions): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
     let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
     let described = described(&renditions, &codecs);
     let tracks: Vec<_> = renditions
         .iter()
         .zip(&described)
-        .map(|(one, rendition)| dash::Track {
+        .zip(numbers)
+        .map(|((one, rendition), number)| dash::Track {
             rendition,
             timeline: one.publisher.timeline(),
             headers: &one.headers,
             extension: EXTENSION,
+            streams: events.streams_of(number).collect(),
         })
         .collect();
     let presentation =

@@ -14,6 +14,7 @@ pub mod upload;
 pub mod learn;
 pub mod measure;
 pub mod drift;
+pub mod events;
 pub mod channel;
 pub mod playlist;
 pub mod reload;

@@ -1,6 +1,7 @@
 //! Editions as text: what a channel publishes, written once for every way of delivery.
 
 pub mod dash;
+mod dates;
 pub mod hls;
 pub mod multivariant;
 
@@ -15,6 +16,8 @@ pub const PLAIN: &str = "index.m3u8";
 pub const LOW_LATENCY: &str = "ll.m3u8";
 /// Name of a rendition's low-latency playlist without what a player has had since long.
 pub const DELTA: &str = "delta.m3u8";
+/// Name of the same without the date ranges either that a player has had since long.
+pub const DELTA_OF_DATES: &str = "delta2.m3u8";
 
 /// The segment length to the nearest second: `EXT-X-TARGETDURATION`. It never changes, since the
 /// length does not.

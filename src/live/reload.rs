@@ -17,7 +17,19 @@ pub struct Directives {
     /// `_HLS_part`: or this part of it.
     pub part: Option<u32>,
     /// `_HLS_skip`: a delta will do.
-    pub skip: bool,
+    pub skip: Skip,
+}
+
+/// What a delta may leave out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Skip {
+    /// Nothing: the whole playlist is wanted.
+    #[default]
+    No,
+    /// Segments (`YES`).
+    Segments,
+    /// Date ranges, too (`v2`).
+    Dates,
 }
 
 /// A query that says what can't be: 400.
@@ -89,8 +101,13 @@ impl Directives {
                     let part = u32::try_from(number(value)?).map_err(|_| Malformed)?;
                     put(&mut found.part, part)?;
                 }
-                // A value that is not known yet asks for something like a delta, too.
-                "_HLS_skip" => found.skip = matches!(value, "YES" | "v2"),
+                "_HLS_skip" => {
+                    found.skip = match value {
+                        "YES" => Skip::Segments,
+                        "v2" => Skip::Dates,
+                        _ => Skip::No,
+                    };
+                }
                 _ => {}
             }
         }
@@ -244,8 +261,9 @@ mod tests {
             assert_eq!(Directives::read(query), Err(Malformed), "{query}");
         }
         let read = Directives::read("a=b&_HLS_skip=v2&_HLS_msn=7&_HLS_part=0").unwrap();
-        assert_eq!(read, Directives { segment: Some(7), part: Some(0), skip: true });
-        assert!(!Directives::read("_HLS_skip=NO").unwrap().skip);
+        assert_eq!(read, Directives { segment: Some(7), part: Some(0), skip: Skip::Dates });
+        assert_eq!(Directives::read("_HLS_skip=NO").unwrap().skip, Skip::No);
+        assert_eq!(Directives::read("_HLS_skip=YES").unwrap().skip, Skip::Segments);
     }
 
     #[test]

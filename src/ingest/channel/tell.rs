@@ -3,8 +3,10 @@
 use super::Channel;
 use crate::config::Access;
 use crate::ingest::output::Stamp;
+use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{self, Latency};
-use crate::live::playlist::{DELTA, dash, hls, target_seconds};
+use crate::live::events::Found;
+use crate::live::playlist::{DELTA, DELTA_OF_DATES, dash, hls, target_seconds};
 use crate::live::reload::Edge;
 use crate::live::timeline::Timeline;
 use crate::messages::{Change, Listing};
@@ -25,15 +27,19 @@ impl Channel {
             let window = self.window_micros;
             self.renditions[at].publisher.timeline_mut().trim(window);
         }
+        self.trim_events();
         let mut texts = vec![
             (channel::playlist_name(Latency::Low), hls::Edition::LowLatency),
             (DELTA, hls::Edition::Delta),
         ];
+        if self.events.has_been() {
+            texts.push((DELTA_OF_DATES, hls::Edition::DeltaOfDates));
+        }
         if segment_ended {
             texts.push((channel::playlist_name(Latency::Plain), hls::Edition::Plain));
         }
         for (name, edition) in texts {
-            let text = channel::media(&self.renditions, at, edition);
+            let text = channel::media(&self.renditions, &self.events, at, edition);
             let path = format!("{}/{name}", self.outputs[at].folder);
             self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
         }
@@ -54,6 +60,32 @@ impl Channel {
         self.post.list(&mut self.batch);
     }
 
+    /// Takes what a chunk of a rendition, which was just published, tells of.
+    pub(super) fn take_events(&mut self, rendition: usize, chunk: &Chunk) {
+        let last = self.renditions[rendition].publisher.timeline().segments().back();
+        let Some(last) = last.filter(|_| !chunk.messages.is_empty()) else { return };
+        let (zero_micros, segment) = (last.origin.zero_micros, last.start);
+        let found = Found { rendition, zero_micros, segment };
+        chunk.messages.iter().for_each(|message| self.events.take(message, &found));
+    }
+
+    /// Takes off events that no rendition has in its window any more.
+    fn trim_events(&mut self) {
+        let timelines = || self.renditions.iter().map(|one| one.publisher.timeline());
+        let start = |timeline: &Timeline| {
+            timeline.segments().front().map(|first| first.origin.unix_micros(first.start))
+        };
+        let end = |timeline: &Timeline| {
+            timeline.segments().back().map(|last| last.origin.unix_micros(last.end()))
+        };
+        let target = timelines().next().map_or(1, target_seconds);
+        let (from, to) = (timelines().filter_map(start).min(), timelines().filter_map(end).max());
+        if let (Some(from), Some(to)) = (from, to) {
+            // Whoever asks for a delta has a playlist that is younger than that.
+            self.events.trim(from, to, hls::SKIP_BOUNDARY * target * 1_000_000);
+        }
+    }
+
     fn write_multivariants(&mut self, stamp: Stamp) {
         for (at, latency) in [Latency::Plain, Latency::Low].into_iter().enumerate() {
             let text = channel::multivariant(&self.renditions, latency);
@@ -68,7 +100,7 @@ impl Channel {
     }
 
     fn write_manifest(&mut self, name: &str, edition: dash::Edition, stamp: Stamp) {
-        let text = channel::manifest(&self.renditions, self.window_micros, edition);
+        let text = channel::manifest(&self.renditions, &self.events, self.window_micros, edition);
         if let Some(text) = text {
             let path = format!("/tv/{}/{name}", self.id);
             self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));

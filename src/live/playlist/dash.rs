@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::super::events::Stream;
 use super::super::timeline::{Segment, Timeline};
 use super::multivariant::{Carries, Rendition};
 use super::{Date, Seconds, put, target_seconds};
@@ -25,7 +26,7 @@ pub struct Presentation<'p> {
 }
 
 /// A rendition, and what is published of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Track<'p> {
     /// What it carries.
     pub rendition: &'p Rendition<'p>,
@@ -35,6 +36,8 @@ pub struct Track<'p> {
     pub headers: &'p [String],
     /// What stands behind the number in a segment's name.
     pub extension: &'p str,
+    /// Messages in its segments.
+    pub streams: Vec<&'p Stream>,
 }
 
 /// Which text is wanted.
@@ -149,10 +152,23 @@ fn write_set(
         put(text, format_args!(" lang=\"{}\"", Escaped(language)));
     }
     text.push_str(">\n");
+    write_streams(text, set.iter().flat_map(|(track, _)| &track.streams));
     for (track, segments) in set {
         write_representation(text, track, segments, edition);
     }
     text.push_str("  </AdaptationSet>\n");
+}
+
+/// What messages there are in the segments of a set, each kind once.
+fn write_streams<'t>(text: &mut String, streams: impl Iterator<Item = &'t &'t Stream>) {
+    let kinds: BTreeSet<_> = streams.map(|stream| (&stream.scheme, &stream.value)).collect();
+    for (scheme, value) in kinds {
+        put(text, format_args!("   <InbandEventStream schemeIdUri=\"{}\"", Escaped(scheme)));
+        if !value.is_empty() {
+            put(text, format_args!(" value=\"{}\"", Escaped(value)));
+        }
+        text.push_str("/>\n");
+    }
 }
 
 fn write_representation(

@@ -3,8 +3,9 @@
 //! Pure text. It is called once for each edition, never for each request, and says the same on
 //! every server that has the same timeline: nothing in it depends on when it was asked for.
 
+use super::super::events::Events;
 use super::super::timeline::{Segment, Timeline};
-use super::{Date, Seconds, put, target_seconds};
+use super::{Date, Seconds, dates, put, target_seconds};
 
 /// One rendition, as its playlist needs it.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub struct Media<'t> {
     pub extension: &'t str,
     /// The other renditions of the channel.
     pub others: &'t [Report<'t>],
+    /// What is listed of its events.
+    pub events: &'t Events,
     /// Whether nothing comes any more.
     pub ended: bool,
 }
@@ -39,13 +42,15 @@ pub enum Edition {
     LowLatency,
     /// The same without what a player has had since long (`_HLS_skip=YES`).
     Delta,
+    /// And without date ranges that it has had since long (`_HLS_skip=v2`).
+    DeltaOfDates,
 }
 
 /// How many target durations behind the end parts are listed for.
 const PARTS_LISTED: u64 = 3;
 
 /// How many target durations behind the end a delta begins (`CAN-SKIP-UNTIL`).
-const SKIP_BOUNDARY: u64 = 6;
+pub const SKIP_BOUNDARY: u64 = 6;
 
 /// The playlist.
 #[must_use]
@@ -58,17 +63,32 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
     let target = target_seconds(media.timeline);
     let behind = |times: u64| end.saturating_sub_unsigned(times * target * 1_000_000);
     let skipped = match edition {
-        Edition::Delta if !media.ended => {
+        Edition::Delta | Edition::DeltaOfDates if !media.ended => {
             let old = |segment: &&&Segment| ends(segment) <= behind(SKIP_BOUNDARY);
             listed.iter().take_while(old).count()
         }
         _ => 0,
     };
     let mut text = String::with_capacity(256 + 128 * listed.len());
-    head(&mut text, media, is_low);
+    let without_dates = skipped > 0 && edition == Edition::DeltaOfDates;
+    let version = match (is_low, without_dates) {
+        (false, _) => 6,
+        (true, false) => 9,
+        (true, true) => 10,
+    };
+    head(&mut text, media, version);
     if skipped > 0 {
-        line(&mut text, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
+        put(&mut text, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
+        if without_dates {
+            let removed: Vec<_> = media.events.removed().collect();
+            let removed = removed.join("\t");
+            put(&mut text, format_args!(",RECENTLY-REMOVED-DATERANGES=\"{removed}\""));
+        }
+        text.push('\n');
     }
+    let from = if without_dates { behind(SKIP_BOUNDARY) } else { i64::MIN };
+    let events = media.events.listed().filter(|event| event.told_micros > from);
+    events.for_each(|event| dates::write(&mut text, event));
     let mut header = None;
     for (at, segment) in listed.iter().enumerate().skip(skipped) {
         let parts = is_low && ends(segment) > behind(PARTS_LISTED);
@@ -116,18 +136,18 @@ fn listed<'t>(media: &Media<'t>, is_low: bool) -> Vec<&'t Segment> {
     media.timeline.segments().iter().filter(|segment| segment.is_listed(is_low)).collect()
 }
 
-fn head(text: &mut String, media: &Media<'_>, is_low: bool) {
+fn head(text: &mut String, media: &Media<'_>, version: u32) {
     let timeline = media.timeline;
     let target = target_seconds(timeline);
-    let version = if is_low { 9 } else { 6 };
     line(text, format_args!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target}"));
-    if is_low {
+    if version > 6 {
+        let dates = if media.events.has_been() { ",CAN-SKIP-DATERANGES=YES" } else { "" };
         let part = timeline.lengths().part.micros();
         line(
             text,
             format_args!(
-                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={}.0,HOLD-BACK={}.0,\
-                 PART-HOLD-BACK={}",
+                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={}.0{dates},\
+                 HOLD-BACK={}.0,PART-HOLD-BACK={}",
                 SKIP_BOUNDARY * target,
                 3 * target,
                 Seconds(3 * part),

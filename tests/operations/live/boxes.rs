@@ -109,6 +109,10 @@ fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
 /// A box that begins with its version and flags.
 fn full(kind: &[u8; 4], version_and_flags: u32, fields: &[u32]) -> Vec<u8> {
     let fields = fields.iter().flat_map(|field| field.to_be_bytes());
-    let body = version_and_flags.to_be_bytes().into_iter().chain(fields);
-    boxed(kind, &body.collect::<Vec<_>>())
+    full_bytes(kind, version_and_flags, &fields.collect::<Vec<_>>())
+}
+
+/// The same, of any bytes.
+pub fn full_bytes(kind: &[u8; 4], version_and_flags: u32, fields: &[u8]) -> Vec<u8> {
+    boxed(kind, &[&version_and_flags.to_be_bytes()[..], fields].concat())
 }

@@ -17,6 +17,7 @@ mod growing;
 mod manifests;
 mod window;
 mod health;
+mod events;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;

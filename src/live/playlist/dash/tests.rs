@@ -19,8 +19,13 @@ fn text(timelines: [&Timeline; 2], edition: Edition) -> String {
         bandwidth: Bandwidth { peak: 96_000, average: 96_000 },
     };
     let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
-    let track =
-        |rendition, timeline| Track { rendition, timeline, headers: &headers, extension: "m4s" };
+    let track = |rendition, timeline| Track {
+        rendition,
+        timeline,
+        headers: &headers,
+        extension: "m4s",
+        streams: Vec::new(),
+    };
     let presentation = Presentation {
         tracks: &[track(&video, timelines[0]), track(&audio, timelines[1])],
         window_micros: 60_000_000,
@@ -145,6 +150,24 @@ fn a_period_has_only_what_lies_in_it() {
     assert_eq!(second.matches("<AdaptationSet id").count(), 1, "{second}");
     let offset = (MIDNIGHT + 8) * 45_000;
     assert!(second.contains(&format!("presentationTimeOffset=\"{offset}\"")), "{second}");
+}
+
+#[test]
+fn messages_in_the_media_are_announced_once_a_set() {
+    let stream = |value: &str| Stream {
+        rendition: 0,
+        scheme: "urn:scte:scte35:2013:bin".to_owned(),
+        value: value.to_owned(),
+    };
+    let streams = [stream(""), stream("a\"")];
+    let mut text = String::new();
+    write_streams(&mut text, [&streams[1], &streams[0], &streams[1]].iter());
+    assert_eq!(
+        text,
+        "   <InbandEventStream schemeIdUri=\"urn:scte:scte35:2013:bin\"/>
+   <InbandEventStream schemeIdUri=\"urn:scte:scte35:2013:bin\" value=\"a&quot;\"/>
+"
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Playlists, whole, as a player gets them.
 
+use super::super::super::boxes::chunk::{At, Message};
 use super::super::super::cut::{Cutter, Lengths, Timed};
+use super::super::super::events::Found;
 use super::super::super::fixture::{self, MIDNIGHT};
 use super::super::super::time::{Length, Moment};
 use super::*;
@@ -24,7 +26,8 @@ fn text(timeline: &Timeline, edition: Edition) -> String {
 
 fn beside(timeline: &Timeline, edition: Edition, others: &[Report<'_>]) -> String {
     let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
-    let media = Media { timeline, headers: &headers, extension: "m4s", others, ended: false };
+    let (headers, events) = (&headers, &Events::default());
+    let media = Media { timeline, headers, extension: "m4s", others, events, ended: false };
     super::media(&media, edition)
 }
 
@@ -171,8 +174,65 @@ fn an_ended_playlist_says_so_and_hints_at_nothing() {
         headers: &headers,
         extension: "m4s",
         others: &[],
+        events: &Events::default(),
         ended: true,
     };
     let text = super::media(&media, Edition::LowLatency);
     assert!(text.ends_with("#EXT-X-ENDLIST\n") && !text.contains("PRELOAD-HINT"));
+}
+
+#[test]
+fn dates_are_listed_and_a_delta_of_dates_leaves_out_old_ones() {
+    let timeline = fed(MIDNIGHT, 40);
+    let mut events = Events::default();
+    let mut tell = |id: u32, second: i64| {
+        let found = Found {
+            rendition: 0,
+            zero_micros: 0,
+            segment: Moment { ticks: MIDNIGHT / 2 + second, timescale: 1 },
+        };
+        let message = Message {
+            scheme: "urn:x".to_owned(),
+            value: String::new(),
+            timescale: 1,
+            at: At::AfterStart(1),
+            duration: None,
+            id,
+            data: [].into(),
+        };
+        events.take(&message, &found);
+    };
+    tell(1, -60);
+    tell(2, 2);
+    tell(3, 12);
+    let second = |at: i64| (MIDNIGHT / 2 + at) * 1_000_000;
+    events.trim(second(0), second(20), 12_000_000);
+    let headers = ["init.mp4".to_owned()];
+    let media = Media {
+        timeline: &timeline,
+        headers: &headers,
+        extension: "m4s",
+        others: &[],
+        events: &events,
+        ended: false,
+    };
+    let ids = |text: &str| -> Vec<String> {
+        let lines =
+            text.lines().filter_map(|line| line.strip_prefix("#EXT-X-DATERANGE:ID=\"event-"));
+        lines.map(|line| line.split('-').nth(1).unwrap().to_owned()).collect()
+    };
+    for (edition, version, listed) in [
+        (Edition::Plain, 6, &["2", "3"][..]),
+        (Edition::LowLatency, 9, &["2", "3"]),
+        (Edition::Delta, 9, &["2", "3"]),
+        (Edition::DeltaOfDates, 10, &["3"]),
+    ] {
+        let text = super::media(&media, edition);
+        assert!(text.starts_with(&format!("#EXTM3U\n#EXT-X-VERSION:{version}\n")), "{text}");
+        assert_eq!(ids(&text), listed, "{text}");
+        let says = text.contains("CAN-SKIP-UNTIL=12.0,CAN-SKIP-DATERANGES=YES,HOLD-BACK=6.0");
+        assert_eq!(says, edition != Edition::Plain);
+        let removed = "\n#EXT-X-SKIP:SKIPPED-SEGMENTS=4,RECENTLY-REMOVED-DATERANGES=\"event-";
+        assert_eq!(text.contains(removed), edition == Edition::DeltaOfDates, "{text}");
+    }
 }
