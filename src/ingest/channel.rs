@@ -26,6 +26,7 @@ use crate::live::cut::Lengths;
 use crate::live::events::Events;
 use crate::live::learn::Learner;
 use crate::live::playlist::{DELTA, DELTA_OF_DATES, LOW_LATENCY, PLAIN, hls};
+use crate::live::protection::Protection;
 use crate::live::publisher::{Publisher, Steps, Taken, Zeros, lead, timed};
 use crate::live::time::Length;
 use crate::live::timeline::Segment;
@@ -189,6 +190,7 @@ impl Channel {
                 if is_other {
                     tracing::info!(channel = self.id, rendition = name, "another header");
                     rendition.headers.push(header.clone());
+                    rendition.protections.push(Protection::of(&init));
                     self.list_header(at, &header, bytes, stamp);
                 }
                 self.renditions[at].publisher.take_header(init, is_other);
@@ -234,9 +236,11 @@ impl Channel {
         let feed = &self.feeds[at];
         let (header, bytes) = self.outputs[at].header.take().expect("it waits for its rendition");
         let publisher = Publisher::new(feed.init.clone(), lengths);
+        let protections = vec![Protection::of(&feed.init)];
         let headers = vec![header.clone()];
         let name = feed.name.clone();
-        self.renditions.push(Rendition { name, publisher, measure: Default::default(), headers });
+        let measure = Default::default();
+        self.renditions.push(Rendition { name, publisher, measure, headers, protections });
         self.list_header(at, &header, &bytes, stamp);
     }
 

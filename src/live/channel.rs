@@ -7,6 +7,7 @@ use super::events::Events;
 use super::measure::Measure;
 use super::playlist::multivariant::{self, Carries};
 use super::playlist::{LOW_LATENCY, PLAIN, dash, hls};
+use super::protection::Protection;
 use super::publisher::{Publisher, lead};
 
 /// Where the server tells its time, as seen from a channel's manifest.
@@ -26,6 +27,8 @@ pub struct Rendition {
     pub measure: Measure,
     /// Names of its headers, in the order of their numbers.
     pub headers: Vec<String>,
+    /// How what follows each of them is encrypted, if it is.
+    pub protections: Vec<Option<Protection>>,
 }
 
 /// Names of an edition's two forms.
@@ -120,6 +123,7 @@ pub fn media(
     let media = hls::Media {
         timeline: one.publisher.timeline(),
         headers: &one.headers,
+        protections: &one.protections,
         extension: EXTENSION,
         others: &others,
         events,
@@ -156,6 +160,7 @@ pub fn manifest(
             rendition,
             timeline: one.publisher.timeline(),
             headers: &one.headers,
+            protections: &one.protections,
             extension: EXTENSION,
             streams: events.streams_of(number).collect(),
         })

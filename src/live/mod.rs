@@ -15,6 +15,7 @@ pub mod learn;
 pub mod measure;
 pub mod drift;
 pub mod events;
+pub mod protection;
 pub mod channel;
 pub mod playlist;
 pub mod reload;

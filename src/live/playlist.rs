@@ -2,6 +2,7 @@
 
 pub mod dash;
 mod dates;
+mod keys;
 pub mod hls;
 pub mod multivariant;
 

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::super::events::Stream;
+use super::super::protection::Protection;
 use super::super::timeline::{Segment, Timeline};
 use super::multivariant::{Carries, Rendition};
-use super::{Date, Seconds, put, target_seconds};
+use super::{Date, Seconds, keys, put, target_seconds};
 
 /// A channel, as its manifest needs it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub struct Track<'p> {
     pub timeline: &'p Timeline,
     /// URIs of its headers within the rendition, in the order of their numbers.
     pub headers: &'p [String],
+    /// How what follows each of them is encrypted, if it is.
+    pub protections: &'p [Option<Protection>],
     /// What stands behind the number in a segment's name.
     pub extension: &'p str,
     /// Messages in its segments.
@@ -152,11 +155,23 @@ fn write_set(
         put(text, format_args!(" lang=\"{}\"", Escaped(language)));
     }
     text.push_str(">\n");
+    // Players look for it at the set; where its members differ, each has its own.
+    let shared = set.iter().map(|(track, segments)| protection(track, segments));
+    let shared = shared.reduce(|one, other| one.filter(|_| one == other)).flatten();
+    if let Some(protection) = shared {
+        keys::write_dash(text, protection, "   ");
+    }
     write_streams(text, set.iter().flat_map(|(track, _)| &track.streams));
     for (track, segments) in set {
-        write_representation(text, track, segments, edition);
+        let own = protection(track, segments).filter(|_| shared.is_none());
+        write_representation(text, track, segments, (edition, own));
     }
     text.push_str("  </AdaptationSet>\n");
+}
+
+/// How a track is encrypted in a period.
+fn protection<'p>(track: &Track<'p>, segments: &[&Segment]) -> Option<&'p Protection> {
+    track.protections.get(segments.first()?.header as usize)?.as_ref()
 }
 
 /// What messages there are in the segments of a set, each kind once.
@@ -175,7 +190,7 @@ fn write_representation(
     text: &mut String,
     track: &Track<'_>,
     segments: &[&Segment],
-    edition: Edition,
+    (edition, own): (Edition, Option<&Protection>),
 ) {
     let Some(first) = segments.first() else { return };
     let one = track.rendition;
@@ -207,6 +222,9 @@ fn write_representation(
             ),
         ),
         Carries::Text { .. } => text.push_str(">\n"),
+    }
+    if let Some(protection) = own {
+        keys::write_dash(text, protection, "    ");
     }
     let timescale = first.start.timescale;
     let offset = i128::from(first.origin.start_micros) * i128::from(timescale) / 1_000_000;

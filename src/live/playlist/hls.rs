@@ -4,8 +4,9 @@
 //! every server that has the same timeline: nothing in it depends on when it was asked for.
 
 use super::super::events::Events;
+use super::super::protection::Protection;
 use super::super::timeline::{Segment, Timeline};
-use super::{Date, Seconds, dates, put, target_seconds};
+use super::{Date, Seconds, dates, keys, put, target_seconds};
 
 /// One rendition, as its playlist needs it.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,8 @@ pub struct Media<'t> {
     pub timeline: &'t Timeline,
     /// URIs of the headers, in the order of their numbers.
     pub headers: &'t [String],
+    /// How what follows each of them is encrypted, if it is.
+    pub protections: &'t [Option<Protection>],
     /// What stands behind the number in a segment's name: `m4s`, `ts`.
     pub extension: &'t str,
     /// The other renditions of the channel.
@@ -100,6 +103,7 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
             line(&mut text, format_args!("#EXT-X-DISCONTINUITY"));
         }
         if header != Some(segment.header) || is_first {
+            write_keys(&mut text, media.protections, header, segment.header);
             header = Some(segment.header);
             if let Some(uri) = media.headers.get(segment.header as usize) {
                 line(&mut text, format_args!("#EXT-X-MAP:URI=\"{uri}\""));
@@ -160,6 +164,23 @@ fn head(text: &mut String, media: &Media<'_>, version: u32) {
     match timeline.discontinuity_sequence() {
         0 => {}
         sequence => line(text, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{sequence}")),
+    }
+}
+
+/// What holds from this header on, if it is encrypted, or if what came before it was.
+fn write_keys(
+    text: &mut String,
+    protections: &[Option<Protection>],
+    before: Option<u32>,
+    header: u32,
+) {
+    let of = |header: u32| protections.get(header as usize).and_then(Option::as_ref);
+    match of(header) {
+        Some(protection) => keys::write_hls(text, protection),
+        None if before.is_some_and(|before| of(before).is_some()) => {
+            line(text, format_args!("#EXT-X-KEY:METHOD=NONE"));
+        }
+        None => {}
     }
 }
 

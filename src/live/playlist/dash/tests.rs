@@ -1,10 +1,19 @@
 //! Manifests, whole, as a player gets them.
 
 use super::super::super::fixture::{MIDNIGHT, fed, feed};
+use super::super::super::protection::sample;
 use super::super::multivariant::Bandwidth;
 use super::*;
 
 fn text(timelines: [&Timeline; 2], edition: Edition) -> String {
+    protected(timelines, edition, &[])
+}
+
+fn protected(
+    timelines: [&Timeline; 2],
+    edition: Edition,
+    protections: &[Option<Protection>],
+) -> String {
     let bandwidth = Bandwidth { peak: 800_000, average: 700_000 };
     let video = Rendition {
         name: "v",
@@ -23,6 +32,7 @@ fn text(timelines: [&Timeline; 2], edition: Edition) -> String {
         rendition,
         timeline,
         headers: &headers,
+        protections,
         extension: "m4s",
         streams: Vec::new(),
     };
@@ -168,6 +178,17 @@ fn messages_in_the_media_are_announced_once_a_set() {
    <InbandEventStream schemeIdUri=\"urn:scte:scte35:2013:bin\" value=\"a&quot;\"/>
 "
     );
+}
+
+#[test]
+fn encrypted_media_says_so_at_its_set() {
+    let protections = [Some(sample(*b"cenc"))];
+    let (video, audio) = (fed(90_000, MIDNIGHT, 8), fed(48_000, MIDNIGHT, 8));
+    let found = protected([&video, &audio], Edition::Plain, &protections);
+    let set = found.split("startWithSAP=\"1\">\n").nth(1).expect("a set");
+    let begins = "   <ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\"";
+    assert!(set.starts_with(begins), "{found}");
+    assert_eq!(found.matches("<cenc:pssh>").count(), 2 * 2, "{found}");
 }
 
 #[test]

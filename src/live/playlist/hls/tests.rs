@@ -4,6 +4,7 @@ use super::super::super::boxes::chunk::{At, Message};
 use super::super::super::cut::{Cutter, Lengths, Timed};
 use super::super::super::events::Found;
 use super::super::super::fixture::{self, MIDNIGHT};
+use super::super::super::protection::sample;
 use super::super::super::time::{Length, Moment};
 use super::*;
 
@@ -27,7 +28,8 @@ fn text(timeline: &Timeline, edition: Edition) -> String {
 fn beside(timeline: &Timeline, edition: Edition, others: &[Report<'_>]) -> String {
     let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
     let (headers, events) = (&headers, &Events::default());
-    let media = Media { timeline, headers, extension: "m4s", others, events, ended: false };
+    let (protections, extension) = (&[][..], "m4s");
+    let media = Media { timeline, headers, protections, extension, others, events, ended: false };
     super::media(&media, edition)
 }
 
@@ -172,6 +174,7 @@ fn an_ended_playlist_says_so_and_hints_at_nothing() {
     let media = Media {
         timeline: &timeline,
         headers: &headers,
+        protections: &[],
         extension: "m4s",
         others: &[],
         events: &Events::default(),
@@ -211,6 +214,7 @@ fn dates_are_listed_and_a_delta_of_dates_leaves_out_old_ones() {
     let media = Media {
         timeline: &timeline,
         headers: &headers,
+        protections: &[],
         extension: "m4s",
         others: &[],
         events: &events,
@@ -235,4 +239,34 @@ fn dates_are_listed_and_a_delta_of_dates_leaves_out_old_ones() {
         let removed = "\n#EXT-X-SKIP:SKIPPED-SEGMENTS=4,RECENTLY-REMOVED-DATERANGES=\"event-";
         assert_eq!(text.contains(removed), edition == Edition::DeltaOfDates, "{text}");
     }
+}
+
+#[test]
+fn keys_hold_until_others_do() {
+    let mut timeline = fed(MIDNIGHT, 4);
+    timeline.change_header(1);
+    fixture::feed(&mut timeline, 90_000, MIDNIGHT + 4, 5);
+    let headers = ["init-0.mp4".to_owned(), "init-1.mp4".to_owned()];
+    let text = |protections: &[Option<Protection>]| {
+        let media = Media {
+            timeline: &timeline,
+            headers: &headers,
+            protections,
+            extension: "m4s",
+            others: &[],
+            events: &Events::default(),
+            ended: false,
+        };
+        let text = super::media(&media, Edition::Plain);
+        let lines = text.lines().filter(|line| {
+            ["#EXT-X-KEY", "#EXT-X-MAP", "#EXT-X-DISC"].iter().any(|tag| line.starts_with(tag))
+        });
+        lines.map(|line| line[7..].chars().take(14).collect()).collect::<Vec<String>>()
+    };
+    let protection = || Some(sample(*b"cbcs"));
+    let (key, map, apart) = ("KEY:METHOD=SAM", "MAP:URI=\"init-", "DISCONTINUITY");
+    assert_eq!(text(&[None, None]), [map, apart, map]);
+    assert_eq!(text(&[protection(), None]), [key, key, map, apart, "KEY:METHOD=NON", map]);
+    assert_eq!(text(&[None, protection()]), [map, apart, key, key, map]);
+    assert_eq!(text(&[protection(), protection()]), [key, key, map, apart, key, key, map]);
 }
