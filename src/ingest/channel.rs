@@ -25,7 +25,7 @@ use crate::live::channel::{EXTENSION, Rendition};
 use crate::live::cut::Lengths;
 use crate::live::events::Events;
 use crate::live::learn::Learner;
-use crate::live::playlist::{DELTA, DELTA_OF_DATES, LOW_LATENCY, PLAIN, hls};
+use crate::live::playlist::{DELTA, DELTA_OF_DATES, KEY_FRAMES, LOW_LATENCY, PLAIN, hls};
 use crate::live::protection::Protection;
 use crate::live::publisher::{Publisher, Steps, Taken, Zeros, lead, timed};
 use crate::live::time::Length;
@@ -362,7 +362,7 @@ impl Channel {
         self.is_closed = true;
         for (output, rendition) in self.outputs.iter_mut().zip(&self.renditions) {
             output.forget_all(&self.post, &mut self.batch);
-            let names = [PLAIN, LOW_LATENCY, DELTA, DELTA_OF_DATES].into_iter();
+            let names = [PLAIN, LOW_LATENCY, DELTA, DELTA_OF_DATES, KEY_FRAMES].into_iter();
             let names = names.chain(rendition.headers.iter().map(String::as_str));
             self.batch.extend(names.map(|name| absent(format!("{}/{name}", output.folder))));
             // The folder goes last: it releases whoever waits there.
@@ -434,6 +434,7 @@ impl Channel {
             output.begin_segment(post, segment.number);
         }
         output.append(post, bytes)?;
+        output.key_size = segment.key_size;
         output.duration_micros = segment.end().micros().abs_diff(segment.start.micros());
         if steps.completes_part {
             self.batch.extend(output.end_part(post, stamp));

@@ -42,6 +42,8 @@ pub struct Output {
     pub header: Option<(String, Vec<u8>)>,
     /// How long the segment under way is.
     pub duration_micros: u64,
+    /// Bytes of it to the end of its first picture.
+    pub key_size: Option<u64>,
     /// When its last chunk came; none before the first.
     pub fed: Option<Instant>,
     /// Gaps that were published since.
@@ -80,6 +82,7 @@ impl Output {
             folder,
             header: None,
             duration_micros: 0,
+            key_size: None,
             fed: None,
             gaps: 0,
             tally: Tally::default(),
@@ -173,6 +176,9 @@ impl Output {
             return None;
         }
         measure.add_segment(size, self.duration_micros);
+        if let Some(size) = self.key_size {
+            measure.add_key(size, self.duration_micros);
+        }
         let described = Described {
             placed: self.writer.placed(0, size),
             etag: current.hash.tag(),

@@ -6,7 +6,7 @@ use super::boxes::init::Media;
 use super::events::Events;
 use super::measure::Measure;
 use super::playlist::multivariant::{self, Carries};
-use super::playlist::{LOW_LATENCY, PLAIN, dash, hls};
+use super::playlist::{KEY_FRAMES, LOW_LATENCY, PLAIN, dash, hls};
 use super::protection::Protection;
 use super::publisher::{Publisher, lead};
 
@@ -82,7 +82,14 @@ pub fn multivariant(renditions: &[Rendition], latency: Latency) -> String {
     let is_listed = |one: &&Rendition| !one.publisher.timeline().segments().is_empty();
     let renditions: Vec<_> = renditions.iter().filter(is_listed).collect();
     let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
-    multivariant::multivariant(&described(&renditions, &codecs), playlist_name(latency))
+    let described = described(&renditions, &codecs);
+    let mut text = multivariant::multivariant(&described, playlist_name(latency));
+    for (one, described) in renditions.iter().zip(&described) {
+        if let Some(peak) = one.measure.key_bandwidth() {
+            multivariant::write_key_frames(&mut text, described, peak, KEY_FRAMES);
+        }
+    }
+    text
 }
 
 /// What is said of each; `codecs` are theirs.

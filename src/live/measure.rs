@@ -28,6 +28,8 @@ pub struct Measure {
     segments: VecDeque<Segment>,
     frame_rate: Option<(u32, u32)>,
     run: Run,
+    /// Bits a second of the first pictures of segments: the most, rounded.
+    key_peak: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,19 @@ impl Measure {
     #[must_use]
     pub fn bandwidth(&self) -> Bandwidth {
         Bandwidth { peak: self.peak, average: self.average() }
+    }
+
+    /// Counts the first picture of a segment: its bytes, and how long the segment is.
+    pub fn add_key(&mut self, bytes: u64, micros: u64) {
+        if micros > 0 && micros >= self.longest / 2 {
+            self.key_peak = self.key_peak.max(rate(&[Segment { bytes, micros }]));
+        }
+    }
+
+    /// Bits a second of those alone, as for `bandwidth`; none before the first.
+    #[must_use]
+    pub fn key_bandwidth(&self) -> Option<u64> {
+        (self.key_peak > 0).then_some(self.key_peak)
     }
 
     /// Counts samples of a chunk, which last so many ticks of a timescale together.
@@ -179,6 +194,17 @@ mod tests {
         check(&[(0, 2000)], (0, 0));
         check(&[(u64::MAX, 1)], (u64::MAX, u64::MAX));
         check(&[(7, 0)], (0, 0));
+    }
+
+    #[test]
+    fn first_pictures_have_a_peak_of_their_own() {
+        let mut measure = Measure::default();
+        assert_eq!(measure.key_bandwidth(), None);
+        for (bytes, millis) in [(25_000, 2000), (25_001, 2000), (25_000, 100), (10, 0)] {
+            measure.add_segment(10 * bytes, millis * 1000);
+            measure.add_key(bytes, millis * 1000);
+        }
+        assert_eq!(measure.key_bandwidth(), Some(110_000));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::units::civil;
 pub const PLAIN: &str = "index.m3u8";
 /// Name of a low-latency playlist, a channel's and a rendition's.
 pub const LOW_LATENCY: &str = "ll.m3u8";
+/// Name of a rendition's playlist of pictures with which decoding can begin.
+pub const KEY_FRAMES: &str = "iframes.m3u8";
 /// Name of a rendition's low-latency playlist without what a player has had since long.
 pub const DELTA: &str = "delta.m3u8";
 /// Name of the same without the date ranges either that a player has had since long.

@@ -209,6 +209,9 @@ impl Publisher {
         };
         if place.begins_segment {
             self.timeline.enter(&mut zeros.stretches);
+            if run.independent && lead(&self.init).sample.media == Media::Video {
+                self.timeline.set_key(run.first_end);
+            }
         }
         self.cutter = cutter;
         self.may_begin_anew = false;

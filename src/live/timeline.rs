@@ -36,6 +36,8 @@ pub struct Segment {
     pub discontinuity: bool,
     /// Its discontinuity sequence number: that of the channel's stretch in which it lies.
     pub sequence: u64,
+    /// Bytes from its start to the end of its first picture, with which decoding can begin.
+    pub key_size: Option<u64>,
     /// Which header holds, counted from the first of this rendition.
     pub header: u32,
     /// What holds for all segments since the last discontinuity.
@@ -201,10 +203,18 @@ impl Timeline {
             is_gap: false,
             sequence: sequence + u64::from(self.is_anew),
             discontinuity: std::mem::take(&mut self.is_anew),
+            key_size: None,
             header: self.header,
             origin: self.origin,
         });
         if missing > 0 { Added::AfterGaps(missing) } else { Added::Placed }
+    }
+
+    /// The segment that has just begun has its first picture in so many bytes.
+    pub fn set_key(&mut self, size: u64) {
+        if let Some(last) = self.segments.back_mut() {
+            last.key_size = Some(size);
+        }
     }
 
     /// Puts the segment that has just begun into the stretch of the channel to which it belongs.
@@ -312,6 +322,7 @@ impl Timeline {
             is_gap: true,
             discontinuity: false,
             sequence,
+            key_size: None,
             header,
             origin,
         });

@@ -5,7 +5,7 @@ use super::refusal::Refusal;
 use super::route::Target;
 use crate::catalog::{Catalog, Found, GrowingSlot, RenditionSlot, SourceSlot};
 use crate::live::playlist;
-use crate::live::reload::{Directives, Reach};
+use crate::live::reload::{Directives, Reach, Skip};
 use crate::messages::{Index, Opened, SourceId, SourceKind};
 use crate::pack::index::Facts;
 use crate::units::Class;
@@ -126,11 +126,15 @@ pub fn located<'c>(
 /// What a query asks of a low-latency playlist. Of everything else it asks nothing.
 fn directives(path: &str, query: &[u8]) -> Result<Directives, Refusal> {
     let name = path.rsplit('/').next().unwrap_or(path);
-    if query.is_empty() || name != playlist::LOW_LATENCY {
+    let may_wait = [playlist::LOW_LATENCY, playlist::KEY_FRAMES].contains(&name);
+    if query.is_empty() || !may_wait {
         return Ok(Directives::default());
     }
     let query = str::from_utf8(query).map_err(|_| Refusal::Directive)?;
-    Directives::read(query).map_err(|_| Refusal::Directive)
+    let read = Directives::read(query).map_err(|_| Refusal::Directive)?;
+    // Of pictures alone there is no delta.
+    let skip = if name == playlist::LOW_LATENCY { read.skip } else { Skip::No };
+    Ok(Directives { skip, ..read })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::ingest::output::Stamp;
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{self, Latency};
 use crate::live::events::Found;
-use crate::live::playlist::{DELTA, DELTA_OF_DATES, dash, hls, target_seconds};
+use crate::live::playlist::{DELTA, DELTA_OF_DATES, KEY_FRAMES, dash, hls, target_seconds};
 use crate::live::reload::Edge;
 use crate::live::timeline::Timeline;
 use crate::messages::{Change, Listing};
@@ -37,6 +37,9 @@ impl Channel {
         }
         if segment_ended {
             texts.push((channel::playlist_name(Latency::Plain), hls::Edition::Plain));
+            if self.renditions[at].measure.key_bandwidth().is_some() {
+                texts.push((KEY_FRAMES, hls::Edition::KeyFrames));
+            }
         }
         for (name, edition) in texts {
             let text = channel::media(&self.renditions, &self.events, at, edition);

@@ -38,6 +38,8 @@ pub struct Run {
     pub samples: u32,
     /// Of all samples, in bytes.
     pub size: u64,
+    /// Where the first sample ends, in bytes from the start of the chunk.
+    pub first_end: u64,
 }
 
 /// When the encoder took a picture (`prft`): for latency, and for the drift of its clock.
@@ -82,8 +84,8 @@ pub enum At {
 impl Fragment {
     /// Reads the body of a `moof`, whose box has `moof_size` bytes, with its header.
     ///
-    /// The second value is where the last sample ends, counted from the start of the `moof`: the
-    /// media data must reach so far.
+    /// The second value is where the last sample ends, counted from the start of the `moof`, as the
+    /// ends of first samples are: the media data must reach so far.
     ///
     /// # Errors
     ///
@@ -197,6 +199,7 @@ fn track_fragment(
         independent: sum.independent,
         samples: sum.samples,
         size: sum.size,
+        first_end: sum.first_end,
     };
     Ok(Some((run, sum.data_end)))
 }
@@ -214,6 +217,8 @@ struct Sum {
     data_end: u64,
     earliest: Option<i64>,
     independent: bool,
+    /// Where the first sample ends, counted likewise.
+    first_end: u64,
 }
 
 impl Sum {
@@ -250,6 +255,7 @@ impl Sum {
             if self.earliest.is_none() {
                 let first = if number == 0 { first_flags } else { None };
                 self.independent = is_independent(first.or(own).unwrap_or(defaults.flags));
+                self.first_end = self.data_at + u64::from(size);
             }
             self.earliest = Some(self.earliest.map_or(at, |earliest| earliest.min(at)));
             // 65,536 times 32 bits fit.

@@ -222,7 +222,9 @@ impl Reader {
             }
             b"moof" => {
                 let init = self.init.as_ref().ok_or(BoxError::Missing(*b"moov"))?;
-                let (fragment, end) = Fragment::read(body, size, init)?;
+                let (mut fragment, end) = Fragment::read(body, size, init)?;
+                let before = self.at - size - self.start;
+                fragment.runs.iter_mut().for_each(|run| run.first_end += before);
                 // `end` counts from the `moof`, and the data's own header stands between.
                 self.part.fragment = Some((fragment, end - size));
             }

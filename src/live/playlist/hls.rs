@@ -41,6 +41,8 @@ pub struct Report<'t> {
 pub enum Edition {
     /// Whole segments only, protocol version 6: for every player.
     Plain,
+    /// Of each segment the first picture only (`EXT-X-I-FRAMES-ONLY`), for fast winding.
+    KeyFrames,
     /// With parts, a hint and reports.
     LowLatency,
     /// The same without what a player has had since long (`_HLS_skip=YES`).
@@ -58,7 +60,7 @@ pub const SKIP_BOUNDARY: u64 = 6;
 /// The playlist.
 #[must_use]
 pub fn media(media: &Media<'_>, edition: Edition) -> String {
-    let is_low = edition != Edition::Plain;
+    let is_low = !matches!(edition, Edition::Plain | Edition::KeyFrames);
     let listed = listed(media, is_low);
     // Compared on the clock: another timeline may have begun from nothing.
     let ends = |segment: &Segment| segment.origin.unix_micros(segment.end());
@@ -80,14 +82,12 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
         (true, true) => 10,
     };
     head(&mut text, media, version);
+    if edition == Edition::KeyFrames {
+        let control = "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=";
+        line(&mut text, format_args!("{control}{}.0\n#EXT-X-I-FRAMES-ONLY", 3 * target));
+    }
     if skipped > 0 {
-        put(&mut text, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
-        if without_dates {
-            let removed: Vec<_> = media.events.removed().collect();
-            let removed = removed.join("\t");
-            put(&mut text, format_args!(",RECENTLY-REMOVED-DATERANGES=\"{removed}\""));
-        }
-        text.push('\n');
+        write_skip(&mut text, media, skipped, without_dates);
     }
     let from = if without_dates { behind(SKIP_BOUNDARY) } else { i64::MIN };
     let events = media.events.listed().filter(|event| event.told_micros > from);
@@ -113,7 +113,11 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
             let at = Date(segment.origin.unix_micros(segment.start));
             line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{at}"));
         }
-        write_segment(&mut text, segment, media.extension, parts);
+        if edition == Edition::KeyFrames {
+            write_key_frame(&mut text, segment, media.extension);
+        } else {
+            write_segment(&mut text, segment, media.extension, parts);
+        }
     }
     if media.ended {
         line(&mut text, format_args!("#EXT-X-ENDLIST"));
@@ -167,6 +171,17 @@ fn head(text: &mut String, media: &Media<'_>, version: u32) {
     }
 }
 
+/// What a delta leaves out.
+fn write_skip(text: &mut String, media: &Media<'_>, skipped: usize, without_dates: bool) {
+    put(text, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
+    if without_dates {
+        let removed: Vec<_> = media.events.removed().collect();
+        let removed = removed.join("\t");
+        put(text, format_args!(",RECENTLY-REMOVED-DATERANGES=\"{removed}\""));
+    }
+    text.push('\n');
+}
+
 /// What holds from this header on, if it is encrypted, or if what came before it was.
 fn write_keys(
     text: &mut String,
@@ -208,6 +223,18 @@ fn write_segment(text: &mut String, segment: &Segment, extension: &str, parts: b
     }
     let duration = length(segment, 0, segment.duration);
     line(text, format_args!("#EXTINF:{duration},\n{}", segment_name(number, extension)));
+}
+
+/// A picture, which is shown until the next one comes.
+fn write_key_frame(text: &mut String, segment: &Segment, extension: &str) {
+    let duration = length(segment, 0, segment.duration);
+    match segment.key_size.filter(|_| !segment.is_gap) {
+        Some(size) => {
+            line(text, format_args!("#EXTINF:{duration},\n#EXT-X-BYTERANGE:{size}@0"));
+        }
+        None => line(text, format_args!("#EXT-X-GAP\n#EXTINF:{duration},")),
+    }
+    line(text, format_args!("{}", segment_name(segment.number, extension)));
 }
 
 /// What comes next, and where the other renditions are.

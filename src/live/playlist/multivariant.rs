@@ -91,6 +91,22 @@ pub fn multivariant(renditions: &[Rendition<'_>], media: &str) -> String {
     text
 }
 
+/// The line of a picture's playlist for fast winding, where that is known to have so many bits a
+/// second.
+pub fn write_key_frames(text: &mut String, one: &Rendition<'_>, peak: u64, media: &str) {
+    let Carries::Video { resolution: (width, height), .. } = one.carries else { return };
+    // Sound in the same segments is not played.
+    let codecs = one.codecs.split(',').next().unwrap_or_default();
+    put(
+        text,
+        format_args!(
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak},CODECS=\"{codecs}\",\
+             RESOLUTION={width}x{height},URI=\"{}/{media}\"\n",
+            one.name
+        ),
+    );
+}
+
 /// Sounds of one coding, between which a player may change at any time.
 struct Group<'r> {
     codecs: &'r str,
@@ -257,6 +273,19 @@ v360/index.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=128000,AVERAGE-BANDWIDTH=96000,CODECS=\"mp4a.40.2\"
 a/ll.m3u8
 "
+        );
+    }
+
+    #[test]
+    fn pictures_have_a_playlist_for_winding() {
+        let mut text = String::new();
+        let both = Rendition { codecs: "avc1.42c00a,mp4a.40.2", ..video("p", (64, 36), 1000) };
+        write_key_frames(&mut text, &both, 320, "iframes.m3u8");
+        write_key_frames(&mut text, &audio("a", "mp4a.40.2", "de"), 1, "iframes.m3u8");
+        assert_eq!(
+            text,
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=320,CODECS=\"avc1.42c00a\",RESOLUTION=64x36,\
+URI=\"p/iframes.m3u8\"\n"
         );
     }
 

@@ -32,6 +32,7 @@ fn chunk(at: i64) -> Chunk {
         independent: at % 4 == 0,
         samples: 12,
         size: 1000,
+        first_end: 700,
     };
     let fragment = Fragment { sequence: 0, runs: vec![run] };
     Chunk { fragment, brands: None, reference: None, messages: Vec::new() }

@@ -225,3 +225,34 @@ fn texts_are_gzipped_once_somebody_would_have_them_so() {
     assert_ne!(both[0].header("ETag"), both[1].header("ETag"));
     assert_eq!(both[1].header("ETag"), plain.header("ETag"));
 }
+
+#[test]
+fn first_pictures_are_in_the_ranges_that_their_playlist_names() {
+    let station = with_sound(3);
+    let master = station.get("news/master.m3u8").text().to_owned();
+    let line = master.lines().find(|line| line.starts_with("#EXT-X-I-FRAME-STREAM-INF:"));
+    let uri = quoted(line.expect("pictures can be wound through"), "URI");
+    assert_eq!((uri, master.matches("I-FRAME").count()), ("v/iframes.m3u8", 1), "{master}");
+    let playlist = station.get(&format!("news/{uri}")).text().to_owned();
+    assert_eq!(uris(&playlist), [0, 1, 2].map(|at| format!("{}.m4s", MIDNIGHT + at)));
+    let range = playlist.split("#EXT-X-BYTERANGE:").nth(1).and_then(|rest| rest.split('@').next());
+    let size: usize = range.expect("a range").parse().unwrap();
+    let segment = segment(MIDNIGHT);
+    // One sample of four bytes, behind what tells of it.
+    let data = segment.windows(4).position(|kind| kind == b"mdat").unwrap() + 4;
+    assert_eq!(size, data + 4, "{playlist}");
+    let head = format!(
+        "GET /tv/news/v/{MIDNIGHT}.m4s HTTP/1.1\r\nHost: tv\r\nRange: bytes=0-{}\r\n",
+        size - 1
+    );
+    let part = http::ask(station.server.public, &head, b"").expect("a whole answer");
+    assert!(part.status == 206 && part.body == segment[..size], "{}", part.status);
+    // It is waited for as any playlist is.
+    let (next, public) = (MIDNIGHT + 3, station.server.public);
+    let path = format!("/tv/news/v/iframes.m3u8?_HLS_msn={next}");
+    let held = std::thread::spawn(move || http::get(public, &path));
+    station.until_held(1);
+    station.push(next);
+    let answer = held.join().unwrap();
+    assert!(answer.text().ends_with(&format!("\n{next}.m4s\n")), "{}", answer.text());
+}

@@ -270,3 +270,33 @@ fn keys_hold_until_others_do() {
     assert_eq!(text(&[None, protection()]), [map, apart, key, key, map]);
     assert_eq!(text(&[protection(), protection()]), [key, key, map, apart, key, key, map]);
 }
+
+#[test]
+fn first_pictures_are_ranges_of_their_segments() {
+    let mut timeline = fed(MIDNIGHT, 4);
+    timeline.set_key(1234);
+    timeline.add_gap();
+    fixture::feed(&mut timeline, 90_000, MIDNIGHT + 8, 5);
+    check(
+        &timeline,
+        Edition::KeyFrames,
+        "#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:897825600
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6.0
+#EXT-X-I-FRAMES-ONLY
+#EXT-X-MAP:URI=\"init-0.mp4\"
+#EXT-X-PROGRAM-DATE-TIME:2026-11-26T00:00:00.000Z
+#EXTINF:2.0,
+#EXT-X-BYTERANGE:1234@0
+897825600.m4s
+#EXT-X-GAP
+#EXTINF:2.0,
+897825601.m4s
+#EXT-X-GAP
+#EXTINF:2.0,
+897825602.m4s
+",
+    );
+}
