@@ -334,9 +334,11 @@ impl Channel {
             let output = &self.outputs[at];
             let waited = u64::from(output.gaps) * segment;
             let silent = output.fed.map(|fed| stamp.instant.saturating_duration_since(fed));
-            let usual = Duration::from_micros(segment + segment / 2);
+            // Whoever writes texts is behind the picture, and has less to lose by a gap late.
+            let more = if self.is_text(at) { 2 * segment } else { 0 };
+            let usual = Duration::from_micros(segment + segment / 2 + more);
             let due = self.patience.unwrap_or(usual) + Duration::from_micros(waited);
-            let is_due = silent.is_some_and(|silent| silent >= due);
+            let is_due = silent.is_some_and(|silent| silent >= due) && !output.is_over();
             if is_due && waited <= self.window_micros {
                 self.publish_gap(at, stamp);
             }
@@ -344,7 +346,8 @@ impl Channel {
     }
 
     fn publish_gap(&mut self, at: usize, stamp: Stamp) {
-        if self.outputs[at].gaps == 0 {
+        // Where nothing is said there may be no text at all.
+        if self.outputs[at].gaps == 0 && !self.is_text(at) {
             let rendition = &self.renditions[at].name;
             tracing::warn!(channel = self.id, rendition, "its encoder is silent");
             self.note(format!("{rendition}: its encoder is silent"), stamp);
@@ -395,11 +398,13 @@ impl Channel {
         let Taken::Published(steps) = taken else { return Ok(taken) };
         self.outputs[at].fed = Some(stamp.instant);
         self.take_events(at, chunk);
-        if std::mem::take(&mut self.outputs[at].gaps) > 0 {
+        let says_last = chunk.brands.is_some_and(|brands| brands.last);
+        if std::mem::take(&mut self.outputs[at].gaps) > 0 && !self.is_text(at) {
             let rendition = &self.renditions[at].name;
             tracing::info!(channel = self.id, rendition, "its encoder is back");
         }
         let written = self.follow(at, &steps, bytes, stamp);
+        self.outputs[at].ends_with_it |= says_last;
         // A chunk in the middle of a part changes nothing that is listed.
         if steps != Steps::default() {
             self.tell(at, steps.ends_segment || steps.gaps > 0, steps.begins_segment, stamp);
@@ -432,6 +437,7 @@ impl Channel {
         let segment = segment.expect("a chunk was published");
         if steps.begins_segment {
             output.begin_segment(post, segment.number);
+            output.ends_with_it = false;
         }
         output.append(post, bytes)?;
         output.key_size = segment.key_size;
@@ -451,7 +457,7 @@ impl Channel {
             let nearly = last.duration.saturating_add(last.duration / 32);
             !last.is_whole && lengths.segment.cmp_ticks(nearly, last.start.timescale).is_le()
         });
-        if is_full {
+        if is_full || self.outputs[at].ends_with_it {
             self.end_segment(at, stamp);
         }
     }
@@ -497,6 +503,10 @@ impl Channel {
         let publisher = &self.renditions.get(at)?.publisher;
         let last = publisher.timeline().segments().back().filter(|last| !last.is_whole)?;
         (publisher.start_of(chunk)? == last.start).then_some(last.number)
+    }
+
+    fn is_text(&self, at: usize) -> bool {
+        lead(&self.feeds[at].init).sample.media == Media::Text
     }
 
     /// How long a segment is, once that is known.

@@ -111,6 +111,8 @@ pub struct SegmentsHealth {
 pub struct Tally {
     /// Segments that did not come, and are published as gaps.
     pub missing_segments: u64,
+    /// Segments longer than EXT-X-TARGETDURATION allows.
+    pub long_segments: u64,
     /// Chunks whose time had gone by when they came.
     pub late_chunks: u64,
     /// Chunks with other bytes than were published for their time.

@@ -46,10 +46,15 @@ pub struct Output {
     pub key_size: Option<u64>,
     /// When its last chunk came; none before the first.
     pub fed: Option<Instant>,
+    /// The newest segment is the last one, as its encoder says (`lmsg`): what does not come behind
+    /// it is not missed.
+    pub ends_with_it: bool,
     /// Gaps that were published since.
     pub gaps: u32,
     /// What came of it.
     pub tally: Tally,
+    /// The newest segment that was too long.
+    pub long: Option<i64>,
     /// How its encoder's clock runs.
     pub drift: Drift,
     /// Microseconds from when its encoder took a picture, by its own word, until that came.
@@ -84,8 +89,10 @@ impl Output {
             duration_micros: 0,
             key_size: None,
             fed: None,
+            ends_with_it: false,
             gaps: 0,
             tally: Tally::default(),
+            long: None,
             drift: Drift::default(),
             captured_delay: None,
             access,
@@ -94,6 +101,12 @@ impl Output {
             listed: VecDeque::new(),
             without_parts: 0,
         }
+    }
+
+    /// Whether its encoder said that nothing more comes.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ends_with_it && self.current.is_none()
     }
 
     fn path(&self, number: i64, part: Option<u32>) -> String {

@@ -121,6 +121,10 @@ struct Intake<'r> {
     begun: Option<i64>,
     /// Why the first chunk was not published that was not.
     refused: Option<Taken>,
+    /// Whether chunks belong to a segment that only fills a gap (`slat`).
+    in_filler: bool,
+    /// Whether there were such.
+    had_filler: bool,
 }
 
 /// Takes a header, a segment, or a stream of both.
@@ -146,6 +150,8 @@ pub async fn media(
         chunks: 0,
         begun: None,
         refused: None,
+        in_filler: false,
+        had_filler: false,
     };
     let mut receiving = Receiving { state, size: 0 };
     let outcome = loop {
@@ -232,6 +238,14 @@ impl Intake<'_> {
             Event::Chunk(span, chunk) => {
                 let feed = self.feed.expect("a reader without a header gives no chunks");
                 self.chunks += 1;
+                if let Some(brands) = chunk.brands.filter(|brands| !brands.chunk) {
+                    self.in_filler = brands.filler;
+                }
+                if self.in_filler {
+                    // What it stands for may still come; if not, that is a gap when its time is up.
+                    self.had_filler = true;
+                    return Ok(());
+                }
                 let taken = channel.take(feed, &chunk, self.bytes(span), now()).map_err(unfit)?;
                 // A segment that was torn is sent again from its start.
                 if let Some(Taken::Published(_) | Taken::Repeated) = taken {
@@ -260,6 +274,7 @@ impl Intake<'_> {
         Outcome::new(
             200,
             match self.refused {
+                None if self.had_filler => "ignored: what only fills a gap is not published",
                 None => "taken",
                 Some(Taken::Conflict) => {
                     "ignored: other bytes were published for this time, and stay"

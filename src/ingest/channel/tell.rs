@@ -26,6 +26,7 @@ impl Channel {
         if segment_ended {
             let window = self.window_micros;
             self.renditions[at].publisher.timeline_mut().trim(window);
+            self.flag_long(at, stamp);
         }
         self.trim_events();
         let mut texts = vec![
@@ -61,6 +62,27 @@ impl Channel {
         let path = output.folder.as_str().into();
         self.batch.extend(news.map(|news| Listing { path, change: Change::Rendition(news) }));
         self.post.list(&mut self.batch);
+    }
+
+    /// Notes a segment that is longer than its playlist says any is. Its encoder has changed the
+    /// length of its segments, and somebody should know.
+    fn flag_long(&mut self, at: usize, stamp: Stamp) {
+        let timeline = self.renditions[at].publisher.timeline();
+        let mut newest_first = timeline.segments().iter().rev();
+        let Some(last) = newest_first.find(|one| one.is_whole && !one.is_gap) else { return };
+        let (number, micros) = (last.number, last.end().micros().abs_diff(last.start.micros()));
+        let (seconds, target) = ((micros + 500_000) / 1_000_000, target_seconds(timeline));
+        if seconds <= target || self.outputs[at].long == Some(number) {
+            return;
+        }
+        let is_first = self.outputs[at].long.replace(number).is_none();
+        self.outputs[at].tally.long_segments += 1;
+        let rendition = &self.renditions[at].name;
+        let what = format!("{rendition}: segment {number} is longer than {target} s");
+        if is_first {
+            tracing::warn!(channel = self.id, "{what}: its encoder has another length now");
+        }
+        self.note(what, stamp);
     }
 
     /// Takes what a chunk of a rendition, which was just published, tells of.

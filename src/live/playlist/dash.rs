@@ -162,6 +162,9 @@ fn write_set(
         keys::write_dash(text, protection, "   ");
     }
     write_streams(text, set.iter().flat_map(|(track, _)| &track.streams));
+    if matches!(rendition.carries, Carries::Text { .. }) {
+        text.push_str("   <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"subtitle\"/>\n");
+    }
     for (track, segments) in set {
         let own = protection(track, segments).filter(|_| shared.is_none());
         write_representation(text, track, segments, (edition, own));

@@ -12,7 +12,7 @@ pub struct Rendition<'r> {
     pub name: &'r str,
     /// What it carries.
     pub carries: Carries<'r>,
-    /// Of all of it, as in `CODECS`; empty for subtitles.
+    /// Of all of it, as in `CODECS`.
     pub codecs: &'r str,
     /// Bits a second.
     pub bandwidth: Bandwidth,
@@ -69,23 +69,23 @@ pub fn multivariant(renditions: &[Rendition<'_>], media: &str) -> String {
             }
         }
     }
-    let texts = || renditions.iter().filter(|one| matches!(one.carries, Carries::Text { .. }));
-    for subtitles in texts() {
+    let is_text = |one: &&Rendition<'_>| matches!(one.carries, Carries::Text { .. });
+    let texts: Vec<_> = renditions.iter().filter(is_text).collect();
+    for subtitles in &texts {
         write_media(&mut text, "SUBTITLES", "text", subtitles, false, media);
     }
-    let subtitles = if texts().next().is_some() { ",SUBTITLES=\"text\"" } else { "" };
     if !has_video {
         for audio in groups.iter().flat_map(|group| &group.members) {
-            write_variant(&mut text, audio, None, subtitles, media);
+            write_variant(&mut text, audio, None, &texts, media);
         }
         return text;
     }
     for video in renditions.iter().filter(is_video) {
         if groups.is_empty() {
-            write_variant(&mut text, video, None, subtitles, media);
+            write_variant(&mut text, video, None, &texts, media);
         }
         for group in &groups {
-            write_variant(&mut text, video, Some(group), subtitles, media);
+            write_variant(&mut text, video, Some(group), &texts, media);
         }
     }
     text
@@ -175,15 +175,21 @@ fn write_variant(
     text: &mut String,
     one: &Rendition<'_>,
     group: Option<&Group<'_>>,
-    subtitles: &str,
+    texts: &[&Rendition<'_>],
     media: &str,
 ) {
     let more = group.map_or(Bandwidth { peak: 0, average: 0 }, Group::bandwidth);
     let peak = one.bandwidth.peak + more.peak;
     let average = one.bandwidth.average + more.average;
     put(text, format_args!("#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}"));
-    let codecs = [one.codecs, group.map_or("", |group| group.codecs)];
-    let codecs: Vec<_> = codecs.into_iter().filter(|codecs| !codecs.is_empty()).collect();
+    // Of everything that may be played together, each once.
+    let mut codecs = vec![one.codecs, group.map_or("", |group| group.codecs)];
+    for text in texts {
+        if !codecs.contains(&text.codecs) {
+            codecs.push(text.codecs);
+        }
+    }
+    codecs.retain(|codecs| !codecs.is_empty());
     put(text, format_args!(",CODECS=\"{}\"", codecs.join(",")));
     if let Carries::Video { resolution: (width, height), frame_rate } = one.carries {
         put(text, format_args!(",RESOLUTION={width}x{height}"));
@@ -196,6 +202,7 @@ fn write_variant(
     if let Some(group) = group {
         put(text, format_args!(",AUDIO=\"{}\"", group.id()));
     }
+    let subtitles = if texts.is_empty() { "" } else { ",SUBTITLES=\"text\"" };
     put(text, format_args!("{subtitles}\n{}/{media}\n", one.name));
 }
 
@@ -230,7 +237,7 @@ mod tests {
         let text = Rendition {
             name: "s-de",
             carries: Carries::Text { language: Some("de") },
-            codecs: "",
+            codecs: "wvtt",
             bandwidth: Bandwidth { peak: 500, average: 100 },
         };
         let renditions = [
@@ -250,13 +257,13 @@ mod tests {
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio0\",NAME=\"a-en\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"a-en/index.m3u8\"
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio1\",NAME=\"a-surround\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"a-surround/index.m3u8\"
 #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"text\",NAME=\"s-de\",LANGUAGE=\"de\",DEFAULT=NO,AUTOSELECT=YES,URI=\"s-de/index.m3u8\"
-#EXT-X-STREAM-INF:BANDWIDTH=3128000,AVERAGE-BANDWIDTH=1596000,CODECS=\"avc1.4d401f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio0\",SUBTITLES=\"text\"
+#EXT-X-STREAM-INF:BANDWIDTH=3128000,AVERAGE-BANDWIDTH=1596000,CODECS=\"avc1.4d401f,mp4a.40.2,wvtt\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio0\",SUBTITLES=\"text\"
 v720/index.m3u8
-#EXT-X-STREAM-INF:BANDWIDTH=3128000,AVERAGE-BANDWIDTH=1596000,CODECS=\"avc1.4d401f,ec-3\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio1\",SUBTITLES=\"text\"
+#EXT-X-STREAM-INF:BANDWIDTH=3128000,AVERAGE-BANDWIDTH=1596000,CODECS=\"avc1.4d401f,ec-3,wvtt\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio1\",SUBTITLES=\"text\"
 v720/index.m3u8
-#EXT-X-STREAM-INF:BANDWIDTH=928000,AVERAGE-BANDWIDTH=496000,CODECS=\"avc1.4d401f,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO=\"audio0\",SUBTITLES=\"text\"
+#EXT-X-STREAM-INF:BANDWIDTH=928000,AVERAGE-BANDWIDTH=496000,CODECS=\"avc1.4d401f,mp4a.40.2,wvtt\",RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO=\"audio0\",SUBTITLES=\"text\"
 v360/index.m3u8
-#EXT-X-STREAM-INF:BANDWIDTH=928000,AVERAGE-BANDWIDTH=496000,CODECS=\"avc1.4d401f,ec-3\",RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO=\"audio1\",SUBTITLES=\"text\"
+#EXT-X-STREAM-INF:BANDWIDTH=928000,AVERAGE-BANDWIDTH=496000,CODECS=\"avc1.4d401f,ec-3,wvtt\",RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO=\"audio1\",SUBTITLES=\"text\"
 v360/index.m3u8
 "
         );

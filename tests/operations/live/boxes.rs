@@ -13,6 +13,7 @@ const SAMPLE_MS: u64 = 20;
 pub enum Media {
     Picture,
     Sound,
+    Text,
 }
 
 impl Media {
@@ -20,6 +21,7 @@ impl Media {
         match self {
             Self::Picture => 90_000,
             Self::Sound => 48_000,
+            Self::Text => 1000,
         }
     }
 }
@@ -58,7 +60,7 @@ pub fn salted_segment(second: u64, salt: u8) -> Vec<u8> {
 pub fn header(media: Media) -> Vec<u8> {
     let file: &[u8] = match media {
         Media::Picture => include_bytes!("../../fuzz/seeds/boxes/avc.mp4"),
-        Media::Sound => include_bytes!("../../fuzz/seeds/boxes/aac.mp4"),
+        Media::Sound | Media::Text => include_bytes!("../../fuzz/seeds/boxes/aac.mp4"),
     };
     let mut size = 0;
     for _ in ["ftyp", "moov"] {
@@ -69,6 +71,12 @@ pub fn header(media: Media) -> Vec<u8> {
     let mdhd = header.windows(4).position(|kind| kind == b"mdhd").expect("it has a track");
     // Behind its version and two dates.
     header[mdhd + 16..mdhd + 20].copy_from_slice(&media.timescale().to_be_bytes());
+    if media == Media::Text {
+        for (kind, other) in [(b"soun", b"text"), (b"mp4a", b"wvtt")] {
+            let at = header.windows(4).position(|found| found == kind).expect("it is a sound");
+            header[at..at + 4].copy_from_slice(other);
+        }
+    }
     header
 }
 

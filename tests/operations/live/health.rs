@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::boxes::{MIDNIGHT, salted_segment};
+use super::boxes::{self, Chunk, MIDNIGHT, Media, chunk, salted_segment};
 use super::{Station, channel};
 use crate::running::{program, run};
 
@@ -84,4 +84,27 @@ fn how_long_publishing_takes_is_counted() {
     assert!(count >= 6.0, "{count}");
     assert!(value("shardcast_live_publish_seconds_bucket{le=\"+Inf\"}") == count);
     assert!(value("shardcast_live_publish_seconds_sum") > 0.0);
+}
+
+#[test]
+fn a_segment_that_is_too_long_is_noted() {
+    let station = Station::start(&format!("{}{}", channel("news"), channel("radio")));
+    assert_eq!(station.put("news/v/init.mp4", &boxes::header(Media::Picture)).status, 200);
+    station.push(MIDNIGHT);
+    // Two seconds, of which decoding can begin with the first only.
+    let of = |half: u64| {
+        let start = (MIDNIGHT + 1) * 1000 + half * 500;
+        Chunk { independent: half == 0, ..chunk(start) }.bytes()
+    };
+    let long = (0..4).flat_map(of).collect::<Vec<_>>();
+    assert_eq!(station.put("news/v/2.m4s", &long).status, 200);
+    station.push(MIDNIGHT + 3);
+    station.settle();
+    let news = body(&station.server.admin_get("/api/v1/channels/news"));
+    assert_eq!(news["renditions"][0]["tally"]["long_segments"], 1, "{news}");
+    let error = news["last_error"]["what"].as_str().expect("it is noted");
+    assert_eq!(error, format!("v: segment {} is longer than 1 s", MIDNIGHT + 1));
+    // TARGETDURATION stays what it was.
+    let plain = station.get("news/v/index.m3u8").text().to_owned();
+    assert!(plain.contains("#EXT-X-TARGETDURATION:1\n") && plain.contains("#EXTINF:2.0,\n"));
 }

@@ -18,6 +18,7 @@ mod manifests;
 mod window;
 mod health;
 mod events;
+mod texts;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;
