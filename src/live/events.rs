@@ -18,6 +18,10 @@ use splice::{Direction, Splice};
 /// The same event may be told with times that were rounded otherwise, in microseconds.
 const SAME_MICROS: u64 = 500_000;
 
+/// How far ahead an event may lie, and how long it may take, in microseconds: a day. What is told
+/// beyond that would never leave.
+const DAY_MICROS: u64 = 86_400_000_000;
+
 /// Events that concern the delivery, and nobody else: validity of a manifest, and the like.
 const OF_DELIVERY: &[&str] = &["urn:mpeg:dash:event:2012"];
 
@@ -141,7 +145,11 @@ impl Events {
         if !is_listed || data.len() > EVENT_DATA_SIZE_MAX {
             return;
         }
+        let told_micros = found.segment.micros().saturating_add(found.zero_micros);
         let start_micros = start_micros(message, found);
+        if start_micros > told_micros.saturating_add_unsigned(DAY_MICROS) {
+            return;
+        }
         let splice = splice::is_scheme(scheme).then(|| Splice::read(data));
         let key = (*id, value.clone());
         let is_known = |event: &Event| {
@@ -158,7 +166,7 @@ impl Events {
             end_micros: None,
             duration_micros: micros_of(message.duration.map(u64::from), message.timescale),
             says: Says::Other(data.clone()),
-            told_micros: found.segment.micros().saturating_add(found.zero_micros),
+            told_micros,
             key,
         };
         if let Some(splice) = splice {
@@ -168,12 +176,13 @@ impl Events {
             }
             event.says = Says::Splice(splice.direction, data.clone());
         }
+        event.duration_micros = event.duration_micros.filter(|micros| *micros <= DAY_MICROS);
         self.has_been = true;
         self.listed.push_back(event);
         if self.listed.len() > EVENTS_MAX
             && let Some(oldest) = self.listed.pop_front()
         {
-            self.remove(oldest.id, found.segment.micros().saturating_add(found.zero_micros));
+            self.remove(oldest.id, told_micros);
         }
     }
 
@@ -194,6 +203,11 @@ impl Events {
     /// microseconds of Unix time. Those that went are remembered for so long.
     pub fn trim(&mut self, window_micros: i64, edge_micros: i64, remembered_micros: u64) {
         let is_over = |event: &Event| event.over_micros() < window_micros;
+        let from = edge_micros.saturating_sub_unsigned(remembered_micros);
+        self.removed.retain(|(_, at)| *at >= from);
+        if !self.listed.iter().any(is_over) {
+            return;
+        }
         // The two of a splice go together.
         let stay: Vec<_> = self.listed.iter().filter(|one| !is_over(one)).collect();
         let stay: Vec<_> = stay.iter().map(|event| event.id.clone()).collect();
@@ -201,8 +215,6 @@ impl Events {
         self.listed = listed;
         let gone: VecDeque<Event> = gone;
         gone.into_iter().for_each(|event| self.remove(event.id, edge_micros));
-        let from = edge_micros.saturating_sub_unsigned(remembered_micros);
-        self.removed.retain(|(_, at)| *at >= from);
     }
 
     fn remove(&mut self, id: String, at_micros: i64) {

@@ -104,10 +104,12 @@ fn nothing_grows_without_end() {
     let long = "x".repeat(EVENT_NAME_SIZE_MAX + 1);
     events.take(&message(&long, 1, at(1), b""), &found(0));
     events.take(&message("urn:x", 1, at(1), &vec![0; EVENT_DATA_SIZE_MAX + 1]), &found(0));
+    events.take(&message("urn:x", 1, At::Time(u64::MAX), b""), &found(0));
+    events.take(&message("urn:x", 1, at(86_401), b""), &found(0));
     assert_eq!(events.listed().count(), 0);
     for number in 0..3 * u32::try_from(EVENTS_MAX).unwrap() {
         let scheme = format!("urn:{number}");
-        events.take(&message(&scheme, number, At::Time(u64::MAX), b""), &found(0));
+        events.take(&message(&scheme, number, at(86_400), b""), &found(0));
     }
     let counts = (events.listed().count(), events.removed().count(), events.streams.len());
     assert_eq!(counts, (EVENTS_MAX, EVENTS_MAX, EVENT_STREAMS_MAX));

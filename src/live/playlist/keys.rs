@@ -25,7 +25,9 @@ pub fn write_hls(text: &mut String, protection: &Protection) {
 
 /// The elements of a manifest (ISO/IEC 23001-7, 11.2), each line behind this indent.
 pub fn write_dash(text: &mut String, protection: &Protection, indent: &str) {
-    let scheme = protection.scheme.escape_ascii();
+    // An encoder's word, which is not to end the attribute.
+    let scheme = protection.scheme.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    let scheme: String = scheme.map(|&byte| char::from(byte)).collect();
     let key = Uuid(protection.key);
     put(
         text,
@@ -75,6 +77,13 @@ KEYFORMATVERSIONS=\"1\"
         let mut text = String::new();
         write_hls(&mut text, &sample(*b"cbcs"));
         assert_eq!(text.matches("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_scheme_stays_within_its_quotes() {
+        let mut text = String::new();
+        write_dash(&mut text, &Protection { systems: Vec::new(), ..sample(*b"c\"<&") }, "");
+        assert!(text.contains(" value=\"c\" xmlns"), "{text}");
     }
 
     #[test]
