@@ -8,6 +8,7 @@ pub mod multivariant;
 
 use std::fmt::Write as _;
 
+use super::cut::Lengths;
 use super::timeline::Timeline;
 use crate::units::civil;
 
@@ -26,16 +27,22 @@ pub const DELTA_OF_DATES: &str = "delta2.m3u8";
 /// length does not.
 #[must_use]
 pub fn target_seconds(timeline: &Timeline) -> u64 {
-    (timeline.lengths().segment.micros() + 500_000).div_euclid(1_000_000).max(1)
+    target_of(timeline.lengths())
 }
 
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
+/// The same of lengths alone.
+#[must_use]
+pub fn target_of(lengths: Lengths) -> u64 {
+    (lengths.segment.micros() + 500_000).div_euclid(1_000_000).max(1)
+}
+
+pub(super) fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.write_fmt(what).expect("a string takes everything");
 }
 
 /// Microseconds, as a decimal number of seconds.
 #[derive(Clone, Copy, Debug)]
-struct Seconds(u64);
+pub(super) struct Seconds(pub(super) u64);
 
 impl std::fmt::Display for Seconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -48,7 +55,7 @@ impl std::fmt::Display for Seconds {
 
 /// Microseconds since 1970, as ISO 8601 writes them, to the millisecond.
 #[derive(Clone, Copy, Debug)]
-struct Date(i64);
+pub(super) struct Date(pub(super) i64);
 
 impl std::fmt::Display for Date {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -132,13 +132,8 @@ fn write_period(text: &mut String, presentation: &Presentation<'_>, edition: Edi
     text.push_str(" </Period>\n");
 }
 
-fn write_set(
-    text: &mut String,
-    id: usize,
-    rendition: &Rendition<'_>,
-    set: &[(&Track<'_>, &Vec<&Segment>)],
-    edition: Edition,
-) {
+/// Begins the set in which a rendition is, and maybe others of its kind.
+pub(in crate::live) fn begin_set(text: &mut String, id: usize, rendition: &Rendition<'_>) {
     let (kind, media_type, language) = match rendition.carries {
         Carries::Video { .. } => ("video", "video/mp4", None),
         Carries::Audio { language, .. } => ("audio", "audio/mp4", language),
@@ -155,6 +150,19 @@ fn write_set(
         put(text, format_args!(" lang=\"{}\"", Escaped(language)));
     }
     text.push_str(">\n");
+    if matches!(rendition.carries, Carries::Text { .. }) {
+        text.push_str("   <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"subtitle\"/>\n");
+    }
+}
+
+fn write_set(
+    text: &mut String,
+    id: usize,
+    rendition: &Rendition<'_>,
+    set: &[(&Track<'_>, &Vec<&Segment>)],
+    edition: Edition,
+) {
+    begin_set(text, id, rendition);
     // Players look for it at the set; where its members differ, each has its own.
     let shared = set.iter().map(|(track, segments)| protection(track, segments));
     let shared = shared.reduce(|one, other| one.filter(|_| one == other)).flatten();
@@ -162,9 +170,6 @@ fn write_set(
         keys::write_dash(text, protection, "   ");
     }
     write_streams(text, set.iter().flat_map(|(track, _)| &track.streams));
-    if matches!(rendition.carries, Carries::Text { .. }) {
-        text.push_str("   <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"subtitle\"/>\n");
-    }
     for (track, segments) in set {
         let own = protection(track, segments).filter(|_| shared.is_none());
         write_representation(text, track, segments, (edition, own));
@@ -189,14 +194,8 @@ fn write_streams<'t>(text: &mut String, streams: impl Iterator<Item = &'t &'t St
     }
 }
 
-fn write_representation(
-    text: &mut String,
-    track: &Track<'_>,
-    segments: &[&Segment],
-    (edition, own): (Edition, Option<&Protection>),
-) {
-    let Some(first) = segments.first() else { return };
-    let one = track.rendition;
+/// Begins a rendition's representation: everything that does not depend on its segments.
+pub(in crate::live) fn begin_representation(text: &mut String, one: &Rendition<'_>) {
     let name = Escaped(one.name);
     put(
         text,
@@ -226,9 +225,20 @@ fn write_representation(
         ),
         Carries::Text { .. } => text.push_str(">\n"),
     }
+}
+
+fn write_representation(
+    text: &mut String,
+    track: &Track<'_>,
+    segments: &[&Segment],
+    (edition, own): (Edition, Option<&Protection>),
+) {
+    let Some(first) = segments.first() else { return };
+    begin_representation(text, track.rendition);
     if let Some(protection) = own {
         keys::write_dash(text, protection, "    ");
     }
+    let name = Escaped(track.rendition.name);
     let timescale = first.start.timescale;
     let offset = i128::from(first.origin.start_micros) * i128::from(timescale) / 1_000_000;
     let header = track.headers.get(first.header as usize).map_or("", String::as_str);
@@ -254,47 +264,65 @@ fn write_representation(
         );
     }
     text.push_str(">\n");
-    write_timeline(text, track.timeline, segments);
+    write_timeline(text, &entries(track.timeline, segments));
     text.push_str("    </SegmentTemplate>\n   </Representation>\n");
 }
 
-/// Entries of equal duration that follow each other are one, repeated.
-fn write_timeline(text: &mut String, timeline: &Timeline, segments: &[&Segment]) {
+/// An entry of a SegmentTimeline.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::live) struct Entry {
+    /// When its segment begins, in ticks.
+    pub start: i64,
+    /// In ticks.
+    pub duration: u64,
+    /// Whether there is nothing to play.
+    pub is_gap: bool,
+}
+
+/// What a timeline's segments are in a SegmentTimeline.
+fn entries(timeline: &Timeline, segments: &[&Segment]) -> Vec<Entry> {
     let nominal = |segment: &Segment| {
         timeline.lengths().segment.ticks_of(segment.start.timescale).max(segment.duration)
     };
     // A segment that grows has the length that it will have.
     let duration =
         |segment: &Segment| if segment.is_whole { segment.duration } else { nominal(segment) };
+    let entry = |segment: &&Segment| Entry {
+        start: segment.start.ticks,
+        duration: duration(segment),
+        is_gap: segment.is_gap,
+    };
+    segments.iter().map(entry).collect()
+}
+
+/// Entries of equal duration that follow each other are one, repeated.
+pub(in crate::live) fn write_timeline(text: &mut String, entries: &[Entry]) {
     text.push_str("     <SegmentTimeline>\n");
-    let missing = segments.iter().filter(|segment| segment.is_gap);
-    let mut missing = missing.peekable();
+    let mut missing = entries.iter().filter(|entry| entry.is_gap).peekable();
     if missing.peek().is_some() {
         text.push_str("      <FailoverContent valid=\"false\">\n");
-        for gap in missing {
-            let (t, d) = (gap.start.ticks, gap.duration);
-            put(text, format_args!("       <FCS t=\"{t}\" d=\"{d}\"/>\n"));
+        for Entry { start, duration, .. } in missing {
+            put(text, format_args!("       <FCS t=\"{start}\" d=\"{duration}\"/>\n"));
         }
         text.push_str("      </FailoverContent>\n");
     }
     let mut at = 0;
     let mut end = None;
-    while let Some(first) = segments.get(at) {
-        let one = duration(first);
-        let mut next = first.start.ticks.saturating_add_unsigned(one);
+    while let Some(&Entry { start, duration, .. }) = entries.get(at) {
+        let mut next = start.saturating_add_unsigned(duration);
         let mut repeated = 0;
-        while let Some(more) = segments.get(at + repeated + 1)
-            && more.start.ticks == next
-            && duration(more) == one
+        while let Some(more) = entries.get(at + repeated + 1)
+            && more.start == next
+            && more.duration == duration
         {
             repeated += 1;
-            next = next.saturating_add_unsigned(one);
+            next = next.saturating_add_unsigned(duration);
         }
         text.push_str("      <S");
-        if end != Some(first.start.ticks) {
-            put(text, format_args!(" t=\"{}\"", first.start.ticks));
+        if end != Some(start) {
+            put(text, format_args!(" t=\"{start}\""));
         }
-        put(text, format_args!(" d=\"{one}\""));
+        put(text, format_args!(" d=\"{duration}\""));
         if repeated > 0 {
             put(text, format_args!(" r=\"{repeated}\""));
         }
@@ -307,7 +335,7 @@ fn write_timeline(text: &mut String, timeline: &Timeline, segments: &[&Segment])
 
 /// Text in an attribute of XML.
 #[derive(Clone, Copy, Debug)]
-struct Escaped<'t>(&'t str);
+pub(in crate::live) struct Escaped<'t>(pub(in crate::live) &'t str);
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
