@@ -20,6 +20,7 @@ pub mod channel;
 pub mod playlist;
 pub mod reload;
 pub mod record;
+pub mod catchup;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]

@@ -1,0 +1,16 @@
+//! What is past of a channel: its record and a stretch of time in, playlists and manifests out.
+//!
+//! Pure. An address says which channel, which stretch and which text (`address`); the segments that
+//! cover the stretch are found by halving, and copied (`excerpt`); timelines of its renditions are
+//! matched, and what is missing is filled in (`tracks`); then it is written (`hls`, `dash`). All of
+//! it costs as much as the stretch is long, however much is kept before and after it.
+
+pub mod address;
+pub mod excerpt;
+pub mod tracks;
+pub mod hls;
+pub mod dash;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

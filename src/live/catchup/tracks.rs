@@ -1,0 +1,263 @@
+//! Renditions of an excerpt, matched with each other: what playlists and manifests are written of.
+//!
+//! A rendition's discontinuities are where its media does not go on. Players count them in each
+//! rendition and match them by their numbers, so all renditions get the same ones here: where one
+//! has a discontinuity, the others have it at the same date. What is missing is filled with gaps,
+//! so that numbers have no holes; where that can't be, there is a discontinuity.
+
+use std::collections::HashMap;
+
+use super::excerpt::Excerpt;
+use crate::live::playlist::multivariant::{Carries, Rendition};
+use crate::live::record::{Carried, Kept, Recorded};
+use crate::live::timeline::GAPS_MAX;
+
+/// A rendition of an excerpt.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// What it is, with its segments and gaps.
+    pub of: Recorded,
+    /// Where each timeline but the first begins, as indexes of segments. One that has nothing here
+    /// begins where the next one does.
+    pub cuts: Vec<usize>,
+    /// The media sequence number of the first segment.
+    pub media_sequence: i64,
+    /// The discontinuity sequence number of the first segment.
+    pub discontinuity_sequence: u64,
+}
+
+/// An excerpt that can be written.
+#[derive(Clone, Debug)]
+pub struct Tracks {
+    /// Its renditions.
+    pub tracks: Vec<Track>,
+    /// Discontinuities before the first timeline.
+    pub timelines_gone: u64,
+    /// Dates at which timelines begin, in microseconds of Unix time; none for a first one of which
+    /// the beginning is not known.
+    pub starts: Vec<Option<i64>>,
+}
+
+/// What is remembered of a window that slides, so that numbers go on when things leave it.
+#[derive(Clone, Debug, Default)]
+pub struct Passed {
+    /// Dates of discontinuities, from the last that has left the window.
+    boundaries: Vec<i64>,
+    /// How many there were before those.
+    gone: u64,
+    /// By rendition, what its numbers have left out so far, and up to which number.
+    skipped: HashMap<String, (i64, i64)>,
+}
+
+impl Recorded {
+    /// What multivariant playlists and manifests say of it.
+    #[must_use]
+    pub fn described(&self) -> Rendition<'_> {
+        let about = &self.about;
+        let language = about.language.as_deref();
+        let carries = match about.carries {
+            Carried::Video { resolution, frame_rate } => Carries::Video { resolution, frame_rate },
+            Carried::Audio { channels } => Carries::Audio { language, channels },
+            Carried::Text => Carries::Text { language },
+        };
+        let (codecs, bandwidth) = (about.codecs.as_str(), about.bandwidth);
+        Rendition { name: &self.name, carries, codecs, bandwidth }
+    }
+}
+
+impl Tracks {
+    /// Of an excerpt; `passed` is what is remembered of a window that slides, else nothing.
+    #[must_use]
+    pub fn new(excerpt: Excerpt, passed: &mut Passed) -> Self {
+        let mut renditions = excerpt.renditions;
+        for one in &mut renditions {
+            one.segments = filled(one);
+        }
+        let mut boundaries = Boundaries::of(&renditions);
+        let timelines_gone = passed.slide(&mut boundaries);
+        let dates = boundaries.dates.iter().map(|&date| Some(date));
+        let starts = std::iter::once(passed.newest_gone(timelines_gone)).chain(dates).collect();
+        let tracks = (0..).zip(renditions).map(|(at, mut of)| {
+            let cuts = boundaries.cuts(at, &of.segments);
+            for &cut in cuts.iter().filter(|&&cut| cut > 0) {
+                if let Some(kept) = of.segments.get_mut(cut) {
+                    kept.discontinuity = true;
+                }
+            }
+            let before = cuts.iter().filter(|&&cut| cut == 0).count() as u64;
+            let first = of.segments.first().map_or(0, |kept| kept.number);
+            let media_sequence = (first - passed.skipped_before_window(&of)).max(0);
+            let discontinuity_sequence = timelines_gone + before;
+            Track { of, cuts, media_sequence, discontinuity_sequence }
+        });
+        Self { tracks: tracks.collect(), timelines_gone, starts }
+    }
+}
+
+impl Track {
+    /// How many timelines begin with this segment, besides the first.
+    #[must_use]
+    pub fn begins(&self, at: usize) -> usize {
+        let first = self.cuts.partition_point(|&cut| cut < at);
+        self.cuts[first..].iter().take_while(|&&cut| cut == at).count()
+    }
+
+    /// The segments of a timeline, counted from the first of the excerpt.
+    #[must_use]
+    pub fn timeline(&self, at: usize) -> &[Kept] {
+        let cut = |at: usize| self.cuts.get(at).copied().unwrap_or(self.of.segments.len());
+        let first = at.checked_sub(1).map_or(0, cut);
+        &self.of.segments[first..cut(at)]
+    }
+}
+
+impl Passed {
+    /// The window has come so far: what has left it is counted, and dates stay what they were said
+    /// to be first. Gives how many discontinuities lie before it.
+    fn slide(&mut self, boundaries: &mut Boundaries) -> u64 {
+        let mut first = None;
+        let mut next = 0;
+        for date in &mut boundaries.dates {
+            let rest = self.boundaries[next..].iter();
+            let known = rest.clone().position(|known| known.abs_diff(*date) <= boundaries.near);
+            let at = next + known.unwrap_or_else(|| rest.take_while(|known| *known < date).count());
+            if known.is_none() {
+                self.boundaries.insert(at, *date);
+            }
+            *date = self.boundaries[at];
+            first.get_or_insert(at);
+            next = at + 1;
+        }
+        let first = first.unwrap_or(self.boundaries.len());
+        // Only the last that has left still says when a timeline began.
+        let forgotten = first.saturating_sub(1);
+        self.boundaries.drain(..forgotten);
+        self.gone += forgotten as u64;
+        self.gone + (first - forgotten) as u64
+    }
+
+    /// The date of the last discontinuity of so many that lie before the window.
+    fn newest_gone(&self, timelines_gone: u64) -> Option<i64> {
+        (timelines_gone > self.gone).then(|| self.boundaries.first().copied()).flatten()
+    }
+
+    /// What a rendition's numbers have left out before its first segment.
+    fn skipped_before_window(&mut self, of: &Recorded) -> i64 {
+        let first = of.segments.first().map_or(0, |kept| kept.number);
+        let (seen, total) = self.skipped.entry(of.name.clone()).or_insert((first, 0));
+        let mut in_window = 0;
+        for pair in of.segments.windows(2) {
+            let jump = pair[1].number.saturating_sub(pair[0].number).saturating_sub(1);
+            in_window += jump;
+            if pair[1].number > *seen {
+                *total += jump;
+                *seen = pair[1].number;
+            }
+        }
+        *total - in_window
+    }
+}
+
+/// The segments with gaps for those that are missing. Where numbers or headers do not go on and no
+/// gaps can be put in, a discontinuity begins.
+fn filled(of: &Recorded) -> Vec<Kept> {
+    let mut filled: Vec<Kept> = Vec::with_capacity(of.segments.len());
+    for kept in &of.segments {
+        let mut kept = *kept;
+        if let Some(last) = filled.last().copied() {
+            kept.discontinuity |= kept.header != last.header
+                || kept.origin.zero_micros != last.origin.zero_micros
+                || kept.start.timescale != last.start.timescale;
+            if !kept.discontinuity && kept.number != last.number.saturating_add(1) {
+                match gaps(of, &last, &kept) {
+                    Some(gaps) => filled.extend(gaps),
+                    None => kept.discontinuity = true,
+                }
+            }
+        }
+        filled.push(kept);
+    }
+    filled
+}
+
+/// What is missing between two segments, as gaps of about a segment's length; none if the time
+/// between them is not as much as their numbers say.
+fn gaps(of: &Recorded, last: &Kept, next: &Kept) -> Option<impl Iterator<Item = Kept> + use<>> {
+    let missing = next.number.saturating_sub(last.number).saturating_sub(1);
+    let missing = u64::try_from(missing).ok().filter(|missing| *missing <= GAPS_MAX as u64)?;
+    let start = last.start.plus(last.duration);
+    let time = u64::try_from(next.start.ticks.saturating_sub(start.ticks)).ok()?;
+    let one = time.checked_div(missing)?;
+    let nominal = of.lengths.segment.ticks_of(start.timescale);
+    if one == 0 || one < nominal / 2 || one > nominal.saturating_add(nominal / 2) {
+        return None;
+    }
+    let last = *last;
+    Some((0..missing).map(move |at| Kept {
+        number: last.number + 1 + i64::try_from(at).unwrap_or(0),
+        start: start.plus(at * one),
+        // What does not divide is the last one's.
+        duration: if at + 1 == missing { time - at * one } else { one },
+        size: 0,
+        discontinuity: false,
+        ..last
+    }))
+}
+
+/// Discontinuities of all renditions together.
+struct Boundaries {
+    /// When each is, in microseconds of Unix time.
+    dates: Vec<i64>,
+    /// By rendition, its own: which of all, and with which segment.
+    own: Vec<Vec<(usize, usize)>>,
+    /// How far apart one of them may be in two renditions, in microseconds.
+    near: u64,
+}
+
+impl Boundaries {
+    fn of(renditions: &[Recorded]) -> Self {
+        let mut all = Vec::new();
+        for (at, one) in renditions.iter().enumerate() {
+            let segments = one.segments.iter().enumerate().skip(1);
+            let own = segments.filter(|(_, kept)| kept.discontinuity);
+            all.extend(own.map(|(index, kept)| (kept.unix_micros().0, at, index)));
+        }
+        all.sort_unstable();
+        let nominal = renditions.iter().map(|one| one.lengths.segment.micros()).max().unwrap_or(0);
+        // Sounds of a new timeline do not begin with the picture, but nearly so.
+        let near = nominal / 2;
+        let own = vec![Vec::new(); renditions.len()];
+        let mut boundaries = Self { dates: Vec::new(), own, near };
+        for (date, at, index) in all {
+            let newest = boundaries.dates.last().copied();
+            let is_near = newest.is_some_and(|newest| date.abs_diff(newest) <= near);
+            let number = boundaries.dates.len().wrapping_sub(1);
+            let has_it = boundaries.own[at].last().is_some_and(|own| own.0 == number);
+            if !is_near || has_it {
+                boundaries.dates.push(date);
+            }
+            boundaries.own[at].push((boundaries.dates.len() - 1, index));
+        }
+        boundaries
+    }
+
+    /// Where a rendition's segments change from one timeline to the next. For a discontinuity that
+    /// is not its own that is the first segment of which most lies behind it.
+    fn cuts(&self, rendition: usize, segments: &[Kept]) -> Vec<usize> {
+        let middle = |kept: &Kept| {
+            let (start, end) = kept.unix_micros();
+            start.midpoint(end)
+        };
+        let mut own = self.own[rendition].iter().peekable();
+        let mut last = 0;
+        let cuts = self.dates.iter().enumerate().map(|(number, &date)| {
+            let cut = match own.next_if(|own| own.0 == number) {
+                Some(own) => own.1,
+                None => segments.partition_point(|kept| middle(kept) < date),
+            };
+            last = cut.max(last);
+            last
+        });
+        cuts.collect()
+    }
+}
