@@ -21,6 +21,7 @@ pub mod playlist;
 pub mod reload;
 pub mod record;
 pub mod catchup;
+pub mod records;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]
