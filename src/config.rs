@@ -340,9 +340,13 @@ const _: () = assert!(
 /// stretch is to be asked for.
 pub const CATCH_UP_TEXT_SIZE_MAX: usize = ANSWER_BODY_SIZE_MAX;
 
+/// Segments of all renditions together of which one text of catch-up is written; each is copied, in
+/// 72 bytes. A day of 20 renditions in segments of 2 s has fewer. Beyond it as above.
+pub const CATCH_UP_SEGMENTS_MAX: usize = 1_000_000;
+
 /// Texts of catch-up that shards hold ready. Beyond it the oldest goes, and is written again when
 /// it is asked for.
-pub const CATCH_UP_TEXTS_MAX: usize = 4096;
+pub const CATCH_UP_TEXTS_MAX: usize = if cfg!(test) { 50 } else { 4096 };
 
 /// Bytes of those texts, all together: some hundred programmes of two hours. Beyond it as above.
 pub const CATCH_UP_TEXTS_SIZE_MAX: usize = 128 * MIB;
@@ -351,7 +355,8 @@ const _: () = assert!(
     "the longest has room, gzipped too"
 );
 
-/// Texts of catch-up that wait to be written. Beyond it a request is refused with 503.
+/// Texts of catch-up that wait to be written, each of which takes some milliseconds. Beyond it a
+/// request for another one is refused with 503.
 pub const CATCH_UP_WAITING_MAX: usize = 32;
 const _: () = assert!(CATCH_UP_WAITING_MAX < ANSWERS_AT_ONCE_MAX, "other answers have places left");
 

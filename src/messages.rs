@@ -32,6 +32,19 @@ impl SourceId {
         Self(1 << 63 | number)
     }
 
+    /// The number of a text of what is past of a channel, which is told as something live is. They
+    /// count on their own, and both kinds together.
+    #[must_use]
+    pub fn of_past(number: u64, is_complete: bool) -> Self {
+        Self(1 << 63 | 1 << 62 | u64::from(is_complete) << 61 | number)
+    }
+
+    /// Whether it is such a text, and one that does not change any more.
+    #[must_use]
+    pub fn is_complete(self) -> bool {
+        self.0 >> 61 == 0b111
+    }
+
     /// Whether it is something live: in memory, complete in itself, and nobody's to open or close.
     #[must_use]
     pub fn is_live(self) -> bool {
@@ -170,6 +183,9 @@ pub enum Change {
     /// The path is the folder of a live rendition, which has come so far. Said after its segments
     /// and playlists are listed.
     Rendition(Rendition),
+    /// The path is the folder of a channel, for viewers of this access: what is past of it, and not
+    /// listed, is control's to write.
+    Channel(Access),
     /// It will be there soon: requests for it wait. Withdrawn by `Present` or `Absent`.
     Expected,
     /// It is gone: new requests get 404, running transfers finish.
@@ -289,6 +305,8 @@ pub struct Ask {
     pub key: AskKey,
     /// The client's address.
     pub peer: Option<std::net::IpAddr>,
+    /// Who may have what is asked for; this client may.
+    pub access: Access,
     /// The request's head, exactly as it was received and accepted by the parser.
     pub head: Box<[u8]>,
     /// Its body.

@@ -1,6 +1,7 @@
 //! What a viewer finds at a path.
 
 use super::SourceSlot;
+use crate::config::Access;
 use crate::request::locate::{self, Place};
 
 /// What a path is.
@@ -14,6 +15,8 @@ pub enum Found<'c> {
     Closed(SourceSlot),
     /// Not there yet, but it will be, here.
     Expected(Place),
+    /// Control can write it, for viewers of this access.
+    Asked(Access),
     /// A playlist that holds what is asked for can't be waited for.
     TooFar,
     /// In a source that can't be served.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::growing::{Growing, Piece};
 use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
+use crate::live::catchup::address::channel_folder;
 use crate::live::reload::{Directives, Reach, Reload, Skip};
 use crate::messages::{GrowingId, Growth};
 use crate::request::authorise::Grant;
@@ -45,6 +46,12 @@ impl Catalog {
             && let Some(reach) = Reach::of_name(name).filter(|reach| state.comes(*reach))
         {
             return Found::Expected(Place::Reach(place, reach));
+        }
+        if let Some(folder) = channel_folder(path)
+            && let Some(&access) = self.channels.get(folder)
+            && grant.allows(access)
+        {
+            return Found::Asked(access);
         }
         self.absent(grant)
     }

@@ -82,6 +82,8 @@ pub struct Catalog {
     growing: Vec<Growing>,
     growing_free: Vec<GrowingSlot>,
     renditions: Renditions,
+    /// Folders of channels, of which control may write what is past.
+    channels: AHashMap<Arc<str>, Access>,
     capacity: Capacity,
     /// Listed sources that take a token.
     token_count: usize,
@@ -108,6 +110,7 @@ impl Catalog {
             growing: Vec::new(),
             growing_free: Vec::new(),
             renditions: Renditions::default(),
+            channels: AHashMap::new(),
             capacity,
             token_count: 0,
             open_count: 0,
@@ -356,6 +359,9 @@ impl Catalog {
                 self.end_growing(path);
             }
             Change::Rendition(news) => self.renditions.update(path, news, effects),
+            Change::Channel(access) => {
+                self.channels.insert(Arc::clone(path), *access);
+            }
             Change::Expected => {
                 if !self.expected.contains_key(path) {
                     self.expected_next = self.expected_next.wrapping_add(1);
@@ -368,6 +374,7 @@ impl Catalog {
                 self.retire(path, SourceKind::File, torn, effects);
                 self.end_growing(path);
                 self.renditions.remove(path, effects);
+                self.channels.remove(path);
             }
         }
     }

@@ -62,6 +62,7 @@ fn shown(found: &Found<'_>) -> String {
         Found::Growing(growing) => format!("growing {}", growing.media_type),
         Found::Closed(_) => "closed".to_owned(),
         Found::Expected(_) => "expected".to_owned(),
+        Found::Asked(access) => format!("asked for {access:?}"),
         Found::TooFar => "too far".to_owned(),
         Found::Damaged => "damaged".to_owned(),
         Found::Absent => "absent".to_owned(),

@@ -17,9 +17,10 @@ use axum::http::{Method, Request, StatusCode, Version};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tower::ServiceExt as _;
 
+use super::catchup::{self, CatchUp};
 use super::problem;
 use crate::config::{
-    ANSWER_BODY_SIZE_MAX, ANSWER_LINES_SIZE_MAX, ANSWERS_AT_ONCE_MAX, ASK_DEADLINE_MS,
+    ANSWER_BODY_SIZE_MAX, ANSWER_LINES_SIZE_MAX, ANSWERS_AT_ONCE_MAX, ASK_DEADLINE_MS, Access,
     HEADER_LINES_MAX, REQUEST_BODY_SIZE_MAX,
 };
 use crate::messages::mail::Outbox;
@@ -32,9 +33,20 @@ const FLUSH_AGAIN: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub Option<IpAddr>);
 
-/// What this version answers to shards: that there is nothing.
-pub fn router() -> Router {
-    Router::new().fallback(problem::unknown)
+/// Something that only viewers of this access may have; an extension of the request says so of what
+/// is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted<T> {
+    /// What.
+    pub what: T,
+    /// Who may have it.
+    pub access: Access,
+}
+
+/// What this version answers to shards: what is past of a channel, and of everything else that
+/// there is nothing.
+pub fn router(catch_up: CatchUp) -> Router {
+    catchup::router(catch_up).fallback(problem::unknown)
 }
 
 /// The way back to the shards.
@@ -127,6 +139,7 @@ fn request(ask: Ask) -> Result<Request<Body>, (StatusCode, &'static str)> {
     }
     let mut request = request.body(Body::from(ask.body)).map_err(|_| BAD)?;
     request.extensions_mut().insert(Peer(ask.peer));
+    request.extensions_mut().insert(Granted { what: (), access: ask.access });
     Ok(request)
 }
 

@@ -20,6 +20,7 @@ mod channels;
 mod connections;
 mod socket;
 pub mod ask;
+pub mod catchup;
 pub mod problem;
 
 pub use readiness::{Readiness, Stage};

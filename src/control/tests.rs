@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_TIMEOUT_MS};
+use crate::config::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_TIMEOUT_MS, Access};
 use crate::messages::mail::queue;
 use crate::messages::{AskKey, ShardReport, Update};
 use crate::ops::scrape;
@@ -35,7 +35,7 @@ fn started(shards: usize) -> Started {
         state: state.path().join("state"),
         outboxes,
         asks: received,
-        answers: ask::router(),
+        answers: ask::router(catchup::CatchUp::start(Arc::default(), Vec::new()).unwrap()),
         readiness: Arc::clone(&readiness),
         log: None,
         pushed: None,
@@ -175,7 +175,10 @@ fn what_a_shard_asks_is_answered_to_that_shard() {
     let server = started(2);
     let key = AskKey { shard: 1, exchange: 9, generation: 4 };
     let head = b"GET /api/v1/login HTTP/1.1\r\nHost: tv\r\n\r\n".as_slice().into();
-    server.asks.try_send(Ask { key, peer: None, head, body: Vec::new() }).unwrap();
+    server
+        .asks
+        .try_send(Ask { key, peer: None, access: Access::Open, head, body: Vec::new() })
+        .unwrap();
     let Ok(Update::Answered(answer)) = server.inboxes[1].recv_timeout(Duration::from_secs(20))
     else {
         panic!("no answer");

@@ -374,6 +374,7 @@ impl Channel {
         for name in ["master.m3u8", "ll.m3u8", "manifest.mpd", "ll.mpd"] {
             self.batch.push(absent(format!("/tv/{}/{name}", self.id)));
         }
+        self.batch.push(absent(format!("/tv/{}", self.id)));
         self.post.list(&mut self.batch);
         tracing::info!(channel = self.id, "the channel is gone");
     }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_
 use crate::config::{self, Access, LIVE_MEMORY_PARTS};
 use crate::messages::ToLive;
 use crate::messages::mail::Outbox;
+use crate::messages::{Change, Listing};
 use crate::sys::memory;
 
 pub mod counts;
@@ -184,6 +185,9 @@ impl State {
         let counts = self.counts.of(&of.id);
         let channel = RefCell::new(Channel::new(&of, access, self.post.clone(), counts));
         let id = of.id.clone();
+        // Known before anything is pushed: what is past of it can be asked for.
+        let (path, access) = (format!("/tv/{id}").into(), of.access.unwrap_or(access));
+        self.post.list(&mut vec![Listing { path, change: Change::Channel(access) }]);
         self.channels.borrow_mut().insert(id, Rc::new(Live { of, login, channel }));
     }
 

@@ -216,7 +216,9 @@ impl Told {
                             self.torn.push(path);
                         }
                         Change::Expected => {}
-                        Change::Rendition(_) => panic!("the library has no live renditions"),
+                        Change::Rendition(_) | Change::Channel(_) => {
+                            panic!("the library has nothing live")
+                        }
                     }
                 }
             }

@@ -11,6 +11,6 @@ pub mod tracks;
 pub mod hls;
 pub mod dash;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

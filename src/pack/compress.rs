@@ -27,8 +27,17 @@ pub fn gzip(path: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     if !is_text(path) || bytes.len() > GZIP_SOURCE_SIZE_MAX || bytes.len() <= SAVING_MIN {
         return None;
     }
-    let mut encoder =
-        GzBuilder::new().mtime(0).write(Vec::with_capacity(bytes.len() / 4), Compression::new(6));
+    gzipped(bytes, Compression::new(6))
+}
+
+/// The same of a text that somebody waits for: a third larger, in a third of the time.
+#[must_use]
+pub fn gzip_now(bytes: &[u8]) -> Option<Vec<u8>> {
+    if bytes.len() <= SAVING_MIN { None } else { gzipped(bytes, Compression::fast()) }
+}
+
+fn gzipped(bytes: &[u8], level: Compression) -> Option<Vec<u8>> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::with_capacity(bytes.len() / 4), level);
     encoder.write_all(bytes).expect("a Vec takes every write");
     let gzipped = encoder.finish().expect("a Vec takes every write");
     let saved = bytes.len().saturating_sub(gzipped.len());

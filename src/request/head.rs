@@ -13,7 +13,7 @@ use super::plan::{Connection, Content, Part, Plan};
 use super::range::ByteRange;
 use super::refusal::Refusal;
 use crate::config::RESPONSE_HEAD_SIZE_MAX;
-use crate::messages::SourceKind;
+use crate::messages::{SourceId, SourceKind};
 use crate::units::{Class, UnixTime, Variant, civil};
 
 pub use date::{Date, date};
@@ -262,12 +262,12 @@ fn put_validity(lines: &mut Lines<'_>, object: &Object<'_>, variant: &Variant) {
 
 /// Objects of packs never change, but a playlist may get a new pack under its name; folders may
 /// change at any moment, playlists of a running packager every few seconds. Names of live media
-/// are never used again, and live texts change with every segment or part.
+/// are never used again, and live texts change with every segment or part; those of what is past
+/// do not change, but go when it is kept no longer.
 fn cache_control(object: &Object<'_>) -> &'static str {
-    let is_media = matches!(object.entry.class, Class::Init | Class::Segment | Class::Part);
+    let is_media = is_media(object.entry.class);
     match (object.kind, object.source.is_live()) {
-        (_, true) if is_media => IMMUTABLE,
-        (_, true) => "public, max-age=1",
+        (_, true) => cache_control_of_live(object.source, object.entry.class),
         (SourceKind::Pack, _) if is_media => IMMUTABLE,
         (SourceKind::File, _)
             if matches!(object.entry.class, Class::Playlist | Class::Manifest) =>
@@ -276,6 +276,20 @@ fn cache_control(object: &Object<'_>) -> &'static str {
         }
         _ => "public, max-age=60",
     }
+}
+
+/// The same of what is live, or of a text of what is past.
+#[must_use]
+pub fn cache_control_of_live(source: SourceId, class: Class) -> &'static str {
+    match class {
+        class if is_media(class) => IMMUTABLE,
+        _ if source.is_complete() => "public, max-age=3600",
+        _ => "public, max-age=1",
+    }
+}
+
+fn is_media(class: Class) -> bool {
+    matches!(class, Class::Init | Class::Segment | Class::Part)
 }
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";

@@ -4,6 +4,7 @@ use super::authorise::Grant;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::catalog::{Catalog, Found, GrowingSlot, RenditionSlot, SourceSlot};
+use crate::config::Access;
 use crate::live::playlist;
 use crate::live::reload::{Directives, Reach, Skip};
 use crate::messages::{Index, Opened, SourceId, SourceKind};
@@ -89,8 +90,8 @@ pub enum Located<'c> {
     Fixed(Fixed),
     /// Soon, here.
     NotYet(Place),
-    /// Control knows.
-    Ask,
+    /// Control knows, and viewers of this access may.
+    Ask(Access),
 }
 
 /// Finds what the target names, as far as the grant allows.
@@ -109,13 +110,14 @@ pub fn located<'c>(
         Target::Clock => return Ok(Located::Fixed(Fixed::Clock)),
         Target::Health => return Ok(Located::Fixed(Fixed::Health)),
         Target::Options => return Ok(Located::Fixed(Fixed::Options)),
-        Target::Control => return Ok(Located::Ask),
+        Target::Control => return Ok(Located::Ask(Access::Open)),
     };
     match found {
         Found::Object(object) => Ok(Located::Object(object)),
         Found::Growing(growing) => Ok(Located::Growing(growing)),
         Found::Closed(source) => Ok(Located::NotYet(Place::Source(source))),
         Found::Expected(place) => Ok(Located::NotYet(place)),
+        Found::Asked(access) => Ok(Located::Ask(access)),
         Found::TooFar => Err(Refusal::Directive),
         Found::Withheld => Err(Refusal::TokenMissing),
         Found::Damaged => Err(Refusal::Damaged),

@@ -26,7 +26,7 @@ pub(crate) mod fixture;
 pub mod fuzz;
 
 use crate::catalog::Catalog;
-use crate::config::TARGET_SIZE_MAX;
+use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::units::Now;
 
 use self::locate::Located;
@@ -50,7 +50,12 @@ pub enum Step {
     /// Nothing can be said yet: wait here.
     Wait(locate::Place),
     /// Only control can say.
-    Ask(parse::BodyFraming),
+    Ask {
+        /// How the request's body comes.
+        framing: parse::BodyFraming,
+        /// Who may have what is asked for.
+        access: Access,
+    },
 }
 
 /// Answers one request. Every line is a step, every step has a file of its own name.
@@ -71,6 +76,6 @@ pub fn steps(
         Located::Growing(growing) => Step::Respond(plan::growing(request, &growing)),
         Located::Fixed(fixed) => Step::Respond(plan::fixed(request, fixed, view.now)),
         Located::NotYet(place) => Step::Wait(place),
-        Located::Ask => Step::Ask(request.body),
+        Located::Ask(access) => Step::Ask { framing: request.body, access },
     })
 }

@@ -10,6 +10,8 @@ mod tests;
 
 use std::mem::MaybeUninit;
 
+pub use fields::accepts_gzip;
+
 use super::refusal::Refusal;
 use crate::config::{HEAD_SIZE_MAX, HEADER_LINES_MAX, TARGET_SIZE_MAX};
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::kernel::HeadBuffer;
 use super::slab::Slab;
 use crate::catalog::GrowingSlot;
+use crate::config::Access;
 use crate::messages::Response;
 use crate::request::body::Receiving;
 use crate::request::locate::{ObjectKey, Place};
@@ -123,6 +124,8 @@ pub enum Work {
         head: Box<[u8]>,
         /// The body.
         body: Receiving,
+        /// Who may have what is asked for.
+        access: Access,
     },
     /// Nothing more.
     Nothing,

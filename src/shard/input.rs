@@ -6,8 +6,8 @@ use super::exchange::{Exchange, State, Work};
 use super::kernel::{Errno, Kernel, Operation, Received};
 use crate::catalog::Catalog;
 use crate::config::{
-    BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_ALL_MS, LINGER_MS, LINGER_SIZE_MAX,
-    PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
+    Access, BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_ALL_MS, LINGER_MS,
+    LINGER_SIZE_MAX, PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
 };
 use crate::messages::mail::Inbox;
 use crate::request::body::Receiving;
@@ -30,7 +30,16 @@ pub(super) enum Wish {
     /// A wait. The head is kept, and read again.
     Wait { place: Place, head: Box<[u8]> },
     /// A question to control, after the request's body.
-    Ask { head: Box<[u8]>, framing: BodyFraming, expects_continue: bool },
+    Ask(Question),
+}
+
+/// What control is to be asked.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) head: Box<[u8]>,
+    framing: BodyFraming,
+    access: Access,
+    expects_continue: bool,
 }
 
 /// Reads one request from the start of `bytes`.
@@ -52,11 +61,12 @@ pub(super) fn wish(
     match steps(&request, &view, scratch) {
         Ok(Step::Respond(plan)) => Wish::Response { plan, size },
         Ok(Step::Wait(place)) => Wish::Wait { place, head: bytes[..size].into() },
-        Ok(Step::Ask(framing)) => Wish::Ask {
+        Ok(Step::Ask { framing, access }) => Wish::Ask(Question {
             head: bytes[..size].into(),
             framing,
+            access,
             expects_continue: request.expects_continue,
-        },
+        }),
         Err(refusal) => Wish::Response { plan: plan::refusal(&request, refusal), size },
     }
 }
@@ -241,13 +251,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 }
             }
             Wish::Wait { place, head } => self.wait(owner, place, head),
-            Wish::Ask { head, framing, expects_continue } => {
-                self.ask(owner, head, framing, expects_continue);
-            }
+            Wish::Ask(question) => self.ask(owner, question),
         }
     }
 
-    fn ask(&mut self, owner: u32, head: Box<[u8]>, framing: BodyFraming, expects_continue: bool) {
+    pub(super) fn ask(&mut self, owner: u32, question: Question) {
+        let Question { head, framing, access, expects_continue } = question;
         let body = match Receiving::new(framing) {
             Ok(body) => body,
             Err(refusal) => {
@@ -255,7 +264,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 return;
             }
         };
-        self.begin_exchange(owner, State::Receiving, Work::Ask { head, body });
+        self.begin_exchange(owner, State::Receiving, Work::Ask { head, body, access });
         self.set_deadline(owner, self.now.ticks.plus(self.settings.limits.head_timeout_ms));
         self.hold_partial_packets(owner, false);
         let connection = &self.connections[owner];
@@ -398,6 +407,6 @@ fn wish_size(wish: &Wish) -> usize {
     match wish {
         Wish::Incomplete => 0,
         Wish::Response { size, .. } => *size,
-        Wish::Wait { head, .. } | Wish::Ask { head, .. } => head.len(),
+        Wish::Wait { head, .. } | Wish::Ask(Question { head, .. }) => head.len(),
     }
 }

@@ -6,7 +6,7 @@ use super::Shard;
 use super::cache::Key;
 use super::connection::{Connection, Ending, Phase, Quick};
 use super::exchange::{Exchange, Frame, State, Waiter, Work, add_waiter};
-use super::input::Wish;
+use super::input::{Question, Wish};
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
 use super::wheel::tick_of;
 use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
@@ -385,7 +385,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Hands a whole request to control.
     pub(super) fn ask_control(&mut self, owner: u32, place: u32) {
         let exchange = &mut self.exchanges[place];
-        let Work::Ask { head, body } = &mut exchange.work else { return };
+        let Work::Ask { head, body, access } = &mut exchange.work else { return };
         let socket = self.connections[owner].socket.as_ref();
         // From here on it counts as a question, of which control takes only so many.
         self.bodies_size -= body.bytes.capacity();
@@ -396,6 +396,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 generation: exchange.generation,
             },
             peer: socket.and_then(|socket| self.kernel.peer(socket)),
+            access: *access,
             head: head.clone(),
             body: std::mem::take(&mut body.bytes),
         };
@@ -477,7 +478,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let size = match wish {
             Wish::Incomplete => return None,
             Wish::Response { size, .. } => *size,
-            Wish::Wait { head, .. } | Wish::Ask { head, .. } => head.len(),
+            Wish::Wait { head, .. } | Wish::Ask(Question { head, .. }) => head.len(),
         };
         Some(Box::new(AccessRecord {
             at: self.now.unix,

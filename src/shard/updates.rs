@@ -116,9 +116,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                         self.set_deadline(owner, deadline);
                     }
                 }
-                Wish::Ask { .. } | Wish::Incomplete => {
-                    unreachable!("the same head goes the same way")
-                }
+                // What it waited for is gone with its rendition, but the channel has a past.
+                Wish::Ask(question) => self.ask(owner, question),
+                Wish::Incomplete => unreachable!("the same head goes the same way"),
             }
             self.backdate(owner, started);
         }

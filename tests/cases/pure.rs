@@ -99,7 +99,7 @@ impl<'c> Pure<'c> {
         match steps(request, &view, &mut [0; TARGET_SIZE_MAX]) {
             Ok(Step::Respond(plan)) => Some(plan),
             Ok(Step::Wait(place)) => panic!("nothing is awaited here, but {place:?}"),
-            Ok(Step::Ask(framing)) => match Receiving::new(framing) {
+            Ok(Step::Ask { framing, .. }) => match Receiving::new(framing) {
                 Ok(receiving) => {
                     if request.expects_continue && request.size == received {
                         self.sent.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");

@@ -164,6 +164,48 @@ fn what_takes_a_token_is_neither_given_nor_waited_for_without_one() {
 }
 
 #[test]
+fn what_is_past_of_a_channel_is_asked_for_until_it_is_listed_or_the_channel_goes() {
+    let mut catalog = news();
+    let past = ["archive/1-60/master.m3u8", "archive/x", "rewind/v/media.m3u8"];
+    let found = |catalog: &Catalog, below: &str| {
+        let path = format!("/tv/news/{below}");
+        match catalog.live(&path, &Directives::default(), &anonymous()) {
+            Found::Asked(access) => format!("asked, {access:?}"),
+            Found::Object(_) => "object".to_owned(),
+            Found::Absent => "absent".to_owned(),
+            Found::Withheld => "withheld".to_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let channel = |change| [Listing { path: "/tv/news".into(), change }];
+    let check = |catalog: &Catalog, expected: &str| {
+        past.iter().for_each(|below| assert_eq!(found(catalog, below), expected, "{below}"));
+        assert_ne!(found(catalog, "archive"), "asked, Open", "there is nothing below it");
+        assert_ne!(found(catalog, "video/x.m3u8"), "asked, Open", "it is not past");
+    };
+    check(&catalog, "absent");
+    list(&mut catalog, &channel(Change::Channel(Access::Open)));
+    check(&catalog, "asked, Open");
+    let opened = file(SourceId::of_past(0, true), "media.m3u8", &[7; 20]);
+    let path = format!("/tv/news/{}", past[2]);
+    list(&mut catalog, &[present(&path, SourceKind::File, &opened)]);
+    assert_eq!(found(&catalog, past[2]), "object");
+    list(&mut catalog, &[Listing { path: path.into(), change: Change::Absent }]);
+    check(&catalog, "asked, Open");
+    // Who may not have it learns nothing, and nobody is asked.
+    list(&mut catalog, &channel(Change::Channel(Access::Token)));
+    check(&catalog, "absent");
+    list(&mut catalog, &[edge(12, 2, false, Access::Token)]);
+    let mut segment = there("12.m4s", 9);
+    let Change::Present { access, .. } = &mut segment.change else { unreachable!() };
+    *access = Access::Token;
+    list(&mut catalog, &[segment]);
+    check(&catalog, "withheld");
+    list(&mut catalog, &channel(Change::Absent));
+    check(&catalog, "withheld");
+}
+
+#[test]
 fn what_grew_is_an_object_when_it_is_whole() {
     let mut catalog = news();
     let (path, media_type) = (format!("{FOLDER}/12.m4s").into(), "video/mp4");

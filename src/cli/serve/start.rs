@@ -11,6 +11,7 @@ use crate::config::file::Draft;
 use crate::config::load::Sources;
 use crate::config::{ASKS_MAX, Backend, Config, Listen, SQUEEZES_MAX, TO_LIBRARY_MAX};
 use crate::control::{self, Readiness};
+use crate::live::records::Records;
 use crate::messages::mail::Outbox;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, signals};
@@ -58,6 +59,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), from_shards)
         .map_err(|error| not_started("start the library", &error))?;
+    let records = Arc::new(Records::default());
     let live = |listener| {
         let (channels, access) = (config.channels.clone(), config.access);
         let outboxes = outboxes.clone();
@@ -65,13 +67,15 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
             .map_err(|error| not_started("start the live thread", &error))
     };
     let live = ingest.map(live).transpose()?;
+    let catch_up = control::catchup::CatchUp::start(records, outboxes.clone())
+        .map_err(|error| not_started("start the catch-up thread", &error))?;
     let readiness = Arc::new(Readiness::default());
     let control = control::start(control::Parts {
         admin,
         state: config.state.clone(),
         outboxes: outboxes.clone(),
         asks,
-        answers: control::ask::router(),
+        answers: control::ask::router(catch_up),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
         pushed: live.as_ref().map(ingest::Handle::counts),

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
 use super::*;
+use crate::config::Access;
 use crate::messages::AskKey;
 use crate::messages::mail::queue;
 
@@ -15,6 +16,7 @@ fn ask(head: &str, body: &[u8]) -> Ask {
     Ask {
         key: AskKey { shard: 0, exchange: 7, generation: 3 },
         peer: Some([192, 0, 2, 7].into()),
+        access: Access::Open,
         head: head.as_bytes().into(),
         body: body.to_vec(),
     }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::address::{Stretch, Text};
-use crate::config::{CATCH_UP_SETTLED_SECONDS, REWIND_SECONDS};
+use crate::config::{CATCH_UP_SEGMENTS_MAX, CATCH_UP_SETTLED_SECONDS, REWIND_SECONDS};
 use crate::live::record::{Kept, Record, Recorded};
 
 /// How what is written of a stretch goes on.
@@ -36,6 +36,15 @@ pub struct Excerpt {
     pub form: Form,
     /// Those renditions of which there is something, each with the covering segments alone.
     pub renditions: Vec<Recorded>,
+}
+
+/// Why nothing is written of a stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwritten {
+    /// Nothing of it is there to be played.
+    Nothing,
+    /// It has more than `CATCH_UP_SEGMENTS_MAX`.
+    TooMuch,
 }
 
 const REWIND_MICROS: i64 = REWIND_SECONDS as i64 * 1_000_000;
@@ -87,9 +96,16 @@ pub fn basis(record: &Record, stretch: Stretch, text: Text<'_>, now_micros: i64)
     Basis { form: form(record, stretch, now_micros), segments }
 }
 
-/// What covers a stretch; none if nothing of it is there to be played.
-#[must_use]
-pub fn excerpt(record: &Record, stretch: Stretch, now_micros: i64) -> Option<Excerpt> {
+/// What covers a stretch.
+///
+/// # Errors
+///
+/// See [`Unwritten`].
+pub fn excerpt(record: &Record, stretch: Stretch, now_micros: i64) -> Result<Excerpt, Unwritten> {
+    let count = |one: &Recorded| covering(&one.segments, stretch).len();
+    if record.renditions.iter().map(count).sum::<usize>() > CATCH_UP_SEGMENTS_MAX {
+        return Err(Unwritten::TooMuch);
+    }
     let cover = |one: &Recorded| {
         let segments = one.segments[covering(&one.segments, stretch)].to_vec();
         let is_there = !segments.is_empty();
@@ -105,5 +121,5 @@ pub fn excerpt(record: &Record, stretch: Stretch, now_micros: i64) -> Option<Exc
     let mut all = renditions.iter().flat_map(|one| &one.segments);
     let can_be_played = all.any(|kept| !kept.is_gap());
     let form = form(record, stretch, now_micros);
-    can_be_played.then_some(Excerpt { form, renditions })
+    if can_be_played { Ok(Excerpt { form, renditions }) } else { Err(Unwritten::Nothing) }
 }

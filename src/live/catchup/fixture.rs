@@ -101,7 +101,7 @@ pub fn passing(
     now: i64,
     passed: &mut Passed,
 ) -> Option<String> {
-    let excerpt = excerpt(record, stretch, at(now))?;
+    let excerpt = excerpt(record, stretch, at(now)).ok()?;
     let form = excerpt.form;
     let tracks = Tracks::new(excerpt, passed);
     let target = hls::target_seconds(&tracks, form);

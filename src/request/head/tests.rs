@@ -177,6 +177,23 @@ fn folders_may_change() {
 }
 
 #[test]
+fn what_is_past_and_complete_is_kept_longer_than_what_grows() {
+    let (growing, complete) = (SourceId::of_past(7, false), SourceId::of_past(7, true));
+    for (source, class, expected) in [
+        (SourceId::of_live(7), Class::Playlist, "public, max-age=1"),
+        (growing, Class::Playlist, "public, max-age=1"),
+        (growing, Class::Manifest, "public, max-age=1"),
+        (complete, Class::Playlist, "public, max-age=3600"),
+        (complete, Class::Manifest, "public, max-age=3600"),
+        (SourceId::of_live(7), Class::Segment, IMMUTABLE),
+    ] {
+        assert!(source.is_live() && source.is_complete() == (source == complete), "{source:?}");
+        assert_eq!(cache_control_of_live(source, class), expected, "{source:?} {class:?}");
+    }
+    assert!(!SourceId(7).is_complete());
+}
+
+#[test]
 fn conditions_and_ranges_that_fail_have_no_body() {
     check(
         "GET /vod/a/1.m4s HTTP/1.1\r\nHost: tv\r\nRange: bytes=1000-",

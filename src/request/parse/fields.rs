@@ -189,6 +189,13 @@ fn is_token_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
 }
 
+/// Whether these values of Accept-Encoding allow gzip.
+pub fn accepts_gzip<'v>(values: impl IntoIterator<Item = &'v [u8]>) -> bool {
+    let mut encodings = Encodings::default();
+    values.into_iter().for_each(|value| encodings.take(value));
+    encodings.accept_gzip()
+}
+
 /// What Accept-Encoding says of gzip: by name, and by `*`.
 #[derive(Default)]
 pub(super) struct Encodings {

@@ -1,0 +1,184 @@
+//! Catch-up over HTTP: what shards ask of a channel's past, answered from its record.
+//!
+//! A text is written once, by a thread of its own, however many wait for it. Then it lies on the
+//! shelf (`shelf`): every shard is told of it as of any other object, and nobody asks for it again
+//! until it changes. Errors say what is wrong with an address, or why there is nothing.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
+use axum::routing::get;
+
+use super::ask::Granted;
+use super::problem;
+use crate::config::{CATCH_UP_WAITING_MAX, TARGET_SIZE_MAX};
+use crate::live::records::Records;
+use crate::messages::mail::Outbox;
+use crate::request::parse::accepts_gzip;
+use crate::request::route::unescaped;
+
+mod shelf;
+mod write;
+
+use shelf::{Shelf, Taken};
+use write::{Refused, Text, Writer};
+
+/// How often it is looked whether what lies on the shelf still holds.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Whoever asks for what is past.
+#[derive(Clone)]
+pub struct CatchUp {
+    shelf: Arc<Mutex<Shelf>>,
+    /// Paths to write, of those who may have the text.
+    to_write: SyncSender<Granted<Arc<str>>>,
+}
+
+impl CatchUp {
+    /// Starts the thread that writes, from these records, and tells these shards.
+    ///
+    /// # Errors
+    ///
+    /// No thread can be made.
+    pub fn start(records: Arc<Records>, outboxes: Vec<Outbox>) -> io::Result<Self> {
+        let shelf = Arc::new(Mutex::new(Shelf::new(Arc::clone(&records), outboxes)));
+        let (to_write, paths) = sync_channel(CATCH_UP_WAITING_MAX);
+        let (its, writer) = (Arc::clone(&shelf), Writer::new(records));
+        let thread = std::thread::Builder::new().name("catch-up".to_owned());
+        thread.spawn(move || write_all(&paths, writer, &its))?;
+        Ok(Self { shelf, to_write })
+    }
+
+    /// The text at a path, as soon as it is written.
+    async fn text(&self, path: &str, access: crate::config::Access) -> Result<Arc<Text>, Refused> {
+        let taken = locked(&self.shelf).take(path, now_micros());
+        let (waits, is_first) = match taken {
+            Taken::Text(text) => return Ok(text),
+            Taken::Full => return Err(Refused::Busy),
+            Taken::Waits(waits, is_first) => (waits, is_first),
+        };
+        // There is a place for every path that is waited for.
+        let path = Granted { what: path.into(), access };
+        if is_first && self.to_write.try_send(path).is_err() {
+            return Err(Refused::Busy);
+        }
+        waits.await.unwrap_or(Err(Refused::Busy))
+    }
+}
+
+fn locked(shelf: &Mutex<Shelf>) -> std::sync::MutexGuard<'_, Shelf> {
+    // Nothing that is done with it leaves half a change.
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes what is asked for, and looks after what was written, until nobody can ask any more.
+fn write_all(paths: &Receiver<Granted<Arc<str>>>, mut writer: Writer, shelf: &Mutex<Shelf>) {
+    let mut looked = std::time::Instant::now();
+    loop {
+        let is_idle = locked(shelf).is_idle();
+        let asked = if is_idle {
+            // Nothing can happen before somebody asks.
+            paths.recv().map_err(RecvTimeoutError::from)
+        } else {
+            paths.recv_timeout(LOOK_EVERY)
+        };
+        match asked {
+            Ok(Granted { what: path, access }) => {
+                let text = writer.text(&path, now_micros());
+                locked(shelf).put(&path, access, text);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if looked.elapsed() >= LOOK_EVERY {
+            looked = std::time::Instant::now();
+            locked(shelf).look(now_micros());
+            writer.forget_gone();
+        }
+    }
+}
+
+fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Answers for every channel's past.
+pub fn router(catch_up: CatchUp) -> Router {
+    Router::new()
+        .route("/tv/{*path}", get(answer))
+        .route("/s/{token}/tv/{*path}", get(answer))
+        .with_state(catch_up)
+}
+
+async fn answer(
+    State(catch_up): State<CatchUp>,
+    Extension(granted): Extension<Granted<()>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let mut scratch = [0; TARGET_SIZE_MAX];
+    // The shard has decoded it in the same way, and found no fault with it.
+    let Ok(path) = unescaped(uri.path().as_bytes(), &mut scratch) else {
+        return problem::problem(StatusCode::BAD_REQUEST, "the path can't be read");
+    };
+    let at = path.find("/tv/").unwrap_or(0);
+    let path = path[at..].to_owned();
+    match catch_up.text(&path, granted.access).await {
+        Ok(text) => {
+            let encodings = headers.get_all(header::ACCEPT_ENCODING);
+            let gzip = accepts_gzip(encodings.iter().map(HeaderValue::as_bytes));
+            response(&text, gzip)
+        }
+        Err(refused) => refusal(refused),
+    }
+}
+
+/// The first answer of a text; shards write the others (`request::head`), and say the same.
+fn response(text: &Arc<Text>, gzip: bool) -> Response<Body> {
+    let (bytes, etag, is_gzip) = text.bytes(gzip);
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    let media_type = HeaderValue::from_static(text.media_type());
+    headers.insert(header::CONTENT_TYPE, media_type);
+    if is_gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    let etag = HeaderValue::from_bytes(&etag.wire()).expect("hexadecimal digits in quotes");
+    headers.insert(header::ETAG, etag);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(text.cache_control()));
+    if text.has_gzip() {
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    response
+}
+
+fn refusal(refused: Refused) -> Response<Body> {
+    let (status, why) = match refused {
+        Refused::Address(fault) => (StatusCode::BAD_REQUEST, fault.explanation()),
+        Refused::NotKept => (StatusCode::NOT_FOUND, "nothing of this channel is recorded"),
+        Refused::Nothing => (StatusCode::NOT_FOUND, "nothing was recorded in this stretch of time"),
+        Refused::NotYet => (StatusCode::NOT_FOUND, "this stretch of time has not begun"),
+        Refused::Rendition => {
+            (StatusCode::NOT_FOUND, "no such rendition was recorded in this stretch of time")
+        }
+        Refused::TooLong => {
+            (StatusCode::BAD_REQUEST, "too much was recorded in it: ask for a shorter stretch")
+        }
+        Refused::Busy => (StatusCode::SERVICE_UNAVAILABLE, "too many texts are being written"),
+    };
+    let mut response = problem::problem(status, why);
+    if refused == Refused::Busy {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

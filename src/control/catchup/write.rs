@@ -1,0 +1,190 @@
+//! Writing one text: a path and the records in, bytes that can be sent out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::config::CATCH_UP_TEXT_SIZE_MAX;
+use crate::live::catchup::address::{self, Address, Stretch};
+use crate::live::catchup::excerpt::{Basis, Form, Unwritten, basis, excerpt};
+use crate::live::catchup::tracks::{Passed, Tracks};
+use crate::live::catchup::{dash, hls};
+use crate::live::records::Records;
+use crate::messages::{Index, Opened, Payload, Single, SourceId};
+use crate::pack::compress::gzip_now;
+use crate::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
+
+/// Why there is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The path is no address.
+    Address(address::Fault),
+    /// Nothing is kept of the channel.
+    NotKept,
+    /// Nothing is kept of this stretch.
+    Nothing,
+    /// The stretch lies ahead.
+    NotYet,
+    /// Nothing is kept of this rendition in this stretch.
+    Rendition,
+    /// It would be too long.
+    TooLong,
+    /// Too many are waited for.
+    Busy,
+}
+
+/// A text, as shards hold it.
+#[derive(Debug)]
+pub struct Text {
+    /// The channel's id.
+    pub channel: String,
+    /// What it depends on.
+    pub basis: Basis,
+    /// Its bytes, gzipped as well where that pays.
+    pub opened: Arc<Opened>,
+    single: Single,
+}
+
+/// A part of a text's bytes, which are shared.
+struct Part(Arc<Opened>, Extent);
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        let Payload::Heap(bytes) = &self.0.payload else { return &[] };
+        let range = |of: u64| usize::try_from(of).unwrap_or(usize::MAX);
+        let (start, size) = (range(self.1.offset), range(self.1.size));
+        bytes.get(start..start.saturating_add(size)).unwrap_or_default()
+    }
+}
+
+impl Text {
+    /// The bytes for who accepts gzip or does not, their tag, and whether they are gzipped.
+    pub fn bytes(&self, gzip: bool) -> (Bytes, ETag, bool) {
+        let gzipped = self.single.gzip.filter(|_| gzip);
+        let Variant { extent, etag } = gzipped.unwrap_or(self.single.identity);
+        let bytes = Bytes::from_owner(Part(Arc::clone(&self.opened), extent));
+        (bytes, etag, gzipped.is_some())
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn size(&self) -> usize {
+        match &self.opened.payload {
+            Payload::Heap(bytes) => bytes.len(),
+            Payload::File(_) => 0,
+        }
+    }
+
+    /// Whether there is a gzipped form.
+    pub fn has_gzip(&self) -> bool {
+        self.single.gzip.is_some()
+    }
+
+    /// Its media type.
+    pub fn media_type(&self) -> &'static str {
+        self.single.media_type
+    }
+
+    /// How long caches may keep it.
+    pub fn cache_control(&self) -> &'static str {
+        crate::request::head::cache_control_of_live(self.opened.source, self.single.class)
+    }
+}
+
+/// What writes, with what it must remember for it.
+#[derive(Debug)]
+pub struct Writer {
+    records: Arc<Records>,
+    /// Of windows that slide, by channel.
+    passed: HashMap<String, Passed>,
+    /// The number of the next text.
+    next: u64,
+}
+
+impl Writer {
+    /// From these records.
+    pub fn new(records: Arc<Records>) -> Self {
+        Self { records, passed: HashMap::new(), next: 0 }
+    }
+
+    /// The text at this path.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refused`].
+    pub fn text(&mut self, path: &str, now_micros: i64) -> Result<Text, Refused> {
+        let address = Address::read(path).map_err(Refused::Address)?;
+        let Address { channel, stretch, text, .. } = address;
+        // Both of one state of the record, and nothing more while it is locked.
+        let read = self.records.with(channel, |record| {
+            let basis = basis(record, stretch, text, now_micros);
+            excerpt(record, stretch, now_micros).map(|excerpt| (basis, excerpt))
+        });
+        let (basis, excerpt) = read.ok_or(Refused::NotKept)?.map_err(|why| match why {
+            Unwritten::TooMuch => Refused::TooLong,
+            Unwritten::Nothing => match stretch {
+                Stretch::Between { from, .. } if from > now_micros => Refused::NotYet,
+                _ => Refused::Nothing,
+            },
+        })?;
+        let form = basis.form;
+        let mut alone = Passed::default();
+        let passed = match stretch {
+            Stretch::Rewind => self.passed.entry(channel.to_owned()).or_default(),
+            Stretch::Between { .. } => &mut alone,
+        };
+        let tracks = Tracks::new(excerpt, passed);
+        let written = written(&tracks, &address, form).ok_or(Refused::Rendition)?;
+        if written.len() > CATCH_UP_TEXT_SIZE_MAX {
+            return Err(Refused::TooLong);
+        }
+        let source = SourceId::of_past(self.next, form == Form::Complete);
+        self.next += 1;
+        let modified = UnixTime(u64::try_from(now_micros / 1_000_000).unwrap_or(0));
+        let (opened, single) = opened(source, path, written.into_bytes(), modified);
+        Ok(Text { channel: channel.to_owned(), basis, opened, single })
+    }
+
+    /// Forgets windows of channels that are gone.
+    pub fn forget_gone(&mut self) {
+        let records = &self.records;
+        self.passed.retain(|channel, _| records.with(channel, |_| ()).is_some());
+    }
+}
+
+/// What an address names; none for a rendition of which there is nothing.
+fn written(tracks: &Tracks, address: &Address<'_>, form: Form) -> Option<String> {
+    let target = hls::target_seconds(tracks, form);
+    let up = address.up();
+    Some(match address.text {
+        address::Text::Multivariant => hls::multivariant(tracks),
+        address::Text::Manifest => dash::manifest(tracks, form, target, up),
+        address::Text::Media(rendition) => {
+            let track = tracks.tracks.iter().find(|track| track.of.name == rendition)?;
+            hls::media(track, form, target, up)
+        }
+    })
+}
+
+/// A text as shards hold it, gzipped where that pays.
+fn opened(
+    source: SourceId,
+    path: &str,
+    mut bytes: Vec<u8>,
+    modified: UnixTime,
+) -> (Arc<Opened>, Single) {
+    let variant = |offset: u64, bytes: &[u8]| {
+        let extent = Extent { offset, size: bytes.len() as u64 };
+        Variant { extent, etag: ETag::of(bytes) }
+    };
+    let identity = variant(0, &bytes);
+    let gzip = gzip_now(&bytes).map(|gzipped| {
+        let gzip = variant(identity.extent.size, &gzipped);
+        bytes.extend_from_slice(&gzipped);
+        gzip
+    });
+    let (media_type, class) = (media_type(path), Class::of(path));
+    let single = Single { media_type, class, modified, identity, gzip };
+    let (index, payload) = (Index::Single(single.clone()), Payload::Heap(bytes.into()));
+    (Arc::new(Opened { source, index, payload }), single)
+}
