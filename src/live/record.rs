@@ -4,6 +4,8 @@
 //! catch-up playlists and manifests are written from them. Numbers only go up in a rendition, and
 //! so do dates: both find a segment by halving.
 
+mod bytes;
+
 use super::cut::Lengths;
 use super::playlist::multivariant::Bandwidth;
 use super::time::Moment;
@@ -82,6 +84,140 @@ pub struct Kept {
     pub origin: Origin,
 }
 
+/// What is added to a channel's record at once: by a commit, or as all that an hour holds.
+#[derive(Clone, Debug, Default)]
+pub struct Piece {
+    /// Of each rendition that something is added to.
+    pub renditions: Vec<Added>,
+}
+
+/// What is added to a rendition's record.
+#[derive(Clone, Debug)]
+pub struct Added {
+    /// Its name.
+    pub name: String,
+    /// What it is, as of its newest segment.
+    pub about: About,
+    /// The lengths that its segments and parts were cut to.
+    pub lengths: Lengths,
+    /// Numbers and names of the headers that its segments need.
+    pub headers: Vec<(u32, String)>,
+    /// Oldest first.
+    pub segments: Vec<Kept>,
+}
+
+/// The numbers of a rendition from the first to the last, both of them included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The rendition's name.
+    pub rendition: String,
+    /// The first.
+    pub first: i64,
+    /// The last.
+    pub last: i64,
+}
+
+/// Headers that a rendition can have had. Their numbers come from a disk, too, and a table that
+/// says otherwise is damaged.
+const HEADERS_MAX: u32 = 1 << 20;
+
+impl Record {
+    /// A rendition's record.
+    #[must_use]
+    pub fn rendition(&self, name: &str) -> Option<&Recorded> {
+        self.renditions.iter().find(|one| one.name == name)
+    }
+
+    /// Adds what follows. A number that does not go on above the last one is left out: it is there.
+    pub fn add(&mut self, piece: &Piece) {
+        for added in &piece.renditions {
+            let at = self.renditions.iter().position(|one| one.name == added.name);
+            let at = at.unwrap_or_else(|| {
+                self.renditions.push(Recorded::begun(added));
+                self.renditions.len() - 1
+            });
+            self.renditions[at].add(added);
+        }
+    }
+
+    /// Forgets everything up to the end of these stretches.
+    pub fn forget(&mut self, stretches: &[Stretch]) {
+        for stretch in stretches {
+            let mut renditions = self.renditions.iter_mut();
+            if let Some(one) = renditions.find(|one| one.name == stretch.rendition) {
+                let gone = one.segments.partition_point(|kept| kept.number <= stretch.last);
+                one.segments.drain(..gone);
+            }
+        }
+    }
+
+    /// What is kept of these stretches, as it was added.
+    #[must_use]
+    pub fn piece(&self, stretches: &[Stretch]) -> Piece {
+        let of = |stretch: &Stretch| {
+            let one = self.rendition(&stretch.rendition)?;
+            let from = one.segments.partition_point(|kept| kept.number < stretch.first);
+            let until = one.segments.partition_point(|kept| kept.number <= stretch.last);
+            let segments = one.segments.get(from..until)?.to_vec();
+            let mut headers: Vec<_> = segments.iter().map(|kept| kept.header).collect();
+            headers.dedup();
+            let name = |number: u32| Some((number, one.headers.get(number as usize)?.clone()));
+            Some(Added {
+                name: one.name.clone(),
+                about: one.about.clone(),
+                lengths: one.lengths,
+                headers: headers.into_iter().filter_map(name).collect(),
+                segments,
+            })
+        };
+        Piece { renditions: stretches.iter().filter_map(of).collect() }
+    }
+}
+
+impl Recorded {
+    fn begun(added: &Added) -> Self {
+        Self {
+            name: added.name.clone(),
+            about: added.about.clone(),
+            lengths: added.lengths,
+            headers: Vec::new(),
+            segments: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, added: &Added) {
+        self.about.clone_from(&added.about);
+        self.lengths = added.lengths;
+        for (number, name) in &added.headers {
+            // Those between were of segments that are not kept any more.
+            let number = *number as usize;
+            if self.headers.len() <= number {
+                self.headers.resize(number + 1, String::new());
+            }
+            self.headers[number].clone_from(name);
+        }
+        for kept in &added.segments {
+            if self.segments.last().is_none_or(|last| last.number < kept.number) {
+                self.segments.push(*kept);
+            }
+        }
+    }
+
+    /// The number of the header with this name: that of the one that was used last, or the next.
+    #[must_use]
+    pub fn header_number(&self, name: &str) -> u32 {
+        let known = self.headers.iter().rposition(|known| known == name);
+        u32::try_from(known.unwrap_or(self.headers.len())).unwrap_or(u32::MAX)
+    }
+
+    /// The segment of this number.
+    #[must_use]
+    pub fn segment(&self, number: i64) -> Option<&Kept> {
+        let at = self.segments.binary_search_by_key(&number, |kept| kept.number).ok()?;
+        self.segments.get(at)
+    }
+}
+
 impl Kept {
     /// Whether there is nothing to play.
     #[must_use]
@@ -96,3 +232,6 @@ impl Kept {
         (self.origin.unix_micros(self.start), self.origin.unix_micros(end))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,12 @@ impl Length {
         Some(Self { ticks, timescale })
     }
 
+    /// Ticks, and how many of them a second has.
+    #[must_use]
+    pub const fn ticks(self) -> (u64, u32) {
+        (self.ticks, self.timescale)
+    }
+
     /// Of so many milliseconds.
     ///
     /// # Panics
