@@ -50,6 +50,24 @@ impl SourceId {
     pub fn is_live(self) -> bool {
         self.0 >> 63 == 1
     }
+
+    /// The number of a pack of an archive. The library never gets here, either.
+    #[must_use]
+    pub fn of_archive(number: u64) -> Self {
+        Self(1 << 62 | number)
+    }
+
+    /// Whether it is a pack of an archive, which the archive's lender opens.
+    #[must_use]
+    pub fn is_archived(self) -> bool {
+        self.0 >> 62 == 1
+    }
+
+    /// The number of an object of an archive that is complete in itself, as what is live is.
+    #[must_use]
+    pub fn of_archived_object(number: u64) -> Self {
+        Self(3 << 62 | number)
+    }
 }
 
 /// A source that can be served: its index, and where its bytes lie.
@@ -166,6 +184,17 @@ pub struct Listing {
     pub change: Change,
 }
 
+impl Listing {
+    /// What is listed, if it is something that is open.
+    #[must_use]
+    pub fn opened(&self) -> Option<Arc<Opened>> {
+        match &self.change {
+            Change::Present { opened, .. } => opened.clone(),
+            _ => None,
+        }
+    }
+}
+
 /// What happened to a path.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -186,6 +215,9 @@ pub enum Change {
     /// The path is the folder of a channel, for viewers of this access: what is past of it, and not
     /// listed, is control's to write.
     Channel(Access),
+    /// The path is a place of an archive, by which nobody asks: segments of live renditions are
+    /// there under their own names as long as it is listed.
+    Archived(Arc<Archived>),
     /// It will be there soon: requests for it wait. Withdrawn by `Present` or `Absent`.
     Expected,
     /// It is gone: new requests get 404, running transfers finish.
@@ -208,6 +240,32 @@ pub struct Rendition {
     pub hold_ms: u64,
     /// Who may have it.
     pub access: Access,
+}
+
+/// Segments in an archive. What a live channel lists under their names comes first.
+#[derive(Debug)]
+pub struct Archived {
+    /// The version of the pack, or of the one segment.
+    pub source: SourceId,
+    /// A pack with all of them, below their rendition's name; or a file that is the one segment.
+    pub kind: SourceKind,
+    /// Who may have them.
+    pub access: Access,
+    /// Already open: single segments are.
+    pub opened: Option<Arc<Opened>>,
+    /// Which they are.
+    pub numbers: Vec<Numbers>,
+}
+
+/// Segments of one live rendition, from the first to the last, both of them included.
+#[derive(Clone, Debug)]
+pub struct Numbers {
+    /// The rendition's folder: `/tv/news/video`.
+    pub folder: Arc<str>,
+    /// The first number.
+    pub first: i64,
+    /// The last number.
+    pub last: i64,
 }
 
 /// Why a source can't be served, for the client and the metrics.
@@ -365,6 +423,18 @@ pub enum ToLibrary {
         /// What was seen.
         fault: Fault,
     },
+}
+
+impl ToLibrary {
+    /// What it is about.
+    #[must_use]
+    pub fn source(&self) -> SourceId {
+        match *self {
+            Self::Open { source, .. }
+            | Self::Released { source, .. }
+            | Self::Faulty { source, .. } => source,
+        }
+    }
 }
 
 /// What was seen when a payload's bytes could not be sent.

@@ -42,6 +42,10 @@ impl Catalog {
             Found::Absent => {}
             found => return found,
         }
+        match self.in_archive(path, grant) {
+            Found::Absent => {}
+            found => return found,
+        }
         if let Some((place, state, name)) = rendition
             && let Some(reach) = Reach::of_name(name).filter(|reach| state.comes(*reach))
         {

@@ -7,6 +7,7 @@
 mod found;
 mod growing;
 mod renditions;
+mod archived;
 mod live;
 mod source;
 #[cfg(test)]
@@ -84,6 +85,7 @@ pub struct Catalog {
     renditions: Renditions,
     /// Folders of channels, of which control may write what is past.
     channels: AHashMap<Arc<str>, Access>,
+    archived: archived::Archives,
     capacity: Capacity,
     /// Listed sources that take a token.
     token_count: usize,
@@ -111,6 +113,7 @@ impl Catalog {
             growing_free: Vec::new(),
             renditions: Renditions::default(),
             channels: AHashMap::new(),
+            archived: archived::Archives::default(),
             capacity,
             token_count: 0,
             open_count: 0,
@@ -362,6 +365,7 @@ impl Catalog {
             Change::Channel(access) => {
                 self.channels.insert(Arc::clone(path), *access);
             }
+            Change::Archived(archived) => self.list_archived(path, archived, effects),
             Change::Expected => {
                 if !self.expected.contains_key(path) {
                     self.expected_next = self.expected_next.wrapping_add(1);
@@ -372,6 +376,7 @@ impl Catalog {
                 let torn = matches!(listing.change, Change::Torn);
                 self.retire(path, SourceKind::Pack, torn, effects);
                 self.retire(path, SourceKind::File, torn, effects);
+                self.retire_archived(path, effects);
                 self.end_growing(path);
                 self.renditions.remove(path, effects);
                 self.channels.remove(path);
@@ -393,6 +398,11 @@ impl Catalog {
     /// Lets go of the source at a path; what still runs keeps it until its end.
     fn retire(&mut self, path: &str, kind: SourceKind, torn: bool, effects: &mut Vec<Effect>) {
         let Some(slot) = self.table(kind).remove(path) else { return };
+        self.let_go(slot, torn, effects);
+    }
+
+    /// What is listed no more goes when nothing of it is being sent.
+    fn let_go(&mut self, slot: SourceSlot, torn: bool, effects: &mut Vec<Effect>) {
         let source = &mut self.sources[slot.0 as usize];
         source.gone = true;
         self.token_count -= usize::from(source.access == Access::Token);

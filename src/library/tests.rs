@@ -28,7 +28,7 @@ mod faults;
 mod lending;
 mod listing;
 mod reloading;
-mod sim_disk;
+pub(crate) mod sim_disk;
 mod writing;
 
 /// What one shard has been told.
@@ -216,7 +216,7 @@ impl Told {
                             self.torn.push(path);
                         }
                         Change::Expected => {}
-                        Change::Rendition(_) | Change::Channel(_) => {
+                        Change::Rendition(_) | Change::Channel(_) | Change::Archived(_) => {
                             panic!("the library has nothing live")
                         }
                     }
