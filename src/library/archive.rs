@@ -151,6 +151,12 @@ impl<'d, D: Disk> Archive<'d, D> {
         })
     }
 
+    /// Size of the payload so far, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Commits what is appended, and makes the hour a pack.
     ///
     /// # Errors
@@ -247,6 +253,20 @@ fn or_remove<D: Disk, T>(
 /// # Errors
 /// If the files contradict each other, or the disk refuses.
 pub fn recover<'d, D: Disk>(disk: &'d D, pack: &Path) -> Result<Recovered<'d, D>, DiskError> {
+    recover_commits(disk, pack, |_| true)
+}
+
+/// The same where each commit ends with an object of which the caller knows that it does. A crash
+/// may have left the first objects of a commit in the journal and not the last one: they are
+/// forgotten, so that all of a commit is there or nothing.
+///
+/// # Errors
+/// As of [`recover`].
+pub fn recover_commits<'d, D: Disk>(
+    disk: &'d D,
+    pack: &Path,
+    ends_commit: impl Fn(&Object) -> bool,
+) -> Result<Recovered<'d, D>, DiskError> {
     let paths = Paths::of(pack);
     let header = if_there(disk.read(&paths.open, 0, HEADER_SIZE))
         .map_err(DiskError::of("reading", &paths.open))?;
@@ -254,6 +274,9 @@ pub fn recover<'d, D: Disk>(disk: &'d D, pack: &Path) -> Result<Recovered<'d, D>
         .map_err(DiskError::of("reading", &paths.journal))?;
     if header.is_none() && is_there(disk, &paths.pack)? {
         if journal.is_some() {
+            // The name may be known to memory only, and without the journal it would be all.
+            let folder = folder_of(&paths.pack);
+            disk.sync_folder(folder).map_err(DiskError::of("syncing", folder))?;
             disk.remove(&paths.journal).map_err(DiskError::of("removing", &paths.journal))?;
         }
         return Ok(Recovered::Finished);
@@ -267,8 +290,10 @@ pub fn recover<'d, D: Disk>(disk: &'d D, pack: &Path) -> Result<Recovered<'d, D>
     }
     let (payload, size) =
         disk.open_append(&paths.open).map_err(DiskError::of("opening", &paths.open))?;
-    let journal = journal::read(&journal.unwrap_or_default(), size)
+    let mut journal = journal::read(&journal.unwrap_or_default(), size)
         .map_err(|error| DiskError::pack(&paths.journal, &error))?;
+    let whole = journal.objects.iter().rposition(ends_commit).map_or(0, |last| last + 1);
+    journal.objects.truncate(whole);
     let mut layout = Layout::new(Kind::Archive);
     for object in &journal.objects {
         layout.add(object.clone()).map_err(|error| DiskError::pack(&paths.journal, &error))?;

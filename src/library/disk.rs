@@ -58,6 +58,12 @@ pub trait Disk {
     /// As open(2) and pread(2).
     fn read(&self, path: &Path, offset: u64, size: usize) -> io::Result<Vec<u8>>;
 
+    /// Size of a file, in bytes.
+    ///
+    /// # Errors
+    /// As stat(2).
+    fn size(&self, path: &Path) -> io::Result<u64>;
+
     /// Removes a file.
     ///
     /// # Errors
@@ -166,6 +172,10 @@ impl Disk for RealDisk {
         let mut bytes = Vec::new();
         file.take(size as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        fs::metadata(path).map(|metadata| metadata.len())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -24,6 +24,8 @@ pub mod extract;
 pub mod verify;
 pub mod open;
 pub mod archive;
+pub mod hours;
+pub mod lender;
 mod error;
 
 mod run;
@@ -70,9 +72,16 @@ pub struct Handle {
     events: SyncSender<Event>,
     ready: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
+    lender: lender::Lender,
 }
 
 impl Handle {
+    /// To whoever lends archives to the shards.
+    #[must_use]
+    pub fn lender(&self) -> lender::Lender {
+        self.lender.clone()
+    }
+
     /// Whether every shard was sent everything that was there at the start.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -138,10 +147,11 @@ fn start_with(
         let _ = of_pool.send(Event::Opened(outcome));
     })?;
     let upkeep = upkeep::Upkeep::start(&config.limits, scrub_after, &events)?;
-    let of_shards = events.clone();
+    let lender = lender::start(shards.clone())?;
+    let (of_shards, of_archives) = (events.clone(), lender.clone());
     thread::Builder::new()
         .name("library-mail".to_owned())
-        .spawn(move || run::forward(&inbox, &of_shards))?;
+        .spawn(move || run::forward(&inbox, &of_shards, &of_archives))?;
     let (libraries, access, limits) =
         (config.libraries.clone(), config.access, config.limits.clone());
     let (of_watch, is_ready) = (events.clone(), Arc::clone(&ready));
@@ -152,8 +162,8 @@ fn start_with(
         let parts = run::Parts { roots, limits, shards, pool, watch, upkeep, ready: is_ready };
         run::Library::new(parts).run(queue);
     })?;
-    Ok(Handle { events, ready, thread: Some(thread) })
+    Ok(Handle { events, ready, thread: Some(thread), lender })
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,6 +17,7 @@ use ahash::AHashMap;
 
 use super::error::shown;
 use super::lend::{Indexes, Lent};
+use super::lender::Lender;
 use super::names::{Name, Names};
 use super::opener::{Outcome, Pool};
 use super::reload::Reload;
@@ -417,9 +418,14 @@ impl Library {
     }
 }
 
-/// Takes shards' messages into the one queue that the library waits for.
-pub(super) fn forward(inbox: &Receiver<ToLibrary>, events: &SyncSender<Event>) {
+/// Takes shards' messages into the one queue that the library waits for, and those about archives
+/// into the lender's.
+pub(super) fn forward(inbox: &Receiver<ToLibrary>, events: &SyncSender<Event>, lender: &Lender) {
     while let Ok(message) = inbox.recv() {
+        if message.source().is_archived() {
+            lender.forward(message);
+            continue;
+        }
         if events.send(Event::Shard(message)).is_err() {
             return;
         }

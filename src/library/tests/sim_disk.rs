@@ -12,14 +12,14 @@ use crate::library::disk::Disk;
 const SECTOR: usize = 512;
 
 /// Deterministic and good enough (xorshift64*).
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -45,7 +45,7 @@ enum NameChange {
 
 /// What the disk forgets that it should not: faults that the tests must notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     None,
     /// Syncing a file does nothing.
     Sync,
@@ -57,19 +57,19 @@ pub(super) enum Flaw {
 }
 
 /// The disk. After `cut` operations every further one fails.
-pub(super) struct SimDisk {
+pub(crate) struct SimDisk {
     inodes: RefCell<Vec<Inode>>,
     names: RefCell<BTreeMap<PathBuf, usize>>,
     durable: RefCell<BTreeMap<PathBuf, usize>>,
     pending: RefCell<Vec<NameChange>>,
-    pub(super) operations: Cell<usize>,
-    pub(super) syncs: Cell<usize>,
+    pub(crate) operations: Cell<usize>,
+    pub(crate) syncs: Cell<usize>,
     cut: usize,
     flaw: Flaw,
 }
 
 impl SimDisk {
-    pub(super) fn new(cut: usize, flaw: Flaw) -> Self {
+    pub(crate) fn new(cut: usize, flaw: Flaw) -> Self {
         Self {
             inodes: RefCell::default(),
             names: RefCell::default(),
@@ -92,7 +92,7 @@ impl SimDisk {
 
     /// Cuts the power and starts again: what a path holds then. Of what was not synced, any part
     /// may have reached the disk, in any order.
-    pub(super) fn after_power_cut(&self, random: &mut Random) -> Self {
+    pub(crate) fn after_power_cut(&self, random: &mut Random) -> Self {
         let mut inodes = self.inodes.borrow().clone();
         for inode in &mut inodes {
             let mut size = inode.synced;
@@ -127,7 +127,7 @@ impl SimDisk {
     }
 
     /// The bytes of a file.
-    pub(super) fn file(&self, path: &Path) -> Option<Vec<u8>> {
+    pub(crate) fn file(&self, path: &Path) -> Option<Vec<u8>> {
         let inode = *self.names.borrow().get(path)?;
         Some(self.inodes.borrow()[inode].bytes.clone())
     }
@@ -224,6 +224,12 @@ impl Disk for SimDisk {
         let bytes = &self.inodes.borrow()[inode].bytes;
         let start = usize::try_from(offset).unwrap().min(bytes.len());
         Ok(bytes[start..].iter().copied().take(size).collect())
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        self.step()?;
+        let inode = self.inode(path)?;
+        Ok(self.inodes.borrow()[inode].bytes.len() as u64)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

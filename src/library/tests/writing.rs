@@ -142,6 +142,10 @@ impl Disk for Small {
         RealDisk.read(path, offset, size)
     }
 
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        RealDisk.size(path)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         RealDisk.remove(path)
     }
