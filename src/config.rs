@@ -360,6 +360,39 @@ const _: () = assert!(
 pub const CATCH_UP_WAITING_MAX: usize = 32;
 const _: () = assert!(CATCH_UP_WAITING_MAX < ANSWERS_AT_ONCE_MAX, "other answers have places left");
 
+/// Shortest and longest time that a channel may be kept, in milliseconds: it is kept by the hour,
+/// and all of its record is in memory. Outside them the config is refused.
+pub const ARCHIVE_MS_MIN: u64 = 3_600_000;
+/// See `ARCHIVE_MS_MIN`.
+pub const ARCHIVE_MS_MAX: u64 = 366 * 86_400_000;
+
+/// Milliseconds for which segments gather before they are made durable together: renditions of a
+/// channel end a segment at about the same time, and a sync costs a disk as much for one of them as
+/// for all. What is lost by a crash has come in the last so many milliseconds, and the sync's.
+pub const ARCHIVE_COMMIT_MS: u64 = 200;
+
+/// Threads that write archives, each for its share of the channels: a disk is slow to sync, and not
+/// all channels should wait for one that hangs.
+pub const ARCHIVE_THREADS: usize = 4;
+
+/// Bytes of segments that wait for one of these threads, and as many segments. Their memory can't
+/// be used again until they are written. Beyond either a segment is published and not kept.
+pub const ARCHIVE_QUEUE_SIZE_MAX: usize = 256 * MIB;
+/// See `ARCHIVE_QUEUE_SIZE_MAX`.
+pub const ARCHIVE_QUEUE_MAX: usize = 4096;
+const _: () = assert!(ARCHIVE_QUEUE_SIZE_MAX as u64 >= SEGMENT_SIZE_MAX, "any segment can be kept");
+
+/// Milliseconds after which a disk that refused is tried again at first, and at most: each time it
+/// refuses the wait is doubled.
+pub const ARCHIVE_RETRY_MS: u64 = 1_000;
+/// See `ARCHIVE_RETRY_MS`.
+pub const ARCHIVE_RETRY_MS_MAX: u64 = 30_000;
+
+/// Numbers of segments that are put down as used before they are, for media whose numbers do not
+/// follow from its time: after a crash it goes on above them. More would be fewer writes, and a
+/// larger jump.
+pub const NUMBERS_RESERVED: i64 = 64;
+
 /// Access records that wait for the log's writer. Beyond it they are dropped and counted.
 pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
 
@@ -513,8 +546,22 @@ pub struct Channel {
     /// Milliseconds of silence after which a segment that did not come is published as a gap;
     /// none = a segment and a half.
     pub patience_ms: Option<u64>,
+    /// What is kept beyond the window, if anything is.
+    pub archive: Option<Archive>,
     /// Who may push; none = whoever comes from a loopback address.
     pub push: Option<Push>,
+}
+
+/// How a live channel is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// Milliseconds for which a segment stays.
+    pub age_ms: u64,
+    /// Whether an encoder is told that a segment was taken only when it is durable; else when it is
+    /// published.
+    pub is_required: bool,
+    /// Bytes of the disk that it may take. Beyond it the oldest hours go.
+    pub size_max: Option<u64>,
 }
 
 /// The login of an encoder.

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::{Parts, Readiness, Stage, channels, problem};
 use crate::config::{REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
+use crate::ingest::Figures;
 use crate::ops::{access_log, metrics, scrape};
 
 /// What the handlers share.
@@ -99,11 +100,28 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
         .as_ref()
         .map(|pushed| metrics::Pushed { objects: pushed.read(), times: Some(pushed.times()) });
     let pushed = pushed.unwrap_or_default();
-    let metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
+    let mut metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
+    metrics.push_str(&archives(shared.pushed.as_deref()));
     let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
     );
     response
+}
+
+/// The lines of channels that are kept; none if none is.
+fn archives(pushed: Option<&ingest::counts::Table>) -> String {
+    let kept = pushed.map(ingest::counts::Table::read_archives).unwrap_or_default();
+    let of = |(channel, figures): (String, Figures)| metrics::Kept {
+        channel,
+        segments: [
+            ("committed", figures.committed),
+            ("failed", figures.failed),
+            ("dropped", figures.dropped),
+        ],
+        bytes: figures.size,
+    };
+    let kept: Vec<_> = kept.into_iter().map(of).collect();
+    if kept.is_empty() { String::new() } else { metrics::archives(&kept) }
 }

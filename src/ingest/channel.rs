@@ -4,6 +4,7 @@
 //! follows from it to the shards in one batch: parts and segments first, then the texts that list
 //! them, then how far the rendition has come, which releases those who wait.
 
+mod keep;
 mod tell;
 mod health;
 
@@ -11,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::archive::Recovered;
 use super::counts::Counts;
 use super::health::Fault;
 use super::output::{Output, Stamp};
@@ -105,6 +107,7 @@ pub struct Channel {
     outputs: Vec<Output>,
     zeros: Zeros,
     events: Events,
+    keeping: keep::Keeping,
     post: Post,
     counts: Arc<Counts>,
     batch: Vec<Listing>,
@@ -116,8 +119,16 @@ pub struct Channel {
 impl Channel {
     /// As the config has it; `access` is the server's.
     #[must_use]
-    pub fn new(of: &config::Channel, access: Access, post: Post, counts: Arc<Counts>) -> Self {
+    pub fn new(
+        of: &config::Channel,
+        access: Access,
+        post: Post,
+        counts: Arc<Counts>,
+        recovered: Recovered,
+    ) -> Self {
         let length = |millis: Option<u64>| millis.map(Length::of_millis);
+        let given = (length(of.segment_ms), length(of.part_ms));
+        let keeping = keep::Keeping::new(recovered);
         Self {
             id: of.id.clone(),
             name: of.name.clone(),
@@ -126,15 +137,16 @@ impl Channel {
             access: of.access.unwrap_or(access),
             window_micros: of.window_ms * 1000,
             patience: of.patience_ms.map(Duration::from_millis),
-            given: (length(of.segment_ms), length(of.part_ms)),
-            lengths: None,
+            given,
+            lengths: keeping.lengths(given),
             feeds: Vec::new(),
             unsettled: VecDeque::new(),
             unsettled_size: 0,
             renditions: Vec::new(),
             outputs: Vec::new(),
-            zeros: Zeros::default(),
+            zeros: keeping.zeros(),
             events: Events::default(),
+            keeping,
             post,
             counts,
             batch: Vec::new(),
@@ -235,7 +247,9 @@ impl Channel {
     fn begin_rendition(&mut self, at: usize, lengths: Lengths, stamp: Stamp) {
         let feed = &self.feeds[at];
         let (header, bytes) = self.outputs[at].header.take().expect("it waits for its rendition");
-        let publisher = Publisher::new(feed.init.clone(), lengths);
+        let mut publisher = Publisher::new(feed.init.clone(), lengths);
+        let (kept, used) = self.keeping.begin_rendition(&feed.name);
+        publisher.resume(kept, used);
         let protections = vec![Protection::of(&feed.init)];
         let headers = vec![header.clone()];
         let name = feed.name.clone();
@@ -247,7 +261,15 @@ impl Channel {
     fn list_header(&mut self, at: usize, header: &str, bytes: &[u8], stamp: Stamp) {
         let output = &self.outputs[at];
         let path = format!("{}/{header}", output.folder);
-        self.batch.push(self.post.text(&path, bytes, self.access, stamp));
+        let listing = self.post.text(&path, bytes, self.access, stamp);
+        self.keeping.add_header(at, &listing);
+        self.batch.push(listing);
+    }
+
+    /// Its name in URLs.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Takes a chunk of a feed.
@@ -315,6 +337,7 @@ impl Channel {
             "lengths are settled"
         );
         self.lengths = Some(lengths);
+        self.keeping.settle(lengths);
         for at in 0..self.feeds.len() {
             self.begin_rendition(at, lengths, stamp);
         }
@@ -376,6 +399,7 @@ impl Channel {
         }
         self.batch.push(absent(format!("/tv/{}", self.id)));
         self.post.list(&mut self.batch);
+        self.keeping.archive().end();
         tracing::info!(channel = self.id, "the channel is gone");
     }
 
@@ -439,7 +463,11 @@ impl Channel {
         if steps.begins_segment {
             output.begin_segment(post, segment.number);
             output.ends_with_it = false;
+            self.remember_begun(at);
         }
+        let (output, post) = (&mut self.outputs[at], &mut self.post);
+        let segment = self.renditions[at].publisher.timeline().segments().back();
+        let segment = segment.expect("a chunk was published");
         output.append(post, bytes)?;
         output.key_size = segment.key_size;
         output.duration_micros = segment.end().micros().abs_diff(segment.start.micros());

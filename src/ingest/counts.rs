@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::ingest::archive::progress::{Figures, Progress};
 use crate::live::publisher::Taken;
 
 /// The counts of one channel.
@@ -67,6 +68,7 @@ impl Counts {
 pub struct Table {
     channels: Mutex<BTreeMap<String, Arc<Counts>>>,
     times: Arc<Times>,
+    archives: Mutex<BTreeMap<String, Arc<Progress>>>,
 }
 
 impl Table {
@@ -81,6 +83,20 @@ impl Table {
     /// A channel is gone, and is not shown any more.
     pub fn remove(&self, channel: &str) {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(channel);
+        self.archives.lock().unwrap_or_else(PoisonError::into_inner).remove(channel);
+    }
+
+    /// A channel is kept, and this is how far that has come.
+    pub fn add_archive(&self, channel: &str, progress: Arc<Progress>) {
+        let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+        archives.insert(channel.to_owned(), progress);
+    }
+
+    /// What is kept of every channel that is.
+    #[must_use]
+    pub fn read_archives(&self) -> Vec<(String, Figures)> {
+        let archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+        archives.iter().map(|(id, progress)| (id.clone(), progress.figures())).collect()
     }
 
     /// Channel, result and how many, for each of them.

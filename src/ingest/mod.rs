@@ -6,9 +6,10 @@
 //! (`slab`, `output`) and tells them (`post`).
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{self, Access, LIVE_MEMORY_PARTS};
+use crate::library::lender::Lender;
+use crate::live::records::Records;
 use crate::messages::ToLive;
 use crate::messages::mail::Outbox;
 use crate::messages::{Change, Listing};
@@ -26,12 +29,17 @@ pub mod health;
 mod server;
 mod login;
 mod receive;
+mod durable;
+mod archive;
 mod channel;
 mod output;
 mod slab;
 mod post;
 mod squeeze;
 
+pub use archive::progress::Figures;
+
+use archive::{Archives, Recovered};
 use channel::Channel;
 use counts::Table;
 use login::Login;
@@ -51,6 +59,12 @@ pub struct Parts {
     pub outboxes: Vec<Outbox>,
     /// What shards say.
     pub wishes: Receiver<ToLive>,
+    /// The server's folder.
+    pub state: PathBuf,
+    /// To whoever lends archives to the shards.
+    pub lender: Lender,
+    /// What is kept of every channel.
+    pub records: Arc<Records>,
 }
 
 /// What all requests share.
@@ -61,6 +75,10 @@ struct State {
     post: Post,
     /// Bytes of chunks that are being received, of all requests.
     receiving: Cell<usize>,
+    archives: Archives,
+    records: Arc<Records>,
+    /// Channels that will be added when what there was of them is known.
+    coming: RefCell<HashSet<String>>,
 }
 
 /// A channel, and who may push to it.
@@ -123,6 +141,7 @@ const MACHINE_UNKNOWN: u64 = 4 << 30;
 pub fn start(parts: Parts) -> io::Result<Handle> {
     parts.listener.set_nonblocking(true)?;
     let logins = parts.channels.iter().map(login).collect::<io::Result<Vec<_>>>()?;
+    let archives = Archives::start(&parts.state, &parts.lender, &parts.records)?;
     let (wishes, reloads) = unbounded_channel();
     let counts = Arc::new(Table::default());
     let (started, outcome) = mpsc::sync_channel(1);
@@ -131,7 +150,8 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     std::thread::Builder::new().name("live".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
             Ok(runtime) => {
-                runtime.block_on(run(parts, logins, table, (reloads, questions), started));
+                let wishes = (reloads, questions);
+                runtime.block_on(run(parts, logins, archives, table, wishes, started));
             }
             Err(error) => drop(started.send(Err(error))),
         }
@@ -147,6 +167,7 @@ fn login(channel: &config::Channel) -> io::Result<Option<Login>> {
 async fn run(
     parts: Parts,
     logins: Vec<Option<Login>>,
+    archives: Archives,
     counts: Arc<Table>,
     (mut reloads, mut questions): (UnboundedReceiver<Reload>, health::Questions),
     started: mpsc::SyncSender<io::Result<()>>,
@@ -160,9 +181,15 @@ async fn run(
     tokio::task::spawn_local(post.clone().flush_for_ever());
     tokio::task::spawn_local(post.clone().squeeze_for_ever(parts.wishes, squeezed));
     let (channels, receiving) = (RefCell::default(), Cell::new(0));
-    let state = Rc::new(State { channels, counts, post, receiving });
-    for (channel, login) in parts.channels.into_iter().zip(logins) {
-        state.add(channel, login, parts.access);
+    let (records, coming) = (parts.records, RefCell::default());
+    let state = Rc::new(State { channels, counts, post, receiving, archives, records, coming });
+    let begin = |channel: &config::Channel| state.archives.begin(channel, parts.access);
+    let archives: Vec<_> = parts.channels.iter().map(begin).collect();
+    for ((channel, login), recovered) in parts.channels.into_iter().zip(logins).zip(archives) {
+        match recovered.await {
+            Ok(recovered) => state.add(channel, login, parts.access, recovered),
+            Err(error) => return drop(started.send(Err(io::Error::other(error)))),
+        }
     }
     let _ = started.send(Ok(()));
     tokio::task::spawn_local(server::serve(listener, Rc::clone(&state)));
@@ -181,14 +208,36 @@ async fn run(
 }
 
 impl State {
-    fn add(&self, of: config::Channel, login: Option<Login>, access: Access) {
+    fn add(&self, of: config::Channel, login: Option<Login>, access: Access, recovered: Recovered) {
         let counts = self.counts.of(&of.id);
-        let channel = RefCell::new(Channel::new(&of, access, self.post.clone(), counts));
+        let channel = Channel::new(&of, access, self.post.clone(), counts, recovered);
+        if channel.archive().is_kept() {
+            self.counts.add_archive(&of.id, Arc::clone(channel.archive().progress()));
+        }
+        let channel = RefCell::new(channel);
         let id = of.id.clone();
         // Known before anything is pushed: what is past of it can be asked for.
         let (path, access) = (format!("/tv/{id}").into(), of.access.unwrap_or(access));
         self.post.list(&mut vec![Listing { path, change: Change::Channel(access) }]);
         self.channels.borrow_mut().insert(id, Rc::new(Live { of, login, channel }));
+    }
+
+    /// Adds a channel when what there was of it is known, unless it is gone by then.
+    fn add_later(self: &Rc<Self>, of: config::Channel, login: Option<Login>, access: Access) {
+        if !self.coming.borrow_mut().insert(of.id.clone()) {
+            return;
+        }
+        let recovered = self.archives.begin(&of, access);
+        let state = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let Ok(recovered) = recovered.await else { return };
+            if state.coming.borrow_mut().remove(&of.id) {
+                tracing::info!(channel = of.id, "a channel is added");
+                state.add(of, login, access, recovered);
+            } else {
+                recovered.archive.end();
+            }
+        });
     }
 
     fn look(&self) {
@@ -203,8 +252,9 @@ impl State {
         channels.values().map(|live| live.channel.borrow().health(now)).collect()
     }
 
-    fn reload(&self, new: Reload) {
+    fn reload(self: &Rc<Self>, new: Reload) {
         let stays = |id: &String| new.channels.iter().any(|channel| channel.id == *id);
+        self.coming.borrow_mut().retain(stays);
         self.channels.borrow_mut().retain(|id, live| {
             if stays(id) {
                 return true;
@@ -222,8 +272,7 @@ impl State {
                 }
                 None => match login(&channel) {
                     Ok(login) => {
-                        tracing::info!(channel = channel.id, "a channel is added");
-                        self.add(channel, login, new.access);
+                        self.add_later(channel, login, new.access);
                     }
                     Err(error) => tracing::error!(channel = channel.id, "not added: {error}"),
                 },

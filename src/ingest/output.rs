@@ -1,6 +1,7 @@
 //! What one rendition has in memory: the segment under way, and what is listed of earlier ones.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::channel::media_name;
@@ -10,7 +11,7 @@ use super::slab::{Ledger, Refused, Writer};
 use crate::config::Access;
 use crate::live::drift::Drift;
 use crate::live::measure::Measure;
-use crate::messages::{Change, GrowingId, Growth, Listing};
+use crate::messages::{Change, GrowingId, Growth, Listing, Opened};
 use crate::units::{Class, ETag, Tagger, UnixTime};
 
 /// The moment at which something came.
@@ -59,6 +60,8 @@ pub struct Output {
     pub drift: Drift,
     /// Microseconds from when its encoder took a picture, by its own word, until that came.
     pub captured_delay: Option<i64>,
+    /// Segments that are whole, by number, and were not yet kept.
+    pub ended: Vec<(i64, Arc<Opened>)>,
     access: Access,
     writer: Writer,
     current: Option<Current>,
@@ -95,6 +98,7 @@ impl Output {
             long: None,
             drift: Drift::default(),
             captured_delay: None,
+            ended: Vec::new(),
             access,
             writer: Writer::new(ledger),
             current: None,
@@ -200,6 +204,7 @@ impl Output {
             modified: stamp.unix(),
         };
         let listing = post.object(&self.path(current.number, None), described, self.access);
+        self.ended.extend(listing.opened().map(|opened| (current.number, opened)));
         post.grow(Some(current.growing), Growth::Ended);
         Some(listing)
     }

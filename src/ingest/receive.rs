@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use hyper::body::{Body as _, Bytes, Incoming};
 
 use super::channel::Unfit;
+use super::durable::{self, Touched};
 use super::output::Stamp;
 use super::slab::Refused;
 use super::{Live, State};
@@ -27,6 +28,8 @@ pub struct Outcome {
     pub status: StatusCode,
     /// The reason, or what to do about it.
     pub why: String,
+    /// Whether it will outlast a crash; none where nothing is kept.
+    pub durable: Option<bool>,
 }
 
 impl Outcome {
@@ -34,7 +37,7 @@ impl Outcome {
     #[must_use]
     pub fn new(status: u16, why: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(status).expect("a status of ours");
-        Self { status, why: why.into() }
+        Self { status, why: why.into(), durable: None }
     }
 }
 
@@ -108,6 +111,7 @@ const SPARE_SIZE: usize = 256 * KIB;
 /// A body of boxes under way.
 struct Intake<'r> {
     live: &'r Live,
+    state: &'r State,
     path: &'r str,
     reader: Reader,
     /// The feed that it belongs to.
@@ -125,6 +129,7 @@ struct Intake<'r> {
     in_filler: bool,
     /// Whether there were such.
     had_filler: bool,
+    touched: Touched,
 }
 
 /// Takes a header, a segment, or a stream of both.
@@ -142,6 +147,7 @@ pub async fn media(
     let init = feed.map(|feed| live.channel.borrow().init(feed).clone());
     let mut intake = Intake {
         live,
+        state,
         path,
         reader: Reader::new(init),
         feed,
@@ -152,6 +158,7 @@ pub async fn media(
         refused: None,
         in_filler: false,
         had_filler: false,
+        touched: Touched::default(),
     };
     let mut receiving = Receiving { state, size: 0 };
     let outcome = loop {
@@ -171,7 +178,7 @@ pub async fn media(
     if let (Some(feed), Some(segment)) = (intake.feed, intake.begun) {
         end(live, feed, segment, is_whole);
     }
-    outcome
+    durable::told(outcome, live, intake.feed, intake.touched).await
 }
 
 /// A request that began a segment has ended. If it was torn, that is closed at its last whole
@@ -182,7 +189,10 @@ fn end(live: &Rc<Live>, feed: usize, segment: i64, is_whole: bool) {
     }
     if is_whole {
         live.channel.borrow_mut().end_request(feed, now());
-        return;
+        // Where success must mean more, the encoder waits for the segment to be whole.
+        if !live.channel.borrow().archive().is_required() {
+            return;
+        }
     }
     let torn = live.channel.borrow().growing(feed);
     let Some(patience) = live.channel.borrow().segment_length() else { return };
@@ -247,6 +257,9 @@ impl Intake<'_> {
                     return Ok(());
                 }
                 let taken = channel.take(feed, &chunk, self.bytes(span), now()).map_err(unfit)?;
+                if let Some(taken) = taken {
+                    self.touched.add(self.state, &channel, feed, &chunk, taken);
+                }
                 // A segment that was torn is sent again from its start.
                 if let Some(Taken::Published(_) | Taken::Repeated) = taken {
                     self.begun = channel.begun_with(feed, &chunk).or(self.begun);

@@ -151,6 +151,10 @@ fn response(outcome: &Outcome) -> Response<Body> {
     *response.status_mut() = outcome.status;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
+    if let Some(durable) = outcome.durable {
+        let durable = HeaderValue::from_static(if durable { "yes" } else { "no" });
+        response.headers_mut().insert("shardcast-durable", durable);
+    }
     match outcome.status {
         StatusCode::FORBIDDEN => {
             // Whoever has no business here holds no place.

@@ -9,6 +9,7 @@ use super::playlist::multivariant::{self, Carries};
 use super::playlist::{KEY_FRAMES, LOW_LATENCY, PLAIN, dash, hls};
 use super::protection::Protection;
 use super::publisher::{Publisher, lead};
+use super::record::{About, Carried};
 
 /// Where the server tells its time, as seen from a channel's manifest.
 const CLOCK: &str = "../clock";
@@ -57,6 +58,22 @@ impl Rendition {
         };
         let bandwidth = self.measure.bandwidth();
         Described { name: &self.name, carries, codecs, bandwidth }
+    }
+
+    /// What is kept with its segments.
+    #[must_use]
+    pub fn about(&self) -> About {
+        let codecs = self.codecs();
+        let described = self.described(&codecs, self.language());
+        let (carries, language) = match described.carries {
+            Carries::Video { resolution, frame_rate } => {
+                (Carried::Video { resolution, frame_rate }, None)
+            }
+            Carries::Audio { language, channels } => (Carried::Audio { channels }, language),
+            Carries::Text { language } => (Carried::Text, language),
+        };
+        let (language, bandwidth) = (language.map(str::to_owned), described.bandwidth);
+        About { carries, codecs: codecs.clone(), language, bandwidth }
     }
 
     /// Codings of all of its tracks, as `CODECS` lists them.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::boxes::init::{Init, Media, Track};
 use super::boxes::stream::Chunk;
-use super::cut::{Cutter, Lengths, Timed, Unplaced};
+use super::cut::{Cutter, Lengths, Place, Timed, Unplaced};
 use super::stretches::Stretches;
 use super::time::Moment;
 use super::timeline::{Added, Timeline};
@@ -56,6 +56,8 @@ pub struct Publisher {
     /// Another header has come, or the same one again: time may begin anew.
     may_begin_anew: bool,
     headers: u32,
+    /// The last segment that was kept before this one began.
+    kept: Option<i64>,
 }
 
 /// What to do for a chunk, in the order of the fields.
@@ -106,7 +108,32 @@ impl Publisher {
             published: BTreeMap::new(),
             may_begin_anew: false,
             headers: 1,
+            kept: None,
         }
+    }
+
+    /// Goes on after a restart: the last number that is kept, and up to which it may have
+    /// published. Numbers that do not follow from the media's time go on above both.
+    pub fn resume(&mut self, kept: Option<i64>, used: Option<i64>) {
+        self.kept = kept;
+        self.timeline.begin_above(kept.max(used).unwrap_or(i64::MIN));
+    }
+
+    /// Why a first chunk on the epoch's time is not published: what is kept stays as it is, and of
+    /// the segment behind that parts may have been published, so that it must come from its start.
+    fn refused_after_restart(&self, timed: &Timed, place: &Place) -> Option<Taken> {
+        let kept = self.kept.filter(|_| self.timeline.segments().is_empty())?;
+        if !is_epoch(timed.start) || place.segment > kept + 1 {
+            return None;
+        }
+        if place.segment <= kept {
+            return Some(Taken::Late);
+        }
+        let lengths = self.timeline.lengths();
+        let ticks = lengths.part.ticks_of(timed.start.timescale);
+        let before =
+            Moment { ticks: timed.start.ticks.saturating_sub_unsigned(ticks), ..timed.start };
+        (lengths.segment.whole_until(before) == place.segment).then_some(Taken::NotIndependent)
     }
 
     /// The newest header.
@@ -198,6 +225,9 @@ impl Publisher {
                 return self.begin_anew(chunk, &timed, hash, now_micros, zeros);
             }
         };
+        if let Some(refused) = self.refused_after_restart(&timed, &place) {
+            return refused;
+        }
         let was_growing = self.timeline.segments().back().is_some_and(|last| !last.is_whole);
         let part_grew = was_growing
             && self.timeline.segments().back().is_some_and(|last| !last.last_part_is_whole);
@@ -379,6 +409,19 @@ pub struct Zeros {
 }
 
 impl Zeros {
+    /// With these known already, the newest last.
+    #[must_use]
+    pub fn of_known(mut known: Vec<i64>) -> Self {
+        known.drain(..known.len().saturating_sub(ZEROS_MAX));
+        Self { known, stretches: Stretches::default() }
+    }
+
+    /// Those that are known.
+    #[must_use]
+    pub fn known(&self) -> &[i64] {
+        &self.known
+    }
+
     /// The zero of media of which this chunk has just come: its end is now.
     pub fn of(&mut self, chunk: &Timed, now_micros: i64) -> i64 {
         if is_epoch(chunk.start) {

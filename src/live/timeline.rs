@@ -94,6 +94,8 @@ pub struct Timeline {
     origin: Origin,
     /// Whether the next segment begins a new timeline.
     is_anew: bool,
+    /// Numbers up to here were used before this timeline began.
+    used: i64,
 }
 
 impl Segment {
@@ -129,7 +131,13 @@ impl Timeline {
             offset: offset_of(lengths, zero_micros),
             origin: Origin { zero_micros, start_micros: 0 },
             is_anew: false,
+            used: i64::MIN,
         }
+    }
+
+    /// The first number is above this one, unless it follows from the epoch's time.
+    pub fn begin_above(&mut self, used: i64) {
+        self.used = used;
     }
 
     /// What is published, oldest first.
@@ -245,6 +253,9 @@ impl Timeline {
     fn missing_before(&mut self, chunk: &Timed, place: &Place) -> Result<u32, ()> {
         let Some(last) = self.segments.back() else {
             self.offset = self.offset.max(-place.segment);
+            if self.origin.zero_micros != 0 {
+                self.offset = self.offset.max(self.used.saturating_add(1) - place.segment);
+            }
             return Ok(0);
         };
         let grid = place.segment.saturating_add(self.offset);

@@ -219,6 +219,38 @@ fn shards(out: &mut Exposition, scrape: &Reports) {
     out.sample(name, &[], scrape.silent as u64);
 }
 
+/// What is kept of a live channel.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The channel's id.
+    pub channel: String,
+    /// Segments, by what came of them.
+    pub segments: [(&'static str, u64); 3],
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// The lines of archives, to stand behind all others.
+#[must_use]
+pub fn archives(kept: &[Kept]) -> String {
+    let mut out = Exposition::default();
+    let name = "shardcast_archive_segments_total";
+    let help = "Segments for the archives: durable, refused by the disk, dropped because it was \
+                behind.";
+    out.family(name, Kind::Counter, help);
+    for one in kept {
+        for (result, count) in one.segments {
+            out.sample(name, &[("channel", &one.channel), ("result", result)], count);
+        }
+    }
+    let name = "shardcast_archive_bytes";
+    out.family(name, Kind::Gauge, "Bytes of archives on disk.");
+    for one in kept {
+        out.sample(name, &[("channel", &one.channel)], one.bytes);
+    }
+    out.text()
+}
+
 /// What is live. Names of parts that this version lacks stand at 0.
 fn live(out: &mut Exposition, pushed: &Pushed) {
     let name = "shardcast_live_publish_seconds";

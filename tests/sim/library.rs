@@ -185,10 +185,9 @@ impl World {
         let told = match &listing.change {
             Change::Present { source, .. } => Told::Present(*source),
             Change::Absent | Change::Torn => Told::Absent,
-            Change::Expected
-            | Change::Rendition(_)
-            | Change::Channel(_)
-            | Change::Archived(_) => return,
+            Change::Expected | Change::Rendition(_) | Change::Channel(_) | Change::Archived(_) => {
+                return;
+            }
         };
         let now = self.now;
         self.library.told.entry(path).or_default().push((now, told));

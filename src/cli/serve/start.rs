@@ -59,12 +59,16 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), from_shards)
         .map_err(|error| not_started("start the library", &error))?;
-    let records = Arc::new(Records::default());
+    // What is kept of every channel.
+    let records = Arc::<Records>::default();
     let live = |listener| {
         let (channels, access) = (config.channels.clone(), config.access);
         let outboxes = outboxes.clone();
-        ingest::start(ingest::Parts { listener, channels, access, outboxes, wishes })
-            .map_err(|error| not_started("start the live thread", &error))
+        let (state, lender) = (config.state.clone(), library.lender());
+        let records = Arc::clone(&records);
+        let parts =
+            ingest::Parts { listener, channels, access, outboxes, wishes, state, lender, records };
+        ingest::start(parts).map_err(|error| not_started("start the live thread", &error))
     };
     let live = ingest.map(live).transpose()?;
     let catch_up = control::catchup::CatchUp::start(records, outboxes.clone())

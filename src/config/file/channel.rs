@@ -11,13 +11,25 @@ use super::{Reading, nearest, unknown_key};
 use crate::config::given::{Given, Wrong};
 use crate::config::values::{self, duration_ms, duration_text};
 use crate::config::{
-    Access, CHANNELS_MAX, Channel, PART_MS_MAX, PART_MS_MIN, PATIENCE_MS_MAX, PATIENCE_MS_MIN,
-    Push, SEGMENT_MS_MAX, SEGMENT_MS_MIN, WINDOW_MS, WINDOW_MS_MAX, WINDOW_MS_MIN, settings,
+    ARCHIVE_MS_MAX, ARCHIVE_MS_MIN, Access, Archive, CHANNELS_MAX, Channel, PART_MS_MAX,
+    PART_MS_MIN, PATIENCE_MS_MAX, PATIENCE_MS_MIN, Push, SEGMENT_MS_MAX, SEGMENT_MS_MIN, WINDOW_MS,
+    WINDOW_MS_MAX, WINDOW_MS_MIN, settings,
 };
 
 /// Every key of a channel.
-const KEYS: [&str; 9] =
-    ["id", "name", "access", "window", "segment", "part", "patience", "archive", "ingest"];
+const KEYS: [&str; 11] = [
+    "id",
+    "name",
+    "access",
+    "window",
+    "segment",
+    "part",
+    "patience",
+    "archive",
+    "archive_mode",
+    "archive_size",
+    "ingest",
+];
 
 impl Reading<'_> {
     /// All channels of the file; or one complaint, if there are too many to look at.
@@ -42,6 +54,7 @@ impl Reading<'_> {
             segment_ms: None,
             part_ms: None,
             patience_ms: None,
+            archive: None,
             push: None,
         };
         for (name, value) in table {
@@ -52,9 +65,6 @@ impl Reading<'_> {
                 self.complain(Some(name.span()), &key, unknown_key("key", near));
             } else if let Err(wrong) = self.set(&mut channel, word, Given::Toml(value)) {
                 self.blame(wrong, &key, value);
-            } else if word == "archive" {
-                let place = self.place(name.span().start);
-                self.draft.warn_unused(&place, "channel.archive");
             }
         }
         self.look_at_the_whole(&channel, table, &span);
@@ -84,8 +94,9 @@ impl Reading<'_> {
                 channel.patience_ms = Some(between(given, PATIENCE_MS_MIN..=PATIENCE_MS_MAX)?);
             }
             "ingest" => channel.push = Some(self.push(given)?),
-            // Catch-up: its form is checked, and nothing is done with it yet.
-            _ => drop(given.read(duration_ms)?),
+            "archive" => archive(channel).age_ms = between(given, ARCHIVE_MS_MIN..=ARCHIVE_MS_MAX)?,
+            "archive_mode" => archive(channel).is_required = given.read(archive_mode)?,
+            _ => archive(channel).size_max = Some(given.read(values::size)?),
         }
         Ok(())
     }
@@ -100,12 +111,34 @@ impl Reading<'_> {
             let why = format!("is longer than the segment (write at most \"{most}\")");
             self.complain(Some(span_of("part")), "channel.part", why);
         }
+        self.look_at_archive(channel, table);
         if !table.contains_key("id") {
             self.complain(Some(span.clone()), "channel.id", "is missing".to_owned());
         }
         if self.draft.config.channels.iter().any(|earlier| earlier.id == channel.id) {
             let why = format!("{:?} is named twice", channel.id);
             self.complain(Some(span_of("id")), "channel.id", why);
+        }
+    }
+
+    /// What an archive needs of the rest.
+    fn look_at_archive(&mut self, channel: &Channel, table: &DeTable<'_>) {
+        for key in ["archive_mode", "archive_size"] {
+            if let Some(value) = table.get(key)
+                && !table.contains_key("archive")
+            {
+                let why = "needs archive (write archive = \"7d\")".to_owned();
+                self.complain(Some(value.span()), &format!("channel.{key}"), why);
+            }
+        }
+        let is_required = channel.archive.as_ref().is_some_and(|archive| archive.is_required);
+        if is_required && (channel.segment_ms.is_none() || channel.part_ms.is_none()) {
+            // What comes until lengths are learnt could not be acknowledged, and an encoder that
+            // waits for that sends no more from which they could be.
+            let span = table.get("archive_mode").map(Spanned::span);
+            let why = "\"required\" needs segment and part (write segment = \"2s\" and \
+                       part = \"500ms\", or what the encoder makes)";
+            self.complain(span, "channel.archive_mode", why.to_owned());
         }
     }
 
@@ -127,6 +160,21 @@ impl Reading<'_> {
             (Some(user), Some(password_file)) => Ok(Push { user, password_file }),
             _ => Err(given.blame("needs user and password_file")),
         }
+    }
+}
+
+/// The channel's archive, which begins without a limit but that of its age.
+fn archive(channel: &mut Channel) -> &mut Archive {
+    let none = Archive { age_ms: 0, is_required: false, size_max: None };
+    channel.archive.get_or_insert(none)
+}
+
+/// Whether the archive's disk has a say in what encoders hear.
+fn archive_mode(word: &str) -> Result<bool, String> {
+    match word {
+        "best-effort" => Ok(false),
+        "required" => Ok(true),
+        _ => Err(format!("{word:?} is not known here (write \"best-effort\" or \"required\")")),
     }
 }
 

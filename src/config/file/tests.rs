@@ -1,7 +1,7 @@
 //! Every key once right and once wrong, and the lines that are named.
 
 use super::*;
-use crate::config::{CHANNELS_MAX, Channel, Push};
+use crate::config::{Archive, CHANNELS_MAX, Channel, Push};
 
 fn read(text: &str) -> Draft {
     let mut draft = Draft::default();
@@ -241,6 +241,10 @@ fn keys_of_a_channel_are_refused_with_their_lines() {
         ("patience = \"2h\"", "patience: is too long (write \"500ms\" to \"1h\")"),
         ("part = \"5001ms\"", "part: is too long (write \"100ms\" to \"5s\")"),
         ("archive = \"long\"", "archive: \"long\" is not a duration (write \"10s\" or \"500ms\")"),
+        ("archive = \"59min\"", "archive: is too short (write \"1h\" to \"366d\")"),
+        ("archive = \"367d\"", "archive: is too long (write \"1h\" to \"366d\")"),
+        ("archive_mode = \"best-effort\"", "archive_mode: needs archive (write archive = \"7d\")"),
+        ("archive_size = \"1GB\"", "archive_size: needs archive (write archive = \"7d\")"),
         ("ingest = 1", "ingest: is a whole number, not a table in { }"),
         ("ingest = { user = \"u\" }", "ingest: needs user and password_file"),
         ("ingest = { password_file = \"p\" }", "ingest: needs user and password_file"),
@@ -268,6 +272,7 @@ fn every_key_of_a_channel_is_read() {
     let draft = read(
         "[[channel]]\nid = \"news\"\nname = \"The news\"\naccess = \"open\"\nwindow = \"5min\"\n\
          segment = \"4s\"\npart = \"500ms\"\npatience = \"10s\"\n\
+         archive = \"7d\"\narchive_mode = \"required\"\narchive_size = \"1TB\"\n\
          ingest = { user = \"enc1\", password_file = \"keys/enc1\" }\n\
          [[channel]]\nid = \"b\"\n",
     );
@@ -280,6 +285,11 @@ fn every_key_of_a_channel_is_read() {
         segment_ms: Some(4000),
         part_ms: Some(500),
         patience_ms: Some(10_000),
+        archive: Some(Archive {
+            age_ms: 7 * 86_400_000,
+            is_required: true,
+            size_max: Some(1_000_000_000_000),
+        }),
         push: Some(Push { user: "enc1".to_owned(), password_file: "/etc/keys/enc1".into() }),
     };
     let defaults = Channel {
@@ -290,11 +300,31 @@ fn every_key_of_a_channel_is_read() {
         segment_ms: None,
         part_ms: None,
         patience_ms: None,
+        archive: None,
         push: None,
     };
     assert_eq!(draft.config.channels, [news, defaults]);
     let places: Vec<_> = draft.channel_places.iter().map(Place::line).collect();
-    assert_eq!(places, [1, 10]);
+    assert_eq!(places, [1, 13]);
+}
+
+#[test]
+fn what_is_acknowledged_only_when_it_is_durable_has_lengths_that_are_known() {
+    let text = |more: &str| {
+        format!("[[channel]]\nid = \"a\"\narchive = \"1d\"\narchive_mode = \"required\"\n{more}")
+    };
+    let complaint = "/etc/x.toml:4: channel.archive_mode: \"required\" needs segment and part";
+    for more in ["", "segment = \"2s\"\n", "part = \"1s\"\n"] {
+        let draft = read(&text(more));
+        assert_eq!(draft.errors.len(), 1);
+        assert!(draft.errors[0].to_string().starts_with(complaint), "{:?}", draft.errors);
+    }
+    assert_eq!(read(&text("segment = \"2s\"\npart = \"1s\"\n")).errors, []);
+    refused(
+        "[[channel]]\nid = \"a\"\narchive = \"1d\"\narchive_mode = \"always\"\n",
+        "/etc/x.toml:4: channel.archive_mode: \"always\" is not known here (write \
+         \"best-effort\" or \"required\")",
+    );
 }
 
 #[test]
@@ -305,6 +335,8 @@ fn what_lies_on_the_bounds_of_a_channel_is_read() {
         "segment = \"2s\"\npart = \"2s\"",
         "patience = \"500ms\"",
         "patience = \"1h\"",
+        "archive = \"1h\"",
+        "archive = \"366d\"\narchive_mode = \"best-effort\"",
     ] {
         let draft = read(&format!("[[channel]]\nid = \"a\"\n{keys}\n"));
         assert_eq!(draft.errors, [], "{keys}");
@@ -392,7 +424,7 @@ fn a_file_that_is_not_toml_is_refused_by_line() {
 #[test]
 fn keys_of_later_versions_are_checked_and_warned_of() {
     let text = "[server]\ningest = \"127.0.0.1:8082\"\npublic = []\ntrusted_proxies = []\n\
-                [[channel]]\nid = \"news\"\nname = \"N\"\nwindow = \"60s\"\narchive = \"7d\"\n\
+                [[channel]]\nid = \"news\"\nname = \"N\"\nwindow = \"60s\"\n\
                 ingest = { user = \"enc1\", password_file = \"/etc/shardcast/enc1\" }\n";
     let draft = read(text);
     assert_eq!(draft.errors, []);
@@ -403,7 +435,6 @@ fn keys_of_later_versions_are_checked_and_warned_of() {
         [
             "/etc/x.toml:3: server.public: is not used by this version",
             "/etc/x.toml:4: server.trusted_proxies: is not used by this version",
-            "/etc/x.toml:9: channel.archive: is not used by this version",
         ]
     );
 }

@@ -24,6 +24,7 @@ impl Channel {
         stamp: Stamp,
     ) {
         if segment_ended {
+            self.keep_ended(at);
             let window = self.window_micros;
             self.renditions[at].publisher.timeline_mut().trim(window);
             self.flag_long(at, stamp);

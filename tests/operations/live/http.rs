@@ -55,6 +55,14 @@ pub fn put(address: SocketAddr, path: &str, body: &[u8]) -> Answer {
     ask(address, &head, body).expect("a whole answer")
 }
 
+/// One request to a server that may end at any moment.
+pub fn try_ask(address: SocketAddr, head: &str, body: &[u8]) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&[head.as_bytes(), b"Connection: close\r\n\r\n", body].concat())?;
+    Answering::of(stream)?.rest()
+}
+
 /// An answer under way.
 pub struct Answering {
     stream: BufReader<TcpStream>,

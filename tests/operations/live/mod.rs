@@ -19,6 +19,7 @@ mod window;
 mod health;
 mod events;
 mod texts;
+mod archive;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;
@@ -121,6 +122,16 @@ impl Station {
     fn until_says(&self, path: &str, what: &str) -> String {
         let says = |answer: &Answer| answer.status == 200 && answer.text().contains(what);
         self.until(path, says).text().to_owned()
+    }
+
+    /// Waits until the metrics say this.
+    #[track_caller]
+    fn until_counted(&self, what: &str) {
+        let began = Instant::now();
+        while !self.server.admin_get("/metrics").contains(what) {
+            assert!(began.elapsed() < PATIENCE, "{what}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 
     /// Waits until so many requests are held.

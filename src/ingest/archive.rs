@@ -1,0 +1,193 @@
+//! Archives of live channels, and what channels remember over a restart.
+//!
+//! The live thread hands segments over when they are whole, by reference, and goes on. Threads of
+//! their own (`recorder`) write them: every channel belongs to one of them, which gathers what
+//! comes within `ARCHIVE_COMMIT_MS` and makes it durable together (`keeper`). What came of it is
+//! said in three places: in the channel's record, to the lender, who lists it for the shards, and
+//! to requests that wait for it (`Progress`).
+
+pub mod keeper;
+pub mod memory;
+pub mod progress;
+mod recorder;
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use crate::config::{self, ARCHIVE_QUEUE_MAX, ARCHIVE_QUEUE_SIZE_MAX, ARCHIVE_THREADS, Access};
+use crate::library::lender::Lender;
+use crate::live::records::Records;
+use crate::sys::priority;
+
+use keeper::Whole;
+use memory::Memory;
+use progress::Progress;
+use recorder::{Begun, Recorder, ToRecorder};
+
+/// Niceness of the threads: shards and the live thread come first.
+const NICE: i32 = 5;
+
+/// The threads that write, and what they share with everybody else.
+#[derive(Debug)]
+pub struct Archives {
+    threads: Vec<Queue>,
+}
+
+/// The way to one of the threads.
+#[derive(Clone, Debug)]
+struct Queue {
+    sender: Sender<ToRecorder>,
+    load: Arc<Load>,
+}
+
+/// What waits for a thread.
+#[derive(Debug, Default)]
+pub struct Load {
+    segments: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// A channel's way to its archive.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    id: Arc<str>,
+    queue: Queue,
+    progress: Arc<Progress>,
+    is_kept: bool,
+    is_required: bool,
+}
+
+/// A channel as it was when the server was ended.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Its archive from now on.
+    pub archive: Archive,
+    /// What it remembers.
+    pub memory: Memory,
+    /// The last number that is kept of each rendition.
+    pub kept: Vec<(String, i64)>,
+}
+
+impl Archives {
+    /// Starts the threads; `state` is the server's folder.
+    ///
+    /// # Errors
+    /// If no thread can be made.
+    pub fn start(state: &Path, lender: &Lender, records: &Arc<Records>) -> io::Result<Self> {
+        let threads = (0..ARCHIVE_THREADS).map(|number| {
+            let (sender, queue) = channel();
+            let load = Arc::<Load>::default();
+            let (lender, records) = (lender.clone(), Arc::clone(records));
+            let recorder = Recorder::new(state.to_owned(), lender, records, Arc::clone(&load));
+            thread::Builder::new().name(format!("archive-{number}")).spawn(move || {
+                priority::lower_thread_priority(NICE);
+                recorder.run(&queue);
+            })?;
+            Ok(Queue { sender, load })
+        });
+        Ok(Self { threads: threads.collect::<io::Result<_>>()? })
+    }
+
+    /// Begins with a channel: what there was of it comes in time, none if the threads have ended.
+    pub fn begin(&self, of: &config::Channel, access: Access) -> oneshot::Receiver<Recovered> {
+        let mut hasher = DefaultHasher::new();
+        of.id.hash(&mut hasher);
+        let at = hasher.finish() % self.threads.len() as u64;
+        let queue = self.threads[usize::try_from(at).expect("a small number")].clone();
+        let progress = Arc::<Progress>::default();
+        let archive = Archive {
+            id: of.id.as_str().into(),
+            queue: queue.clone(),
+            progress,
+            is_kept: of.archive.is_some(),
+            is_required: of.archive.as_ref().is_some_and(|archive| archive.is_required),
+        };
+        let (reply, recovered) = oneshot::channel();
+        let access = of.access.unwrap_or(access);
+        let begun = Begun { archive, settings: of.archive.clone(), access, reply };
+        // If the thread has ended, so has the process.
+        let _ = queue.sender.send(ToRecorder::Begin(Box::new(begun)));
+        recovered
+    }
+}
+
+impl Archive {
+    /// Whether anything is kept.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// Whether an encoder hears of success only when its media is durable.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.is_required
+    }
+
+    /// How far the archive has come.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Hands a segment over. If too much waits, it is not kept.
+    pub fn keep(&self, whole: Box<Whole>) {
+        if !self.is_kept {
+            return;
+        }
+        let (rendition, number) = (Arc::clone(&whole.rendition), whole.kept.number);
+        if !self.queue.load.add(whole.size()) {
+            self.progress.drop_one(&rendition, number);
+            return;
+        }
+        let _ = self.queue.sender.send(ToRecorder::Whole(Arc::clone(&self.id), whole));
+    }
+
+    /// What the channel remembers from now on.
+    pub fn remember(&self, memory: Memory) {
+        let _ = self.queue.sender.send(ToRecorder::Remember(Arc::clone(&self.id), memory));
+    }
+
+    /// The channel is gone. What is on disk stays.
+    pub fn end(&self) {
+        let _ = self.queue.sender.send(ToRecorder::End(Arc::clone(&self.id)));
+    }
+}
+
+impl Load {
+    /// Counts a segment of this size, if there is room for it. Only the live thread adds.
+    fn add(&self, size: usize) -> bool {
+        let segments = self.segments.load(Ordering::Relaxed);
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        if segments >= ARCHIVE_QUEUE_MAX || bytes + size > ARCHIVE_QUEUE_SIZE_MAX {
+            return false;
+        }
+        self.segments.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        true
+    }
+
+    /// A segment of this size waits no more.
+    fn take(&self, size: usize) {
+        self.segments.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+    }
+}
+
+/// Where the archive of a channel lies.
+fn folder(state: &Path, id: &str) -> PathBuf {
+    state.join("archive").join(id)
+}
+
+/// Where a channel's memory lies.
+fn memory_path(state: &Path, id: &str) -> PathBuf {
+    state.join("live").join(id)
+}

@@ -1,0 +1,188 @@
+//! What a channel remembers over a restart beside its archive: a small file of lines.
+//!
+//! ```text
+//! shardcast channel 1
+//! lengths 2000/1000 500/1000
+//! zero 1795651200123456
+//! number video 4711
+//! end
+//! ```
+//!
+//! Lengths as ticks and ticks a second, of a segment and of a part; where media that is not on the
+//! epoch's time has its zero, in microseconds of Unix time; and up to which number a rendition may
+//! have published. A file without its last line, or with one that is not understood, is none.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use crate::library::DiskError;
+use crate::library::disk::{Disk, folder_of, unfinished_name};
+use crate::live::cut::Lengths;
+use crate::live::time::Length;
+
+const FIRST: &str = "shardcast channel 1";
+const LAST: &str = "end";
+
+/// Largest such file that is read, in bytes: 64 renditions have a few kilobytes.
+const SIZE_MAX: usize = 64 * 1024;
+
+/// What is remembered of a channel.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Its lengths, once they were settled.
+    pub lengths: Option<Lengths>,
+    /// Zeros of media, the newest last.
+    pub zeros: Vec<i64>,
+    /// By rendition, up to which number segments may have been published.
+    pub numbers: BTreeMap<String, i64>,
+}
+
+impl Memory {
+    fn text(&self) -> String {
+        let mut text = format!("{FIRST}\n");
+        let mut put = |line: std::fmt::Arguments<'_>| {
+            writeln!(text, "{line}").expect("a string takes everything");
+        };
+        if let Some(lengths) = self.lengths {
+            let (segment, part) = (lengths.segment.ticks(), lengths.part.ticks());
+            put(format_args!("lengths {}/{} {}/{}", segment.0, segment.1, part.0, part.1));
+        }
+        for zero in &self.zeros {
+            put(format_args!("zero {zero}"));
+        }
+        for (rendition, number) in &self.numbers {
+            put(format_args!("number {rendition} {number}"));
+        }
+        put(format_args!("{LAST}"));
+        text
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        let mut memory = Self::default();
+        let mut lines = text.lines();
+        if lines.next()? != FIRST {
+            return None;
+        }
+        loop {
+            let words: Vec<_> = lines.next()?.split(' ').collect();
+            match words[..] {
+                ["lengths", segment, part] => {
+                    let (segment, part) = (length(segment)?, length(part)?);
+                    memory.lengths = Some(Lengths { segment, part });
+                }
+                ["zero", zero] => memory.zeros.push(zero.parse().ok()?),
+                ["number", rendition, number] => {
+                    memory.numbers.insert(rendition.to_owned(), number.parse().ok()?);
+                }
+                [LAST] => return Some(memory),
+                _ => return None,
+            }
+        }
+    }
+
+    /// What is remembered at this path; nothing, if there is no such file.
+    ///
+    /// # Errors
+    /// If it can't be read, or is not understood.
+    pub fn load<D: Disk>(disk: &D, path: &Path) -> Result<Self, DiskError> {
+        match disk.read(path, 0, SIZE_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(DiskError::new("reading", path, error)),
+            Ok(bytes) => str::from_utf8(&bytes)
+                .ok()
+                .and_then(Self::of_text)
+                .ok_or_else(|| DiskError::new("reading", path, "it is not understood")),
+        }
+    }
+
+    /// Writes it, in place of what was there.
+    ///
+    /// # Errors
+    /// If the disk refuses. What was there stays.
+    pub fn store<D: Disk>(&self, disk: &D, path: &Path) -> Result<(), DiskError> {
+        let beside = unfinished_name(path, 0);
+        // An earlier attempt may have left it.
+        let _ = disk.remove(&beside);
+        let written = self.write(disk, &beside);
+        let published = written
+            .and_then(|()| disk.publish(&beside, path, true))
+            .map_err(DiskError::of("writing", path));
+        if published.is_err() {
+            let _ = disk.remove(&beside);
+        }
+        published?;
+        let folder = folder_of(path);
+        disk.sync_folder(folder).map_err(DiskError::of("syncing", folder))
+    }
+
+    fn write<D: Disk>(&self, disk: &D, beside: &Path) -> io::Result<()> {
+        let mut file = disk.create(beside)?;
+        let text = self.text();
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let count = disk.write(&mut file, rest)?;
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            rest = &rest[count..];
+        }
+        disk.sync(&mut file)
+    }
+}
+
+fn length(text: &str) -> Option<Length> {
+    let (ticks, timescale) = text.split_once('/')?;
+    Length::new(ticks.parse().ok()?, timescale.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::library::tests::sim_disk::{Flaw, Random, SimDisk};
+
+    fn memory(number: i64) -> Memory {
+        let lengths = Lengths {
+            segment: Length::new(180_180, 90_000).unwrap(),
+            part: Length::of_millis(500),
+        };
+        let numbers = [("video", number), ("audio-2", 7)];
+        Memory {
+            lengths: Some(lengths),
+            zeros: vec![1_795_651_200_123_456, -5],
+            numbers: numbers.map(|(name, number)| (name.to_owned(), number)).into(),
+        }
+    }
+
+    #[test]
+    fn text_says_the_same_and_what_is_cut_off_says_nothing() {
+        let text = memory(4711).text();
+        let shown = |memory: &Memory| format!("{memory:?}");
+        assert_eq!(shown(&Memory::of_text(&text).unwrap()), shown(&memory(4711)));
+        for size in 0..text.len() - 1 {
+            assert!(Memory::of_text(&text[..size]).is_none(), "{size}");
+        }
+        for wrong in ["", "shardcast channel 2\nend\n", "shardcast channel 1\nlengths 0/1 1/1\nend"]
+        {
+            assert!(Memory::of_text(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn after_a_power_cut_the_old_one_is_there_or_the_new_one() {
+        let path = Path::new("/simulated/news");
+        for cut in 0..24 {
+            for seed in 0..8 {
+                let disk = SimDisk::new(cut, Flaw::None);
+                let stored: Vec<_> =
+                    (1..4).take_while(|at| memory(*at).store(&disk, path).is_ok()).collect();
+                let after = disk.after_power_cut(&mut Random::new(seed));
+                let found = Memory::load(&after, path).unwrap();
+                let number = found.numbers.get("video").copied().unwrap_or(0);
+                let least = stored.last().copied().unwrap_or(0);
+                assert!((least..=least + 1).contains(&number), "cut {cut}, seed {seed}");
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! A thread that writes archives: it gathers segments, makes them durable, and says what came of
+//! it. It also writes down what channels remember.
+//!
+//! A disk that refuses costs the segments that have come until then, and is asked again after a
+//! while: live goes on, and the archive by itself when there is room.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::oneshot;
+
+use super::keeper::{Keeper, Retention, Whole};
+use super::memory::Memory;
+use super::{Archive, Load, Recovered, folder, memory_path};
+use crate::config::{self, ARCHIVE_COMMIT_MS, ARCHIVE_RETRY_MS, ARCHIVE_RETRY_MS_MAX, Access};
+use crate::library::DiskError;
+use crate::library::disk::{RealDisk, folder_of};
+use crate::library::hours::make_folder;
+use crate::library::lender::{Lender, News};
+use crate::live::records::Records;
+
+/// How often hours are looked at that may be over or too old.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the thread is told.
+#[derive(Debug)]
+pub enum ToRecorder {
+    /// There is a channel.
+    Begin(Box<Begun>),
+    /// A segment of a channel is whole.
+    Whole(Arc<str>, Box<Whole>),
+    /// This is what a channel remembers from now on.
+    Remember(Arc<str>, Memory),
+    /// A channel is gone.
+    End(Arc<str>),
+}
+
+/// A channel that has begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// What it has of us.
+    pub archive: Archive,
+    /// How it is kept, if it is.
+    pub settings: Option<config::Archive>,
+    /// Who may watch.
+    pub access: Access,
+    /// Where it is told what there was of it.
+    pub reply: oneshot::Sender<Recovered>,
+}
+
+/// The state of the thread.
+#[derive(Debug)]
+pub struct Recorder {
+    state: PathBuf,
+    lender: Lender,
+    records: Arc<Records>,
+    load: Arc<Load>,
+    channels: HashMap<Arc<str>, Channel>,
+}
+
+#[derive(Debug)]
+struct Channel {
+    archive: Archive,
+    kept: Option<KeptChannel>,
+}
+
+/// A channel that is kept.
+#[derive(Debug)]
+struct KeptChannel {
+    folder: PathBuf,
+    access: Access,
+    retention: Retention,
+    /// None while the disk refuses.
+    keeper: Option<Keeper<'static, RealDisk>>,
+    pending: Vec<Whole>,
+    /// When it is tried again, and how long to wait after that.
+    retry: Option<(Instant, Duration)>,
+}
+
+impl Recorder {
+    /// For no channel yet.
+    #[must_use]
+    pub fn new(state: PathBuf, lender: Lender, records: Arc<Records>, load: Arc<Load>) -> Self {
+        Self { state, lender, records, load, channels: HashMap::new() }
+    }
+
+    /// Runs until nobody can tell it anything any more.
+    pub fn run(mut self, queue: &Receiver<ToRecorder>) {
+        let mut look_at = Instant::now() + LOOK_EVERY;
+        let mut commit_at: Option<Instant> = None;
+        loop {
+            let due = commit_at.map_or(look_at, |commit_at| commit_at.min(look_at));
+            let told = queue.recv_timeout(due.saturating_duration_since(Instant::now()));
+            match told {
+                Ok(told) => {
+                    if matches!(told, ToRecorder::Whole(..)) {
+                        let gather = Duration::from_millis(ARCHIVE_COMMIT_MS);
+                        commit_at.get_or_insert_with(|| Instant::now() + gather);
+                    }
+                    self.handle(told);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.commit_all(),
+            }
+            let now = Instant::now();
+            if commit_at.is_some_and(|at| at <= now) {
+                // What has come meanwhile goes with it.
+                while let Ok(told) = queue.try_recv() {
+                    self.handle(told);
+                }
+                commit_at = None;
+                self.commit_all();
+            }
+            if look_at <= now {
+                self.look();
+                look_at = Instant::now() + LOOK_EVERY;
+            }
+        }
+    }
+
+    fn handle(&mut self, told: ToRecorder) {
+        match told {
+            ToRecorder::Begin(begun) => self.begin(*begun),
+            ToRecorder::Whole(id, whole) => {
+                let channel = self.channels.get_mut(&id).and_then(|of| of.kept.as_mut());
+                match channel {
+                    Some(channel) => channel.pending.push(*whole),
+                    None => self.load.take(whole.size()),
+                }
+            }
+            ToRecorder::Remember(id, memory) => {
+                let path = memory_path(&self.state, &id);
+                let stored = make_folder(folder_of(&path));
+                let stored = stored.and_then(|()| memory.store(&RealDisk, &path));
+                if let Err(error) = stored {
+                    tracing::error!(channel = &*id, "what must outlast a restart: {error}");
+                }
+            }
+            ToRecorder::End(id) => {
+                self.commit_one(&id);
+                if self.channels.remove(&id).is_some_and(|channel| channel.kept.is_some()) {
+                    self.lender.tell(News::Closed(Arc::clone(&id)));
+                    self.records.remove(&id);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, begun: Begun) {
+        let Begun { archive, settings, access, reply } = begun;
+        let id = Arc::clone(&archive.id);
+        let memory = Memory::load(&RealDisk, &memory_path(&self.state, &id));
+        let memory = memory.unwrap_or_else(|error| {
+            tracing::error!(channel = &*id, "what the channel remembered is lost: {error}");
+            Memory::default()
+        });
+        let kept = settings.map(|settings| KeptChannel {
+            folder: folder(&self.state, &id),
+            access,
+            retention: Retention { age_ms: settings.age_ms, size_max: settings.size_max },
+            keeper: None,
+            pending: Vec::new(),
+            retry: None,
+        });
+        let mut channel = Channel { archive: archive.clone(), kept };
+        if let Some(kept) = &mut channel.kept
+            && let Err(error) = kept.keeper(&id, &self.records)
+        {
+            kept.refused(&id, &error);
+        }
+        let last = self.records.with(&id, |record| {
+            let last = |one: &crate::live::record::Recorded| {
+                Some((one.name.clone(), one.segments.last()?.number))
+            };
+            record.renditions.iter().filter_map(last).collect()
+        });
+        channel.look(&self.lender);
+        self.channels.insert(id, channel);
+        // If nobody waits any more, the server ends.
+        let _ = reply.send(Recovered { archive, memory, kept: last.unwrap_or_default() });
+    }
+
+    fn commit_all(&mut self) {
+        for id in self.channels.keys().cloned().collect::<Vec<_>>() {
+            self.commit_one(&id);
+        }
+    }
+
+    fn commit_one(&mut self, id: &Arc<str>) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        let Some(kept) = channel.kept.as_mut().filter(|kept| !kept.pending.is_empty()) else {
+            return;
+        };
+        let batch = std::mem::take(&mut kept.pending);
+        let is_durable = kept.commit(id, &batch, &self.records);
+        let progress = &channel.archive.progress;
+        for whole in &batch {
+            self.load.take(whole.size());
+            if is_durable {
+                progress.commit(&whole.rendition, whole.kept.number);
+            } else {
+                progress.fail(&whole.rendition, whole.kept.number);
+            }
+        }
+        // First the shards, so that what an encoder is told of can be asked for.
+        channel.look(&self.lender);
+        channel.archive.progress.tell();
+    }
+
+    /// Looks after hours that are over, or too old.
+    fn look(&mut self) {
+        for (id, channel) in &mut self.channels {
+            if let Some(kept) = &mut channel.kept {
+                kept.end_hour(id);
+            }
+            channel.look(&self.lender);
+        }
+    }
+}
+
+impl Channel {
+    /// Takes away what is too old, and tells the lender what there is to tell.
+    fn look(&mut self, lender: &Lender) {
+        let Some(keeper) = self.kept.as_mut().and_then(|kept| kept.keeper.as_mut()) else { return };
+        keeper.retire(now_ms());
+        for news in keeper.take_news() {
+            lender.tell(news);
+        }
+        self.archive.progress.set_size(keeper.size());
+    }
+}
+
+impl KeptChannel {
+    fn keeper(
+        &mut self,
+        id: &str,
+        records: &Arc<Records>,
+    ) -> Result<&mut Keeper<'static, RealDisk>, DiskError> {
+        if self.keeper.is_none() {
+            make_folder(&self.folder)?;
+            let who = (id, self.access);
+            let (folder, records) = (self.folder.clone(), Arc::clone(records));
+            self.keeper = Some(Keeper::recovered(&RealDisk, folder, who, self.retention, records)?);
+        }
+        Ok(self.keeper.as_mut().expect("it was just made"))
+    }
+
+    /// Makes segments durable; whether it did.
+    fn commit(&mut self, id: &str, batch: &[Whole], records: &Arc<Records>) -> bool {
+        if self.retry.is_some_and(|(at, _)| Instant::now() < at) {
+            return false;
+        }
+        let mut attempt = || self.keeper(id, records)?.commit(batch, now_ms());
+        // A disk may refuse once: the second attempt goes on with what is durable.
+        match attempt().or_else(|_| attempt()) {
+            Ok(()) => {
+                if self.retry.take().is_some() {
+                    tracing::info!(channel = id, "the archive goes on");
+                }
+                true
+            }
+            Err(error) => {
+                self.refused(id, &error);
+                false
+            }
+        }
+    }
+
+    fn end_hour(&mut self, id: &str) {
+        let Some(keeper) = &mut self.keeper else { return };
+        if self.retry.is_none_or(|(at, _)| Instant::now() >= at)
+            && let Err(error) = keeper.end_hour(now_ms())
+        {
+            self.refused(id, &error);
+        }
+    }
+
+    /// The disk refused: it is asked again in a while.
+    fn refused(&mut self, id: &str, error: &DiskError) {
+        let most = Duration::from_millis(ARCHIVE_RETRY_MS_MAX);
+        let wait = self.retry.map_or(Duration::from_millis(ARCHIVE_RETRY_MS), |(_, wait)| wait);
+        if self.retry.is_none() {
+            tracing::error!(channel = id, "nothing is kept until the disk takes it: {error}");
+        }
+        self.retry = Some((Instant::now() + wait, (wait * 2).min(most)));
+    }
+}
+
+/// Now, in milliseconds of Unix time.
+fn now_ms() -> u64 {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)
+}

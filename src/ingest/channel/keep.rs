@@ -1,0 +1,191 @@
+//! What of a channel outlasts a restart: whole segments go to its archive, and its lengths, zeros
+//! and numbers are put down.
+
+use std::sync::Arc;
+
+use super::Channel;
+use crate::config::NUMBERS_RESERVED;
+use crate::ingest::archive::keeper::Whole;
+use crate::ingest::archive::memory::Memory;
+use crate::ingest::archive::{Archive, Recovered};
+use crate::live::boxes::stream::Chunk;
+use crate::live::cut::Lengths;
+use crate::live::publisher::{Taken, Zeros};
+use crate::live::record::Kept;
+use crate::live::time::Length;
+use crate::live::timeline::Segment;
+use crate::messages::{Index, Listing, Opened};
+
+/// A channel's side of its archive.
+#[derive(Debug)]
+pub struct Keeping {
+    archive: Archive,
+    memory: Memory,
+    /// The last number that was kept of each rendition before this run.
+    before: Vec<(String, i64)>,
+    /// One a rendition, in the same order.
+    renditions: Vec<Rendition>,
+}
+
+#[derive(Debug)]
+struct Rendition {
+    name: Arc<str>,
+    /// By their numbers.
+    headers: Vec<Arc<Opened>>,
+    /// Up to here segments were handed over.
+    until: i64,
+}
+
+impl Keeping {
+    /// Goes on with what was there.
+    #[must_use]
+    pub fn new(recovered: Recovered) -> Self {
+        let Recovered { archive, memory, kept } = recovered;
+        Self { archive, memory, before: kept, renditions: Vec::new() }
+    }
+
+    /// The archive.
+    #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// The zeros that were known.
+    #[must_use]
+    pub fn zeros(&self) -> Zeros {
+        Zeros::of_known(self.memory.zeros.clone())
+    }
+
+    /// The lengths that were settled, as far as the config does not give them; those that it gives,
+    /// at once, where success must mean that a segment is durable.
+    #[must_use]
+    pub fn lengths(&self, given: (Option<Length>, Option<Length>)) -> Option<Lengths> {
+        let settled = self.memory.lengths;
+        let (segment, part) = match (given, settled) {
+            ((Some(segment), Some(part)), None) if self.archive.is_required() => (segment, part),
+            ((segment, part), Some(settled)) => {
+                (segment.unwrap_or(settled.segment), part.unwrap_or(settled.part))
+            }
+            _ => return None,
+        };
+        let is_longer = part.micros() > segment.micros();
+        Some(Lengths { segment, part: if is_longer { segment } else { part } })
+    }
+
+    /// The lengths are settled from now on.
+    pub fn settle(&mut self, lengths: Lengths) {
+        self.memory.lengths = Some(lengths);
+        self.archive.remember(self.memory.clone());
+    }
+
+    /// A rendition begins: the last number that is kept of it, and up to which it may have
+    /// published.
+    pub fn begin_rendition(&mut self, name: &str) -> (Option<i64>, Option<i64>) {
+        let (name_of, headers) = (name.into(), Vec::new());
+        self.renditions.push(Rendition { name: name_of, headers, until: i64::MIN });
+        let kept = self.before.iter().find(|(known, _)| known == name);
+        (kept.map(|(_, number)| *number), self.memory.numbers.get(name).copied())
+    }
+
+    /// Another header of a rendition is listed.
+    pub fn add_header(&mut self, at: usize, listing: &Listing) {
+        if let (Some(rendition), Some(opened)) = (self.renditions.get_mut(at), listing.opened()) {
+            rendition.headers.push(opened);
+        }
+    }
+}
+
+impl Channel {
+    /// Hands segments over that are whole, or gaps, and were not handed over before.
+    pub(super) fn keep_ended(&mut self, at: usize) {
+        let ended = std::mem::take(&mut self.outputs[at].ended);
+        let of = &self.renditions[at];
+        let is_kept = self.keeping.archive.is_kept();
+        let Some(rendition) = self.keeping.renditions.get_mut(at).filter(|_| is_kept) else {
+            return;
+        };
+        let timeline = of.publisher.timeline();
+        let until = rendition.until;
+        let new = timeline.segments().iter().filter(|one| one.is_whole && one.number > until);
+        for segment in new {
+            rendition.until = segment.number;
+            let Some(header) = rendition.headers.get(segment.header as usize) else { continue };
+            let opened = ended.iter().find(|(number, _)| *number == segment.number);
+            let opened = opened.filter(|_| !segment.is_gap).map(|(_, opened)| Arc::clone(opened));
+            self.keeping.archive.keep(Box::new(Whole {
+                rendition: Arc::clone(&rendition.name),
+                about: of.about(),
+                lengths: timeline.lengths(),
+                kept: kept(segment, opened.as_deref()),
+                header: (of.headers[segment.header as usize].clone(), Arc::clone(header)),
+                opened,
+            }));
+        }
+    }
+
+    /// A segment has begun: what must be known of it after a crash is put down, if it is not.
+    pub(super) fn remember_begun(&mut self, at: usize) {
+        let timeline = self.renditions[at].publisher.timeline();
+        let Some(last) = timeline.segments().back() else { return };
+        let memory = &mut self.keeping.memory;
+        let known = self.zeros.known();
+        let mut is_new = memory.zeros != known;
+        memory.zeros.clear();
+        memory.zeros.extend_from_slice(known);
+        // On the epoch's time numbers follow from the media.
+        if last.origin.zero_micros != 0 {
+            let name = &self.renditions[at].name;
+            let reserved = memory.numbers.get(name).copied().unwrap_or(i64::MIN);
+            if last.number > reserved {
+                let next = last.number.saturating_add(NUMBERS_RESERVED);
+                memory.numbers.insert(name.clone(), next);
+                is_new = true;
+            }
+        }
+        if is_new {
+            self.keeping.archive.remember(memory.clone());
+        }
+    }
+
+    /// The archive.
+    #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.keeping.archive
+    }
+
+    /// The name of a feed's rendition.
+    #[must_use]
+    pub fn rendition(&self, feed: usize) -> Option<Arc<str>> {
+        self.keeping.renditions.get(feed).map(|rendition| Arc::clone(&rendition.name))
+    }
+
+    /// The number of the segment that a chunk belongs to of which this came.
+    #[must_use]
+    pub fn number_of(&self, feed: usize, chunk: &Chunk, taken: Taken) -> Option<i64> {
+        let publisher = &self.renditions.get(feed)?.publisher;
+        let segments = publisher.timeline().segments();
+        if let Taken::Published(_) = taken {
+            return segments.back().map(|last| last.number);
+        }
+        let start = publisher.start_of(chunk)?;
+        let found = segments.iter().rev().find(|one| one.start <= start && start < one.end());
+        let of_grid = || publisher.timeline().lengths().segment.whole_until(start);
+        Some(found.map_or_else(of_grid, |found| found.number))
+    }
+}
+
+fn kept(segment: &Segment, opened: Option<&Opened>) -> Kept {
+    let size = match opened.map(|opened| &opened.index) {
+        Some(Index::Single(single)) => single.identity.extent.size,
+        _ => 0,
+    };
+    Kept {
+        number: segment.number,
+        start: segment.start,
+        duration: segment.duration,
+        size,
+        discontinuity: segment.discontinuity,
+        header: segment.header,
+        origin: segment.origin,
+    }
+}
