@@ -19,6 +19,8 @@ pub struct Touched {
     numbers: Option<(i64, i64)>,
     /// Something is not published, and was not before.
     is_lost: bool,
+    /// Something was kept before the server was started again.
+    was_kept: bool,
     /// Of a published time other bytes came, which are not kept.
     is_other: bool,
 }
@@ -43,9 +45,11 @@ impl Touched {
                 self.numbers = Some((first.min(number), last.max(number)));
             }
             (Taken::Conflict, _) => self.is_other = true,
-            // It may have been sent before the server was started again, all of it.
             (Taken::Late | Taken::NotIndependent, Some(number))
-                if state.is_kept(channel, feed, number) => {}
+                if state.is_kept(channel, feed, number) =>
+            {
+                self.was_kept = true;
+            }
             _ => self.is_lost = true,
         }
     }
@@ -78,7 +82,7 @@ pub async fn told(
     }
     let is_durable = match (touched.numbers, &rendition) {
         _ if touched.is_lost => false,
-        (None, _) if touched.is_other => true,
+        (None, _) if touched.was_kept || touched.is_other => true,
         // A header, or nothing. A header is kept with each segment that needs it.
         (None, _) => return outcome,
         (Some((first, last)), Some(rendition)) if archive.is_required() => {

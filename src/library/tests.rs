@@ -21,6 +21,7 @@ use crate::messages::{
 };
 
 mod appear;
+mod archives;
 mod archive;
 mod attacks;
 mod bounds;

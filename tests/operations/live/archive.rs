@@ -333,3 +333,42 @@ fn every_acknowledged_segment_is_there_after_kill_9_at_random_moments() {
     let rounds = std::env::var("SHARDCAST_TEST_KILLS").ok().and_then(|text| text.parse().ok());
     kill_at_random(rounds.unwrap_or(3));
 }
+
+#[test]
+fn an_hour_that_is_over_becomes_a_pack_and_nobody_can_tell() {
+    let station = Station::kept("required");
+    (0..3).for_each(|at| drop(station.push_durable(MIDNIGHT + at)));
+    let before: Vec<_> = (0..3).map(|at| station.segment(MIDNIGHT + at)).collect();
+    // Files of this hour, found in a later one.
+    let folder = station._place.path("state/archive/news");
+    station.server.signal("KILL");
+    let files = || {
+        let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name());
+        let mut files: Vec<_> = files.map(|name| name.into_string().unwrap()).collect();
+        files.sort();
+        files
+    };
+    for name in files() {
+        let (_, ending) = name.split_once('.').expect("it has an extension");
+        let old = folder.join(format!("2026-11-25T23-0.{ending}"));
+        std::fs::rename(folder.join(&name), old).unwrap();
+    }
+    let station = station.killed();
+    let began = std::time::Instant::now();
+    while files() != ["2026-11-25T23-0.pack"] {
+        assert!(began.elapsed() < PATIENCE, "{:?}", files());
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
+    }
+    let check = |station: &Station| {
+        for (at, before) in (0..).zip(&before) {
+            assert_eq!(station.segment(MIDNIGHT + at), *before, "{at}");
+        }
+    };
+    check(&station);
+    station.begin();
+    station.push_durable(MIDNIGHT + 3);
+    let station = station.killed();
+    check(&station);
+    assert!(station.segment(MIDNIGHT + 3).1 == segment(MIDNIGHT + 3));
+    assert_eq!(files().len(), 3, "the pack, and an hour that is open");
+}
