@@ -9,12 +9,15 @@ use std::path::PathBuf;
 
 use crate::units::{KIB, MIB};
 
+mod catch_up;
 mod values;
 mod given;
 pub mod settings;
 pub mod file;
 pub mod load;
 pub mod shown;
+
+pub use catch_up::*;
 
 /// Longest request head we read, in bytes. Players send 400 to 900; tokens add up to 1 KiB.
 /// Beyond it the client gets 431 (or 414, if the request line alone is longer) and is closed.
@@ -319,46 +322,6 @@ pub const PUSHED_TEXT_SIZE_MAX: usize = MIB;
 pub const PATIENCE_MS_MIN: u64 = 500;
 /// See `PATIENCE_MS_MIN`.
 pub const PATIENCE_MS_MAX: u64 = 3_600_000;
-
-/// Longest stretch of catch-up, in seconds: a day, which is more than any programme. Longer ones
-/// are refused with 400; what grows is complete when it is as long.
-pub const CATCH_UP_SECONDS_MAX: u64 = 86_400;
-
-/// How far back one can rewind, in seconds, if so much is kept.
-pub const REWIND_SECONDS: u64 = 4 * 3600;
-
-/// Seconds after the end of a stretch after which it is complete, whatever has come of it: an
-/// encoder that is silent, or gone, adds nothing any more.
-pub const CATCH_UP_SETTLED_SECONDS: u64 = 120;
-const _: () = assert!(
-    CATCH_UP_SETTLED_SECONDS * 1000 > 3 * SEGMENT_MS_MAX,
-    "a segment may be under way, and another one waited for"
-);
-
-/// Longest text of catch-up, in bytes, before it is compressed: a day of segments of 2 s has
-/// 2.6 MB, one of half a second 11 MB. Beyond it the request is refused with 400, and a shorter
-/// stretch is to be asked for.
-pub const CATCH_UP_TEXT_SIZE_MAX: usize = ANSWER_BODY_SIZE_MAX;
-
-/// Segments of all renditions together of which one text of catch-up is written; each is copied, in
-/// 72 bytes. A day of 20 renditions in segments of 2 s has fewer. Beyond it as above.
-pub const CATCH_UP_SEGMENTS_MAX: usize = 1_000_000;
-
-/// Texts of catch-up that shards hold ready. Beyond it the oldest goes, and is written again when
-/// it is asked for.
-pub const CATCH_UP_TEXTS_MAX: usize = if cfg!(test) { 50 } else { 4096 };
-
-/// Bytes of those texts, all together: some hundred programmes of two hours. Beyond it as above.
-pub const CATCH_UP_TEXTS_SIZE_MAX: usize = 128 * MIB;
-const _: () = assert!(
-    2 * CATCH_UP_TEXT_SIZE_MAX <= CATCH_UP_TEXTS_SIZE_MAX,
-    "the longest has room, gzipped too"
-);
-
-/// Texts of catch-up that wait to be written, each of which takes some milliseconds. Beyond it a
-/// request for another one is refused with 503.
-pub const CATCH_UP_WAITING_MAX: usize = 32;
-const _: () = assert!(CATCH_UP_WAITING_MAX < ANSWERS_AT_ONCE_MAX, "other answers have places left");
 
 /// Shortest and longest time that a channel may be kept, in milliseconds: it is kept by the hour,
 /// and all of its record is in memory. Outside them the config is refused.
