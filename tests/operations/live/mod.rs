@@ -20,6 +20,7 @@ mod health;
 mod events;
 mod texts;
 mod archive;
+mod catchup;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;

@@ -1,0 +1,210 @@
+//! What is past of a channel, over real sockets: from its archive, also before any encoder is back.
+
+use super::boxes::{Media, header, segment};
+use super::http::{Answer, ask, get};
+use super::{Station, channel, uris};
+use crate::running::{Running, serve};
+
+/// A second that has passed a while ago: of media on the epoch's time.
+fn past() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_secs() - 60
+}
+
+/// A channel that is kept; its encoder hears of success when a segment is durable.
+fn kept(id: &str) -> String {
+    format!("{}archive = \"7d\"\narchive_mode = \"required\"\n", channel(id))
+}
+
+impl Station {
+    /// `news` is kept, and has so many segments from this second on.
+    fn recorded(from: u64, count: u64) -> Self {
+        let station = Self::start(&kept("news"));
+        assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
+        (from..from + count).for_each(|second| station.record(second));
+        station
+    }
+
+    fn record(&self, second: u64) {
+        let answer = self.put(&format!("news/v/{second}.m4s"), &segment(second));
+        assert_eq!((answer.status, answer.header("Shardcast-Durable")), (200, Some("yes")));
+    }
+
+    /// Asks with these header lines, too.
+    fn ask(&self, method: &str, path: &str, lines: &str) -> Answer {
+        let head = format!("{method} /tv/{path} HTTP/1.1\r\nHost: tv\r\n{lines}");
+        ask(self.server.public, &head, b"").expect("a whole answer")
+    }
+
+    /// Everything that a playlist lists is there; gives the segments' bytes, one after the other.
+    fn listed(&self, playlist: &str) -> Vec<u8> {
+        let answer = self.get(playlist);
+        let text = answer.text();
+        assert_eq!(answer.status, 200, "{text}");
+        let found = |uri: &str| {
+            let found = get(self.server.public, &joined(&format!("/tv/{playlist}"), uri));
+            assert_eq!(found.status, 200, "{uri} of {text}");
+            found.body
+        };
+        assert!(found(super::quoted(text, "URI")) == header(Media::Picture));
+        uris(text).into_iter().flat_map(found).collect()
+    }
+}
+
+/// The path that a reference in the text at `base` leads to (RFC 3986, 5.2).
+fn joined(base: &str, reference: &str) -> String {
+    let mut folder: Vec<_> = base.split('/').collect();
+    folder.pop();
+    for element in reference.split('/') {
+        match element {
+            ".." => drop(folder.pop()),
+            element => folder.push(element),
+        }
+    }
+    folder.join("/")
+}
+
+/// The media of so many seconds.
+fn media(seconds: std::ops::Range<u64>) -> Vec<u8> {
+    seconds.flat_map(segment).collect()
+}
+
+#[test]
+fn what_is_past_is_a_vod_of_segments_that_are_there_also_after_kill_9() {
+    let from = past();
+    let station = Station::recorded(from, 6);
+    let folder = format!("news/archive/{}-3", from + 1);
+    let master = station.get(&format!("{folder}/master.m3u8"));
+    assert_eq!((master.status, uris(master.text())), (200, vec!["v/media.m3u8"]));
+    let path = format!("{folder}/v/media.m3u8");
+    let first = station.get(&path);
+    let text = first.text();
+    assert!(text.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"), "{text}");
+    assert!(text.ends_with(&format!("../../../v/{}.m4s\n#EXT-X-ENDLIST\n", from + 3)), "{text}");
+    assert!(station.listed(&path) == media(from + 1..from + 4));
+
+    // From the second request on a shard answers by itself, and says the same.
+    let etag = first.header("ETag").unwrap().to_owned();
+    let again = station.get(&path);
+    for name in ["ETag", "Content-Type", "Cache-Control", "Vary"] {
+        assert!(first.header(name).is_some(), "{name}: {}", first.head);
+        assert_eq!(again.header(name), first.header(name), "{name}");
+    }
+    assert!(again.body == first.body && again.header("Last-Modified").is_some());
+    let held = station.ask("GET", &path, &format!("If-None-Match: {etag}\r\n"));
+    assert_eq!((held.status, held.body.len()), (304, 0));
+    let gzip = station.ask("GET", &path, "Accept-Encoding: gzip\r\n");
+    assert_eq!(gzip.header("Content-Encoding"), Some("gzip"));
+    assert!(gzip.body.len() < first.body.len());
+
+    let manifest = station.get(&format!("{folder}/manifest.mpd"));
+    let text = manifest.text();
+    assert_eq!(manifest.header("Content-Type"), Some("application/dash+xml"));
+    for part in ["type=\"static\" mediaPresentationDuration=\"PT3.0S\"", "d=\"90000\" r=\"2\""] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(text.contains(&format!("startNumber=\"{}\"", from + 1)), "{text}");
+    assert_eq!(super::quoted(text, "media"), "../../v/$Number$.m4s");
+
+    let station = station.started_again();
+    let after = station.get(&path);
+    assert!(after.status == 200 && after.header("ETag") == Some(&etag), "{}", after.text());
+    assert!(station.listed(&path) == media(from + 1..from + 4));
+    let all = format!("news/archive/{}-100/v/media.m3u8", from - 50);
+    assert!(station.listed(&all) == media(from..from + 6));
+}
+
+impl Station {
+    /// Ends the server as nobody should, and starts it again; no encoder of `news` comes back.
+    fn started_again(self) -> Self {
+        self.server.signal("KILL");
+        self.server.ended();
+        let server = Running::start(&mut serve(&self._place.path("shardcast.toml")));
+        Self { server, ..self }
+    }
+}
+
+#[test]
+fn what_is_not_over_grows_and_the_last_hours_can_be_rewound() {
+    let from = past();
+    let station = Station::recorded(from, 3);
+    let since = format!("news/archive/{from}-now/v/media.m3u8");
+    let hour = format!("news/archive/{from}-3600/v/media.m3u8");
+    let rewind = "news/rewind/v/media.m3u8";
+    let master = station.get("news/rewind/master.m3u8");
+    assert_eq!((master.status, uris(master.text())), (200, vec!["v/media.m3u8"]));
+    for count in 3..6 {
+        for path in [since.as_str(), hour.as_str(), rewind] {
+            let newest = format!("/v/{}.m4s\n", from + count - 1);
+            let text = station.until_says(path, &newest);
+            let is_event = text.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n");
+            assert!(is_event != (path == rewind) && !text.contains("ENDLIST"), "{text}");
+            assert!(text.contains(&format!("#EXT-X-MEDIA-SEQUENCE:{from}\n")), "{text}");
+            assert!(station.listed(path) == media(from..from + count), "{path}");
+            assert_eq!(station.get(path).header("Cache-Control"), Some("public, max-age=1"));
+        }
+        station.record(from + count);
+    }
+    for manifest in
+        [since.replace("v/media.m3u8", "manifest.mpd"), "news/rewind/manifest.mpd".into()]
+    {
+        let text = station.until_says(&manifest, "type=\"dynamic\"");
+        let clock = joined(&format!("/tv/{manifest}"), super::quoted(&text, "value"));
+        assert_eq!(get(station.server.public, &clock).status, 200, "{clock}");
+    }
+}
+
+#[test]
+fn what_is_not_there_says_why() {
+    let from = past();
+    let station = Station::recorded(from, 2);
+    let before = from - 1000;
+    for (path, status, why) in [
+        (format!("news/archive/{from}-0/master.m3u8"), 400, "a length is a number of seconds"),
+        (format!("news/archive/{from}-86401/master.m3u8"), 400, "at most 86400 seconds"),
+        (format!("news/archive/{from}-60/index.m3u8"), 400, "catch-up has master.m3u8"),
+        (format!("news/archive/{from}-60/x/media.m3u8"), 404, "no such rendition was recorded"),
+        (format!("news/archive/{before}-60/master.m3u8"), 404, "nothing was recorded in this"),
+        ("news/archive/9999999999-60/master.m3u8".to_owned(), 404, "has not begun"),
+        // It is not kept.
+        (format!("mark/archive/{from}-60/master.m3u8"), 404, "nothing of this channel is recorded"),
+    ] {
+        let answer = station.get(&path);
+        assert!(answer.status == status && answer.text().contains(why), "{path}: {answer:?}");
+        assert_eq!(answer.header("Content-Type"), Some("application/problem+json"));
+    }
+    // There is no such channel, and nobody is asked.
+    let nobody = station.get(&format!("x/archive/{from}-60/master.m3u8"));
+    assert!(nobody.status == 404 && nobody.header("X-Shardcast-Reason").is_some(), "{nobody:?}");
+}
+
+#[test]
+fn the_past_of_what_takes_a_token_is_not_told_without_one() {
+    let from = past();
+    let station = Station::start(&format!("{}access = \"token\"\n", kept("news")));
+    assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
+    (from..from + 3).for_each(|second| station.record(second));
+    station.settle();
+    let nowhere = station.get("news/nowhere/master.m3u8");
+    assert_eq!(nowhere.status, 403);
+    let archive = format!("news/archive/{from}-2/master.m3u8");
+    for path in [archive.as_str(), "news/rewind/v/media.m3u8", "news/archive/x/master.m3u8"] {
+        let answer = station.get(path);
+        assert_eq!((answer.status, answer.body), (403, nowhere.body.clone()), "{path}");
+        let with_token = get(station.server.public, &format!("/s/guess/tv/{path}"));
+        assert_eq!(with_token.status, 403, "{path}");
+    }
+}
+
+#[test]
+fn a_channel_that_goes_takes_its_past_with_it() {
+    let from = past();
+    let station = Station::recorded(from, 3);
+    let path = format!("news/archive/{from}-2/master.m3u8");
+    assert_eq!([station.get(&path).status, station.get(&path).status], [200, 200]);
+    let config = station._place.path("shardcast.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace(&kept("news"), "")).unwrap();
+    station.server.signal("HUP");
+    station.until(&path, |answer| answer.status == 404);
+}
