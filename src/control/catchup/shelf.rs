@@ -4,7 +4,7 @@
 //! back with the next segment, so that whoever asks then gets a newer one. The oldest go first when
 //! there are too many.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use super::write::{Refused, Text};
 use crate::config::{Access, CATCH_UP_TEXTS_MAX, CATCH_UP_TEXTS_SIZE_MAX, CATCH_UP_WAITING_MAX};
 use crate::live::catchup::address::Address;
-use crate::live::catchup::excerpt::basis;
+use crate::live::catchup::excerpt::{Form, basis};
+use crate::live::record::Recorded;
 use crate::live::records::Records;
 use crate::messages::mail::Outbox;
 use crate::messages::{Change, Listing, SourceId, SourceKind, Update};
@@ -28,6 +29,9 @@ pub struct Shelf {
     /// Oldest first; a text that was replaced since is passed over.
     order: VecDeque<(Arc<str>, SourceId)>,
     size: usize,
+    /// Numbers of the oldest segments of each channel that has texts, as they were when it was
+    /// looked last; none of a channel that is gone.
+    oldest: HashMap<String, Option<Vec<i64>>>,
     waiting: HashMap<Arc<str>, Vec<oneshot::Sender<Outcome>>>,
 }
 
@@ -50,6 +54,7 @@ impl Shelf {
             texts: HashMap::new(),
             order: VecDeque::new(),
             size: 0,
+            oldest: HashMap::new(),
             waiting: HashMap::new(),
         }
     }
@@ -105,8 +110,11 @@ impl Shelf {
 
     /// Takes back what does not hold any more, and sends what found no room.
     pub fn look(&mut self, now_micros: i64) {
+        let trimmed = self.trimmed();
         let stale = |(path, text): (&Arc<str>, &Arc<Text>)| {
-            (!self.holds(path, text, now_micros)).then(|| Arc::clone(path))
+            // Nothing is added to what is complete, so there is nothing to look at otherwise.
+            let may_be = text.basis.form != Form::Complete || trimmed.contains(&text.channel);
+            (may_be && !self.holds(path, text, now_micros)).then(|| Arc::clone(path))
         };
         let stale: Vec<_> = self.texts.iter().filter_map(stale).collect();
         let mut batch = Vec::new();
@@ -117,6 +125,26 @@ impl Shelf {
         for outbox in &mut self.outboxes {
             outbox.flush();
         }
+    }
+
+    /// Channels of which the oldest segments have changed since this was asked last.
+    fn trimmed(&mut self) -> HashSet<String> {
+        let before = std::mem::take(&mut self.oldest);
+        let mut trimmed = HashSet::new();
+        for text in self.texts.values() {
+            if self.oldest.contains_key(&text.channel) {
+                continue;
+            }
+            let oldest = self.records.with(&text.channel, |record| {
+                let first = |one: &Recorded| one.segments.first().map_or(-1, |kept| kept.number);
+                record.renditions.iter().map(first).collect()
+            });
+            if before.get(&text.channel) != Some(&oldest) {
+                trimmed.insert(text.channel.clone());
+            }
+            self.oldest.insert(text.channel.clone(), oldest);
+        }
+        trimmed
     }
 
     /// Whether a text says what would be written now.
