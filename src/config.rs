@@ -351,6 +351,11 @@ pub const ARCHIVE_RETRY_MS: u64 = 1_000;
 /// See `ARCHIVE_RETRY_MS`.
 pub const ARCHIVE_RETRY_MS_MAX: u64 = 30_000;
 
+/// Milliseconds that a request waits for what it brought to become durable: a segment that goes on
+/// behind it, and a disk that is slow. Beyond it: 507.
+pub const ARCHIVE_DEADLINE_MS: u64 = 90_000;
+const _: () = assert!(ARCHIVE_DEADLINE_MS > 2 * SEGMENT_MS_MAX, "any segment can become whole");
+
 /// Numbers of segments that are put down as used before they are, for media whose numbers do not
 /// follow from its time: after a crash it goes on above them. More would be fewer writes, and a
 /// larger jump.

@@ -17,8 +17,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -36,7 +37,7 @@ use recorder::{Begun, Recorder, ToRecorder};
 const NICE: i32 = 5;
 
 /// The threads that write, and what they share with everybody else.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Archives {
     threads: Vec<Queue>,
 }
@@ -94,6 +95,23 @@ impl Archives {
             Ok(Queue { sender, load })
         });
         Ok(Self { threads: threads.collect::<io::Result<_>>()? })
+    }
+
+    /// Has everything made durable that waits, but waits for that no longer than `patience`.
+    pub fn finish(&self, patience: Duration) {
+        let (done, all_done) = sync_channel(self.threads.len());
+        for queue in &self.threads {
+            let _ = queue.sender.send(ToRecorder::Finish(done.clone()));
+        }
+        drop(done);
+        let until = Instant::now() + patience;
+        for _ in &self.threads {
+            let left = until.saturating_duration_since(Instant::now());
+            if all_done.recv_timeout(left).is_err() {
+                tracing::warn!("what came last is not kept: the disk is slow");
+                return;
+            }
+        }
     }
 
     /// Begins with a channel: what there was of it comes in time, none if the threads have ended.

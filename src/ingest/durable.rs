@@ -5,9 +5,11 @@
 //! means that it is published, and a header says whether it is on the disk by then.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::receive::Outcome;
 use super::{Live, State};
+use crate::config::ARCHIVE_DEADLINE_MS;
 use crate::ingest::channel::Channel;
 use crate::live::boxes::stream::Chunk;
 use crate::live::publisher::Taken;
@@ -86,7 +88,9 @@ pub async fn told(
         // A header, or nothing. A header is kept with each segment that needs it.
         (None, _) => return outcome,
         (Some((first, last)), Some(rendition)) if archive.is_required() => {
-            archive.progress().settled(rendition, first, last).await
+            let settled = archive.progress().settled(rendition, first, last);
+            let deadline = Duration::from_millis(ARCHIVE_DEADLINE_MS);
+            tokio::time::timeout(deadline, settled).await.unwrap_or(false)
         }
         (Some((first, last)), Some(rendition)) => {
             archive.progress().is_durable(rendition, first, last) == Some(true)

@@ -96,6 +96,7 @@ pub struct Handle {
     wishes: UnboundedSender<Reload>,
     counts: Arc<Table>,
     desk: health::Desk,
+    archives: Archives,
 }
 
 /// The channels of a config that was read again.
@@ -112,6 +113,12 @@ impl Handle {
         let (channels, access) = (config.channels.clone(), config.access);
         // It fails only when the thread has ended, and then nothing is live any more.
         let _ = self.wishes.send(Reload { channels, access });
+    }
+
+    /// The server ends: whole segments are kept that wait for it, as long as that does not take
+    /// longer than `patience`.
+    pub fn finish(&self, patience: Duration) {
+        self.archives.finish(patience);
     }
 
     /// What came of the chunks of every channel.
@@ -147,17 +154,18 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     let (started, outcome) = mpsc::sync_channel(1);
     let table = Arc::clone(&counts);
     let (desk, questions) = health::desk();
+    let of_thread = archives.clone();
     std::thread::Builder::new().name("live".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
             Ok(runtime) => {
                 let wishes = (reloads, questions);
-                runtime.block_on(run(parts, logins, archives, table, wishes, started));
+                runtime.block_on(run(parts, logins, of_thread, table, wishes, started));
             }
             Err(error) => drop(started.send(Err(error))),
         }
     })?;
     outcome.recv().map_err(io::Error::other)??;
-    Ok(Handle { wishes, counts, desk })
+    Ok(Handle { wishes, counts, desk, archives })
 }
 
 fn login(channel: &config::Channel) -> io::Result<Option<Login>> {
@@ -181,7 +189,7 @@ async fn run(
     tokio::task::spawn_local(post.clone().flush_for_ever());
     tokio::task::spawn_local(post.clone().squeeze_for_ever(parts.wishes, squeezed));
     let (channels, receiving) = (RefCell::default(), Cell::new(0));
-    let (records, coming) = (parts.records, RefCell::default());
+    let (lender, records, coming) = (parts.lender, parts.records, RefCell::default());
     let state = Rc::new(State { channels, counts, post, receiving, archives, records, coming });
     let begin = |channel: &config::Channel| state.archives.begin(channel, parts.access);
     let archives: Vec<_> = parts.channels.iter().map(begin).collect();
@@ -191,6 +199,8 @@ async fn run(
             Err(error) => return drop(started.send(Err(io::Error::other(error)))),
         }
     }
+    // Nobody is let in who would not find what is kept. So far nothing else waits for this thread.
+    lender.wait();
     let _ = started.send(Ok(()));
     tokio::task::spawn_local(server::serve(listener, Rc::clone(&state)));
     let mut looks = tokio::time::interval(LOOK_EVERY);

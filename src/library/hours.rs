@@ -112,6 +112,13 @@ impl<'d, D: Disk> Hours<'d, D> {
         self.pack(hour).with_extension("open")
     }
 
+    /// Everything that there may be of an hour.
+    #[must_use]
+    pub fn files(&self, hour: Hour) -> Vec<PathBuf> {
+        let pack = self.pack(hour);
+        vec![self.payload(hour), pack.with_extension("open.journal"), pack]
+    }
+
     /// The hours that are there, the oldest first.
     ///
     /// # Errors

@@ -7,29 +7,32 @@
 //! that is removed is withdrawn first, and its file goes when no shard has it any more. The thread
 //! reads indexes and headers, and no payload.
 
+mod files;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use super::error::{DiskError, shown};
 use super::hours::Hour;
-use super::open::{OpenError, open_pack};
+use super::open::OpenError;
 use crate::config::Access;
 use crate::messages::mail::Outbox;
 use crate::messages::{
-    Archived, Change, Device, Fault, FilePayload, Index, Listing, Numbers, OpenFault, Opened,
-    Payload, Single, SourceId, SourceKind, ToLibrary, Update,
+    Archived, Change, Fault, FilePayload, Index, Listing, Numbers, OpenFault, Opened, Payload,
+    SourceId, SourceKind, ToLibrary, Update,
 };
 use crate::pack::writer::Object;
-use crate::sys::{files, priority};
-use crate::units::{Class, MIB, UnixTime, media_type};
+use crate::sys::priority;
+use crate::units::MIB;
+
+use files::{opened, opened_file, opened_pack, unlink};
 
 /// How often a full inbox is tried again.
 const FLUSH_EVERY: Duration = Duration::from_millis(5);
@@ -81,7 +84,12 @@ pub enum News {
         headers: Vec<String>,
     },
     /// An hour is not kept any longer.
-    Removed(HourOf),
+    Removed {
+        /// The hour.
+        of: HourOf,
+        /// What there may be of it on disk.
+        files: Vec<PathBuf>,
+    },
     /// A channel is gone. What is on disk stays.
     Closed(Arc<str>),
 }
@@ -106,6 +114,8 @@ pub struct Lender {
 enum Event {
     News(News),
     Shard(ToLibrary),
+    /// Say so when everything that was told before is sent.
+    Wait(SyncSender<()>),
 }
 
 impl Lender {
@@ -113,6 +123,15 @@ impl Lender {
     pub fn tell(&self, news: News) {
         // It fails only when the thread has ended, and then nothing is served any more.
         let _ = self.events.send(Event::News(news));
+    }
+
+    /// Waits until the shards were sent everything that was told before.
+    pub fn wait(&self) {
+        let (sent, is_sent) = sync_channel(1);
+        if self.events.send(Event::Wait(sent)).is_ok() {
+            // It fails when the thread has ended, and then there is nothing to wait for.
+            let _ = is_sent.recv();
+        }
     }
 
     /// A shard's message about a pack of an archive.
@@ -142,11 +161,19 @@ struct Lending {
     /// The hour behind each pack that can be asked for.
     sources: HashMap<SourceId, HourOf>,
     /// Packs that are gone and still held by shards.
-    leaving: HashMap<SourceId, Lent>,
+    leaving: HashMap<SourceId, Leaving>,
     /// Paths of headers that are listed, by channel.
     headers: HashMap<Arc<str>, HashSet<Arc<str>>>,
     next: u64,
     batch: Vec<Listing>,
+    waiting: Vec<SyncSender<()>>,
+}
+
+/// An hour that goes when the last shard has let go of it.
+#[derive(Debug)]
+struct Leaving {
+    holders: Vec<u16>,
+    files: Vec<PathBuf>,
 }
 
 /// An hour.
@@ -175,6 +202,7 @@ impl Lending {
             headers: HashMap::new(),
             next: 0,
             batch: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 
@@ -188,12 +216,20 @@ impl Lending {
             match event {
                 Ok(Event::News(news)) => self.handle_news(news),
                 Ok(Event::Shard(message)) => self.handle_shard(message),
+                Ok(Event::Wait(sent)) => self.waiting.push(sent),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.send_listings();
+            let mut is_sent = true;
             for shard in &mut self.shards {
-                shard.flush();
+                is_sent &= shard.flush();
+            }
+            if is_sent {
+                for waiting in self.waiting.drain(..) {
+                    // Who does not wait any more need not hear it.
+                    let _ = waiting.try_send(());
+                }
             }
         }
     }
@@ -207,8 +243,8 @@ impl Lending {
                 self.handle_finished(&of, &file, access, numbers);
                 self.list_headers(&of.channel, &file, access, &headers)
             }
-            News::Removed(of) => {
-                self.remove(&of, true);
+            News::Removed { of, files } => {
+                self.remove(&of, files);
                 Ok(())
             }
             News::Closed(channel) => {
@@ -363,29 +399,33 @@ impl Lending {
         Ok(())
     }
 
-    /// Withdraws an hour. Its file goes too, if it is not kept on disk.
-    fn remove(&mut self, of: &HourOf, for_good: bool) {
-        let Some(mut lent) = self.hours.remove(of) else { return };
+    /// Withdraws an hour, and removes these files when nobody has it any more.
+    fn remove(&mut self, of: &HourOf, files: Vec<PathBuf>) {
+        let lent = self.withdraw(of);
+        match lent.and_then(|lent| Some((lent.source?, lent.holders))) {
+            Some((source, holders)) if !holders.is_empty() => {
+                self.leaving.insert(source, Leaving { holders, files });
+            }
+            _ => unlink(&files),
+        }
+    }
+
+    fn withdraw(&mut self, of: &HourOf) -> Option<Lent> {
+        let mut lent = self.hours.remove(of)?;
         for path in std::mem::take(&mut lent.singles) {
             self.list(path, Change::Absent);
         }
         if let Some(source) = lent.source {
             self.list(place(of).into(), Change::Absent);
             self.sources.remove(&source);
-            if for_good && !lent.holders.is_empty() {
-                self.leaving.insert(source, lent);
-                return;
-            }
         }
-        if for_good {
-            unlink(&lent.file);
-        }
+        Some(lent)
     }
 
     fn handle_closed(&mut self, channel: &Arc<str>) {
         let of = |hour: &&HourOf| hour.channel == *channel;
         for hour in self.hours.keys().filter(of).cloned().collect::<Vec<_>>() {
-            self.remove(&hour, false);
+            self.withdraw(&hour);
         }
         for path in self.headers.remove(channel).unwrap_or_default() {
             self.list(path, Change::Absent);
@@ -442,10 +482,10 @@ impl Lending {
             if lent.holders.is_empty() {
                 lent.opened = None;
             }
-        } else if let Some(lent) = self.leaving.get_mut(&source) {
-            lent.holders.retain(|holder| *holder != shard);
-            if lent.holders.is_empty() {
-                unlink(&lent.file);
+        } else if let Some(leaving) = self.leaving.get_mut(&source) {
+            leaving.holders.retain(|holder| *holder != shard);
+            if leaving.holders.is_empty() {
+                unlink(&leaving.files);
                 self.leaving.remove(&source);
             }
         }
@@ -513,48 +553,3 @@ impl Lent {
 fn place(of: &HourOf) -> String {
     format!("\0archive/{}/{}", of.channel, of.hour)
 }
-
-fn unlink(file: &Path) {
-    if let Err(error) = std::fs::remove_file(file) {
-        tracing::warn!("shardcast: removing {}: {error}", shown(file));
-    }
-}
-
-fn opened_file(path: &Path) -> io::Result<FilePayload> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    payload(file)
-}
-
-fn payload(file: File) -> io::Result<FilePayload> {
-    let metadata = file.metadata()?;
-    let (size, device) = (metadata.len(), Device(metadata.dev()));
-    let residency = files::residency(&file);
-    Ok(FilePayload { fd: OwnedFd::from(file), size, device, residency, map: None })
-}
-
-fn opened_pack(source: SourceId, path: &Path) -> Result<Arc<Opened>, OpenError> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let pack = open_pack(File::options().read(true).custom_flags(flags).open(path)?)?;
-    let payload = Payload::File(Arc::new(payload(pack.file)?));
-    Ok(Arc::new(Opened { source, index: Index::Pack(pack.index), payload }))
-}
-
-fn opened(source: SourceId, object: &Object, payload: Payload) -> Opened {
-    let single = Single {
-        media_type: known_type(&object.media_type, &object.path),
-        class: Class::of(&object.path),
-        modified: UnixTime(object.modified),
-        identity: object.identity.variant,
-        gzip: None,
-    };
-    Opened { source, index: Index::Single(single), payload }
-}
-
-/// The media type that was written, if it is one of those that live media has.
-fn known_type(written: &str, path: &str) -> &'static str {
-    if written == LIVE_MEDIA { LIVE_MEDIA } else { media_type(path) }
-}
-
-/// What segments and headers of live channels are.
-const LIVE_MEDIA: &str = "video/mp4";

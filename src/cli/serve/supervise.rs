@@ -202,6 +202,9 @@ impl Server {
     /// The one way out: what was logged is written, what we made is removed.
     fn leave(mut self) {
         self.shards.clear();
+        if let Some(live) = &self.live {
+            live.finish(STOP);
+        }
         if let Some(log) = self.log.take() {
             log.finish(STOP);
         }

@@ -430,7 +430,8 @@ impl<'d, D: Disk> Keeper<'d, D> {
             size -= oldest.size;
             self.records.change(&self.id, |record| record.forget(&oldest.stretches));
             let of = HourOf { channel: Arc::clone(&self.id), hour: oldest.hour };
-            self.news.push(News::Removed(of));
+            let files = self.hours.files(oldest.hour);
+            self.news.push(News::Removed { of, files });
             self.kept.pop_front();
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
@@ -36,6 +36,8 @@ pub enum ToRecorder {
     Remember(Arc<str>, Memory),
     /// A channel is gone.
     End(Arc<str>),
+    /// The server ends: say so when everything is durable.
+    Finish(SyncSender<()>),
 }
 
 /// A channel that has begun.
@@ -138,6 +140,11 @@ impl Recorder {
                 if let Err(error) = stored {
                     tracing::error!(channel = &*id, "what must outlast a restart: {error}");
                 }
+            }
+            ToRecorder::Finish(done) => {
+                self.commit_all();
+                // Who does not wait any more need not hear it.
+                let _ = done.try_send(());
             }
             ToRecorder::End(id) => {
                 self.commit_one(&id);

@@ -189,39 +189,14 @@ fn an_hour_is_withdrawn_before_its_file_goes_and_that_waits_for_who_reads_it() {
     archive.until("its pack", |archive| archive.has(0) && archive.catalog.open_count() == 1);
     let (_, slot) = archive.found("0.m4s").unwrap();
     archive.catalog.lease(slot);
-    archive.lender.tell(News::Removed(of()));
-    archive.until("its end", |archive| !archive.has(0));
-    // Whatever the lender does next it does behind that.
-    archive.commit_elsewhere();
     let pack = archive.hours.pack(HOUR);
+    archive.lender.tell(News::Removed { of: of(), files: archive.hours.files(HOUR) });
+    archive.lender.wait();
+    archive.until("its end", |archive| !archive.has(0));
     assert!(pack.exists(), "somebody reads it");
     let source = archive.catalog.give_back(slot).expect("it was the last");
     archive.lender.forward(ToLibrary::Released { shard: 0, source });
     archive.until("the file to go", |_| !pack.exists());
-}
-
-impl Archive {
-    /// Has the lender do something, and waits for it.
-    fn commit_elsewhere(&mut self) {
-        let path = self.scratch.path().join("other");
-        fs::write(&path, object_bytes(9)).unwrap();
-        let variant = crate::units::Variant {
-            extent: crate::units::Extent { offset: 0, size: object_bytes(9).len() as u64 },
-            etag: crate::units::ETag::default(),
-        };
-        let object = Object {
-            path: "v/9.m4s".to_owned(),
-            media_type: "video/mp4".to_owned(),
-            modified: 7,
-            modified_nanos: 0,
-            identity: crate::pack::writer::Written { variant, crc: 0 },
-            gzip: None,
-        };
-        let of = HourOf { channel: "news".into(), hour: Hour { part: 1, ..HOUR } };
-        let objects = vec![(What::Segment("v".to_owned(), 9), object)];
-        self.lender.tell(News::Committed { of, file: path, access: Access::Open, objects });
-        self.until("something else", |archive| archive.has(9));
-    }
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub(crate) struct SimDisk {
     pending: RefCell<Vec<NameChange>>,
     pub(crate) operations: Cell<usize>,
     pub(crate) syncs: Cell<usize>,
+    /// Bytes that can still be written.
+    pub(crate) room: Cell<usize>,
     cut: usize,
     flaw: Flaw,
 }
@@ -77,6 +79,7 @@ impl SimDisk {
             pending: RefCell::default(),
             operations: Cell::new(0),
             syncs: Cell::new(0),
+            room: Cell::new(usize::MAX),
             cut,
             flaw,
         }
@@ -181,6 +184,11 @@ impl Disk for SimDisk {
         } else {
             bytes.len()
         };
+        let count = count.min(self.room.get());
+        if count == 0 && !bytes.is_empty() {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        self.room.set(self.room.get() - count);
         self.inodes.borrow_mut()[*file].bytes.extend_from_slice(&bytes[..count]);
         Ok(count)
     }

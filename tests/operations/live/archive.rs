@@ -28,8 +28,8 @@ impl Station {
     fn killed(self) -> Self {
         self.server.signal("KILL");
         self.server.ended();
-        let server = Running::start(&mut serve(&self._place.path("shardcast.toml")));
-        let station = Self { server, _place: self._place, marks: self.marks };
+        let server = Running::start(&mut serve(&self.place.path("shardcast.toml")));
+        let station = Self { server, place: self.place, marks: self.marks };
         assert_eq!(station.put("mark/v/init.mp4", &header(Media::Picture)).status, 200);
         station
     }
@@ -153,8 +153,8 @@ fn a_disk_that_refuses_costs_what_came_meanwhile_and_live_goes_on() {
     assert_eq!(station.put("film/v/init.mp4", &header(Media::Picture)).status, 200);
     station.push_durable(MIDNIGHT);
     // Nothing can be written where a file stands in the way of the folder.
-    let folder = station._place.path("state/archive/news");
-    let aside = station._place.path("state/aside");
+    let folder = station.place.path("state/archive/news");
+    let aside = station.place.path("state/aside");
     std::fs::rename(&folder, &aside).unwrap();
     std::fs::write(&folder, "in the way").unwrap();
     let station = station.killed();
@@ -232,6 +232,7 @@ fn ended_calls(trace: &str) -> Vec<String> {
     let mut ended = Vec::new();
     for line in trace.lines() {
         let (thread, call) = line.split_once(' ').unwrap_or((line, ""));
+        let call = call.trim_start();
         if let Some(call) = call.strip_suffix("<unfinished ...>") {
             begun.insert(thread, call);
         } else if call.contains(" resumed>") {
@@ -248,7 +249,7 @@ fn ended_calls(trace: &str) -> Vec<String> {
 fn the_disk_is_synced_before_the_encoder_hears_of_success() {
     let station = Station::start(&kept("news", "required"));
     station.server.signal("TERM");
-    let Station { server, _place: place, .. } = station;
+    let Station { server, place: place, .. } = station;
     server.ended();
     let trace = place.path("trace");
     let mut command = std::process::Command::new("strace");
@@ -340,7 +341,7 @@ fn an_hour_that_is_over_becomes_a_pack_and_nobody_can_tell() {
     (0..3).for_each(|at| drop(station.push_durable(MIDNIGHT + at)));
     let before: Vec<_> = (0..3).map(|at| station.segment(MIDNIGHT + at)).collect();
     // Files of this hour, found in a later one.
-    let folder = station._place.path("state/archive/news");
+    let folder = station.place.path("state/archive/news");
     station.server.signal("KILL");
     let files = || {
         let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name());
@@ -371,4 +372,33 @@ fn an_hour_that_is_over_becomes_a_pack_and_nobody_can_tell() {
     check(&station);
     assert!(station.segment(MIDNIGHT + 3).1 == segment(MIDNIGHT + 3));
     assert_eq!(files().len(), 3, "the pack, and an hour that is open");
+}
+
+#[test]
+fn what_waits_for_the_disk_is_kept_when_the_server_is_told_to_end() {
+    let station = Station::kept("best-effort");
+    (0..3).for_each(|at| station.push(MIDNIGHT + at));
+    station.server.signal("TERM");
+    let Station { server, place: place, marks } = station;
+    assert!(server.ended().success());
+    let server = Running::start(&mut serve(&place.path("shardcast.toml")));
+    let station = Station { server, place: place, marks };
+    for at in 0..3 {
+        assert!(station.segment(MIDNIGHT + at).1 == segment(MIDNIGHT + at), "{at}");
+    }
+}
+
+#[test]
+fn a_channel_that_goes_takes_its_archive_along_and_brings_it_back() {
+    let station = Station::kept("required");
+    station.push_durable(MIDNIGHT);
+    let path = station.place.path("shardcast.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace(&kept("news", "required"), "")).unwrap();
+    station.server.signal("HUP");
+    station.until(&format!("news/v/{MIDNIGHT}.m4s"), |answer| answer.status == 404);
+    std::fs::write(&path, config).unwrap();
+    station.server.signal("HUP");
+    let is_whole = |answer: &Answer| answer.status == 200 && answer.body == segment(MIDNIGHT);
+    station.until(&format!("news/v/{MIDNIGHT}.m4s"), is_whole);
 }

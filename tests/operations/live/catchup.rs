@@ -119,7 +119,7 @@ impl Station {
     fn started_again(self) -> Self {
         self.server.signal("KILL");
         self.server.ended();
-        let server = Running::start(&mut serve(&self._place.path("shardcast.toml")));
+        let server = Running::start(&mut serve(&self.place.path("shardcast.toml")));
         Self { server, ..self }
     }
 }
@@ -202,7 +202,7 @@ fn a_channel_that_goes_takes_its_past_with_it() {
     let station = Station::recorded(from, 3);
     let path = format!("news/archive/{from}-2/master.m3u8");
     assert_eq!([station.get(&path).status, station.get(&path).status], [200, 200]);
-    let config = station._place.path("shardcast.toml");
+    let config = station.place.path("shardcast.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace(&kept("news"), "")).unwrap();
     station.server.signal("HUP");

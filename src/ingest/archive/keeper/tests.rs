@@ -115,7 +115,7 @@ fn served(disk: &SimDisk, news: Vec<News>) -> Result<Served, String> {
                     serve(&mut served, entry.path, &file, entry.identity.extent, entry.crc)?;
                 }
             }
-            News::Removed(_) | News::Closed(_) => {}
+            News::Removed { .. } | News::Closed(_) => {}
         }
     }
     Ok(served)
@@ -265,6 +265,34 @@ fn after_a_sync_that_failed_the_archive_goes_on_by_itself_and_shows_what_is_miss
 }
 
 #[test]
+fn a_disk_that_is_full_at_any_byte_costs_what_came_meanwhile_and_nothing_else() {
+    for room in (5_000..120_000).step_by(1999) {
+        let disk = SimDisk::new(usize::MAX, Flaw::None);
+        disk.room.set(room);
+        let records = Arc::<Records>::default();
+        let who = ("news", Access::Open);
+        let keeper = Keeper::recovered(&disk, FOLDER.into(), who, RETENTION, Arc::clone(&records));
+        let mut keeper = keeper.unwrap();
+        let mut acknowledged = fill(&mut keeper, 0..30);
+        let failed = i64::try_from(acknowledged.len()).unwrap();
+        if failed < 30 {
+            // Full is full.
+            assert!(fill(&mut keeper, failed..30).is_empty(), "room for {room}");
+        }
+        disk.room.set(usize::MAX);
+        acknowledged.extend(fill(&mut keeper, failed.min(28) + 2..36));
+        assert!(acknowledged.len() >= 34, "room for {room}: {}", acknowledged.len());
+        let served = served(&disk, keeper.take_news()).unwrap();
+        let checked = records.with("news", |record| check(record, &served)).unwrap();
+        checked.unwrap_or_else(|why| panic!("{why}: room for {room}"));
+        drop(keeper);
+        let after = disk.after_power_cut(&mut Random::new(room as u64));
+        let is_kept = check_after(&after, &acknowledged);
+        assert!(is_kept.is_ok(), "room for {room}: {is_kept:?}");
+    }
+}
+
+#[test]
 fn hours_that_are_too_old_or_too_many_go_and_the_record_with_them() {
     let disk = SimDisk::new(usize::MAX, Flaw::None);
     let (mut keeper, records) = recovered(&disk);
@@ -278,7 +306,7 @@ fn hours_that_are_too_old_or_too_many_go_and_the_record_with_them() {
     let removed = |keeper: &mut Keeper<'_, SimDisk>| {
         let news = keeper.take_news();
         let of = |one: &News| match one {
-            News::Removed(of) => Some(of.hour.since_1970),
+            News::Removed { of, .. } => Some(of.hour.since_1970),
             _ => None,
         };
         news.iter().filter_map(of).collect::<Vec<_>>()
