@@ -297,3 +297,24 @@ fn renditions_of_a_channel_count_discontinuities_alike() {
     let first = format!("0@0 0@0 D1@{second} 1@{second} 1@{second} D2@{third} 2@{third}");
     assert_eq!(shown(&fed[0]), first);
 }
+
+#[test]
+fn after_a_restart_what_is_kept_stays_and_a_segment_begins_at_its_start() {
+    let mut fed = Fed::new();
+    let kept = MIDNIGHT / 4;
+    fed.publisher.resume(Some(kept), None);
+    assert_eq!(fed.take(MIDNIGHT - 8), Taken::Late);
+    assert_eq!(fed.take(MIDNIGHT), Taken::Late);
+    // The middle of the segment that may have been published in part.
+    let mut middle = chunk(MIDNIGHT + 5);
+    middle.fragment.runs[0].independent = true;
+    let taken = fed.publisher.take(&middle, 1, fed.now, &mut fed.zeros);
+    assert_eq!(taken, Taken::NotIndependent);
+    assert!(matches!(fed.take(MIDNIGHT + 4), Taken::Published(_)));
+    assert_eq!(fed.numbers(), [(kept + 1, false)]);
+    // What lies further on begins wherever it can.
+    let mut fed = Fed::new();
+    fed.publisher.resume(Some(kept - 1), None);
+    let taken = fed.publisher.take(&middle, 1, fed.now, &mut fed.zeros);
+    assert!(matches!(taken, Taken::Published(_)), "{taken:?}");
+}

@@ -128,3 +128,20 @@ fn what_is_older_than_the_window_goes_but_for_three() {
     assert_eq!(fed.listed(), "112:4 113:4 114:4+");
     assert_eq!(fed.timeline.discontinuity_sequence(), 1);
 }
+
+#[test]
+fn other_numbers_go_on_above_those_that_were_used() {
+    let mut fed = Fed::new();
+    fed.timeline.begin_above(500);
+    fed.feed(400, 4);
+    assert_eq!(fed.listed(), "100:4+", "on the epoch's time they follow from it");
+    let begun = |used| {
+        let mut fed = Fed::new();
+        fed.timeline.begin_anew(4_000_000);
+        fed.timeline.begin_above(used);
+        fed.feed(400, 8);
+        fed.listed()
+    };
+    assert_eq!(begun(50), "102:4 103:4+");
+    assert_eq!(begun(500), "501:4 502:4+");
+}
