@@ -8,7 +8,7 @@ use toml::Value;
 use super::file::{Draft, Place};
 use super::load::variable;
 use super::settings::{SETTINGS, Setting};
-use super::values::duration_text;
+use super::values::{duration_text, size_text};
 use super::{Access, Channel};
 
 /// Columns of a comment.
@@ -106,6 +106,13 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
     keys.extend(channel.segment_ms.map(|ms| ("segment", duration(ms))));
     keys.extend(channel.part_ms.map(|ms| ("part", duration(ms))));
     keys.extend(channel.patience_ms.map(|ms| ("patience", duration(ms))));
+    if let Some(archive) = &channel.archive {
+        let mode = if archive.is_required { "required" } else { "best-effort" };
+        keys.push(("archive", duration(archive.age_ms)));
+        keys.push(("archive_mode", Value::String(mode.to_owned())));
+        let size = archive.size_max.map(|size| Value::String(size_text(size)));
+        keys.extend(size.map(|size| ("archive_size", size)));
+    }
     keys.extend(channel.push.as_ref().map(|push| {
         let path = push.password_file.display().to_string();
         let login = [("user", push.user.clone()), ("password_file", path)];
@@ -154,6 +161,7 @@ mod tests {
                        [[channel]]\nid = \"a.1\"\naccess = \"open\"\n\
                        [[channel]]\nid = \"b\"\nname = \"B \\\"\u{e9}\\\"\"\naccess = \"token\"\n\
                        window = \"1h\"\nsegment = \"1.5s\"\npart = \"200ms\"\npatience = \"1min\"\n\
+                       archive = \"7d\"\narchive_mode = \"required\"\narchive_size = \"1TB\"\n\
                        ingest = { user = \"u\", password_file = \"p \\\"\" }\n";
         let sources = Sources::default();
         let first = sources.with_text(Some((Path::new("/x.toml"), written)));
