@@ -275,7 +275,8 @@ fn index_of<D: Disk>(disk: &D, path: &Path) -> Result<(PackIndex, u64), DiskErro
 /// # Errors
 /// If the disk refuses.
 pub fn make_folder(folder: &Path) -> Result<(), DiskError> {
-    let mut missing: Vec<&Path> = folder.ancestors().take_while(|above| !above.is_dir()).collect();
+    let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.is_dir();
+    let mut missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
     while let Some(next) = missing.pop() {
         match std::fs::create_dir(next) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -307,6 +308,16 @@ mod tests {
         }
         for name in ["", "T", "2026-02-30T00-0", "2026-1-1T00-0", "2026-01-01T24-0", "x-1-1T0-0"] {
             assert_eq!(Hour::of_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_made_with_all_above_it_also_where_the_path_is_relative() {
+        let scratch = tempfile::tempdir_in(".").unwrap();
+        let relative = Path::new(scratch.path().file_name().unwrap()).join("state/archive/news");
+        for folder in [relative.clone(), relative, scratch.path().join("other/a")] {
+            make_folder(&folder).unwrap();
+            assert!(folder.is_dir(), "{}", folder.display());
         }
     }
 }
