@@ -15,7 +15,9 @@ use tokio::sync::oneshot;
 use super::keeper::{Keeper, Retention, Whole};
 use super::memory::Memory;
 use super::{Archive, Load, Recovered, folder, memory_path};
-use crate::config::{self, ARCHIVE_COMMIT_MS, ARCHIVE_RETRY_MS, ARCHIVE_RETRY_MS_MAX, Access};
+use crate::config::{
+    self, ARCHIVE_COMMIT_MS, ARCHIVE_RETRY_MS, ARCHIVE_RETRY_MS_MAX, Access, NUMBERS_RESERVED,
+};
 use crate::library::DiskError;
 use crate::library::disk::{RealDisk, folder_of};
 use crate::library::hours::make_folder;
@@ -133,14 +135,7 @@ impl Recorder {
                     None => self.load.take(whole.size()),
                 }
             }
-            ToRecorder::Remember(id, memory) => {
-                let path = memory_path(&self.state, &id);
-                let stored = make_folder(folder_of(&path));
-                let stored = stored.and_then(|()| memory.store(&RealDisk, &path));
-                if let Err(error) = stored {
-                    tracing::error!(channel = &*id, "what must outlast a restart: {error}");
-                }
-            }
+            ToRecorder::Remember(id, memory) => self.remember(&id, &memory),
             ToRecorder::Finish(done) => {
                 self.commit_all();
                 // Who does not wait any more need not hear it.
@@ -156,6 +151,14 @@ impl Recorder {
         }
     }
 
+    fn remember(&self, id: &str, memory: &Memory) {
+        let path = memory_path(&self.state, id);
+        let stored = make_folder(folder_of(&path));
+        if let Err(error) = stored.and_then(|()| memory.store(&RealDisk, &path)) {
+            tracing::error!(channel = id, "what must outlast a restart: {error}");
+        }
+    }
+
     fn begin(&mut self, begun: Begun) {
         let Begun { archive, settings, access, reply } = begun;
         let id = Arc::clone(&archive.id);
@@ -164,6 +167,14 @@ impl Recorder {
             tracing::error!(channel = &*id, "what the channel remembered is lost: {error}");
             Memory::default()
         });
+        // The first numbers of this run are put down as used before it has any.
+        if !memory.numbers.is_empty() {
+            let mut ahead = memory.clone();
+            for number in ahead.numbers.values_mut() {
+                *number = number.saturating_add(NUMBERS_RESERVED);
+            }
+            self.remember(&id, &ahead);
+        }
         let kept = settings.map(|settings| KeptChannel {
             folder: folder(&self.state, &id),
             access,

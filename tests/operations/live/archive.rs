@@ -34,6 +34,20 @@ impl Station {
         station
     }
 
+    /// Waits until what `news` remembers has a line that begins so. It is put down a moment after.
+    fn until_remembered(&self, line: &str) {
+        let path = self._place.path("state/live/news");
+        let began = std::time::Instant::now();
+        let is_there = || {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            text.lines().any(|one| one.starts_with(line))
+        };
+        while !is_there() {
+            assert!(began.elapsed() < PATIENCE, "{line}");
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+    }
+
     /// Pushes a segment of a second until it is durable.
     fn push_durable(&self, second: u64) -> Answer {
         let answer = self.put(&format!("news/v/{second}.m4s"), &segment(second));
@@ -193,6 +207,7 @@ fn numbers_that_do_not_follow_from_the_media_go_on_above_all_that_were_used() {
         number.expect("a segment has a number")
     };
     let before = newest(&station);
+    station.until_remembered("number v ");
     let station = station.killed();
     station.begin();
     // The same timeline goes on, and one begins anew.
@@ -217,6 +232,7 @@ fn lengths_that_were_learnt_hold_after_a_restart() {
     };
     let before = parts(&station);
     assert_eq!(before, "0.5");
+    station.until_remembered("lengths ");
     let station = station.killed();
     station.begin();
     // One chunk is published at once: nothing is to be learnt from it.
