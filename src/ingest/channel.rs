@@ -477,16 +477,16 @@ impl Channel {
         Ok(())
     }
 
-    /// A request for a feed has ended. Encoders send a segment a request, so if that is as long as
-    /// a segment it is whole, and need not wait for the next one to be.
+    /// A request for a feed has ended. Encoders send a segment a request, so if that has all that
+    /// belongs to it, or is the last one, it need not wait for the next one to be whole.
+    ///
+    /// Media time says what belongs to it: some encoders put the last sound of a segment into the
+    /// next request.
     pub fn end_request(&mut self, at: usize, stamp: Stamp) {
-        let Some(lengths) = self.lengths else { return };
-        let timeline = self.renditions[at].publisher.timeline();
-        let is_full = timeline.segments().back().is_some_and(|last| {
-            let nearly = last.duration.saturating_add(last.duration / 32);
-            !last.is_whole && lengths.segment.cmp_ticks(nearly, last.start.timescale).is_le()
-        });
-        if is_full || self.outputs[at].ends_with_it {
+        if self.lengths.is_none() {
+            return;
+        }
+        if self.renditions[at].publisher.is_full() || self.outputs[at].ends_with_it {
             self.end_segment(at, stamp);
         }
     }

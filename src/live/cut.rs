@@ -66,6 +66,8 @@ struct Current {
     /// Whether the next chunk begins another part.
     part_is_whole: bool,
     end: Moment,
+    /// How long the last chunk was, in ticks.
+    last: u64,
 }
 
 impl Cutter {
@@ -124,8 +126,19 @@ impl Cutter {
             part_duration,
             part_is_whole: ends_part,
             end,
+            last: chunk.duration,
         });
         Ok(Place { ends_part, ..place })
+    }
+
+    /// Whether the segment under way has all that belongs to it: one more chunk like its last would
+    /// lie in the next one.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.current.is_some_and(|current| {
+            let (start, duration) = (current.end, current.last);
+            self.number_of(&Timed { start, duration, independent: true }) > current.segment
+        })
     }
 
     /// Whether a part of so many ticks is not too long.

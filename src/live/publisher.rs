@@ -333,6 +333,12 @@ impl Publisher {
         Some(grew)
     }
 
+    /// Whether a segment grows that has all that belongs to it.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.timeline.segments().back().is_some_and(|last| !last.is_whole) && self.cutter.is_full()
+    }
+
     /// Whether the segment that grows has more than any segment should.
     fn is_overlong(&self) -> bool {
         let Some(last) = self.timeline.segments().back().filter(|last| !last.is_whole) else {

@@ -137,3 +137,18 @@ fn parts_are_cut_alike_wherever_a_stream_is_joined() {
     let late = described(lengths, &all[120..]);
     assert!(whole.ends_with(&late), "who joins two segments later says the same");
 }
+
+#[test]
+fn a_segment_is_full_when_one_more_chunk_would_lie_in_the_next_one() {
+    let lengths = Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) };
+    let mut cutter = Cutter::new(lengths);
+    assert!(!cutter.is_full());
+    // Sound in frames of 1024 at 44.1 kHz: of each segment the last one lies across its end.
+    for frame in 0..4 * 87 {
+        let start = Moment { ticks: frame * 1024, timescale: 44_100 };
+        let chunk = Timed { start, duration: 1024, independent: true };
+        let was_full = cutter.is_full();
+        let place = cutter.place(&chunk).unwrap();
+        assert_eq!(was_full, place.begins_segment && frame > 0, "{frame}");
+    }
+}
