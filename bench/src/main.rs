@@ -41,6 +41,8 @@ enum Verb {
     Idle(cli::idle::Idle),
     Storm(cli::storm::Storm),
     Feed(Box<cli::feed::Feed>),
+    Parked(Box<cli::parked::Parked>),
+    Onecopy(Box<cli::onecopy::Onecopy>),
     Netns(cli::netns::Netns),
 }
 
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
         Verb::Idle(idle) => cli::idle::run(idle),
         Verb::Storm(storm) => cli::storm::run(storm),
         Verb::Feed(feed) => cli::feed::run(feed),
+        Verb::Parked(parked) => cli::parked::run(parked),
+        Verb::Onecopy(onecopy) => cli::onecopy::run(onecopy),
         Verb::Netns(netns) => cli::netns::run(netns),
     };
     match result {

@@ -218,6 +218,36 @@ pub fn kernel_memory() -> io::Result<u64> {
     Ok(sum + tcp_pages(&sockets).unwrap_or(0) * 4096)
 }
 
+/// Memory at one moment, in bytes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Memory {
+    /// Resident, of the watched processes.
+    pub user: u64,
+    /// Of them, what is theirs alone, and their share of the rest; without the right to see it,
+    /// none.
+    pub proportional: Option<u64>,
+    /// The whole machine's kernel.
+    pub kernel: u64,
+    /// The whole machine's memory files, as far as they have pages: live media may lie there
+    /// without being mapped.
+    pub files: u64,
+}
+
+/// Memory of these processes and their descendants, and of the kernel.
+pub fn memory(pids: &[u32]) -> io::Result<Memory> {
+    let user = resident(pids)?;
+    let rollup = |pid: u32| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok();
+    let proportional =
+        with_descendants(pids)?.into_iter().map(|pid| kilobytes(&rollup(pid)?, "Pss"));
+    let files = kilobytes(&fs::read_to_string("/proc/meminfo")?, "Shmem");
+    Ok(Memory {
+        user,
+        proportional: proportional.sum(),
+        kernel: kernel_memory()?,
+        files: files.ok_or_else(|| unexpected("/proc/meminfo"))?,
+    })
+}
+
 /// Pages that TCP has allocated for its queues.
 fn tcp_pages(sockstat: &str) -> Option<u64> {
     let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP: "))?;

@@ -4,8 +4,12 @@
 mod feed;
 #[path = "it/ingest.rs"]
 mod ingest;
+#[path = "it/live.rs"]
+mod live;
 #[path = "it/server.rs"]
 mod server;
+#[path = "it/station.rs"]
+mod station;
 #[path = "it/verbs.rs"]
 mod verbs;
 

@@ -2,7 +2,8 @@
 //!
 //! `source` and `track` read media and cut it onto the time of the epoch; `compose` makes the bytes
 //! of chunks; `plan` and `fault` say which segment comes next and what goes wrong with it; `stream`
-//! sends one rendition through an `outlet`; `run` drives all streams on one thread.
+//! sends one rendition through an `outlet`; `run` drives all streams on one thread. `noise` is
+//! media without an encoder, and `pusher` sends it on command instead.
 
 pub mod boxes;
 pub mod source;
@@ -17,3 +18,5 @@ pub mod folder;
 pub mod stream;
 pub mod tally;
 pub mod run;
+pub mod noise;
+pub mod pusher;
