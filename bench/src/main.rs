@@ -43,6 +43,7 @@ enum Verb {
     Feed(Box<cli::feed::Feed>),
     Parked(Box<cli::parked::Parked>),
     Onecopy(Box<cli::onecopy::Onecopy>),
+    Publish(Box<cli::publish::Publish>),
     Netns(cli::netns::Netns),
 }
 
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Feed(feed) => cli::feed::run(feed),
         Verb::Parked(parked) => cli::parked::run(parked),
         Verb::Onecopy(onecopy) => cli::onecopy::run(onecopy),
+        Verb::Publish(publish) => cli::publish::run(publish),
         Verb::Netns(netns) => cli::netns::run(netns),
     };
     match result {

@@ -8,6 +8,7 @@ pub mod idle;
 pub mod netns;
 pub mod onecopy;
 pub mod parked;
+pub mod publish;
 pub mod runtimes;
 pub mod saturate;
 pub mod station;

@@ -15,6 +15,7 @@ use crate::feed::pusher::Pusher;
 use crate::feed::track::Track;
 use crate::load::fetch::{self, Fetcher};
 use crate::load::urls;
+use crate::load::viewers;
 
 /// How far in the past its media lies, so that it may run ahead of the clock.
 const BEHIND: Duration = Duration::from_secs(3600);
@@ -112,7 +113,7 @@ impl OnAir {
 
     /// A request for the playlist that is answered when this part is there.
     pub fn reload(&self, (segment, part): (u64, u64)) -> Vec<u8> {
-        self.request(&format!("ll.m3u8?_HLS_msn={segment}&_HLS_part={part}"))
+        self.request(&viewers::reload(segment, part))
     }
 }
 
@@ -151,15 +152,8 @@ fn next_segment(url: &str, folder: &str) -> Result<Option<u64>, Failure> {
 
 /// What comes next, as the hint of a playlist says: segment and part, and the name of its file.
 pub fn hint(playlist: &[u8]) -> Result<((u64, u64), String), Failure> {
-    let text = String::from_utf8_lossy(playlist);
-    let found = text.lines().find_map(|line| {
-        let uri = line.strip_prefix("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"")?.split('"').next()?;
-        let mut words = uri.rsplit('/').next()?.split('.');
-        let place = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some((place, uri.to_owned()))
-    });
-    found.ok_or_else(|| {
-        let start: String = text.chars().take(200).collect();
+    viewers::hint(playlist).ok_or_else(|| {
+        let start: String = String::from_utf8_lossy(playlist).chars().take(200).collect();
         Failure::Failed(format!("the playlist hints at no part 'N.P.…': {start}"))
     })
 }
@@ -183,17 +177,4 @@ pub fn config<'n>(
         )
     });
     channels.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hint_says_what_comes_next() {
-        let playlist = "#EXTM3U\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"12.3.m4s\"\n";
-        let (place, name) = hint(playlist.as_bytes()).expect("it has one");
-        assert_eq!((place, name.as_str()), ((12, 3), "12.3.m4s"));
-        assert!(hint(b"#EXTM3U\n").is_err());
-    }
 }

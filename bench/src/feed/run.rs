@@ -73,15 +73,14 @@ pub struct Settings {
 pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> io::Result<Tally> {
     machine::sharpen_timers()?;
     let clock = Clock::start(Instant::now(), settings.from, settings.speed);
-    let mut room = Room { clock, poller: Poller::new()?, tally: Tally::default() };
-    let mut turns = Turns { streams: streams(settings), done: 0, wakes: BinaryHeap::new() };
+    let poller = Poller::new()?;
+    let mut room = Room { clock, poller, tally: Tally::default(), sent: None };
+    let mut turns = Turns::new(settings);
     let mut progress = Progress::start();
     let mut ready = Vec::new();
-    for index in 0..turns.streams.len() {
-        turns.drive(index, &mut room);
-    }
+    turns.begin(&mut room);
     while !stop.load(Ordering::Relaxed) {
-        turns.drive_due(&mut room);
+        while turns.drive_next_due(&mut room) {}
         progress.tell(&mut room, settings.from);
         let Some(timeout) = turns.timeout() else { break };
         ready.extend(room.poller.wait(timeout.min(PROGRESS_EVERY))?);
@@ -131,7 +130,7 @@ fn outlet(target: &Target, names: &Names, is_audio: bool) -> Outlet {
 }
 
 /// Streams, and when they want to be driven.
-struct Turns {
+pub struct Turns {
     streams: Vec<Stream>,
     /// How many of them have nothing left to send.
     done: usize,
@@ -141,7 +140,18 @@ struct Turns {
 }
 
 impl Turns {
-    fn drive(&mut self, index: usize, room: &mut Room) {
+    /// Nobody has been driven yet.
+    pub fn new(settings: &Settings) -> Self {
+        Self { streams: streams(settings), done: 0, wakes: BinaryHeap::new() }
+    }
+
+    /// Drives everybody for the first time.
+    pub fn begin(&mut self, room: &mut Room) {
+        (0..self.streams.len()).for_each(|index| self.drive(index, room));
+    }
+
+    /// Drives one whose socket has news; its key is its index.
+    pub fn drive(&mut self, index: usize, room: &mut Room) {
         let stream = &mut self.streams[index];
         let (was_done, before) = (stream.is_done(), stream.wake_at(Instant::now()));
         stream.drive(room);
@@ -153,19 +163,20 @@ impl Turns {
         }
     }
 
-    fn drive_due(&mut self, room: &mut Room) {
-        let now = Instant::now();
-        while let Some(Reverse((at, index))) = self.wakes.peek().copied() {
-            if at > now {
-                return;
+    /// Drives whoever was due first; false if nobody is.
+    pub fn drive_next_due(&mut self, room: &mut Room) -> bool {
+        match self.wakes.peek().copied() {
+            Some(Reverse((at, index))) if at <= Instant::now() => {
+                self.wakes.pop();
+                self.drive(index, room);
+                true
             }
-            self.wakes.pop();
-            self.drive(index, room);
+            _ => false,
         }
     }
 
     /// How long nobody has anything to do; `None` when all are done.
-    fn timeout(&self) -> Option<Duration> {
+    pub fn timeout(&self) -> Option<Duration> {
         if self.done == self.streams.len() {
             return None;
         }

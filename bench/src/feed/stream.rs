@@ -40,6 +40,21 @@ pub struct Room {
     pub poller: Poller,
     /// Their counts.
     pub tally: Tally,
+    /// Chunks that have been sent, if somebody wants to know of each.
+    pub sent: Option<Vec<Sent>>,
+}
+
+/// A chunk that was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// The key of its stream.
+    pub key: u64,
+    /// The number of its segment.
+    pub segment: u64,
+    /// Its place there.
+    pub chunk: u64,
+    /// Just before the kernel took its last byte.
+    pub at: Instant,
 }
 
 /// One rendition of one channel.
@@ -365,6 +380,10 @@ impl Stream {
         room.tally.bytes += std::mem::take(&mut self.given);
         let is_chunk = matches!(then, Then::Chunk | Then::Answer) && self.has_header;
         room.tally.chunks += u64::from(is_chunk);
+        if let (Some(log), Some(sending), true) = (&mut room.sent, &self.sending, is_chunk) {
+            let (segment, chunk) = (sending.order.number, sending.position as u64 - 1);
+            log.push(Sent { key: self.key, segment, chunk, at: now });
+        }
         let is_awaited = self.outlet.answers() && !self.answered;
         match then {
             Then::Chunk => self.stage = Stage::Ready,

@@ -78,7 +78,8 @@ pub struct Figures {
     pub generator_was_the_limit: bool,
 }
 
-struct Observation {
+/// CPU times at one moment.
+pub struct Observation {
     server: Option<ThreadTimes>,
     machine: Ticks,
     /// What was burnt to keep CPUs awake: nobody's work.
@@ -97,7 +98,8 @@ pub fn measure(engine: &mut Engine<'_>, course: &Course) -> io::Result<Figures> 
     Ok(figures(&tally, elapsed, engine.overdue(), &before, &after))
 }
 
-fn observe(pids: &[u32]) -> io::Result<Observation> {
+/// Looks at these processes, the machine and this thread.
+pub fn observe(pids: &[u32]) -> io::Result<Observation> {
     let generator = thread_cpu()?;
     let machine = proc::machine_ticks()?;
     let server = match pids {
@@ -106,6 +108,37 @@ fn observe(pids: &[u32]) -> io::Result<Observation> {
     };
     let awake = proc::own_threads_time(awake::THREAD_NAME)?;
     Ok(Observation { server, machine, awake, generator })
+}
+
+/// Who used how much CPU between two looks.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Usage {
+    /// CPU of the server's threads as a share of one CPU.
+    pub server_cpu_share: Option<f64>,
+    /// This thread's.
+    pub generator_cpu_share: f64,
+    /// Other programs', where the server's processes are known. Made of ticks.
+    pub other_cpu_share: Option<f64>,
+    /// Time that the hypervisor took away, of all CPUs' time.
+    pub steal_percent: f64,
+}
+
+impl Usage {
+    /// Between `before` and `after`, `elapsed` later.
+    pub fn between(before: &Observation, after: &Observation, elapsed: Duration) -> Self {
+        let figures = figures(&Tally::new(), elapsed, 0, before, after);
+        Self {
+            server_cpu_share: figures.server_cpu_share,
+            generator_cpu_share: figures.generator_cpu_share,
+            other_cpu_share: figures.other_cpu_share,
+            steal_percent: figures.steal_percent,
+        }
+    }
+
+    /// Whether this thread was busy all the time.
+    pub fn generator_was_busy(&self) -> bool {
+        self.generator_cpu_share > BUSY_SHARE
+    }
 }
 
 fn figures(

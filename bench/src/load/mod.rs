@@ -17,3 +17,4 @@ pub mod schedule;
 pub mod storm;
 pub mod tally;
 pub mod urls;
+pub mod viewers;

@@ -69,3 +69,32 @@ fn the_config_of_a_station_is_printed() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("id = \"x\"\nsegment = \"2000ms\"\npart = \"200ms\"\n"), "{text}");
 }
+
+#[test]
+fn publishing_is_timed_from_the_sender_to_the_viewer() {
+    let address = station::start();
+    let (url, ingest) = (format!("http://{address}/tv"), format!("http://{address}/ingest"));
+    for awaited in ["playlist", "part"] {
+        let mut arguments = vec!["publish", &url, "--ingest", &ingest, "--awaited", awaited];
+        arguments.extend(["--channels", "2", "--channel-prefix", awaited, "--duration", "2s"]);
+        arguments.extend(["--bit-rates", "100000,50000", "--warmup", "800ms"]);
+        arguments.extend(["--segment", "400ms", "--part", "100ms"]);
+        let found = report(&arguments);
+        // Four renditions, ten parts a second each; how many of them a busy machine misses is open.
+        let parts = number(&found, "/parts");
+        assert!((1.0..=84.0).contains(&parts), "{found}");
+        assert!(number(&found, "/latency/p50_us") > 0.0, "{found}");
+        assert_eq!(found["awaited"], awaited);
+        assert_eq!(number(&found, "/sent/cuts"), 0.0, "{found}");
+        assert_eq!(found["sent"]["refusals"], serde_json::json!({}));
+    }
+}
+
+#[test]
+fn the_config_for_publish_has_all_channels() {
+    let arguments = ["publish", "http://a/tv", "--ingest", "http://a/in", "--print-config"];
+    let output = bench(&[&arguments[..], &["--channels", "3"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text.matches("[[channel]]").count(), 3, "{text}");
+    assert!(text.contains("id = \"bench2\"\nsegment = \"2000ms\""), "{text}");
+}
