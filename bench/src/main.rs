@@ -19,6 +19,7 @@ mod runtimes;
 mod servers;
 mod stats;
 mod sys;
+mod watch;
 mod workload;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ enum Verb {
     Parked(Box<cli::parked::Parked>),
     Onecopy(Box<cli::onecopy::Onecopy>),
     Publish(Box<cli::publish::Publish>),
+    Watch(cli::watch::WatchArguments),
     Netns(cli::netns::Netns),
 }
 
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Parked(parked) => cli::parked::run(parked),
         Verb::Onecopy(onecopy) => cli::onecopy::run(onecopy),
         Verb::Publish(publish) => cli::publish::run(publish),
+        Verb::Watch(watch) => cli::watch::run(watch),
         Verb::Netns(netns) => cli::netns::run(netns),
     };
     match result {

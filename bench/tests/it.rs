@@ -1,5 +1,7 @@
 //! The verbs, run as a user runs them, in tiny modes against real sockets on free loopback ports.
 
+#[path = "it/editions.rs"]
+mod editions;
 #[path = "it/feed.rs"]
 mod feed;
 #[path = "it/ingest.rs"]

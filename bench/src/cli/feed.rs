@@ -78,6 +78,10 @@ pub struct Feed {
     /// Channels follow each other evenly within a chunk's duration; otherwise all send at once
     #[arg(long)]
     spread: bool,
+    /// Say in chunks when they were due instead of when they were sent, so that other feeders of
+    /// the same sources send the same bytes
+    #[arg(long)]
+    alike: bool,
     /// How many times faster than the clock the media runs
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     speed: f64,
@@ -183,6 +187,7 @@ fn settings(arguments: &Feed) -> Result<Settings, Failure> {
         from: from(arguments)?,
         speed: arguments.speed,
         duration: arguments.duration.map(|duration| duration.as_nanos() as u64),
+        is_alike: arguments.alike,
         spread: arguments.spread,
         chances: arguments.fault.clone(),
         seed: arguments.seed,

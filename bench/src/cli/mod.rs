@@ -14,3 +14,4 @@ pub mod saturate;
 pub mod station;
 pub mod storm;
 pub mod table;
+pub mod watch;

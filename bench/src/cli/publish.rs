@@ -179,7 +179,13 @@ impl<'a> Run<'a> {
         let settings = settings(arguments, channels)?;
         let clock = Clock::start(Instant::now(), settings.from, 1.0);
         let poller = Poller::new().doing("cannot make an epoll")?;
-        let room = Room { clock, poller, tally: SentTally::default(), sent: Some(Vec::new()) };
+        let room = Room {
+            clock,
+            poller,
+            tally: SentTally::default(),
+            sent: Some(Vec::new()),
+            is_alike: false,
+        };
         let (authority, path) = urls::split(&arguments.url).map_err(Failure::Usage)?;
         let address = urls::resolve(authority).map_err(Failure::Usage)?;
         let prefix = path.trim_end_matches('/').to_owned();
@@ -323,6 +329,7 @@ fn settings(arguments: &Publish, channels: Vec<String>) -> Result<Settings, Fail
         from: u64::try_from(now.as_nanos()).unwrap_or(0),
         speed: 1.0,
         duration: None,
+        is_alike: false,
         spread: !arguments.aligned,
         chances: Vec::new(),
         seed: 1,

@@ -61,6 +61,8 @@ pub struct Settings {
     pub speed: f64,
     /// How much media, in ns; without it there is no end.
     pub duration: Option<u64>,
+    /// Whether the bytes are the same as those of another feeder.
+    pub is_alike: bool,
     /// Whether channels follow each other within a chunk's duration.
     pub spread: bool,
     /// Faults on command.
@@ -73,8 +75,8 @@ pub struct Settings {
 pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> io::Result<Tally> {
     machine::sharpen_timers()?;
     let clock = Clock::start(Instant::now(), settings.from, settings.speed);
-    let poller = Poller::new()?;
-    let mut room = Room { clock, poller, tally: Tally::default(), sent: None };
+    let (poller, is_alike) = (Poller::new()?, settings.is_alike);
+    let mut room = Room { clock, poller, tally: Tally::default(), sent: None, is_alike };
     let mut turns = Turns::new(settings);
     let mut progress = Progress::start();
     let mut ready = Vec::new();

@@ -42,6 +42,8 @@ pub struct Room {
     pub tally: Tally,
     /// Chunks that have been sent, if somebody wants to know of each.
     pub sent: Option<Vec<Sent>>,
+    /// Whether chunks say when they were due instead of when they were sent.
+    pub is_alike: bool,
 }
 
 /// A chunk that was sent.
@@ -312,7 +314,7 @@ impl Stream {
             return;
         }
         let mut sending = self.sending.take().expect("only a chunk is waited for");
-        let bytes = self.chunk(&sending);
+        let bytes = self.chunk(&sending, room.is_alike);
         let chunk = &sending.chunks[sending.position];
         if sending.position == 0 {
             self.answered &= self.is_long;
@@ -354,20 +356,23 @@ impl Stream {
     }
 
     /// The bytes of the chunk that is next.
-    fn chunk(&mut self, sending: &Sending) -> Vec<u8> {
+    fn chunk(&mut self, sending: &Sending, is_alike: bool) -> Vec<u8> {
         let Order { number, manner, .. } = sending.order;
         if manner == Manner::Again {
             return self.kept.get(sending.position).cloned().unwrap_or_default();
         }
         let bytes = if manner == Manner::Other { Bytes::Other } else { Bytes::Own };
-        let sent = unix_microseconds();
+        let chunk = &sending.chunks[sending.position];
+        let sent = match is_alike {
+            true => self.track.nanoseconds(chunk.time + chunk.duration) / 1000,
+            false => unix_microseconds(),
+        };
         let mut out = Vec::new();
         if sending.position == 0 {
             compose::segment_head(&mut out, &self.track, &self.names, number, bytes, sent);
         }
         // Ascending over all segments; the field has 32 bits, and wraps as the standard allows.
         let sequence = number * self.track.chunks_max() + sending.position as u64;
-        let chunk = &sending.chunks[sending.position];
         compose::chunk(&mut out, &self.track, chunk, sequence as u32, bytes, sent);
         out
     }

@@ -263,6 +263,19 @@ fn a_late_segment_comes_after_the_next() {
 }
 
 #[test]
+fn feeders_that_are_alike_send_the_same_bytes() {
+    let sent = || {
+        let ingest = Ingest::start(good);
+        let arguments = ["--speed", "20", "--duration", "8s", "--alike"];
+        let (requests, _) = feed(&ingest, &sources()[..1], &arguments);
+        media(&requests, "feed0/r0").iter().map(Request::body).collect::<Vec<_>>()
+    };
+    let (one, two) = (sent(), sent());
+    assert_eq!(one.len(), 4);
+    assert!(one == two);
+}
+
+#[test]
 fn what_was_not_answered_is_sent_again() {
     let ingest = Ingest::start(|_, before| if before == 2 { 0 } else { 200 });
     let arguments = ["--speed", "4", "--duration", "8s"];

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{bench, report, station};
+use super::{bench, editions, report, station};
 
 #[track_caller]
 fn number(value: &Value, path: &str) -> f64 {
@@ -97,4 +97,48 @@ fn the_config_for_publish_has_all_channels() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(text.matches("[[channel]]").count(), 3, "{text}");
     assert!(text.contains("id = \"bench2\"\nsegment = \"2000ms\""), "{text}");
+}
+
+/// Watches for a second a channel in which one thing is wrong.
+#[track_caller]
+fn watch(mistake: &str, expected: &[&str]) {
+    let url = format!("http://{}/{mistake}", editions::start());
+    let output = bench(&["watch", &url, "--duration", "1s", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    let rules: Vec<_> = found["counts"].as_object().expect("by rule").keys().collect();
+    assert_eq!(rules, expected, "{found}");
+    assert_eq!(output.status.code(), Some(if expected.is_empty() { 0 } else { 1 }));
+    assert!(number(&found, "/rounds") >= 1.0, "{found}");
+}
+
+#[test]
+fn a_channel_that_is_right_has_no_findings() {
+    watch("right", &[]);
+}
+
+#[test]
+fn what_is_wrong_with_a_channel_is_found() {
+    watch("bytes", &["published bytes changed", "segment is not its parts"]);
+    watch("missing", &["status"]);
+    watch("late", &["editions differ"]);
+}
+
+#[test]
+fn two_servers_that_do_not_agree_are_found() {
+    let address = editions::start();
+    let (one, two) = (format!("http://{address}/right"), format!("http://{address}/bytes"));
+    for (other, code) in [(&one, 0), (&two, 1)] {
+        let output = bench(&["watch", &one, "--also", other, "--duration", "1s"]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert_eq!(text.contains("published bytes changed"), code == 1, "{text}");
+    }
+}
+
+#[test]
+fn numbers_that_go_back_are_found() {
+    let url = format!("http://{}/back", editions::start());
+    let output = bench(&["watch", &url, "--duration", "1s"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("numbers go back"), "{text}");
 }
