@@ -30,6 +30,22 @@ start_shardcast() {
   await http://127.0.0.1:8081/readyz
 }
 
+# The head of a config for a server with live channels; more tables follow it.
+live_config() {
+  printf '[server]\nlisten = ["127.0.0.1:8080"]\nadmin = "127.0.0.1:8081"\ningest = "127.0.0.1:8082"\n'
+  printf 'shards = 1\nstate = "%s"\naccess = "open"\n' "$work/row-live.state"
+}
+
+# start_live TABLES: shardcast with live channels (and libraries); sets $pid, $base and $ingest.
+start_live() {
+  rm -rf "$work/row-live.state"
+  { live_config && printf '%s\n' "$1"; } >"$work/row-live.toml"
+  taskset -c 0 $server serve --config "$work/row-live.toml" 2>"$work/row-live.log" &
+  pid=$! base=http://127.0.0.1:8080/tv ingest=http://127.0.0.1:8082/ingest
+  started+=("$pid")
+  await http://127.0.0.1:8081/readyz
+}
+
 stop_server() {
   kill "$pid"
   wait "$pid" || true

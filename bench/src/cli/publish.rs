@@ -81,7 +81,7 @@ pub struct Publish {
     #[arg(long, value_enum, default_value = "playlist")]
     awaited: Awaited,
     /// Sending before viewers come
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = duration)]
     warmup: Duration,
     /// Length of the measurement
     #[arg(long, default_value = "30s", value_parser = duration)]

@@ -64,6 +64,8 @@ struct Viewer {
     answer: Vec<u8>,
     first_byte: Option<Instant>,
     asked_at: Instant,
+    /// The name that it asked for last.
+    asked: String,
     /// The part whose first byte is waited for, if it is measured.
     awaited: Option<(u64, u64)>,
     sent: VecDeque<Sent>,
@@ -99,6 +101,7 @@ impl Viewers {
                 answer: Vec::new(),
                 first_byte: None,
                 asked_at: Instant::now(),
+                asked: String::new(),
                 awaited: None,
                 sent: VecDeque::new(),
             });
@@ -136,7 +139,8 @@ impl Viewers {
                 viewer.receiver.feed(&self.buffer[..size]).map_err(malformed)?
             {
                 if response.status != 200 {
-                    let text = format!("{}: status {}", viewer.folder, response.status);
+                    let text =
+                        format!("{}/{}: status {}", viewer.folder, viewer.asked, response.status);
                     return Err(io::Error::other(text));
                 }
                 self.count(index, response.body_size);
@@ -197,6 +201,7 @@ impl Viewers {
         let viewer = &mut self.viewers[index];
         let folder = &viewer.folder;
         let request = format!("GET {prefix}/{folder}/{name} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        viewer.asked = name.to_owned();
         viewer.asked_at = Instant::now();
         // A few hundred bytes, and nothing else is on its way.
         viewer.socket.write_all(request.as_bytes())
