@@ -36,7 +36,7 @@ impl Station {
 
     /// Waits until what `news` remembers has a line that begins so. It is put down a moment after.
     fn until_remembered(&self, line: &str) {
-        let path = self._place.path("state/live/news");
+        let path = self.place.path("state/live/news");
         let began = std::time::Instant::now();
         let is_there = || {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
