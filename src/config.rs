@@ -16,6 +16,7 @@ pub mod settings;
 pub mod file;
 pub mod load;
 pub mod shown;
+pub mod sources;
 
 pub use catch_up::*;
 
@@ -518,6 +519,8 @@ pub struct Channel {
     pub archive: Option<Archive>,
     /// Who may push; none = whoever comes from a loopback address.
     pub push: Option<Push>,
+    /// What it is made from besides.
+    pub sources: sources::Sources,
 }
 
 /// How a live channel is kept.

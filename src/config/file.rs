@@ -16,6 +16,7 @@ use super::settings::{self, SETTINGS};
 use super::{Access, Config, Library};
 
 mod channel;
+mod sources;
 
 /// Where a value was set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

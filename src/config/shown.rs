@@ -9,7 +9,7 @@ use super::file::{Draft, Place};
 use super::load::variable;
 use super::settings::{SETTINGS, Setting};
 use super::values::{duration_text, size_text};
-use super::{Access, Channel};
+use super::{Access, Channel, Push};
 
 /// Columns of a comment.
 const WIDTH: usize = 98;
@@ -113,13 +113,23 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
         let size = archive.size_max.map(|size| Value::String(size_text(size)));
         keys.extend(size.map(|size| ("archive_size", size)));
     }
-    keys.extend(channel.push.as_ref().map(|push| {
-        let path = push.password_file.display().to_string();
-        let login = [("user", push.user.clone()), ("password_file", path)];
-        let login = login.map(|(key, text)| (key.to_owned(), Value::String(text)));
-        ("ingest", Value::Table(login.into_iter().collect()))
-    }));
+    keys.extend(channel.push.as_ref().map(|push| ("ingest", Value::Table(login_of(push)))));
+    let encoders = channel.sources.encoders.iter().map(|encoder| {
+        let mut table = encoder.push.as_ref().map(login_of).unwrap_or_default();
+        table.insert("name".to_owned(), Value::String(encoder.name.clone()));
+        Value::Table(table)
+    });
+    let encoders: Vec<_> = encoders.collect();
+    if !encoders.is_empty() {
+        keys.push(("source", Value::Array(encoders)));
+    }
     keys
+}
+
+fn login_of(push: &Push) -> toml::Table {
+    let path = push.password_file.display().to_string();
+    let login = [("user", push.user.clone()), ("password_file", path)];
+    login.into_iter().map(|(key, text)| (key.to_owned(), Value::String(text))).collect()
 }
 
 fn split(setting: &Setting) -> (&'static str, &'static str) {

@@ -7,6 +7,7 @@
 mod keep;
 mod tell;
 mod health;
+mod sources;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use crate::live::timeline::Segment;
 use crate::live::upload::{Kind, Match, Track, upload};
 use crate::messages::{Change, Listing};
 use crate::units::ETag;
+
+use sources::Sources;
 
 /// Media of a sound that is waited for a picture, in microseconds: longer than encoders take from
 /// the first header to the last.
@@ -71,15 +74,33 @@ struct Feed {
     init: Init,
     /// Of the header's bytes.
     tag: ETag,
+    /// What each source has sent, as many as there are.
+    given: Vec<Given>,
+}
+
+/// What a source has sent of a feed.
+#[derive(Debug)]
+struct Given {
+    header: Option<Header>,
     learner: Learner,
     /// Microseconds of media that came before lengths were known.
     unsettled_micros: u64,
+}
+
+/// A header.
+#[derive(Clone, Debug)]
+struct Header {
+    init: Init,
+    /// Of its bytes.
+    tag: ETag,
+    bytes: Arc<[u8]>,
 }
 
 /// A chunk that came before lengths were known.
 #[derive(Debug)]
 struct Unsettled {
     feed: usize,
+    source: usize,
     chunk: Chunk,
     bytes: Vec<u8>,
     stamp: Stamp,
@@ -113,6 +134,7 @@ pub struct Channel {
     batch: Vec<Listing>,
     /// What the multivariant playlists said last.
     multivariants: [String; 2],
+    sources: Sources,
     is_closed: bool,
 }
 
@@ -151,6 +173,7 @@ impl Channel {
             counts,
             batch: Vec::new(),
             multivariants: Default::default(),
+            sources: Sources::new(&of.sources),
             is_closed: false,
         }
     }
@@ -167,13 +190,13 @@ impl Channel {
         found(Match::Exact).or_else(|| found(Match::SameFolder))
     }
 
-    /// The newest header of a feed.
+    /// The newest header of a feed that a source has sent.
     #[must_use]
-    pub fn init(&self, feed: usize) -> &Init {
-        &self.feeds[feed].init
+    pub fn init(&self, feed: usize, source: usize) -> Option<&Init> {
+        self.feeds[feed].given[source].header.as_ref().map(|header| &header.init)
     }
 
-    /// Takes a header that came at this path; gives its feed.
+    /// Takes a header that a source sent to this path; gives its feed.
     ///
     /// # Errors
     ///
@@ -181,6 +204,7 @@ impl Channel {
     pub fn take_header(
         &mut self,
         path: &str,
+        source: usize,
         bytes: &[u8],
         init: Init,
         stamp: Stamp,
@@ -193,22 +217,12 @@ impl Channel {
         }
         let tag = ETag::of(bytes);
         let header = header_name(tag);
+        let given = Header { init: init.clone(), tag, bytes: bytes.into() };
         if let Some(at) = self.feeds.iter().position(|feed| feed.path == path) {
-            let feed = &mut self.feeds[at];
-            let name = &feed.name;
-            let is_other = feed.tag != tag;
-            (feed.init, feed.tag) = (init.clone(), tag);
-            if let Some(rendition) = self.renditions.get_mut(at) {
-                if is_other {
-                    tracing::info!(channel = self.id, rendition = name, "another header");
-                    rendition.headers.push(header.clone());
-                    rendition.protections.push(Protection::of(&init));
-                    self.list_header(at, &header, bytes, stamp);
-                }
-                self.renditions[at].publisher.take_header(init, is_other);
-            } else {
-                self.outputs[at].header = Some((header, bytes.to_vec()));
+            if self.is_taken_from(at, source) {
+                self.change_header(at, &given, stamp);
             }
+            self.feeds[at].given[source].header = Some(given);
             return Ok(at);
         }
         if self.feeds.len() == RENDITIONS_MAX {
@@ -218,14 +232,12 @@ impl Channel {
         let codecs = &lead(&init).sample.codecs;
         tracing::info!(channel = self.id, rendition = name, codecs, "a rendition begins");
         let at = self.feeds.len();
-        self.feeds.push(Feed {
-            path: path.to_owned(),
-            name: name.clone(),
-            init,
-            tag,
-            learner: Learner::new(self.given.0, self.given.1),
-            unsettled_micros: 0,
-        });
+        let learner = Learner::new(self.given.0, self.given.1);
+        let of_source = || Given { header: None, learner: learner.clone(), unsettled_micros: 0 };
+        let mut of_sources: Vec<_> = (0..self.sources.count()).map(|_| of_source()).collect();
+        of_sources[source].header = Some(given);
+        let (path, name_of_feed) = (path.to_owned(), name.clone());
+        self.feeds.push(Feed { path, name: name_of_feed, init, tag, given: of_sources });
         let folder = format!("/tv/{}/{name}", self.id);
         let mut output = Output::new(folder, self.access, self.post.ledger());
         output.header = Some((header, bytes.to_vec()));
@@ -242,6 +254,26 @@ impl Channel {
         let is_free = |name: &String| self.feeds.iter().all(|feed| feed.name != *name);
         let mut names = std::iter::once(name.clone()).chain((2..).map(|at| format!("{name}-{at}")));
         names.find(is_free).expect("there are fewer renditions than numbers")
+    }
+
+    /// A header holds for what comes next of a feed.
+    fn change_header(&mut self, at: usize, given: &Header, stamp: Stamp) {
+        let feed = &mut self.feeds[at];
+        let name = &feed.name;
+        let is_other = feed.tag != given.tag;
+        (feed.init, feed.tag) = (given.init.clone(), given.tag);
+        let header = header_name(given.tag);
+        if let Some(rendition) = self.renditions.get_mut(at) {
+            if is_other {
+                tracing::info!(channel = self.id, rendition = name, "another header");
+                rendition.headers.push(header.clone());
+                rendition.protections.push(Protection::of(&given.init));
+                self.list_header(at, &header, &given.bytes, stamp);
+            }
+            self.renditions[at].publisher.take_header(given.init.clone(), is_other);
+        } else {
+            self.outputs[at].header = Some((header, given.bytes.to_vec()));
+        }
     }
 
     fn begin_rendition(&mut self, at: usize, lengths: Lengths, stamp: Stamp) {
@@ -272,7 +304,7 @@ impl Channel {
         &self.id
     }
 
-    /// Takes a chunk of a feed.
+    /// Takes a chunk of a feed; gives what came of it, if that is known yet.
     ///
     /// # Errors
     ///
@@ -280,6 +312,7 @@ impl Channel {
     pub fn take(
         &mut self,
         feed: usize,
+        source: usize,
         chunk: &Chunk,
         bytes: &[u8],
         stamp: Stamp,
@@ -288,27 +321,27 @@ impl Channel {
             return Err(Unfit::Gone);
         }
         if self.lengths.is_some() {
-            let taken = self.publish(feed, chunk, bytes, stamp)?;
-            if matches!(taken, Taken::Published(steps) if steps != Steps::default()) {
+            let taken = self.offer(feed, source, chunk, bytes, stamp)?;
+            if matches!(taken, Some(Taken::Published(steps)) if steps != Steps::default()) {
                 self.counts.published(stamp.instant.elapsed());
             }
-            return Ok(Some(taken));
+            return Ok(taken);
         }
-        self.keep(feed, chunk, bytes, stamp);
+        self.keep((feed, source), chunk, bytes, stamp);
         let Some(lengths) = self.learnt() else { return Ok(None) };
         self.settle(lengths, stamp)
     }
 
-    fn keep(&mut self, feed: usize, chunk: &Chunk, bytes: &[u8], stamp: Stamp) {
-        let of = &mut self.feeds[feed];
-        if let Some(timed) = timed(&of.init, chunk) {
+    fn keep(&mut self, (feed, source): (usize, usize), chunk: &Chunk, bytes: &[u8], stamp: Stamp) {
+        let of = &mut self.feeds[feed].given[source];
+        if let Some(timed) = of.header.as_ref().and_then(|header| timed(&header.init, chunk)) {
             of.learner.add(&timed);
             let end = timed.start.plus(timed.duration).micros();
             of.unsettled_micros += end.abs_diff(timed.start.micros());
         }
         self.unsettled_size += bytes.len();
         let (chunk, bytes) = (chunk.clone(), bytes.to_vec());
-        self.unsettled.push_back(Unsettled { feed, chunk, bytes, stamp });
+        self.unsettled.push_back(Unsettled { feed, source, chunk, bytes, stamp });
         while self.unsettled_size > UNSETTLED_SIZE_MAX
             || self.unsettled.len() > UNSETTLED_CHUNKS_MAX
         {
@@ -322,9 +355,13 @@ impl Channel {
     fn learnt(&self) -> Option<Lengths> {
         let is = |feed: &&Feed, media| lead(&feed.init).sample.media == media;
         let picture = self.feeds.iter().find(|feed| is(feed, Media::Video));
-        let awaited = |feed: &&Feed| feed.unsettled_micros >= PICTURE_AWAITED_MICROS;
+        let awaited = |feed: &&Feed| {
+            let micros = |given: &Given| given.unsettled_micros;
+            feed.given.iter().map(micros).max().unwrap_or(0) >= PICTURE_AWAITED_MICROS
+        };
         let other = || self.feeds.iter().find(awaited);
-        picture.or_else(other)?.learner.lengths(false)
+        let mut given = picture.or_else(other)?.given.iter();
+        given.find_map(|given| given.learner.lengths(false))
     }
 
     /// Lengths are known: everything that has come is published. Gives what came of the last chunk.
@@ -344,7 +381,7 @@ impl Channel {
         self.unsettled_size = 0;
         let mut last = None;
         for one in std::mem::take(&mut self.unsettled) {
-            last = Some(self.publish(one.feed, &one.chunk, &one.bytes, one.stamp)?);
+            last = self.offer(one.feed, one.source, &one.chunk, &one.bytes, one.stamp)?;
         }
         Ok(last)
     }

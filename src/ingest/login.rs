@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use subtle::ConstantTimeEq as _;
 
-use crate::config::Push;
+use crate::config::sources::Encoder;
+use crate::config::{Channel, Push};
 
 /// An encoder's name and password, as it sends them.
 pub struct Login {
@@ -49,6 +50,83 @@ impl Login {
     }
 }
 
+/// Who may push to a channel, and as which of its sources.
+#[derive(Debug)]
+pub struct Logins {
+    own: Option<Login>,
+    /// Names and logins of ordered sources; without any, all that pushes is source 0.
+    sources: Vec<(String, Option<Login>)>,
+}
+
+/// Why somebody may not push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// There is no login, so only loopback peers may.
+    NotLoopback,
+    /// A login is needed.
+    Missing,
+    /// The login is another one.
+    Wrong,
+    /// No source has the name in the path.
+    NoSource,
+}
+
+impl Logins {
+    /// Reads the password files of a channel.
+    ///
+    /// # Errors
+    ///
+    /// See [`Login::read`].
+    pub fn read(channel: &Channel) -> io::Result<Self> {
+        let read = |push: Option<&Push>| push.map(Login::read).transpose();
+        let encoders = channel.sources.encoders.iter();
+        let named = |of: &Encoder| Ok((of.name.clone(), read(of.push.as_ref())?));
+        let sources = encoders.map(named).collect::<io::Result<_>>()?;
+        Ok(Self { own: read(channel.push.as_ref())?, sources })
+    }
+
+    /// The source as which this path is pushed to, and the path without that source's name.
+    ///
+    /// A source is named by the first element, `@name`; else it is the one whose login is given,
+    /// else the first one.
+    ///
+    /// # Errors
+    ///
+    /// See [`Denied`].
+    pub fn admit<'p>(
+        &self,
+        path: &'p str,
+        authorization: Option<&str>,
+        is_loopback: bool,
+    ) -> Result<(usize, &'p str), Denied> {
+        if let Some(named) = path.strip_prefix('@').filter(|_| !self.sources.is_empty()) {
+            let (name, rest) = named.split_once('/').unwrap_or((named, ""));
+            let at = self.sources.iter().position(|(of, _)| of == name).ok_or(Denied::NoSource)?;
+            let login = self.sources[at].1.as_ref().or(self.own.as_ref());
+            return check(login, authorization, is_loopback).map(|()| (at, rest));
+        }
+        if let Some(given) = authorization {
+            let is_given =
+                |of: &(String, Option<Login>)| of.1.as_ref().is_some_and(|login| login.is(given));
+            if let Some(at) = self.sources.iter().position(is_given) {
+                return Ok((at, path));
+            }
+        }
+        let first = self.sources.first().and_then(|of| of.1.as_ref());
+        check(self.own.as_ref().or(first), authorization, is_loopback).map(|()| (0, path))
+    }
+}
+
+fn check(login: Option<&Login>, given: Option<&str>, is_loopback: bool) -> Result<(), Denied> {
+    match (login, given) {
+        (None, _) if is_loopback => Ok(()),
+        (None, _) => Err(Denied::NotLoopback),
+        (Some(login), Some(given)) if login.is(given) => Ok(()),
+        (Some(_), None) => Err(Denied::Missing),
+        (Some(_), Some(_)) => Err(Denied::Wrong),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +154,35 @@ mod tests {
         assert!(Login::read(&push).unwrap_err().to_string().contains("holds no password"));
         push.password_file = "/nowhere/at/all".into();
         assert!(Login::read(&push).unwrap_err().to_string().contains("/nowhere/at/all"));
+    }
+
+    fn login(text: &str) -> Option<Login> {
+        Some(Login { expected: text.to_owned() })
+    }
+
+    #[test]
+    fn a_source_is_named_by_its_path_or_by_its_login() {
+        let basic = |text: &str| Some(format!("Basic {}", BASE64_STANDARD.encode(text)));
+        let sources = vec![("a".to_owned(), login("a:1")), ("b".to_owned(), None)];
+        let logins = Logins { own: login("own:0"), sources };
+        let check = |path, given: Option<&str>, expected| {
+            let given = given.and_then(basic);
+            assert_eq!(logins.admit(path, given.as_deref(), true), expected, "{path} {given:?}");
+        };
+        check("@a/v/1.m4s", Some("a:1"), Ok((0, "v/1.m4s")));
+        check("@a/v/1.m4s", Some("own:0"), Err(Denied::Wrong));
+        check("@a/v/1.m4s", None, Err(Denied::Missing));
+        check("@b/v/1.m4s", Some("own:0"), Ok((1, "v/1.m4s")));
+        check("@b", Some("own:0"), Ok((1, "")));
+        check("@c/v/1.m4s", Some("own:0"), Err(Denied::NoSource));
+        check("v/1.m4s", Some("a:1"), Ok((0, "v/1.m4s")));
+        check("v/1.m4s", Some("own:0"), Ok((0, "v/1.m4s")));
+        check("v/1.m4s", Some("x:0"), Err(Denied::Wrong));
+        check("v/1.m4s", None, Err(Denied::Missing));
+        let open = Logins { own: None, sources: vec![("a".to_owned(), None)] };
+        assert_eq!(open.admit("@a/v", None, true), Ok((0, "v")));
+        assert_eq!(open.admit("@a/v", None, false), Err(Denied::NotLoopback));
+        let single = Logins { own: None, sources: Vec::new() };
+        assert_eq!(single.admit("@a/v", None, true), Ok((0, "@a/v")));
     }
 }

@@ -42,7 +42,7 @@ pub use archive::progress::Figures;
 use archive::{Archives, Recovered};
 use channel::Channel;
 use counts::Table;
-use login::Login;
+use login::Logins;
 use post::Post;
 use slab::Ledger;
 
@@ -86,7 +86,7 @@ struct State {
 struct Live {
     /// As the config has it.
     of: config::Channel,
-    login: Option<Login>,
+    logins: Logins,
     channel: RefCell<Channel>,
 }
 
@@ -147,7 +147,7 @@ const MACHINE_UNKNOWN: u64 = 4 << 30;
 /// A password file that can't be read, a runtime or a thread that can't be made.
 pub fn start(parts: Parts) -> io::Result<Handle> {
     parts.listener.set_nonblocking(true)?;
-    let logins = parts.channels.iter().map(login).collect::<io::Result<Vec<_>>>()?;
+    let logins = parts.channels.iter().map(Logins::read).collect::<io::Result<Vec<_>>>()?;
     let archives = Archives::start(&parts.state, &parts.lender, &parts.records)?;
     let (wishes, reloads) = unbounded_channel();
     let counts = Arc::new(Table::default());
@@ -168,13 +168,9 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     Ok(Handle { wishes, counts, desk, archives })
 }
 
-fn login(channel: &config::Channel) -> io::Result<Option<Login>> {
-    channel.push.as_ref().map(Login::read).transpose()
-}
-
 async fn run(
     parts: Parts,
-    logins: Vec<Option<Login>>,
+    logins: Vec<Logins>,
     archives: Archives,
     counts: Arc<Table>,
     (mut reloads, mut questions): (UnboundedReceiver<Reload>, health::Questions),
@@ -193,9 +189,9 @@ async fn run(
     let state = Rc::new(State { channels, counts, post, receiving, archives, records, coming });
     let begin = |channel: &config::Channel| state.archives.begin(channel, parts.access);
     let archives: Vec<_> = parts.channels.iter().map(begin).collect();
-    for ((channel, login), recovered) in parts.channels.into_iter().zip(logins).zip(archives) {
+    for ((channel, logins), recovered) in parts.channels.into_iter().zip(logins).zip(archives) {
         match recovered.await {
-            Ok(recovered) => state.add(channel, login, parts.access, recovered),
+            Ok(recovered) => state.add(channel, logins, parts.access, recovered),
             Err(error) => return drop(started.send(Err(io::Error::other(error)))),
         }
     }
@@ -218,7 +214,7 @@ async fn run(
 }
 
 impl State {
-    fn add(&self, of: config::Channel, login: Option<Login>, access: Access, recovered: Recovered) {
+    fn add(&self, of: config::Channel, logins: Logins, access: Access, recovered: Recovered) {
         let counts = self.counts.of(&of.id);
         let channel = Channel::new(&of, access, self.post.clone(), counts, recovered);
         if channel.archive().is_kept() {
@@ -229,11 +225,11 @@ impl State {
         // Known before anything is pushed: what is past of it can be asked for.
         let (path, access) = (format!("/tv/{id}").into(), of.access.unwrap_or(access));
         self.post.list(&mut vec![Listing { path, change: Change::Channel(access) }]);
-        self.channels.borrow_mut().insert(id, Rc::new(Live { of, login, channel }));
+        self.channels.borrow_mut().insert(id, Rc::new(Live { of, logins, channel }));
     }
 
     /// Adds a channel when what there was of it is known, unless it is gone by then.
-    fn add_later(self: &Rc<Self>, of: config::Channel, login: Option<Login>, access: Access) {
+    fn add_later(self: &Rc<Self>, of: config::Channel, logins: Logins, access: Access) {
         if !self.coming.borrow_mut().insert(of.id.clone()) {
             return;
         }
@@ -243,7 +239,7 @@ impl State {
             let Ok(recovered) = recovered.await else { return };
             if state.coming.borrow_mut().remove(&of.id) {
                 tracing::info!(channel = of.id, "a channel is added");
-                state.add(of, login, access, recovered);
+                state.add(of, logins, access, recovered);
             } else {
                 recovered.archive.end();
             }
@@ -252,7 +248,9 @@ impl State {
 
     fn look(&self) {
         for live in self.channels.borrow().values() {
-            live.channel.borrow_mut().publish_overdue(receive::now());
+            let now = receive::now();
+            live.channel.borrow_mut().look_at_sources(now);
+            live.channel.borrow_mut().publish_overdue(now);
         }
     }
 
@@ -280,9 +278,9 @@ impl State {
                 Some(false) => {
                     tracing::warn!(channel = channel.id, "changed, and taken at the next restart");
                 }
-                None => match login(&channel) {
-                    Ok(login) => {
-                        self.add_later(channel, login, new.access);
+                None => match Logins::read(&channel) {
+                    Ok(logins) => {
+                        self.add_later(channel, logins, new.access);
                     }
                     Err(error) => tracing::error!(channel = channel.id, "not added: {error}"),
                 },

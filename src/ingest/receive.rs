@@ -113,6 +113,8 @@ struct Intake<'r> {
     live: &'r Live,
     state: &'r State,
     path: &'r str,
+    /// Of which source it is.
+    source: usize,
     reader: Reader,
     /// The feed that it belongs to.
     feed: Option<usize>,
@@ -135,7 +137,7 @@ struct Intake<'r> {
 /// Takes a header, a segment, or a stream of both.
 pub async fn media(
     mut body: Incoming,
-    path: &str,
+    (source, path): (usize, &str),
     upload: &Upload<'_>,
     live: &Rc<Live>,
     state: &State,
@@ -144,11 +146,12 @@ pub async fn media(
         Kind::Media => live.channel.borrow().feed_of(&upload.track),
         _ => None,
     };
-    let init = feed.map(|feed| live.channel.borrow().init(feed).clone());
+    let init = feed.and_then(|feed| live.channel.borrow().init(feed, source).cloned());
     let mut intake = Intake {
         live,
         state,
         path,
+        source,
         reader: Reader::new(init),
         feed,
         buffer: Vec::new(),
@@ -175,6 +178,9 @@ pub async fn media(
     };
     let is_whole = outcome.is_none() && intake.buffer.is_empty();
     let outcome = outcome.unwrap_or_else(|| intake.outcome());
+    if let Some(feed) = intake.feed {
+        live.channel.borrow_mut().end_request_of(feed, source, is_whole, now());
+    }
     if let (Some(feed), Some(segment)) = (intake.feed, intake.begun) {
         end(live, feed, segment, is_whole);
     }
@@ -242,7 +248,8 @@ impl Intake<'_> {
         match event {
             Event::Header(span, init) => {
                 let bytes = self.bytes(span);
-                let feed = channel.take_header(self.path, bytes, init, now()).map_err(unfit)?;
+                let feed = channel.take_header(self.path, self.source, bytes, init, now());
+                let feed = feed.map_err(unfit)?;
                 self.feed = Some(feed);
             }
             Event::Chunk(span, chunk) => {
@@ -256,7 +263,9 @@ impl Intake<'_> {
                     self.had_filler = true;
                     return Ok(());
                 }
-                let taken = channel.take(feed, &chunk, self.bytes(span), now()).map_err(unfit)?;
+                let bytes = self.bytes(span);
+                let taken = channel.take(feed, self.source, &chunk, bytes, now());
+                let taken = taken.map_err(unfit)?;
                 if let Some(taken) = taken {
                     self.touched.add(self.state, &channel, feed, &chunk, taken);
                 }

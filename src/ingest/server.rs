@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::login::Denied;
 use super::receive::{self, Outcome};
 use super::{Live, State};
 use crate::config::{
@@ -68,8 +69,8 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, state: &Rc<State>) -> 
     let (head, body) = request.into_parts();
     let shown = head.uri.path().to_owned();
     let outcome = match admitted(&head, peer, state) {
-        Ok((live, path)) => {
-            let outcome = taken(&head, &path, &live, body, state).await;
+        Ok((live, source, path)) => {
+            let outcome = taken(&head, (source, &path), &live, body, state).await;
             if !outcome.status.is_success() {
                 let (status, why) = (outcome.status.as_u16(), &outcome.why);
                 let what = format!("{} {path}: {status}, {why}", head.method);
@@ -86,12 +87,12 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, state: &Rc<State>) -> 
     response(&outcome)
 }
 
-/// The channel that this request may push to, and the path below it.
+/// The channel that this request may push to, as which of its sources, and the path below.
 fn admitted(
     head: &axum::http::request::Parts,
     peer: IpAddr,
     state: &State,
-) -> Result<(Rc<Live>, String), Outcome> {
+) -> Result<(Rc<Live>, usize, String), Outcome> {
     let mut scratch = [0; TARGET_SIZE_MAX];
     let raw = head.uri.path().as_bytes();
     let path = Some(raw).filter(|raw| raw.len() <= TARGET_SIZE_MAX);
@@ -107,22 +108,23 @@ fn admitted(
         return Err(Outcome::new(404, "no channel has this id (add it to the config)"));
     };
     let given = head.headers.get(header::AUTHORIZATION);
-    match (&live.login, given.map(HeaderValue::to_str)) {
-        (None, _) if peer.to_canonical().is_loopback() => {}
-        (None, _) => {
+    // What is no text is no login of ours.
+    let given = given.map(|value| value.to_str().unwrap_or_default());
+    match live.logins.admit(rest, given, peer.to_canonical().is_loopback()) {
+        Ok((source, path)) => Ok((Rc::clone(&live), source, path.to_owned())),
+        Err(Denied::NotLoopback) => {
             let why = "this channel has no login, so only loopback peers may push to it";
-            return Err(Outcome::new(403, why));
+            Err(Outcome::new(403, why))
         }
-        (Some(login), Some(Ok(given))) if login.is(given) => {}
-        (Some(_), None) => return Err(Outcome::new(401, "this channel takes a login")),
-        (Some(_), _) => return Err(Outcome::new(403, "the login is wrong")),
+        Err(Denied::Missing) => Err(Outcome::new(401, "this channel takes a login")),
+        Err(Denied::Wrong) => Err(Outcome::new(403, "the login is wrong")),
+        Err(Denied::NoSource) => Err(Outcome::new(404, "no source of the channel has this name")),
     }
-    Ok((live, rest.to_owned()))
 }
 
 async fn taken(
     head: &axum::http::request::Parts,
-    path: &str,
+    (source, path): (usize, &str),
     live: &Rc<Live>,
     body: Incoming,
     state: &State,
@@ -142,7 +144,7 @@ async fn taken(
     match upload.kind {
         Kind::Playlist | Kind::Manifest | Kind::Key => receive::skip(body).await,
         _ if upload.is_ts => Outcome::new(415, "MPEG-TS is not taken yet; push CMAF"),
-        _ => receive::media(body, path, &upload, live, state).await,
+        _ => receive::media(body, (source, path), &upload, live, state).await,
     }
 }
 

@@ -65,6 +65,8 @@ struct Current {
     part_duration: u64,
     /// Whether the next chunk begins another part.
     part_is_whole: bool,
+    /// Whether there is nothing to play in the part.
+    part_is_gap: bool,
     end: Moment,
     /// How long the last chunk was, in ticks.
     last: u64,
@@ -88,7 +90,7 @@ impl Cutter {
     ///
     /// See [`Unplaced`].
     pub fn place(&mut self, chunk: &Timed) -> Result<Place, Unplaced> {
-        let number = self.number_of(chunk);
+        let number = self.lengths.number_of(chunk);
         let end = chunk.start.plus(chunk.duration);
         let place = match self.current {
             None if !chunk.independent => return Err(Unplaced::NotIndependent),
@@ -97,7 +99,8 @@ impl Cutter {
             }
             Some(current) if !(chunk.independent && number > current.segment) => {
                 let duration = current.part_duration.saturating_add(chunk.duration);
-                let begins_part = current.part_is_whole || !self.fits(duration, chunk);
+                let begins_part =
+                    current.part_is_whole || current.part_is_gap || !self.fits(duration, chunk);
                 Place {
                     segment: current.segment,
                     part: current.part + u32::from(begins_part),
@@ -125,6 +128,7 @@ impl Cutter {
             part: place.part,
             part_duration,
             part_is_whole: ends_part,
+            part_is_gap: false,
             end,
             last: chunk.duration,
         });
@@ -137,19 +141,48 @@ impl Cutter {
     pub fn is_full(&self) -> bool {
         self.current.is_some_and(|current| {
             let (start, duration) = (current.end, current.last);
-            self.number_of(&Timed { start, duration, independent: true }) > current.segment
+            self.lengths.number_of(&Timed { start, duration, independent: true }) > current.segment
         })
+    }
+
+    /// Where a stretch belongs of which nothing can be had: in parts of its own of the segment
+    /// that grows. None if none grows, or if the stretch lies before its end.
+    pub fn place_gap(&mut self, gap: &Timed) -> Option<Place> {
+        let current = self.current?;
+        if gap.start.plus(1) < current.end {
+            return None;
+        }
+        let duration = current.part_duration.saturating_add(gap.duration);
+        let begins_part =
+            current.part_is_whole || !current.part_is_gap || !self.fits(duration, gap);
+        let part_duration = if begins_part { gap.duration } else { duration };
+        let ends_part = !self.fits(part_duration.saturating_add(gap.duration), gap);
+        let part = current.part + u32::from(begins_part);
+        self.current = Some(Current {
+            segment: current.segment,
+            part,
+            part_duration,
+            part_is_whole: ends_part,
+            part_is_gap: true,
+            end: gap.start.plus(gap.duration),
+            last: gap.duration,
+        });
+        let segment = current.segment;
+        Some(Place { segment, part, begins_segment: false, begins_part, ends_part })
     }
 
     /// Whether a part of so many ticks is not too long.
     fn fits(&self, ticks: u64, chunk: &Timed) -> bool {
         self.lengths.part.cmp_ticks(ticks, chunk.start.timescale).is_ge()
     }
+}
 
+impl Lengths {
     /// The number of the segment in which the middle of a chunk lies, or the middle of its first
     /// segment length, if it is longer than that.
-    fn number_of(&self, chunk: &Timed) -> i64 {
-        let segment = self.lengths.segment;
+    #[must_use]
+    pub fn number_of(&self, chunk: &Timed) -> i64 {
+        let segment = self.segment;
         let timescale = chunk.start.timescale;
         if segment.cmp_ticks(chunk.duration, timescale).is_ge() {
             return segment.whole_until(chunk.start.plus(chunk.duration / 2));

@@ -10,6 +10,7 @@ pub mod cut;
 pub mod stretches;
 pub mod timeline;
 pub mod publisher;
+pub mod select;
 pub mod upload;
 pub mod learn;
 pub mod measure;

@@ -55,6 +55,8 @@ pub struct Publisher {
     published: BTreeMap<u64, u64>,
     /// Another header has come, or the same one again: time may begin anew.
     may_begin_anew: bool,
+    /// What comes next is another encoder's, which counts by itself.
+    is_other_encoder: bool,
     headers: u32,
     /// The last segment that was kept before this one began.
     kept: Option<i64>,
@@ -107,6 +109,7 @@ impl Publisher {
             chunks: 0,
             published: BTreeMap::new(),
             may_begin_anew: false,
+            is_other_encoder: false,
             headers: 1,
             kept: None,
         }
@@ -167,6 +170,13 @@ impl Publisher {
         }
     }
 
+    /// What comes next is another encoder's. If its times do not fit those of the one before it, a
+    /// new timeline begins with it.
+    pub fn change_encoder(&mut self) {
+        self.may_begin_anew = true;
+        self.is_other_encoder = true;
+    }
+
     /// When a chunk is presented, as far as this rendition is concerned; none for a chunk without
     /// samples of its leading track.
     ///
@@ -210,6 +220,12 @@ impl Publisher {
         if self.timeline.segments().is_empty() {
             self.zero_micros = zeros.of(&timed, now_micros);
             self.timeline.begin_anew(self.zero_micros);
+        }
+        if timed.independent && std::mem::take(&mut self.is_other_encoder) {
+            let is_new = !self.timeline.segments().is_empty();
+            if is_new && zeros.of(&timed, now_micros) != self.zero_micros {
+                return self.begin_anew(chunk, &timed, hash, now_micros, zeros);
+            }
         }
         if self.is_overlong() && !timed.independent {
             // It waits for a chunk with which the next segment can begin.
@@ -308,6 +324,20 @@ impl Publisher {
             self.cutter = Cutter::new(self.timeline.lengths());
         }
         grows
+    }
+
+    /// Nothing of this stretch can be had, which goes on from the segment that grows: parts of it
+    /// are gaps. None if it does not go on from there.
+    pub fn skip(&mut self, gap: &Timed) -> Option<Steps> {
+        let last = self.timeline.segments().back().filter(|last| !last.is_whole)?;
+        let part_grew = !last.last_part_is_whole;
+        let place = self.cutter.place_gap(gap)?;
+        self.timeline.skip(gap, &place);
+        Some(Steps {
+            ends_part: part_grew && place.begins_part,
+            completes_part: place.ends_part,
+            ..Steps::default()
+        })
     }
 
     /// Whether an encoder that was cut off would send it again: it is among the last three segments

@@ -69,6 +69,15 @@ pub struct Part {
     pub duration: u64,
     /// Whether decoding can begin with it.
     pub independent: bool,
+    /// Whether there is nothing to play in it, although there is in its segment.
+    pub is_gap: bool,
+}
+
+impl Part {
+    /// The part that a chunk begins.
+    fn of(chunk: &Timed, is_gap: bool) -> Self {
+        Self { duration: chunk.duration, independent: chunk.independent, is_gap }
+    }
 }
 
 /// What came of a chunk.
@@ -190,7 +199,7 @@ impl Timeline {
     /// Adds a chunk at its place.
     pub fn add(&mut self, chunk: &Timed, place: &Place) -> Added {
         if !place.begins_segment {
-            return self.go_on(chunk, place);
+            return self.go_on(chunk, place, false);
         }
         let Ok(missing) = self.missing_before(chunk, place) else { return Added::Apart };
         self.end_segment();
@@ -205,7 +214,7 @@ impl Timeline {
             number: place.segment.saturating_add(self.offset),
             start: chunk.start,
             duration: chunk.duration,
-            parts: vec![Part { duration: chunk.duration, independent: chunk.independent }],
+            parts: vec![Part::of(chunk, false)],
             last_part_is_whole: place.ends_part,
             is_whole: false,
             is_gap: false,
@@ -280,8 +289,13 @@ impl Timeline {
         Ok(u32::try_from(missing).expect("between 0 and the most gaps"))
     }
 
+    /// Adds a stretch of which nothing can be had to the segment that grows.
+    pub fn skip(&mut self, gap: &Timed, place: &Place) -> Added {
+        self.go_on(gap, place, true)
+    }
+
     /// Adds to the segment that grows.
-    fn go_on(&mut self, chunk: &Timed, place: &Place) -> Added {
+    fn go_on(&mut self, chunk: &Timed, place: &Place, is_gap: bool) -> Added {
         let Some(last) = self.segments.back_mut().filter(|last| !last.is_whole) else {
             return Added::Apart;
         };
@@ -290,10 +304,7 @@ impl Timeline {
             Some(part) if !place.begins_part => {
                 part.duration = part.duration.saturating_add(chunk.duration);
             }
-            _ => {
-                let (duration, independent) = (chunk.duration, chunk.independent);
-                last.parts.push(Part { duration, independent });
-            }
+            _ => last.parts.push(Part::of(chunk, is_gap)),
         }
         last.last_part_is_whole = place.ends_part;
         Added::Placed
@@ -343,7 +354,8 @@ impl Timeline {
     fn gap_parts(&self, duration: u64, timescale: u32) -> Vec<Part> {
         let most = self.lengths.part.ticks_of(timescale);
         let starts = (0..duration).step_by(usize::try_from(most).unwrap_or(usize::MAX));
-        let part = |start| Part { duration: most.min(duration - start), independent: false };
+        let part =
+            |start| Part { duration: most.min(duration - start), independent: false, is_gap: true };
         starts.map(part).collect()
     }
 

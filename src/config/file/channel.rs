@@ -17,7 +17,7 @@ use crate::config::{
 };
 
 /// Every key of a channel.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "id",
     "name",
     "access",
@@ -29,6 +29,7 @@ const KEYS: [&str; 11] = [
     "archive_mode",
     "archive_size",
     "ingest",
+    "source",
 ];
 
 impl Reading<'_> {
@@ -56,6 +57,7 @@ impl Reading<'_> {
             patience_ms: None,
             archive: None,
             push: None,
+            sources: Default::default(),
         };
         for (name, value) in table {
             let word = name.get_ref().as_ref();
@@ -94,6 +96,7 @@ impl Reading<'_> {
                 channel.patience_ms = Some(between(given, PATIENCE_MS_MIN..=PATIENCE_MS_MAX)?);
             }
             "ingest" => channel.push = Some(self.push(given)?),
+            "source" => channel.sources.encoders = self.encoders(given)?,
             "archive" => archive(channel).age_ms = between(given, ARCHIVE_MS_MIN..=ARCHIVE_MS_MAX)?,
             "archive_mode" => archive(channel).is_required = given.read(archive_mode)?,
             _ => archive(channel).size_max = Some(given.read(values::size)?),
@@ -190,7 +193,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 /// A user that Basic authentication can carry: a colon ends the user there (RFC 7617, 2).
-fn user_name(text: &str) -> Result<String, String> {
+pub(super) fn user_name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains(|c: char| c == ':' || c.is_control()) {
         return Err(format!("{text:?} is not a user (write a name without \":\")"));
     }

@@ -1,6 +1,7 @@
 //! Every key once right and once wrong, and the lines that are named.
 
 use super::*;
+use crate::config::sources::{Encoder, Sources};
 use crate::config::{Archive, CHANNELS_MAX, Channel, Push};
 
 fn read(text: &str) -> Draft {
@@ -261,6 +262,12 @@ fn keys_of_a_channel_are_refused_with_their_lines() {
             "ingest: \"\" is not a user (write a name without \":\")",
         ),
         ("ingest = { user = \"u\", password_file = \"\" }", "ingest: is empty (write a path)"),
+        ("source = [{ user = \"u\", password_file = \"p\" }]", "source: needs a name"),
+        (
+            "source = [{ name = \"a\", user = \"u\" }]",
+            "source: needs user and password_file, or neither",
+        ),
+        ("source = [{ name = \"a\" }, { name = \"a\" }]", "source: \"a\" is named twice"),
     ] {
         let text = format!("[[channel]]\nid = \"a\"\n{line}\n");
         refused(&text, &format!("/etc/x.toml:3: channel.{complaint}"));
@@ -274,6 +281,8 @@ fn every_key_of_a_channel_is_read() {
          segment = \"4s\"\npart = \"500ms\"\npatience = \"10s\"\n\
          archive = \"7d\"\narchive_mode = \"required\"\narchive_size = \"1TB\"\n\
          ingest = { user = \"enc1\", password_file = \"keys/enc1\" }\n\
+         [[channel.source]]\nname = \"a\"\n\
+         [[channel.source]]\nname = \"b\"\nuser = \"u\"\npassword_file = \"keys/b\"\n\
          [[channel]]\nid = \"b\"\n",
     );
     assert_eq!((draft.errors, draft.warnings), (vec![], vec![]));
@@ -291,6 +300,15 @@ fn every_key_of_a_channel_is_read() {
             size_max: Some(1_000_000_000_000),
         }),
         push: Some(Push { user: "enc1".to_owned(), password_file: "/etc/keys/enc1".into() }),
+        sources: Sources {
+            encoders: vec![
+                Encoder { name: "a".to_owned(), push: None },
+                Encoder {
+                    name: "b".to_owned(),
+                    push: Some(Push { user: "u".to_owned(), password_file: "/etc/keys/b".into() }),
+                },
+            ],
+        },
     };
     let defaults = Channel {
         id: "b".to_owned(),
@@ -302,10 +320,11 @@ fn every_key_of_a_channel_is_read() {
         patience_ms: None,
         archive: None,
         push: None,
+        sources: Sources::default(),
     };
     assert_eq!(draft.config.channels, [news, defaults]);
     let places: Vec<_> = draft.channel_places.iter().map(Place::line).collect();
-    assert_eq!(places, [1, 13]);
+    assert_eq!(places, [1, 17]);
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn write_segment(text: &mut String, segment: &Segment, extension: &str, parts: b
             before += part.duration;
             let name = part_name(number, at, extension);
             let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
-            let gap = if segment.is_gap { ",GAP=YES" } else { "" };
+            let gap = if segment.is_gap || part.is_gap { ",GAP=YES" } else { "" };
             line(
                 text,
                 format_args!("#EXT-X-PART:DURATION={duration},URI=\"{name}\"{independent}{gap}"),

@@ -12,6 +12,7 @@ mod statuses;
 mod aligned;
 mod repeats;
 mod torn;
+mod sources;
 mod blocking;
 mod growing;
 mod manifests;

@@ -1,0 +1,54 @@
+//! What a channel is made from: the tables and lists in `[[channel]]` that say it.
+
+use toml::de::DeTable;
+
+use super::Reading;
+use crate::config::given::{Given, Wrong};
+use crate::config::sources::{Encoder, SOURCES_MAX};
+use crate::config::{Push, settings, values};
+
+impl Reading<'_> {
+    /// Encoders in their order: `[[channel.source]]`.
+    pub(super) fn encoders(&self, given: Given<'_>) -> Result<Vec<Encoder>, Wrong> {
+        let mut encoders: Vec<Encoder> = Vec::new();
+        for one in given.list()? {
+            if encoders.len() == SOURCES_MAX {
+                return Err(one.blame(format!("is one too many (at most {SOURCES_MAX})")));
+            }
+            let encoder = self.encoder(one)?;
+            if encoders.iter().any(|earlier| earlier.name == encoder.name) {
+                return Err(one.blame(format!("{:?} is named twice", encoder.name)));
+            }
+            encoders.push(encoder);
+        }
+        Ok(encoders)
+    }
+
+    fn encoder(&self, given: Given<'_>) -> Result<Encoder, Wrong> {
+        let table: &DeTable<'_> = given.table().ok_or_else(|| given.not_a_table())?;
+        let (mut name, mut user, mut password_file) = (None, None, None);
+        for (key, value) in table {
+            let value = Given::Toml(value);
+            match key.get_ref().as_ref() {
+                "name" => {
+                    let read = |name: &str| values::identifier(name).map(|()| name.to_owned());
+                    name = Some(value.read(read)?);
+                }
+                "user" => user = Some(value.read(super::channel::user_name)?),
+                "password_file" => password_file = Some(self.beside(settings::path(value)?)),
+                other => {
+                    let known = "name, user and password_file";
+                    let why = format!("{other:?} is not known here (write {known})");
+                    return Err(Wrong { why, span: Some(key.span()) });
+                }
+            }
+        }
+        let push = match (user, password_file) {
+            (Some(user), Some(password_file)) => Some(Push { user, password_file }),
+            (None, None) => None,
+            _ => return Err(given.blame("needs user and password_file, or neither")),
+        };
+        let name = name.ok_or_else(|| given.blame("needs a name"))?;
+        Ok(Encoder { name, push })
+    }
+}

@@ -1,0 +1,33 @@
+//! Where a channel's media comes from, besides one encoder that pushes with the channel's login.
+
+use super::Push;
+use crate::units::MIB;
+
+/// Encoders of one channel that are told apart. Operators have two, or two at two places. Beyond it
+/// the config is refused.
+pub const SOURCES_MAX: usize = 8;
+
+/// Milliseconds that the first chunk of a segment may come after that of another source, and how
+/// long a source may be silent beyond its chunks' length while another one has more. Players of
+/// low latency stay three parts behind, 1.5 s, and must not notice.
+pub const SOURCE_PATIENCE_MS: u64 = 500;
+
+/// Chunks of sources that are not taken at the moment, in bytes, of one channel. Beyond it they are
+/// let go of, the oldest first, and a source that lost some takes over with a gap.
+pub const SPARE_SIZE_MAX: usize = 64 * MIB;
+
+/// What a channel is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Encoders in their order, the highest first; none = all that pushes is one encoder.
+    pub encoders: Vec<Encoder>,
+}
+
+/// One of several encoders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoder {
+    /// Its name: `@name` in paths of pushes.
+    pub name: String,
+    /// Its own login; none = the channel's.
+    pub push: Option<Push>,
+}
