@@ -218,6 +218,9 @@ pub enum Change {
     /// The path is a place of an archive, by which nobody asks: segments of live renditions are
     /// there under their own names as long as it is listed.
     Archived(Arc<Archived>),
+    /// What lies below the path is control's to answer, where nothing else is listed: a channel
+    /// whose texts are made when somebody asks. Withdrawn by `Absent`.
+    Asked(Access),
     /// It will be there soon: requests for it wait. Withdrawn by `Present` or `Absent`.
     Expected,
     /// It is gone: new requests get 404, running transfers finish.

@@ -57,6 +57,12 @@ impl Catalog {
         {
             return Found::Asked(access);
         }
+        let below = path.strip_prefix("/tv/").and_then(|path| path.split_once('/'));
+        let channel = below.map(|(id, _)| &path[.."/tv/".len() + id.len()]);
+        let asked = channel.and_then(|channel| self.asked.get(channel));
+        if let Some(&access) = asked.filter(|access| grant.allows(**access)) {
+            return Found::Asked(access);
+        }
         self.absent(grant)
     }
 

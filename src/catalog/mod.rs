@@ -75,6 +75,8 @@ pub struct Catalog {
     /// Paths that are expected.
     expected: AHashMap<Arc<str>, u32>,
     expected_next: u32,
+    /// Channels that control answers for, by `/tv/{channel}`.
+    asked: AHashMap<Arc<str>, Access>,
     sources: Vec<Source>,
     sources_free: Vec<SourceSlot>,
     ids: AHashMap<SourceId, SourceSlot>,
@@ -104,6 +106,7 @@ impl Catalog {
             files: AHashMap::new(),
             expected: AHashMap::new(),
             expected_next: 0,
+            asked: AHashMap::new(),
             sources: Vec::new(),
             sources_free: Vec::new(),
             ids: AHashMap::new(),
@@ -366,6 +369,11 @@ impl Catalog {
                 self.channels.insert(Arc::clone(path), *access);
             }
             Change::Archived(archived) => self.list_archived(path, archived, effects),
+            Change::Asked(access) => {
+                let old = self.asked.insert(Arc::clone(path), *access);
+                self.token_count += usize::from(*access == Access::Token);
+                self.token_count -= usize::from(old == Some(Access::Token));
+            }
             Change::Expected => {
                 if !self.expected.contains_key(path) {
                     self.expected_next = self.expected_next.wrapping_add(1);
@@ -380,6 +388,8 @@ impl Catalog {
                 self.end_growing(path);
                 self.renditions.remove(path, effects);
                 self.channels.remove(path);
+                let asked = self.asked.remove(path);
+                self.token_count -= usize::from(asked == Some(Access::Token));
             }
         }
     }

@@ -114,6 +114,10 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
         keys.extend(size.map(|size| ("archive_size", size)));
     }
     keys.extend(channel.push.as_ref().map(|push| ("ingest", Value::Table(login_of(push)))));
+    if !channel.sources.playlist.is_empty() {
+        let assets = channel.sources.playlist.iter().cloned().map(Value::String);
+        keys.push(("playlist", Value::Array(assets.collect())));
+    }
     let encoders = channel.sources.encoders.iter().map(|encoder| {
         let mut table = encoder.push.as_ref().map(login_of).unwrap_or_default();
         table.insert("name".to_owned(), Value::String(encoder.name.clone()));

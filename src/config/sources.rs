@@ -1,6 +1,6 @@
 //! Where a channel's media comes from, besides one encoder that pushes with the channel's login.
 
-use super::Push;
+use super::{Channel, Push};
 use crate::units::MIB;
 
 /// Encoders of one channel that are told apart. Operators have two, or two at two places. Beyond it
@@ -16,11 +16,24 @@ pub const SOURCE_PATIENCE_MS: u64 = 500;
 /// let go of, the oldest first, and a source that lost some takes over with a gap.
 pub const SPARE_SIZE_MAX: usize = 64 * MIB;
 
+/// Assets that a channel may be made of: some days of short ones. Beyond it the config is refused.
+pub const ASSETS_MAX: usize = 1024;
+
+/// Longest manifest of an asset of a channel, in bytes: a day of uneven segments. One that is
+/// longer is not taken, and the channel is 503.
+pub const ASSET_MANIFEST_SIZE_MAX: u64 = 4 * MIB as u64;
+
+/// Milliseconds until assets of a channel that could not be read are tried again, if anybody asks.
+pub const ASSETS_AGAIN_MS: u64 = 2_000;
+
 /// What a channel is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Encoders in their order, the highest first; none = all that pushes is one encoder.
     pub encoders: Vec<Encoder>,
+    /// Assets that follow each other without end, by their paths below `/vod/`; none = somebody
+    /// pushes.
+    pub playlist: Vec<String>,
 }
 
 /// One of several encoders.
@@ -30,4 +43,12 @@ pub struct Encoder {
     pub name: String,
     /// Its own login; none = the channel's.
     pub push: Option<Push>,
+}
+
+impl Channel {
+    /// Whether it is made from what is pushed, and not of assets.
+    #[must_use]
+    pub fn is_pushed(&self) -> bool {
+        self.sources.playlist.is_empty()
+    }
 }

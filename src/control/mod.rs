@@ -21,6 +21,7 @@ mod connections;
 mod socket;
 pub mod ask;
 pub mod catchup;
+pub mod linear;
 pub mod problem;
 
 pub use readiness::{Readiness, Stage};

@@ -110,7 +110,8 @@ impl Handle {
     /// Takes the channels of a config that was read again: those that are new, and that some are
     /// gone. Channels that stay are not changed.
     pub fn reload(&self, config: &config::Config) {
-        let (channels, access) = (config.channels.clone(), config.access);
+        let (mut channels, access) = (config.channels.clone(), config.access);
+        channels.retain(config::Channel::is_pushed);
         // It fails only when the thread has ended, and then nothing is live any more.
         let _ = self.wishes.send(Reload { channels, access });
     }
@@ -145,7 +146,8 @@ const MACHINE_UNKNOWN: u64 = 4 << 30;
 /// # Errors
 ///
 /// A password file that can't be read, a runtime or a thread that can't be made.
-pub fn start(parts: Parts) -> io::Result<Handle> {
+pub fn start(mut parts: Parts) -> io::Result<Handle> {
+    parts.channels.retain(config::Channel::is_pushed);
     parts.listener.set_nonblocking(true)?;
     let logins = parts.channels.iter().map(Logins::read).collect::<io::Result<Vec<_>>>()?;
     let archives = Archives::start(&parts.state, &parts.lender, &parts.records)?;

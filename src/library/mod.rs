@@ -21,6 +21,7 @@ pub mod disk;
 mod folder;
 pub mod new_folder;
 pub mod extract;
+pub mod read;
 pub mod verify;
 pub mod open;
 pub mod archive;

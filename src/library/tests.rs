@@ -217,7 +217,10 @@ impl Told {
                             self.torn.push(path);
                         }
                         Change::Expected => {}
-                        Change::Rendition(_) | Change::Channel(_) | Change::Archived(_) => {
+                        Change::Rendition(_)
+                        | Change::Channel(_)
+                        | Change::Asked(_)
+                        | Change::Archived(_) => {
                             panic!("the library has nothing live")
                         }
                     }

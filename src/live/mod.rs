@@ -23,6 +23,7 @@ pub mod reload;
 pub mod record;
 pub mod catchup;
 pub mod records;
+pub mod linear;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod dash;
 mod dates;
 mod keys;
 pub mod hls;
+pub mod linear;
 pub mod multivariant;
 
 use std::fmt::Write as _;

@@ -185,7 +185,11 @@ impl World {
         let told = match &listing.change {
             Change::Present { source, .. } => Told::Present(*source),
             Change::Absent | Change::Torn => Told::Absent,
-            Change::Expected | Change::Rendition(_) | Change::Channel(_) | Change::Archived(_) => {
+            Change::Expected
+            | Change::Rendition(_)
+            | Change::Channel(_)
+            | Change::Asked(_)
+            | Change::Archived(_) => {
                 return;
             }
         };

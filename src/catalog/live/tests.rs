@@ -54,6 +54,7 @@ fn found(catalog: &Catalog, name: &str, query: &str) -> String {
         Found::Growing(_) => "grows".to_owned(),
         Found::Absent => "absent".to_owned(),
         Found::Withheld => "withheld".to_owned(),
+        Found::Asked(_) => "asked".to_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -231,4 +232,22 @@ fn live_objects_are_not_closed_to_make_room_and_the_library_hears_nothing_of_the
     let effects = list(&mut catalog, &[gone]);
     let [Effect::LetGo(source)] = effects[..] else { panic!("{effects:?}") };
     assert!(source.is_live());
+}
+
+#[test]
+fn what_is_below_a_channel_of_assets_is_asked_for_by_those_who_may() {
+    let mut catalog = news();
+    let asked = |access| Listing { path: "/tv/news".into(), change: Change::Asked(access) };
+    assert_eq!(found(&catalog, "x", ""), "absent");
+    list(&mut catalog, &[asked(Access::Open)]);
+    assert_eq!(found(&catalog, "x", ""), "asked");
+    // What is listed is there, and what comes is waited for.
+    assert_eq!(found(&catalog, "10.m4s", ""), "object 0");
+    assert_eq!(found(&catalog, "13.m4s", ""), "waits for 13.0");
+    let other = catalog.live("/tv/newsx/y", &Directives::default(), &anonymous());
+    assert!(matches!(other, Found::Absent), "{other:?}");
+    list(&mut catalog, &[asked(Access::Token)]);
+    assert_eq!(found(&catalog, "x", ""), "withheld");
+    list(&mut catalog, &[Listing { path: "/tv/news".into(), change: Change::Absent }]);
+    assert_eq!(found(&catalog, "x", ""), "absent");
 }

@@ -99,7 +99,8 @@ impl Children {
         let text = format!(
             "[server]\nlisten = [\"{listen}\"]\nadmin = \"{admin}\"\ningest = \"{ingest}\"\n\
              state = \"state\"\naccess = \"open\"\n\n[[library]]\npath = \"library\"\n\n\
-             [[channel]]\nid = \"demo\"\nname = \"Test picture\"\n"
+             [[channel]]\nid = \"demo\"\nname = \"Test picture\"\n\
+             [[channel]]\nid = \"linear\"\nname = \"Films\"\nplaylist = [\"film\", \"packed\"]\n"
         );
         content::write(&config, &text)?;
         server.args(["serve", "--log-format", "text", "--config"]).arg(config);

@@ -28,6 +28,8 @@ pub(super) const MEDIA: &[(&str, &str)] = &[
     ("tv/demo/ll.m3u8", "low-latency HLS"),
     ("tv/demo/manifest.mpd", "DASH"),
     ("tv/demo/ll.mpd", "low-latency DASH"),
+    ("tv/linear/master.m3u8", "a channel of both films in turn, without an encoder: HLS"),
+    ("tv/linear/manifest.mpd", "DASH"),
 ];
 
 /// The playlist of the folder that ffmpeg rewrites.

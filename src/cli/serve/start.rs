@@ -9,7 +9,8 @@ use super::supervise::{Event, Server};
 use crate::cli::Failure;
 use crate::config::file::Draft;
 use crate::config::load::Sources;
-use crate::config::{ASKS_MAX, Backend, Config, Listen, SQUEEZES_MAX, TO_LIBRARY_MAX};
+use crate::config::{ASKS_MAX, Backend, Channel, Config, Listen, SQUEEZES_MAX, TO_LIBRARY_MAX};
+use crate::control::linear::Stations;
 use crate::control::{self, Readiness};
 use crate::live::records::Records;
 use crate::messages::mail::Outbox;
@@ -32,9 +33,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     })?;
     let listeners = listen::open(&config.listen, shards, inherited).map_err(refused)?;
     let admin = config.admin.map(listen::single).transpose().map_err(refused)?;
-    // Without channels there is nobody who could push.
-    let ingest = config.ingest.filter(|_| !config.channels.is_empty());
-    let ingest = ingest.map(listen::single).transpose().map_err(refused)?;
+    let ingest = ingest_listener(&config)?;
     announce(&listeners, admin.as_ref(), ingest.as_ref());
     let (access, log) = access_log::start(&config)
         .map_err(|error| Failure::new(format!("access log {}", log_name(&config)), error))?
@@ -73,13 +72,14 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let live = ingest.map(live).transpose()?;
     let catch_up = control::catchup::CatchUp::start(records, outboxes.clone())
         .map_err(|error| not_started("start the catch-up thread", &error))?;
+    let stations = Stations::new(&config);
     let readiness = Arc::new(Readiness::default());
     let control = control::start(control::Parts {
         admin,
         state: config.state.clone(),
         outboxes: outboxes.clone(),
         asks,
-        answers: control::ask::router(catch_up),
+        answers: stations.router().merge(control::ask::router(catch_up)),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
         pushed: live.as_ref().map(ingest::Handle::counts),
@@ -87,8 +87,23 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     })
     .map_err(|error| not_started("start the control thread", &error))?;
     Ok(Server::new(
-        sources, config, shards, outboxes, library, live, control, readiness, log, received,
+        sources,
+        config,
+        shards,
+        outboxes,
+        library,
+        live,
+        (control, stations),
+        readiness,
+        log,
+        received,
     ))
+}
+
+/// Where encoders push. Without channels there is nobody who could.
+fn ingest_listener(config: &Config) -> Result<Option<TcpListener>, Failure> {
+    let address = config.ingest.filter(|_| config.channels.iter().any(Channel::is_pushed));
+    address.map(listen::single).transpose().map_err(refused)
 }
 
 /// The listeners that somebody handed over. Without a `server.listen` of its own the server

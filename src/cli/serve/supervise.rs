@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::config::load::Sources;
+use crate::control::linear::{self, Stations};
 use crate::control::{self, Readiness, Stage};
 use crate::ingest;
 use crate::library;
@@ -45,6 +46,8 @@ pub struct Server {
     /// None where there were no channels at the start.
     pub(super) live: Option<ingest::Handle>,
     control: control::Handle,
+    /// Linear channels.
+    pub(super) stations: Stations,
     log: Option<access_log::Handle>,
     events: Receiver<Event>,
     /// When we leave, whatever still runs.
@@ -62,7 +65,7 @@ impl Server {
         outboxes: Vec<Outbox>,
         library: library::Handle,
         live: Option<ingest::Handle>,
-        control: control::Handle,
+        (control, stations): (control::Handle, Stations),
         readiness: Arc<Readiness>,
         log: Option<access_log::Handle>,
         events: Receiver<Event>,
@@ -77,6 +80,7 @@ impl Server {
             library,
             live,
             control,
+            stations,
             log,
             events,
             leave_at: None,
@@ -147,6 +151,8 @@ impl Server {
     }
 
     fn become_ready(&mut self) {
+        let linear: Arc<[_]> = linear::listings(&self.config).into();
+        self.tell(|| Update::Listed(Arc::clone(&linear)));
         self.tell(|| Update::Accept);
         self.readiness.become_stage(Stage::Ready);
         tracing::info!(shards = self.shards.len(), "ready");

@@ -17,7 +17,7 @@ use crate::config::{
 };
 
 /// Every key of a channel.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "id",
     "name",
     "access",
@@ -30,6 +30,7 @@ const KEYS: [&str; 12] = [
     "archive_size",
     "ingest",
     "source",
+    "playlist",
 ];
 
 impl Reading<'_> {
@@ -96,6 +97,7 @@ impl Reading<'_> {
                 channel.patience_ms = Some(between(given, PATIENCE_MS_MIN..=PATIENCE_MS_MAX)?);
             }
             "ingest" => channel.push = Some(self.push(given)?),
+            "playlist" => channel.sources.playlist = self.playlist(given)?,
             "source" => channel.sources.encoders = self.encoders(given)?,
             "archive" => archive(channel).age_ms = between(given, ARCHIVE_MS_MIN..=ARCHIVE_MS_MAX)?,
             "archive_mode" => archive(channel).is_required = given.read(archive_mode)?,
@@ -115,6 +117,13 @@ impl Reading<'_> {
             self.complain(Some(span_of("part")), "channel.part", why);
         }
         self.look_at_archive(channel, table);
+        for other in ["ingest", "source", "segment", "part", "patience"] {
+            if table.contains_key("playlist") && table.contains_key(other) {
+                let why = "does not go with playlist: nobody pushes to such a channel";
+                let key = format!("channel.{other}");
+                self.complain(Some(span_of(other)), &key, why.to_owned());
+            }
+        }
         if !table.contains_key("id") {
             self.complain(Some(span.clone()), "channel.id", "is missing".to_owned());
         }

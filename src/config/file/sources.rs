@@ -4,7 +4,7 @@ use toml::de::DeTable;
 
 use super::Reading;
 use crate::config::given::{Given, Wrong};
-use crate::config::sources::{Encoder, SOURCES_MAX};
+use crate::config::sources::{ASSETS_MAX, Encoder, SOURCES_MAX};
 use crate::config::{Push, settings, values};
 
 impl Reading<'_> {
@@ -22,6 +22,18 @@ impl Reading<'_> {
             encoders.push(encoder);
         }
         Ok(encoders)
+    }
+
+    /// Assets that follow each other: `playlist = ["films/a", "films/b"]`.
+    pub(super) fn playlist(&self, given: Given<'_>) -> Result<Vec<String>, Wrong> {
+        let assets = given.list()?;
+        if assets.is_empty() {
+            return Err(given.blame("is empty (name an asset as it stands behind /vod/)"));
+        }
+        if let Some(beyond) = assets.get(ASSETS_MAX) {
+            return Err(beyond.blame(format!("is one too many (at most {ASSETS_MAX})")));
+        }
+        assets.iter().map(|asset| asset.read(asset_path)).collect()
     }
 
     fn encoder(&self, given: Given<'_>) -> Result<Encoder, Wrong> {
@@ -51,4 +63,13 @@ impl Reading<'_> {
         let name = name.ok_or_else(|| given.blame("needs a name"))?;
         Ok(Encoder { name, push })
     }
+}
+
+/// The path of an asset, as it stands behind `/vod/`.
+fn asset_path(text: &str) -> Result<String, String> {
+    let is_element = |element: &str| !matches!(element, "" | "." | "..");
+    if text.split('/').all(is_element) && !text.contains(|c: char| c.is_control() || c == '\\') {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} is no asset (write what stands behind /vod/, such as \"films/a\")"))
 }

@@ -262,6 +262,11 @@ fn keys_of_a_channel_are_refused_with_their_lines() {
             "ingest: \"\" is not a user (write a name without \":\")",
         ),
         ("ingest = { user = \"u\", password_file = \"\" }", "ingest: is empty (write a path)"),
+        ("playlist = []", "playlist: is empty (name an asset as it stands behind /vod/)"),
+        (
+            "playlist = [\"a/../b\"]",
+            "playlist: \"a/../b\" is no asset (write what stands behind /vod/, such as \"films/a\")",
+        ),
         ("source = [{ user = \"u\", password_file = \"p\" }]", "source: needs a name"),
         (
             "source = [{ name = \"a\", user = \"u\" }]",
@@ -308,6 +313,7 @@ fn every_key_of_a_channel_is_read() {
                     push: Some(Push { user: "u".to_owned(), password_file: "/etc/keys/b".into() }),
                 },
             ],
+            playlist: Vec::new(),
         },
     };
     let defaults = Channel {

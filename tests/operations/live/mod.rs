@@ -13,6 +13,7 @@ mod aligned;
 mod repeats;
 mod torn;
 mod sources;
+mod linear;
 mod blocking;
 mod growing;
 mod manifests;

@@ -1,0 +1,241 @@
+//! Linear channels: their texts are made when a shard asks, and kept until the next segment.
+//!
+//! Nothing is done for a channel that nobody watches: its assets are read when the first viewer
+//! comes, and not again until the config is. A text of a moment follows from the assets and the
+//! clock alone (`live/linear.rs`), so nothing has to be remembered either.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::routing::get;
+use bytes::Bytes;
+
+use super::problem::{problem, unknown};
+use crate::config::sources::{ASSET_MANIFEST_SIZE_MAX, ASSETS_AGAIN_MS};
+use crate::config::{Channel, Config, Library};
+use crate::library::read;
+use crate::live::linear::Schedule;
+use crate::live::linear::asset::Asset;
+use crate::live::playlist::{PLAIN, linear};
+use crate::messages::{Change, Listing};
+use crate::units::ETag;
+
+/// Where the server tells its time, as seen from a channel's manifest.
+const CLOCK: &str = "../clock";
+
+/// All linear channels.
+#[derive(Clone, Debug, Default)]
+pub struct Stations {
+    all: Arc<Mutex<HashMap<String, Arc<Station>>>>,
+}
+
+/// One channel.
+#[derive(Debug)]
+struct Station {
+    of: Channel,
+    libraries: Vec<Library>,
+    /// Held while assets are read, so that they are read once.
+    schedule: tokio::sync::Mutex<Loaded>,
+    /// Texts by their path, as long as they hold.
+    texts: Mutex<HashMap<String, Text>>,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Loaded {
+    #[default]
+    NotYet,
+    Failed(Instant),
+    Ready(Arc<Schedule>),
+}
+
+#[derive(Clone, Debug)]
+struct Text {
+    body: Bytes,
+    media_type: &'static str,
+    etag: HeaderValue,
+    /// Nanoseconds of Unix time.
+    until: u64,
+}
+
+/// What shards are to be told of these channels: that they are to ask.
+#[must_use]
+pub fn listings(config: &Config) -> Vec<Listing> {
+    let linear = config.channels.iter().filter(|channel| is_linear(channel));
+    let of = |channel: &Channel| Listing {
+        path: format!("/tv/{}", channel.id).into(),
+        change: Change::Asked(channel.access.unwrap_or(config.access)),
+    };
+    linear.map(of).collect()
+}
+
+fn is_linear(channel: &Channel) -> bool {
+    !channel.is_pushed()
+}
+
+impl Stations {
+    /// The linear channels of a config.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let stations = Self::default();
+        stations.reload(config);
+        stations
+    }
+
+    /// Takes those of a config that was read again; assets are read anew.
+    pub fn reload(&self, config: &Config) {
+        let station = |channel: &Channel| {
+            let (of, libraries) = (channel.clone(), config.libraries.clone());
+            Arc::new(Station {
+                of,
+                libraries,
+                schedule: Default::default(),
+                texts: Mutex::default(),
+            })
+        };
+        let linear = config.channels.iter().filter(|channel| is_linear(channel));
+        let new = linear.map(|channel| (channel.id.clone(), station(channel))).collect();
+        *self.all.lock().unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
+    /// Answers for them.
+    pub fn router(&self) -> Router {
+        let router = Router::new()
+            .route("/tv/{channel}/{*rest}", get(answer))
+            .route("/s/{token}/tv/{channel}/{*rest}", get(answer_with_token));
+        router.with_state(self.clone())
+    }
+
+    fn station(&self, id: &str) -> Option<Arc<Station>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+}
+
+/// Whoever is let in is let in by the shard: a token is nobody's business here.
+async fn answer_with_token(
+    stations: State<Stations>,
+    Path((_, channel, rest)): Path<(String, String, String)>,
+) -> Response<Body> {
+    answer(stations, Path((channel, rest))).await
+}
+
+async fn answer(
+    State(stations): State<Stations>,
+    Path((channel, rest)): Path<(String, String)>,
+) -> Response<Body> {
+    let Some(station) = stations.station(&channel) else { return unknown().await };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+    if let Some(text) = station.kept(&rest, now) {
+        return response(&text);
+    }
+    let Some(schedule) = station.schedule().await else {
+        let why = "the assets of this channel can't be read";
+        return problem(StatusCode::SERVICE_UNAVAILABLE, why);
+    };
+    match text(&schedule, &rest, now) {
+        Some(text) => {
+            station.keep(&rest, &text);
+            response(&text)
+        }
+        None => unknown().await,
+    }
+}
+
+fn response(text: &Text) -> Response<Body> {
+    let mut response = Response::new(Body::from(text.body.clone()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(text.media_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    headers.insert(header::ETAG, text.etag.clone());
+    response
+}
+
+/// The text at this path of the channel, and how long it holds.
+fn text(schedule: &Schedule, rest: &str, now: u64) -> Option<Text> {
+    const HLS: &str = "application/vnd.apple.mpegurl";
+    let tracks = schedule.tracks();
+    let changes = |track| schedule.next_change(track, now);
+    let (text, media_type, until) = match rest {
+        "master.m3u8" => (linear::multivariant(schedule), HLS, u64::MAX),
+        "manifest.mpd" => {
+            let until = (0..tracks.len()).map(changes).min()?;
+            (linear::manifest(schedule, now, CLOCK), "application/dash+xml", until)
+        }
+        _ => {
+            let (name, playlist) = rest.split_once('/')?;
+            let track = tracks.iter().position(|track| track.name == name)?;
+            let text = (playlist == PLAIN).then(|| linear::media(schedule, track, now))?;
+            (text, HLS, changes(track))
+        }
+    };
+    let tag = u128::from_be_bytes(ETag::of(text.as_bytes()).0);
+    let etag = HeaderValue::try_from(format!("\"{tag:032x}\"")).ok()?;
+    Some(Text { body: Bytes::from(text), media_type, etag, until })
+}
+
+impl Station {
+    fn kept(&self, rest: &str, now: u64) -> Option<Text> {
+        let texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.get(rest).filter(|text| now < text.until).cloned()
+    }
+
+    /// There are as many texts as a channel has renditions, and two more.
+    fn keep(&self, rest: &str, text: &Text) {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.insert(rest.to_owned(), text.clone());
+    }
+
+    async fn schedule(self: &Arc<Self>) -> Option<Arc<Schedule>> {
+        let mut loaded = self.schedule.lock().await;
+        match &*loaded {
+            Loaded::Ready(schedule) => return Some(Arc::clone(schedule)),
+            Loaded::Failed(at) if at.elapsed() < Duration::from_millis(ASSETS_AGAIN_MS) => {
+                return None;
+            }
+            _ => {}
+        }
+        let station = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || station.read()).await;
+        match read.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(schedule) => {
+                let schedule = Arc::new(schedule);
+                *loaded = Loaded::Ready(Arc::clone(&schedule));
+                Some(schedule)
+            }
+            Err(why) => {
+                tracing::error!(channel = self.of.id, "its assets can't be used: {why}");
+                *loaded = Loaded::Failed(Instant::now());
+                None
+            }
+        }
+    }
+
+    /// Reads the manifests of all assets; each once, however often it is in the list.
+    fn read(&self) -> Result<Schedule, String> {
+        let mut known: HashMap<&str, Asset> = HashMap::new();
+        let mut assets = Vec::new();
+        for path in &self.of.sources.playlist {
+            if !known.contains_key(path.as_str()) {
+                let manifest = format!("{path}/manifest.mpd");
+                let text = read::text(&self.libraries, &manifest, ASSET_MANIFEST_SIZE_MAX);
+                let text = text.map_err(|error| format!("{manifest}: {error}"))?;
+                let asset = Asset::read(path, &text);
+                let asset = asset.map_err(|unfit| format!("{manifest}: {unfit}"))?;
+                known.insert(path, asset);
+            }
+            assets.push(known[path.as_str()].clone());
+        }
+        let window = self.of.window_ms * 1_000_000;
+        let (schedule, left_out) = Schedule::new(assets, window).map_err(|unfit| unfit.0)?;
+        if !left_out.is_empty() {
+            let renditions = left_out.join(", ");
+            tracing::warn!(channel = self.of.id, renditions, "not in all assets, so left out");
+        }
+        Ok(schedule)
+    }
+}

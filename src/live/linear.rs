@@ -1,0 +1,266 @@
+//! A linear channel out of assets: what is on at a moment, from that moment alone.
+//!
+//! Assets follow each other and begin again, without end, as if they had since 1970. So numbers,
+//! dates and counts of discontinuities need no memory: two servers with the same assets say the
+//! same, whenever they were started, and nothing is to be done while nobody asks. A *pass* is one
+//! run of one asset; each is a timeline of its own, as long as the asset's first picture.
+//!
+//! Times are nanoseconds of Unix time. Rounding is the same for everybody: each segment's start is
+//! counted from its pass, each pass from the loop, each loop from 1970.
+
+pub mod asset;
+
+use asset::{Asset, Rendition, Unfit};
+
+use super::record::About;
+
+/// Segments that are listed at most, however short they are.
+const LISTED_MAX: usize = 4096;
+
+/// Least number of segments that are listed.
+const LISTED_MIN: usize = 3;
+
+/// What is on.
+#[derive(Debug)]
+pub struct Schedule {
+    assets: Vec<Asset>,
+    /// The channel's renditions: those that all assets have.
+    tracks: Vec<Track>,
+    /// Where each asset begins in the loop, and where that ends.
+    starts: Vec<u64>,
+    window: u64,
+}
+
+/// A rendition of the channel.
+#[derive(Debug)]
+pub struct Track {
+    /// Its name.
+    pub name: String,
+    /// Of the first asset, with the largest bandwidth of all.
+    pub about: About,
+    /// Which rendition it is of each asset.
+    of: Vec<usize>,
+    /// Segments before each asset in the loop, and in all of it.
+    before: Vec<u64>,
+}
+
+/// A pass, as far as one rendition of it is listed.
+#[derive(Debug)]
+pub struct Pass<'s> {
+    /// How many came before it, since 1970: its discontinuity sequence number.
+    pub number: u64,
+    /// When it begins.
+    pub start: u64,
+    /// The asset.
+    pub asset: &'s Asset,
+    /// The rendition.
+    pub rendition: &'s Rendition,
+    /// The first segment that is listed, and the one behind the last.
+    pub segments: std::ops::Range<usize>,
+    /// The media sequence number of the first one.
+    pub first_number: u64,
+}
+
+impl Schedule {
+    /// These assets, one after the other; `window` is how much of it is listed. Gives the names of
+    /// renditions, too, that not all of them have.
+    ///
+    /// # Errors
+    ///
+    /// There is nothing that all assets have, or one has no length.
+    pub fn new(mut assets: Vec<Asset>, window: u64) -> Result<(Self, Vec<String>), Unfit> {
+        let Some(first) = assets.first() else {
+            return Err(Unfit("it has no assets".to_owned()));
+        };
+        let names: Vec<_> = first.renditions.iter().map(|one| one.name.clone()).collect();
+        let mut starts = vec![0_u64];
+        for asset in &mut assets {
+            let lead = asset.lead();
+            let length = lead.nanos_until(lead.times[lead.count()]);
+            cut_to(asset, length);
+            let end = starts[starts.len() - 1].checked_add(length).filter(|_| length > 0);
+            starts.push(end.ok_or_else(|| Unfit(format!("{} has no length", asset.path)))?);
+        }
+        let has = |asset: &Asset, name: &String| {
+            asset.renditions.iter().position(|one| one.name == *name && one.count() > 0)
+        };
+        let mut left_out: Vec<String> = Vec::new();
+        let mut tracks = Vec::new();
+        for name in names {
+            let of: Option<Vec<usize>> = assets.iter().map(|asset| has(asset, &name)).collect();
+            match of {
+                Some(of) => tracks.push(Track::new(name, of, &assets)),
+                None => left_out.push(name),
+            }
+        }
+        if tracks.is_empty() {
+            return Err(Unfit("no rendition is in all of its assets".to_owned()));
+        }
+        let others = assets.iter().flat_map(|asset| &asset.renditions);
+        for other in others {
+            let is_known = tracks.iter().any(|track| track.name == other.name);
+            if !is_known && !left_out.contains(&other.name) {
+                left_out.push(other.name.clone());
+            }
+        }
+        Ok((Self { assets, tracks, starts, window }, left_out))
+    }
+
+    /// The channel's renditions.
+    #[must_use]
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// How much is listed.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// The longest segment to the nearest second, of all assets: it never changes.
+    #[must_use]
+    pub fn target_seconds(&self) -> u64 {
+        let of_track = |track: &Track| {
+            let longest = |(asset, at): (&Asset, &usize)| longest(&asset.renditions[*at]);
+            self.assets.iter().zip(&track.of).map(longest).max().unwrap_or(0)
+        };
+        let longest = self.tracks.iter().map(of_track).max().unwrap_or(0);
+        ((longest + 500_000_000) / 1_000_000_000).max(1)
+    }
+
+    /// The passes of which something is listed at this moment, oldest first. A segment is listed
+    /// when it has ended: then an encoder would have made it.
+    #[must_use]
+    pub fn listed(&self, track: usize, now: u64) -> Vec<Pass<'_>> {
+        let mut passes = Vec::new();
+        let (mut listed, mut count) = (0, 0);
+        let mut number = self.pass_at(now);
+        loop {
+            let pass = self.pass(track, number, now);
+            let rendition = pass.rendition;
+            let mut from = pass.segments.end;
+            while from > 0 && count < LISTED_MAX && (listed < self.window || count < LISTED_MIN) {
+                from -= 1;
+                count += 1;
+                listed += rendition.nanos_until(rendition.times[from + 1])
+                    - rendition.nanos_until(rendition.times[from]);
+            }
+            let is_last = from > 0 || (listed >= self.window && count >= LISTED_MIN);
+            if from < pass.segments.end {
+                let first_number = pass.first_number + from as u64;
+                let segments = from..pass.segments.end;
+                passes.push(Pass { segments, first_number, ..pass });
+            }
+            match number.checked_sub(1).filter(|_| !is_last && count < LISTED_MAX) {
+                Some(before) => number = before,
+                None => break,
+            }
+        }
+        passes.reverse();
+        passes
+    }
+
+    /// When something is listed next of this rendition.
+    #[must_use]
+    pub fn next_change(&self, track: usize, now: u64) -> u64 {
+        let number = self.pass_at(now);
+        let pass = self.pass(track, number, now);
+        if pass.segments.end < pass.rendition.count() {
+            return pass.start + self.ends(&pass, pass.segments.end);
+        }
+        // All of this one is listed; the next one has a first segment.
+        let next = self.pass(track, number + 1, now);
+        next.start + self.ends(&next, 0)
+    }
+
+    /// The number of the pass that is on.
+    fn pass_at(&self, now: u64) -> u64 {
+        let loops = now / self.loop_length();
+        let within = now % self.loop_length();
+        let at = self.starts.partition_point(|start| *start <= within) - 1;
+        loops * self.assets.len() as u64 + at as u64
+    }
+
+    fn loop_length(&self) -> u64 {
+        self.starts[self.assets.len()]
+    }
+
+    /// A pass with everything of it that has ended.
+    fn pass(&self, track: usize, number: u64, now: u64) -> Pass<'_> {
+        let count = self.assets.len() as u64;
+        let (loops, at) = (number / count, usize::try_from(number % count).unwrap_or(0));
+        let track = &self.tracks[track];
+        let asset = &self.assets[at];
+        let rendition = &asset.renditions[track.of[at]];
+        let start = loops * self.loop_length() + self.starts[at];
+        let first_number = loops * track.before[self.assets.len()] + track.before[at];
+        let mut pass = Pass { number, start, asset, rendition, segments: 0..0, first_number };
+        let elapsed = now.saturating_sub(start);
+        let all = 0..rendition.count();
+        // Ends go up, so the first one that has not come is found by halving.
+        let (mut low, mut high) = (all.start, all.end);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if now >= start && self.ends(&pass, middle) <= elapsed {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        pass.segments = 0..low;
+        pass
+    }
+
+    /// When a segment of a pass ends, from its start: at the latest with the pass, so that what
+    /// belongs to the next one does not come before it.
+    fn ends(&self, pass: &Pass<'_>, segment: usize) -> u64 {
+        let at = usize::try_from(pass.number % self.assets.len() as u64).unwrap_or(0);
+        let length = self.starts[at + 1] - self.starts[at];
+        pass.rendition.nanos_until(pass.rendition.times[segment + 1]).min(length)
+    }
+}
+
+impl Track {
+    fn new(name: String, of: Vec<usize>, assets: &[Asset]) -> Self {
+        let renditions: Vec<_> =
+            assets.iter().zip(&of).map(|(asset, at)| &asset.renditions[*at]).collect();
+        let mut before = vec![0];
+        for one in &renditions {
+            before.push(before[before.len() - 1] + one.count() as u64);
+        }
+        let mut about = renditions[0].about.clone();
+        for one in &renditions {
+            about.bandwidth.peak = about.bandwidth.peak.max(one.about.bandwidth.peak);
+            about.bandwidth.average = about.bandwidth.average.max(one.about.bandwidth.average);
+        }
+        Self { name, about, of, before }
+    }
+}
+
+impl Pass<'_> {
+    /// When a segment begins, in nanoseconds of Unix time.
+    #[must_use]
+    pub fn start_of(&self, segment: usize) -> u64 {
+        self.start + self.rendition.nanos_until(self.rendition.times[segment])
+    }
+}
+
+/// Leaves out what lies for the most part behind the end of the asset: a sound that is longer than
+/// its picture.
+fn cut_to(asset: &mut Asset, length: u64) {
+    for one in &mut asset.renditions {
+        let middle = |at: usize| u64::midpoint(one.times[at], one.times[at + 1]);
+        let within = |at: &usize| one.nanos_until(middle(*at)) < length;
+        let count = (0..one.count()).take_while(within).count();
+        one.times.truncate(count + 1);
+    }
+}
+
+fn longest(rendition: &Rendition) -> u64 {
+    let length = |two: &[u64]| rendition.nanos_until(two[1]) - rendition.nanos_until(two[0]);
+    rendition.times.windows(2).map(length).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Linear channels: assets of a library that follow each other, and nobody who pushes.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use super::http::{self, Answer};
+use super::{PATIENCE, quoted, uris};
+use crate::running::{Place, Running, serve};
+
+/// A library of two films, as a packager leaves them: 3 s in half seconds, and 2 s.
+fn films(place: &Place) -> PathBuf {
+    for (name, segments) in [("one", 6), ("two", 4)] {
+        let folder = place.path("films").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let representation = |id: u8, codecs: &str| {
+            format!(
+                "<Representation id=\"{id}\" bandwidth=\"100000\" codecs=\"{codecs}\">\
+                 <SegmentTemplate timescale=\"90000\" initialization=\"init-$RepresentationID$.mp4\" \
+                 media=\"seg-$RepresentationID$-$Number%05d$.m4s\" startNumber=\"1\">\
+                 <SegmentTimeline><S t=\"0\" d=\"45000\" r=\"{}\"/></SegmentTimeline>\
+                 </SegmentTemplate></Representation>",
+                segments - 1
+            )
+        };
+        let (video, audio) = (representation(0, "avc1.64000c"), representation(1, "mp4a.40.2"));
+        let manifest = format!(
+            "<MPD><Period><AdaptationSet mimeType=\"video/mp4\">{video}</AdaptationSet>\
+             <AdaptationSet mimeType=\"audio/mp4\">{audio}</AdaptationSet></Period></MPD>"
+        );
+        std::fs::write(folder.join("manifest.mpd"), manifest).unwrap();
+        for id in 0..2 {
+            std::fs::write(folder.join(format!("init-{id}.mp4")), format!("{name} {id}")).unwrap();
+            for segment in 1..=segments {
+                let path = folder.join(format!("seg-{id}-{segment:05}.m4s"));
+                std::fs::write(path, format!("{name} {id} {segment}")).unwrap();
+            }
+        }
+    }
+    place.config(
+        "[[library]]\npath = \"films\"\n[[channel]]\nid = \"cinema\"\nwindow = \"10s\"\n\
+         playlist = [\"one\", \"two\", \"one\"]\n[[channel]]\nid = \"lost\"\nplaylist = [\"gone\"]\n",
+    )
+}
+
+fn get(server: &Running, path: &str) -> Answer {
+    http::get(server.public, path)
+}
+
+/// The path of a relative URL, as a client resolves it.
+fn resolved(base: &str, uri: &str) -> String {
+    let mut elements: Vec<_> = base.split('/').collect();
+    elements.pop();
+    for element in uri.split('/') {
+        if element == ".." {
+            elements.pop();
+        } else {
+            elements.push(element);
+        }
+    }
+    elements.join("/")
+}
+
+#[test]
+fn a_channel_of_films_plays_what_lies_in_the_library() {
+    let place = Place::new();
+    let server = Running::start(&mut serve(&films(&place)));
+    let master = get(&server, "/tv/cinema/master.m3u8");
+    assert_eq!((master.status, master.header("Content-Type")), (200, Some(HLS)));
+    assert_eq!(uris(master.text()), ["v0/index.m3u8"]);
+    assert_eq!(quoted(master.text(), "URI"), "a1/index.m3u8");
+    for path in ["/tv/cinema/v0/index.m3u8", "/tv/cinema/a1/index.m3u8"] {
+        let playlist = get(&server, path);
+        assert_eq!((playlist.status, playlist.header("Content-Type")), (200, Some(HLS)));
+        let text = playlist.text();
+        let segments = uris(text);
+        assert!(segments.len() >= 20, "{text}");
+        assert!(text.matches("#EXT-X-DISCONTINUITY\n").count() >= 3, "{text}");
+        for uri in segments {
+            let answer = get(&server, &resolved(path, uri));
+            assert!(answer.status == 200 && !answer.body.is_empty(), "{uri}");
+        }
+        let header = resolved(path, quoted(text, "URI"));
+        assert_eq!(get(&server, &header).status, 200, "{header}");
+    }
+    let manifest = get(&server, "/tv/cinema/manifest.mpd");
+    assert_eq!(manifest.header("Content-Type"), Some("application/dash+xml"));
+    let media = quoted(manifest.text(), "media").replace("$Number%05d$", "00001");
+    let answer = get(&server, &resolved("/tv/cinema/manifest.mpd", &media));
+    assert!(answer.status == 200, "{media}");
+    for missing in ["v0/ll.m3u8", "v7/index.m3u8", "ll.m3u8", "x", "v0/index.m3u8/y"] {
+        assert_eq!(get(&server, &format!("/tv/cinema/{missing}")).status, 404, "{missing}");
+    }
+    assert_eq!(get(&server, "/tv/other/master.m3u8").status, 404);
+    assert_eq!(get(&server, "/tv/lost/master.m3u8").status, 503);
+    assert_eq!(get(&server, "/healthz").status, 200);
+}
+
+const HLS: &str = "application/vnd.apple.mpegurl";
+
+#[test]
+fn servers_that_were_started_at_different_moments_say_the_same() {
+    let place = Place::new();
+    let config = films(&place);
+    let one = Running::start(&mut serve(&config));
+    for path in ["v0/index.m3u8", "a1/index.m3u8", "manifest.mpd"] {
+        let path = format!("/tv/cinema/{path}");
+        let old = get(&one, &path).body;
+        // The other one starts when the first one has gone on.
+        let began = std::time::Instant::now();
+        while get(&one, &path).body == old {
+            assert!(began.elapsed() < PATIENCE, "it goes on");
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+        let other = Running::start(&mut serve(&config));
+        // A segment may end between two requests; then both have it a moment later.
+        let same = || get(&one, &path) == get(&other, &path);
+        let differences = |text: &mut String| {
+            let [one, other] = [&one, &other].map(|server| get(server, &path).body);
+            let _ = writeln!(text, "{}", String::from_utf8_lossy(&one));
+            let _ = writeln!(text, "{}", String::from_utf8_lossy(&other));
+        };
+        let mut seen = String::new();
+        let is_same = (0..20).any(|_| same() || (differences(&mut seen), false).1);
+        assert!(is_same, "{seen}");
+    }
+}
+
+#[test]
+fn linear_channels_come_and_go_on_sighup() {
+    let place = Place::new();
+    let server = Running::start(&mut serve(&films(&place)));
+    assert_eq!(get(&server, "/tv/cinema/master.m3u8").status, 200);
+    place.config(
+        "[[library]]\npath = \"films\"\n[[channel]]\nid = \"night\"\nplaylist = [\"two\"]\n",
+    );
+    server.signal("HUP");
+    let until = |path: &str, status: u16| {
+        let began = std::time::Instant::now();
+        while get(&server, path).status != status {
+            assert!(began.elapsed() < PATIENCE, "{path}");
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+    };
+    until("/tv/night/v0/index.m3u8", 200);
+    until("/tv/cinema/master.m3u8", 404);
+}
