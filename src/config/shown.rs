@@ -118,6 +118,13 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
         let assets = channel.sources.playlist.iter().cloned().map(Value::String);
         keys.push(("playlist", Value::Array(assets.collect())));
     }
+    keys.extend(
+        channel
+            .sources
+            .folder
+            .as_ref()
+            .map(|folder| ("folder", Value::String(folder.display().to_string()))),
+    );
     let encoders = channel.sources.encoders.iter().map(|encoder| {
         let mut table = encoder.push.as_ref().map(login_of).unwrap_or_default();
         table.insert("name".to_owned(), Value::String(encoder.name.clone()));

@@ -1,5 +1,7 @@
 //! Where a channel's media comes from, besides one encoder that pushes with the channel's login.
 
+use std::path::PathBuf;
+
 use super::{Channel, Push};
 use crate::units::MIB;
 
@@ -26,6 +28,18 @@ pub const ASSET_MANIFEST_SIZE_MAX: u64 = 4 * MIB as u64;
 /// Milliseconds until assets of a channel that could not be read are tried again, if anybody asks.
 pub const ASSETS_AGAIN_MS: u64 = 2_000;
 
+/// Files of a watched folder that are remembered, so that a scan takes only what is new: half an
+/// hour of segments of a ladder. Beyond it the oldest are forgotten, and might be taken again,
+/// which is a repetition.
+pub const FOLDER_FILES_MAX: usize = 8192;
+
+/// Folders below a watched one, with itself: a rendition each. Further ones are not watched, and
+/// the log says so.
+pub const FOLDER_FOLDERS_MAX: usize = 128;
+
+/// News of a watched folder that waits. Beyond it the folder is scanned.
+pub const FOLDER_NEWS_MAX: usize = 1024;
+
 /// What a channel is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
@@ -34,6 +48,8 @@ pub struct Sources {
     /// Assets that follow each other without end, by their paths below `/vod/`; none = somebody
     /// pushes.
     pub playlist: Vec<String>,
+    /// A folder into which an encoder of this machine writes what it would push.
+    pub folder: Option<PathBuf>,
 }
 
 /// One of several encoders.

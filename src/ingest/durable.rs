@@ -7,12 +7,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Live;
 use super::receive::Outcome;
-use super::{Live, State};
 use crate::config::ARCHIVE_DEADLINE_MS;
 use crate::ingest::channel::Channel;
 use crate::live::boxes::stream::Chunk;
 use crate::live::publisher::Taken;
+use crate::live::records::Records;
 
 /// What a request has brought something of.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +32,7 @@ impl Touched {
     /// Notes what came of a chunk.
     pub fn add(
         &mut self,
-        state: &State,
+        records: &Records,
         channel: &Channel,
         feed: usize,
         chunk: &Chunk,
@@ -48,7 +49,7 @@ impl Touched {
             }
             (Taken::Conflict, _) => self.is_other = true,
             (Taken::Late | Taken::NotIndependent, Some(number))
-                if state.is_kept(channel, feed, number) =>
+                if is_kept(records, channel, feed, number) =>
             {
                 self.was_kept = true;
             }
@@ -57,15 +58,13 @@ impl Touched {
     }
 }
 
-impl State {
-    /// Whether a segment is durable that is not published any more.
-    fn is_kept(&self, channel: &Channel, feed: usize, number: i64) -> bool {
-        let Some(rendition) = channel.rendition(feed) else { return false };
-        let found = self.records.with(channel.id(), |record| {
-            record.rendition(&rendition)?.segment(number).filter(|kept| !kept.is_gap()).copied()
-        });
-        found.flatten().is_some()
-    }
+/// Whether a segment is durable that is not published any more.
+fn is_kept(records: &Records, channel: &Channel, feed: usize, number: i64) -> bool {
+    let Some(rendition) = channel.rendition(feed) else { return false };
+    let found = records.with(channel.id(), |record| {
+        record.rendition(&rendition)?.segment(number).filter(|kept| !kept.is_gap()).copied()
+    });
+    found.flatten().is_some()
 }
 
 /// What an encoder is told of a request that would have succeeded.

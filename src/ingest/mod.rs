@@ -31,6 +31,7 @@ mod login;
 mod receive;
 mod durable;
 mod archive;
+mod folder;
 mod channel;
 mod output;
 mod slab;
@@ -88,6 +89,7 @@ struct Live {
     of: config::Channel,
     logins: Logins,
     channel: RefCell<Channel>,
+    records: Arc<Records>,
 }
 
 /// The running live thread. It runs until the process ends.
@@ -227,7 +229,9 @@ impl State {
         // Known before anything is pushed: what is past of it can be asked for.
         let (path, access) = (format!("/tv/{id}").into(), of.access.unwrap_or(access));
         self.post.list(&mut vec![Listing { path, change: Change::Channel(access) }]);
-        self.channels.borrow_mut().insert(id, Rc::new(Live { of, logins, channel }));
+        let live = Rc::new(Live { of, logins, channel, records: Arc::clone(&self.records) });
+        folder::begin(&live);
+        self.channels.borrow_mut().insert(id, live);
     }
 
     /// Adds a channel when what there was of it is known, unless it is gone by then.

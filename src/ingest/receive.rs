@@ -111,7 +111,6 @@ const SPARE_SIZE: usize = 256 * KIB;
 /// A body of boxes under way.
 struct Intake<'r> {
     live: &'r Live,
-    state: &'r State,
     path: &'r str,
     /// Of which source it is.
     source: usize,
@@ -142,27 +141,7 @@ pub async fn media(
     live: &Rc<Live>,
     state: &State,
 ) -> Outcome {
-    let feed = match upload.kind {
-        Kind::Media => live.channel.borrow().feed_of(&upload.track),
-        _ => None,
-    };
-    let init = feed.and_then(|feed| live.channel.borrow().init(feed, source).cloned());
-    let mut intake = Intake {
-        live,
-        state,
-        path,
-        source,
-        reader: Reader::new(init),
-        feed,
-        buffer: Vec::new(),
-        start: 0,
-        chunks: 0,
-        begun: None,
-        refused: None,
-        in_filler: false,
-        had_filler: false,
-        touched: Touched::default(),
-    };
+    let mut intake = Intake::new(live, (source, path), upload);
     let mut receiving = Receiving { state, size: 0 };
     let outcome = loop {
         match next(&mut body).await {
@@ -176,15 +155,20 @@ pub async fn media(
             Err(outcome) => break Some(outcome),
         }
     };
-    let is_whole = outcome.is_none() && intake.buffer.is_empty();
-    let outcome = outcome.unwrap_or_else(|| intake.outcome());
-    if let Some(feed) = intake.feed {
-        live.channel.borrow_mut().end_request_of(feed, source, is_whole, now());
-    }
-    if let (Some(feed), Some(segment)) = (intake.feed, intake.begun) {
-        end(live, feed, segment, is_whole);
-    }
+    let outcome = intake.finish(outcome, live);
     durable::told(outcome, live, intake.feed, intake.touched).await
+}
+
+/// Takes a file that somebody has written, as if it had been pushed.
+pub fn file(
+    bytes: &[u8],
+    (source, path): (usize, &str),
+    upload: &Upload<'_>,
+    live: &Rc<Live>,
+) -> Outcome {
+    let mut intake = Intake::new(live, (source, path), upload);
+    let outcome = intake.take(bytes).err();
+    intake.finish(outcome, live)
 }
 
 /// A request that began a segment has ended. If it was torn, that is closed at its last whole
@@ -219,7 +203,42 @@ pub fn now() -> Stamp {
     Stamp { micros, instant: Instant::now() }
 }
 
-impl Intake<'_> {
+impl<'r> Intake<'r> {
+    fn new(live: &'r Live, (source, path): (usize, &'r str), upload: &Upload<'_>) -> Self {
+        let feed = match upload.kind {
+            Kind::Media => live.channel.borrow().feed_of(&upload.track),
+            _ => None,
+        };
+        let init = feed.and_then(|feed| live.channel.borrow().init(feed, source).cloned());
+        Self {
+            live,
+            path,
+            source,
+            reader: Reader::new(init),
+            feed,
+            buffer: Vec::new(),
+            start: 0,
+            chunks: 0,
+            begun: None,
+            refused: None,
+            in_filler: false,
+            had_filler: false,
+            touched: Touched::default(),
+        }
+    }
+
+    /// The body has ended, or broke off for this reason.
+    fn finish(&self, outcome: Option<Outcome>, live: &Rc<Live>) -> Outcome {
+        let is_whole = outcome.is_none() && self.buffer.is_empty();
+        if let Some(feed) = self.feed {
+            live.channel.borrow_mut().end_request_of(feed, self.source, is_whole, now());
+            if let Some(segment) = self.begun {
+                end(live, feed, segment, is_whole);
+            }
+        }
+        outcome.unwrap_or_else(|| self.outcome())
+    }
+
     fn take(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
         self.buffer.extend_from_slice(bytes);
         let mut events = Vec::new();
@@ -267,7 +286,7 @@ impl Intake<'_> {
                 let taken = channel.take(feed, self.source, &chunk, bytes, now());
                 let taken = taken.map_err(unfit)?;
                 if let Some(taken) = taken {
-                    self.touched.add(self.state, &channel, feed, &chunk, taken);
+                    self.touched.add(&live.records, &channel, feed, &chunk, taken);
                 }
                 // A segment that was torn is sent again from its start.
                 if let Some(Taken::Published(_) | Taken::Repeated) = taken {

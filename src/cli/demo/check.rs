@@ -40,7 +40,12 @@ pub(super) fn everything(site: &Site, stop: &Receiver<()>) -> Result<(), Failure
             return Err(Failure::new("demo --check", "stopped by a signal"));
         }
         let url = site.url(path);
-        say(&format!("{url} ({what})"), played(&url, content::is_live(path)));
+        let interval = match (content::is_live(path), content::begins_anew(path)) {
+            (_, true) => Some("%+#900"),
+            (true, false) => Some("%+4"),
+            (false, false) => None,
+        };
+        say(&format!("{url} ({what})"), played(&url, interval));
     }
     if failed == 0 { Ok(()) } else { Err(Failure::new("demo --check", format!("{failed} failed"))) }
 }
@@ -66,13 +71,13 @@ pub(super) fn status(address: SocketAddr, path: &str) -> io::Result<u16> {
     status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("answered {line:?}")))
 }
 
-/// Reads the whole film, or four seconds of live, and counts what came.
-fn played(url: &str, is_live: bool) -> Result<String, String> {
+/// Reads the whole film, or a few seconds of what has no end, and counts what came.
+fn played(url: &str, interval: Option<&str>) -> Result<String, String> {
     let mut ffprobe = Command::new("ffprobe");
     ffprobe.args(words("-v error -rw_timeout 15000000 -count_packets -of csv=p=0 -show_entries"));
     ffprobe.arg("stream=codec_type,nb_read_packets");
-    if is_live {
-        ffprobe.args(["-read_intervals", "%+4"]);
+    if let Some(interval) = interval {
+        ffprobe.args(["-read_intervals", interval]);
     }
     let output = ffprobe.arg(url).output().map_err(|error| format!("ffprobe: {error}"))?;
     let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
@@ -81,7 +86,7 @@ fn played(url: &str, is_live: bool) -> Result<String, String> {
     }
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     let (pictures, sounds) = (most(&listed, "video"), most(&listed, "audio"));
-    let expected = if is_live { 2 * FRAME_RATE } else { FILM_SECONDS * FRAME_RATE };
+    let expected = if interval.is_some() { 2 * FRAME_RATE } else { FILM_SECONDS * FRAME_RATE };
     if pictures < expected || sounds == 0 {
         return Err(format!("{pictures} pictures, not {expected}; {sounds} packets of sound"));
     }

@@ -29,7 +29,6 @@ pub(super) const MEDIA: &[(&str, &str)] = &[
     ("tv/demo/manifest.mpd", "DASH"),
     ("tv/demo/ll.mpd", "low-latency DASH"),
     ("tv/linear/master.m3u8", "a channel of both films in turn, without an encoder: HLS"),
-    ("tv/linear/manifest.mpd", "DASH"),
 ];
 
 /// The playlist of the folder that ffmpeg rewrites.
@@ -41,6 +40,11 @@ pub(super) const CHANNEL: &str = "tv/demo/master.m3u8";
 /// Whether what is at this path has no end.
 pub(super) fn is_live(path: &str) -> bool {
     path == LIVE || path.starts_with("tv/")
+}
+
+/// Whether times begin anew there with every film, so that only packets can be counted.
+pub(super) fn begins_anew(path: &str) -> bool {
+    path.starts_with("tv/linear/")
 }
 
 /// Length of the film.

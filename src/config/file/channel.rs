@@ -17,7 +17,7 @@ use crate::config::{
 };
 
 /// Every key of a channel.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "id",
     "name",
     "access",
@@ -31,6 +31,7 @@ const KEYS: [&str; 13] = [
     "ingest",
     "source",
     "playlist",
+    "folder",
 ];
 
 impl Reading<'_> {
@@ -97,6 +98,9 @@ impl Reading<'_> {
                 channel.patience_ms = Some(between(given, PATIENCE_MS_MIN..=PATIENCE_MS_MAX)?);
             }
             "ingest" => channel.push = Some(self.push(given)?),
+            "folder" => {
+                channel.sources.folder = Some(self.beside(settings::path(given)?));
+            }
             "playlist" => channel.sources.playlist = self.playlist(given)?,
             "source" => channel.sources.encoders = self.encoders(given)?,
             "archive" => archive(channel).age_ms = between(given, ARCHIVE_MS_MIN..=ARCHIVE_MS_MAX)?,
@@ -117,7 +121,7 @@ impl Reading<'_> {
             self.complain(Some(span_of("part")), "channel.part", why);
         }
         self.look_at_archive(channel, table);
-        for other in ["ingest", "source", "segment", "part", "patience"] {
+        for other in ["ingest", "source", "segment", "part", "patience", "folder"] {
             if table.contains_key("playlist") && table.contains_key(other) {
                 let why = "does not go with playlist: nobody pushes to such a channel";
                 let key = format!("channel.{other}");

@@ -283,7 +283,7 @@ fn keys_of_a_channel_are_refused_with_their_lines() {
 fn every_key_of_a_channel_is_read() {
     let draft = read(
         "[[channel]]\nid = \"news\"\nname = \"The news\"\naccess = \"open\"\nwindow = \"5min\"\n\
-         segment = \"4s\"\npart = \"500ms\"\npatience = \"10s\"\n\
+         segment = \"4s\"\npart = \"500ms\"\npatience = \"10s\"\nfolder = \"enc\"\n\
          archive = \"7d\"\narchive_mode = \"required\"\narchive_size = \"1TB\"\n\
          ingest = { user = \"enc1\", password_file = \"keys/enc1\" }\n\
          [[channel.source]]\nname = \"a\"\n\
@@ -314,6 +314,7 @@ fn every_key_of_a_channel_is_read() {
                 },
             ],
             playlist: Vec::new(),
+            folder: Some("/etc/enc".into()),
         },
     };
     let defaults = Channel {

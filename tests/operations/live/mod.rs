@@ -14,6 +14,7 @@ mod repeats;
 mod torn;
 mod sources;
 mod linear;
+mod folder;
 mod blocking;
 mod growing;
 mod manifests;
