@@ -208,14 +208,8 @@ impl Publisher {
         let decode_time = run.decode_time;
         let shift = timed.start.ticks - i64::try_from(decode_time).unwrap_or(0);
         let timed = cut_to_start(timed);
-        if let Some(&known) = self.published.get(&decode_time) {
-            let is_again = !self.may_begin_anew || is_epoch(timed.start);
-            if known == hash && (is_again || self.is_recent(&timed)) {
-                return Taken::Repeated;
-            }
-            if is_again {
-                return Taken::Conflict;
-            }
+        if let Some(known) = self.taken_before(&timed, decode_time, hash) {
+            return known;
         }
         if self.timeline.segments().is_empty() {
             self.zero_micros = zeros.of(&timed, now_micros);
@@ -273,6 +267,16 @@ impl Publisher {
             begins_segment: place.begins_segment,
             completes_part: place.ends_part,
         })
+    }
+
+    /// What a chunk is whose time was published before, unless it begins anew with it.
+    fn taken_before(&self, timed: &Timed, decode_time: u64, hash: u64) -> Option<Taken> {
+        let known = *self.published.get(&decode_time)?;
+        let is_again = !self.may_begin_anew || is_epoch(timed.start);
+        if known == hash && (is_again || self.is_recent(timed)) {
+            return Some(Taken::Repeated);
+        }
+        is_again.then_some(Taken::Conflict)
     }
 
     /// A chunk that does not go on from what was published: a new timeline, whose first moment is

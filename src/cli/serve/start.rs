@@ -3,7 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, SyncSender};
 
 use super::supervise::{Event, Server};
 use crate::cli::Failure;
@@ -13,6 +13,7 @@ use crate::config::{ASKS_MAX, Backend, Channel, Config, Listen, SQUEEZES_MAX, TO
 use crate::control::linear::Stations;
 use crate::control::{self, Readiness};
 use crate::live::records::Records;
+use crate::messages::AccessRecord;
 use crate::messages::mail::Outbox;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, signals};
@@ -26,19 +27,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let descriptors = raise_nofile();
     let (events, received) = mpsc::channel();
     signals::listen(events, Event::Wish).map_err(|error| not_started("signals", &error))?;
-    let shards = machine::shards(config.shards);
-    rings::tried(shards).map_err(|error| {
-        let (why, remedy) = rings::explained(&error);
-        Failure::new("io_uring", why).remedy(remedy)
-    })?;
-    let listeners = listen::open(&config.listen, shards, inherited).map_err(refused)?;
-    let admin = config.admin.map(listen::single).transpose().map_err(refused)?;
-    let ingest = ingest_listener(&config)?;
-    announce(&listeners, admin.as_ref(), ingest.as_ref());
-    let (access, log) = access_log::start(&config)
-        .map_err(|error| Failure::new(format!("access log {}", log_name(&config)), error))?
-        .unzip();
-
+    let (listeners, admin, ingest) = ports(&config, inherited)?;
+    let (access, log) = log_of(&config)?.unzip();
     let (to_library, from_shards) = mpsc::sync_channel(TO_LIBRARY_MAX);
     let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
     let (to_live, wishes) = tokio::sync::mpsc::channel(SQUEEZES_MAX);
@@ -58,18 +48,19 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), from_shards)
         .map_err(|error| not_started("start the library", &error))?;
-    // What is kept of every channel.
     let records = Arc::<Records>::default();
-    let live = |listener| {
-        let (channels, access) = (config.channels.clone(), config.access);
-        let outboxes = outboxes.clone();
-        let (state, lender) = (config.state.clone(), library.lender());
-        let records = Arc::clone(&records);
-        let parts =
-            ingest::Parts { listener, channels, access, outboxes, wishes, state, lender, records };
-        ingest::start(parts).map_err(|error| not_started("start the live thread", &error))
+    let parts = |listener| ingest::Parts {
+        listener,
+        channels: config.channels.clone(),
+        access: config.access,
+        outboxes: outboxes.clone(),
+        wishes,
+        state: config.state.clone(),
+        lender: library.lender(),
+        records: Arc::clone(&records),
     };
-    let live = ingest.map(live).transpose()?;
+    let live = ingest.map(|listener| ingest::start(parts(listener))).transpose();
+    let live = live.map_err(|error| not_started("start the live thread", &error))?;
     let catch_up = control::catchup::CatchUp::start(records, outboxes.clone())
         .map_err(|error| not_started("start the catch-up thread", &error))?;
     let stations = Stations::new(&config);
@@ -122,6 +113,32 @@ fn inherited(config: &mut Config, draft: &Draft) -> Result<Vec<TcpListener>, Fai
         config.listen = addresses.into_iter().map(|address| Listen { address, backend }).collect();
     }
     Ok(listeners)
+}
+
+/// Where shards write what they answered, and who takes it from there.
+type Log = (SyncSender<AccessRecord>, access_log::Handle);
+
+/// The access log, if there is to be one.
+fn log_of(config: &Config) -> Result<Option<Log>, Failure> {
+    access_log::start(config)
+        .map_err(|error| Failure::new(format!("access log {}", log_name(config)), error))
+}
+
+/// What the server listens on: each shard's public ports, the admin port, the ingest port.
+type Ports = (Vec<Vec<TcpListener>>, Option<TcpListener>, Option<TcpListener>);
+
+/// Listens, once it is known that there can be as many rings as shards.
+fn ports(config: &Config, inherited: Vec<TcpListener>) -> Result<Ports, Failure> {
+    let shards = machine::shards(config.shards);
+    rings::tried(shards).map_err(|error| {
+        let (why, remedy) = rings::explained(&error);
+        Failure::new("io_uring", why).remedy(remedy)
+    })?;
+    let listeners = listen::open(&config.listen, shards, inherited).map_err(refused)?;
+    let admin = config.admin.map(listen::single).transpose().map_err(refused)?;
+    let ingest = ingest_listener(config)?;
+    announce(&listeners, admin.as_ref(), ingest.as_ref());
+    Ok((listeners, admin, ingest))
 }
 
 /// Why something that has a thread of its own did not start.

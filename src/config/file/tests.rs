@@ -331,7 +331,7 @@ fn every_key_of_a_channel_is_read() {
     };
     assert_eq!(draft.config.channels, [news, defaults]);
     let places: Vec<_> = draft.channel_places.iter().map(Place::line).collect();
-    assert_eq!(places, [1, 17]);
+    assert_eq!(places, [1, 20]);
 }
 
 #[test]
