@@ -112,8 +112,10 @@ fn now_micros() -> i64 {
 /// Answers for every channel's past.
 pub fn router(catch_up: CatchUp) -> Router {
     Router::new()
-        .route("/tv/{*path}", get(answer))
-        .route("/s/{token}/tv/{*path}", get(answer))
+        .route("/tv/{channel}/archive/{*path}", get(answer))
+        .route("/tv/{channel}/rewind/{*path}", get(answer))
+        .route("/s/{token}/tv/{channel}/archive/{*path}", get(answer))
+        .route("/s/{token}/tv/{channel}/rewind/{*path}", get(answer))
         .with_state(catch_up)
 }
 
