@@ -91,8 +91,13 @@ impl Folder {
                 break;
             }
         }
-        let written = |path: &PathBuf| fs::metadata(path).and_then(|of| of.modified()).ok();
-        files.sort_by_cached_key(written);
+        // Headers come first: files of one moment of the file system's clock have no order.
+        let order = |path: &PathBuf| {
+            let is_header = |name: &str| upload(name, None).kind == Kind::Header;
+            let written = fs::metadata(path).and_then(|of| of.modified()).ok();
+            (!path.to_str().is_some_and(is_header), written)
+        };
+        files.sort_by_cached_key(order);
         for path in files {
             self.look(&path, live, is_start).await;
         }

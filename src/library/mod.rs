@@ -156,13 +156,19 @@ fn start_with(
     let (libraries, access, limits) =
         (config.libraries.clone(), config.access, config.limits.clone());
     let (of_watch, is_ready) = (events.clone(), Arc::clone(&ready));
+    let (made, is_made) = sync_channel(1);
     let thread = thread::Builder::new().name("library".to_owned()).spawn(move || {
         priority::lower_thread_priority(NICE);
         let roots = libraries.iter().map(|library| root::Root::new(library, access)).collect();
         let watch = watch(of_watch, Arc::default());
+        // It fails only when nobody waits for it.
+        let _ = made.send(());
         let parts = run::Parts { roots, limits, shards, pool, watch, upkeep, ready: is_ready };
         run::Library::new(parts).run(queue);
     })?;
+    // The watcher has a thread of its own, and what it can't make it does not tell. So nobody makes
+    // another one between its trial and it. It fails only when the library's thread has ended.
+    let _ = is_made.recv();
     Ok(Handle { events, ready, thread: Some(thread), lender })
 }
 
