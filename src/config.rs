@@ -183,6 +183,12 @@ const _: () = assert!(SHARDS_MAX <= u16::MAX as usize, "an answer names its shar
 /// clients try again; net.core.somaxconn may make it less.
 pub const BACKLOG: i32 = 4096;
 
+/// Milliseconds that a start waits for a port that is taken, and milliseconds between its attempts.
+/// Listeners of a process that was killed are there until the kernel has taken its rings apart.
+pub const PORT_AWAITED_MS: u64 = 3_000;
+/// See `PORT_AWAITED_MS`.
+pub const PORT_AGAIN_MS: u64 = 50;
+
 /// Milliseconds of silence after which a client is asked whether it is still there, milliseconds
 /// between such keep-alive probes, and how many stay unanswered before the kernel gives it up.
 /// Viewers whose network went away without a word are found so; nginx waits for two hours.

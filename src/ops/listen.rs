@@ -11,8 +11,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::config::{
-    BACKLOG, KEEPALIVE_AFTER_MS, KEEPALIVE_EVERY_MS, KEEPALIVE_PROBES, Listen,
-    UNACKNOWLEDGED_MAX_MS, UNSENT_SIZE_MAX,
+    BACKLOG, KEEPALIVE_AFTER_MS, KEEPALIVE_EVERY_MS, KEEPALIVE_PROBES, Listen, PORT_AGAIN_MS,
+    PORT_AWAITED_MS, UNACKNOWLEDGED_MAX_MS, UNSENT_SIZE_MAX,
 };
 use crate::sys::inherit;
 
@@ -99,7 +99,7 @@ pub fn open(
 
 /// The admin listener. It belongs to one thread, so its port is not shared.
 pub fn single(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    bind(address, false).and_then(listening).map_err(|error| ListenError { address, error })
+    bind_when_free(address).and_then(listening).map_err(|error| ListenError { address, error })
 }
 
 /// Whether an inherited address is the wanted one; `[::]` may have become `0.0.0.0`.
@@ -125,7 +125,7 @@ fn bind_all(address: SocketAddr, shards: usize) -> io::Result<Vec<TcpListener>> 
     // SO_REUSEPORT would let a second server of the same user take half of the clients in silence.
     // A socket without it is refused if anybody listens, so it is tried first.
     if address.port() != 0 {
-        bind(address, false)?;
+        bind_when_free(address)?;
     }
     let first = listening(bind(address, true)?)?;
     let address = first.local_addr()?;
@@ -134,6 +134,27 @@ fn bind_all(address: SocketAddr, shards: usize) -> io::Result<Vec<TcpListener>> 
         own.push(listening(bind(address, true)?)?);
     }
     Ok(own)
+}
+
+/// A socket of its own on this port. The kernel takes rings apart some time after their process has
+/// ended, and until then its listeners still listen: whoever starts a server again right after a
+/// SIGKILL would be refused. So a port that is taken is waited for.
+fn bind_when_free(address: SocketAddr) -> io::Result<Socket> {
+    let mut waited_ms = 0;
+    loop {
+        match bind(address, false) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && waited_ms < PORT_AWAITED_MS =>
+            {
+                if waited_ms == 0 {
+                    tracing::info!(%address, "the port is taken: waiting for it");
+                }
+                std::thread::sleep(Duration::from_millis(PORT_AGAIN_MS));
+                waited_ms += PORT_AGAIN_MS;
+            }
+            done => return done,
+        }
+    }
 }
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {

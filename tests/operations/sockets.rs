@@ -28,6 +28,21 @@ fn a_taken_port_is_named_with_the_command_that_finds_its_owner() {
     }
 }
 
+/// The kernel takes the rings of a process apart some time after it has ended.
+#[test]
+fn a_server_that_was_killed_is_started_again_at_once_on_the_same_ports() {
+    let place = Place::new();
+    let mut server = Running::start(&mut serve(&place.config("")));
+    let (public, admin) = (server.public.to_string(), server.admin.to_string());
+    for _ in 0..5 {
+        server.signal("KILL");
+        server.ended();
+        let mut command = serve(&place.config(""));
+        server = Running::start(command.args(["--listen", &public, "--admin", &admin]));
+        assert!(server.admin_get("/readyz").starts_with("HTTP/1.1 200 "));
+    }
+}
+
 #[test]
 fn an_inherited_listener_is_used_with_the_clients_in_its_queue() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
