@@ -40,6 +40,10 @@ fn cold_file(path: &Path, bytes: &[u8]) -> Arc<Opened> {
     opened
 }
 
+/// To ask for a page without waiting for it has the kernel read it. Whoever loses the processor just
+/// then finds it there after all, and tries again.
+const ATTEMPTS: usize = 20;
+
 /// Takes a stretch of a file out of memory. One that stays is of a file system on which nothing
 /// can be shown; somebody may hold a page for a moment.
 fn make_cold(path: &Path, extent: Extent) {
@@ -72,8 +76,11 @@ fn what_is_out_of_memory_is_called_so_both_ways() {
         make_cold(&path, WHOLE);
         let resident = ring.resident(&opened, WHOLE);
         assert!(resident < WHOLE.size, "cachestat {cachestat}: {resident} bytes of a cold file");
-        make_cold(&path, WHOLE);
-        assert_eq!(ring.read_now(&opened, WHOLE.size - 1, &mut [0]), Err(Errno::AGAIN));
+        let refused = (0..ATTEMPTS).any(|_| {
+            make_cold(&path, WHOLE);
+            ring.read_now(&opened, WHOLE.size - 1, &mut [0]) == Err(Errno::AGAIN)
+        });
+        assert!(refused, "cachestat {cachestat}: it is never out of memory");
         fs::read(&path).unwrap();
         assert_eq!(ring.resident(&opened, WHOLE), WHOLE.size, "cachestat {cachestat}");
         // The middle of it goes.
@@ -118,7 +125,13 @@ fn a_small_file_that_is_out_of_memory_is_read_and_served_whole() {
     let opened = cold_file(&path, &body);
     server.list_file("small.m4s", &opened);
     let mut client = server.client();
-    make_cold(&path, WHOLE);
+    for _ in 0..ATTEMPTS {
+        make_cold(&path, WHOLE);
+        assert!(client.get("/vod/small.m4s").body == body);
+        if server.report().cold_reads > 0 {
+            break;
+        }
+    }
     for _ in 0..3 {
         assert!(client.get("/vod/small.m4s").body == body);
     }
