@@ -1,6 +1,7 @@
 //! What must hold for any bytes of an encoder. Tests and the fuzz target call these.
 
 use super::boxes::stream::{Event, Reader};
+use super::ts;
 
 /// A stream of boxes: read the same however it is cut, and everything in it lies within it.
 ///
@@ -35,4 +36,49 @@ pub fn boxes(data: &[u8]) {
     }
     assert_eq!(found, whole, "it depends on where it is cut");
     assert_eq!(cut_result, result, "it depends on where it is cut");
+}
+
+/// A transport stream: read the same however it is cut, and every chunk is whole packets of it.
+///
+/// # Panics
+///
+/// If something does not hold.
+pub fn transport(data: &[u8]) {
+    let read = |size: usize| {
+        let mut reader = ts::stream::Reader::new(ts::stream::Known::default(), 45_000);
+        let mut events = Vec::new();
+        let mut result = Ok(());
+        for piece in data.chunks(size.max(1)) {
+            result = reader.take(piece, &mut events);
+            if result.is_err() {
+                break;
+            }
+        }
+        if result.is_ok() {
+            reader.end(&mut events);
+            assert_eq!(reader.kept(), 0, "at its end nothing is kept");
+        }
+        (events, result)
+    };
+    let whole = read(data.len());
+    let mut has_header = false;
+    for event in &whole.0 {
+        match event {
+            ts::stream::Event::Header(header) => {
+                has_header = !header.tracks.is_empty();
+            }
+            ts::stream::Event::Break => {}
+            ts::stream::Event::Chunk(chunk, bytes) => {
+                assert!(has_header, "what it is comes first");
+                assert_eq!(bytes.len() % ts::PACKET_SIZE, 0);
+                let mut packets = bytes.chunks(ts::PACKET_SIZE);
+                assert!(packets.all(|packet| packet[0] == ts::SYNC));
+                let run = chunk.fragment.runs[0];
+                assert!(run.size == bytes.len() as u64 && run.duration > 0 && run.samples > 0);
+                let mut numbered = bytes.clone();
+                ts::counters::Counters::default().number(&mut numbered, true);
+            }
+        }
+    }
+    assert!(read(1 + data.len() / 100) == whole, "it depends on where it is cut");
 }

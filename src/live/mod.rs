@@ -1,11 +1,12 @@
 //! Live channels as values: boxes in, segments, timelines and playlists out. No clock, no file.
 //!
-//! An encoder's bytes become chunks (`boxes`), chunks become parts and segments by their media
-//! time alone (`segment`), and those become the window of a rendition (`timeline`), of which
+//! An encoder's bytes become chunks (`boxes`, `ts`), chunks become parts and segments by their
+//! media time alone (`segment`), and those become the window of a rendition (`timeline`), of which
 //! `playlist` writes each edition once. What is done with the bytes, and when, is decided outside.
 
 pub mod time;
 pub mod boxes;
+pub mod ts;
 pub mod cut;
 pub mod stretches;
 pub mod timeline;

@@ -121,18 +121,30 @@ fn avc(kind: Kind, boxes: &[u8]) -> Result<String, BoxError> {
 fn hevc(kind: Kind, boxes: &[u8]) -> Result<String, BoxError> {
     let mut fields = Fields::new(b"hvcC", child(kind, boxes, b"hvcC")?);
     let [_, first] = fields.array()?;
-    let compatibility = fields.u32()?.reverse_bits();
-    let constraints: [u8; 6] = fields.array()?;
+    let compatibility = fields.u32()?;
+    let constraints = fields.array()?;
     let level = fields.u8()?;
+    Ok(hevc_codecs(&name(kind), first, compatibility, constraints, level))
+}
+
+/// What a profile, tier and level are called, of which `first` is space, tier and profile.
+#[must_use]
+pub fn hevc_codecs(
+    name: &str,
+    first: u8,
+    compatibility: u32,
+    constraints: [u8; 6],
+    level: u8,
+) -> String {
+    let compatibility = compatibility.reverse_bits();
     let space = ["", "A", "B", "C"][usize::from(first >> 6)];
     let tier = if first & 0x20 == 0 { 'L' } else { 'H' };
-    let mut codecs =
-        format!("{}.{space}{}.{compatibility:x}.{tier}{level}", name(kind), first & 0x1f);
+    let mut codecs = format!("{name}.{space}{}.{compatibility:x}.{tier}{level}", first & 0x1f);
     let used = constraints.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     for byte in &constraints[..used] {
         write!(codecs, ".{byte:x}").expect("a string takes everything");
     }
-    Ok(codecs)
+    codecs
 }
 
 /// `av1C` (AV1 in ISOBMFF, 5).
