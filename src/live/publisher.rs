@@ -249,7 +249,8 @@ impl Publisher {
         };
         if place.begins_segment {
             self.timeline.enter(&mut zeros.stretches);
-            if run.independent && lead(&self.init).sample.media == Media::Video {
+            let is_picture = lead(&self.init).sample.media == Media::Video;
+            if run.independent && is_picture && run.first_end > 0 {
                 self.timeline.set_key(run.first_end);
             }
         }
@@ -350,6 +351,14 @@ impl Publisher {
         let segments = self.timeline.segments();
         let from = segments.iter().rev().nth(RESENT_SEGMENTS - 1).or(segments.front());
         from.is_some_and(|from| from.start <= timed.start)
+    }
+
+    /// Whether a chunk lies before everything that an encoder would send again: then it has begun
+    /// again, also if it has no header that says so.
+    #[must_use]
+    pub fn is_left_behind(&self, chunk: &Chunk) -> bool {
+        let is_behind = |timed: Timed| !is_epoch(timed.start) && !self.is_recent(&timed);
+        !self.timeline.segments().is_empty() && self.timed(chunk).is_some_and(is_behind)
     }
 
     /// Whether something is published for this time or a later one, if only a gap.

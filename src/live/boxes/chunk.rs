@@ -38,7 +38,8 @@ pub struct Run {
     pub samples: u32,
     /// Of all samples, in bytes.
     pub size: u64,
-    /// Where the first sample ends, in bytes from the start of the chunk.
+    /// Where the first sample ends, in bytes from the start of the chunk; 0 where it can't be had
+    /// alone, as of a transport stream.
     pub first_end: u64,
 }
 

@@ -364,6 +364,7 @@ impl Reader {
             independent: building.independent,
             samples: building.units,
             size: building.bytes.len() as u64,
+            first_end: 0,
         };
         let fragment = Fragment { sequence: 0, runs: vec![run] };
         let chunk = Chunk { fragment, brands: None, reference: None, messages: Vec::new() };
