@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::{Catalog, Effect, Found, SourceSlot};
-use crate::live::channel::EXTENSION;
+use crate::live::channel::Container;
 use crate::messages::{Archived, SourceKind};
 use crate::request::authorise::Grant;
 
@@ -44,13 +44,25 @@ impl Catalog {
     /// What a viewer finds in an archive at this path of something live.
     pub(super) fn in_archive(&self, path: &str, grant: &Grant) -> Found<'_> {
         let Some((folder, name)) = path.rsplit_once('/') else { return Found::Absent };
-        let (Some(of), Some(number)) = (self.archived.folders.get(folder), number(name)) else {
+        let (Some(of), Some((number, container))) =
+            (self.archived.folders.get(folder), number(name))
+        else {
             return Found::Absent;
         };
         if let Some(&slot) = of.singles.get(&number)
             && self.allows(slot, grant)
         {
-            return self.object(slot, || Some(0));
+            let found = self.object(slot, || Some(0));
+            // A number is either of them, and its name says which.
+            let ts = Container::Ts;
+            return match &found {
+                Found::Object(object)
+                    if (object.media_type() == ts.media_type()) != (container == ts) =>
+                {
+                    Found::Absent
+                }
+                _ => found,
+            };
         }
         let pack = of.packs.range(..=number).next_back();
         let Some((_, &(last, slot))) = pack else { return Found::Absent };
@@ -103,12 +115,15 @@ impl Catalog {
     }
 }
 
-/// The number of a segment of this name; each has one name only.
-fn number(name: &str) -> Option<i64> {
-    let digits = name.strip_suffix(EXTENSION)?.strip_suffix('.')?;
+/// The number of a segment of this name, and what it is; each has one name only.
+fn number(name: &str) -> Option<(i64, Container)> {
+    let (digits, extension) = name.split_once('.')?;
+    let mut containers = [Container::Cmaf, Container::Ts].into_iter();
+    let container = containers.find(|container| container.extension() == extension)?;
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
     let is_short = digits == "0" || !digits.starts_with('0');
-    if is_plain && is_short { digits.parse().ok() } else { None }
+    let number = digits.parse().ok().filter(|_| is_plain && is_short);
+    number.map(|number| (number, container))
 }
 
 #[cfg(test)]

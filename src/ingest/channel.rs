@@ -4,11 +4,15 @@
 //! follows from it to the shards in one batch: parts and segments first, then the texts that list
 //! them, then how far the rendition has come, which releases those who wait.
 
+mod headers;
 mod keep;
 mod tell;
 mod gaps;
 mod health;
 mod sources;
+mod transport;
+
+pub use headers::Header;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,24 +24,21 @@ use super::health::Fault;
 use super::output::{Output, Stamp};
 use super::post::Post;
 use super::slab::Refused;
-use crate::config::{
-    self, Access, HEADER_SIZE_MAX, RENDITIONS_MAX, UNSETTLED_CHUNKS_MAX, UNSETTLED_SIZE_MAX,
-};
-use crate::live::boxes::init::{Init, Media};
+use crate::config::{self, Access, UNSETTLED_CHUNKS_MAX, UNSETTLED_SIZE_MAX};
+use crate::live::boxes::init::Media;
 use crate::live::boxes::stream::Chunk;
-use crate::live::channel::{EXTENSION, Rendition};
+use crate::live::channel::{Container, Rendition};
 use crate::live::cut::Lengths;
 use crate::live::events::Events;
 use crate::live::learn::Learner;
-use crate::live::playlist::{DELTA, DELTA_OF_DATES, KEY_FRAMES, LOW_LATENCY, PLAIN, hls};
-use crate::live::protection::Protection;
-use crate::live::publisher::{Publisher, Steps, Taken, Zeros, lead, timed};
+use crate::live::playlist::{DELTA, DELTA_OF_DATES, KEY_FRAMES, LOW_LATENCY, PLAIN};
+use crate::live::publisher::{Steps, Taken, Zeros, lead, timed};
 use crate::live::time::Length;
 use crate::live::timeline::Segment;
-use crate::live::upload::{Kind, Match, Track, upload};
+use crate::live::ts::stream::Known;
 use crate::messages::{Change, Listing};
-use crate::units::ETag;
 
+use headers::Sent;
 use sources::Sources;
 
 /// Media of a sound that is waited for a picture, in microseconds: longer than encoders take from
@@ -72,9 +73,9 @@ struct Feed {
     /// The path of the upload, below the channel's.
     path: String,
     name: String,
-    init: Init,
-    /// Of the header's bytes.
-    tag: ETag,
+    container: Container,
+    /// The one that holds for what comes next.
+    header: Sent,
     /// What each source has sent, as many as there are.
     given: Vec<Given>,
 }
@@ -82,19 +83,12 @@ struct Feed {
 /// What a source has sent of a feed.
 #[derive(Debug)]
 struct Given {
-    header: Option<Header>,
+    header: Option<Sent>,
+    /// Of a transport stream, what its next request has to know.
+    known: Known,
     learner: Learner,
     /// Microseconds of media that came before lengths were known.
     unsettled_micros: u64,
-}
-
-/// A header.
-#[derive(Clone, Debug)]
-struct Header {
-    init: Init,
-    /// Of its bytes.
-    tag: ETag,
-    bytes: Arc<[u8]>,
 }
 
 /// A chunk that came before lengths were known.
@@ -179,126 +173,6 @@ impl Channel {
         }
     }
 
-    /// The feed whose header a media upload belongs to.
-    #[must_use]
-    pub fn feed_of(&self, track: &Track<'_>) -> Option<usize> {
-        let found = |wanted: Match| {
-            let of = |feed: &Feed| track.matches(&track_of_header(&feed.path)) == wanted;
-            let mut found = (0..).zip(&self.feeds).filter(|(_, feed)| of(feed));
-            let first = found.next().map(|(at, _)| at);
-            first.filter(|_| found.next().is_none())
-        };
-        found(Match::Exact).or_else(|| found(Match::SameFolder))
-    }
-
-    /// The newest header of a feed that a source has sent.
-    #[must_use]
-    pub fn init(&self, feed: usize, source: usize) -> Option<&Init> {
-        self.feeds[feed].given[source].header.as_ref().map(|header| &header.init)
-    }
-
-    /// Takes a header that a source sent to this path; gives its feed.
-    ///
-    /// # Errors
-    ///
-    /// `TooManyRenditions`.
-    pub fn take_header(
-        &mut self,
-        path: &str,
-        source: usize,
-        bytes: &[u8],
-        init: Init,
-        stamp: Stamp,
-    ) -> Result<usize, Unfit> {
-        if self.is_closed {
-            return Err(Unfit::Gone);
-        }
-        if bytes.len() > HEADER_SIZE_MAX {
-            return Err(Unfit::HeaderTooLarge);
-        }
-        let tag = ETag::of(bytes);
-        let header = header_name(tag);
-        let given = Header { init: init.clone(), tag, bytes: bytes.into() };
-        if let Some(at) = self.feeds.iter().position(|feed| feed.path == path) {
-            if self.is_taken_from(at, source) {
-                self.change_header(at, &given, stamp);
-            }
-            self.feeds[at].given[source].header = Some(given);
-            return Ok(at);
-        }
-        if self.feeds.len() == RENDITIONS_MAX {
-            return Err(Unfit::TooManyRenditions);
-        }
-        let name = self.free_name(path);
-        let codecs = &lead(&init).sample.codecs;
-        tracing::info!(channel = self.id, rendition = name, codecs, "a rendition begins");
-        let at = self.feeds.len();
-        let learner = Learner::new(self.given.0, self.given.1);
-        let of_source = || Given { header: None, learner: learner.clone(), unsettled_micros: 0 };
-        let mut of_sources: Vec<_> = (0..self.sources.count()).map(|_| of_source()).collect();
-        of_sources[source].header = Some(given);
-        let (path, name_of_feed) = (path.to_owned(), name.clone());
-        self.feeds.push(Feed { path, name: name_of_feed, init, tag, given: of_sources });
-        let folder = format!("/tv/{}/{name}", self.id);
-        let mut output = Output::new(folder, self.access, self.post.ledger());
-        output.header = Some((header, bytes.to_vec()));
-        self.outputs.push(output);
-        if let Some(lengths) = self.lengths {
-            self.begin_rendition(at, lengths, stamp);
-        }
-        Ok(at)
-    }
-
-    /// A name for what has its header at this path. Two paths may have one name: `a/b` and `a-b`.
-    fn free_name(&self, path: &str) -> String {
-        let name = track_of_header(path).name();
-        let is_free = |name: &String| self.feeds.iter().all(|feed| feed.name != *name);
-        let mut names = std::iter::once(name.clone()).chain((2..).map(|at| format!("{name}-{at}")));
-        names.find(is_free).expect("there are fewer renditions than numbers")
-    }
-
-    /// A header holds for what comes next of a feed.
-    fn change_header(&mut self, at: usize, given: &Header, stamp: Stamp) {
-        let feed = &mut self.feeds[at];
-        let name = &feed.name;
-        let is_other = feed.tag != given.tag;
-        (feed.init, feed.tag) = (given.init.clone(), given.tag);
-        let header = header_name(given.tag);
-        if let Some(rendition) = self.renditions.get_mut(at) {
-            if is_other {
-                tracing::info!(channel = self.id, rendition = name, "another header");
-                rendition.headers.push(header.clone());
-                rendition.protections.push(Protection::of(&given.init));
-                self.list_header(at, &header, &given.bytes, stamp);
-            }
-            self.renditions[at].publisher.take_header(given.init.clone(), is_other);
-        } else {
-            self.outputs[at].header = Some((header, given.bytes.to_vec()));
-        }
-    }
-
-    fn begin_rendition(&mut self, at: usize, lengths: Lengths, stamp: Stamp) {
-        let feed = &self.feeds[at];
-        let (header, bytes) = self.outputs[at].header.take().expect("it waits for its rendition");
-        let mut publisher = Publisher::new(feed.init.clone(), lengths);
-        let (kept, used) = self.keeping.begin_rendition(&feed.name);
-        publisher.resume(kept, used);
-        let protections = vec![Protection::of(&feed.init)];
-        let headers = vec![header.clone()];
-        let name = feed.name.clone();
-        let measure = Default::default();
-        self.renditions.push(Rendition { name, publisher, measure, headers, protections });
-        self.list_header(at, &header, &bytes, stamp);
-    }
-
-    fn list_header(&mut self, at: usize, header: &str, bytes: &[u8], stamp: Stamp) {
-        let output = &self.outputs[at];
-        let path = format!("{}/{header}", output.folder);
-        let listing = self.post.text(&path, bytes, self.access, stamp);
-        self.keeping.add_header(at, &listing);
-        self.batch.push(listing);
-    }
-
     /// Its name in URLs.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -354,7 +228,7 @@ impl Channel {
     /// The channel's lengths, if what has come tells them: the first picture does, or a sound for
     /// which no picture has come.
     fn learnt(&self) -> Option<Lengths> {
-        let is = |feed: &&Feed, media| lead(&feed.init).sample.media == media;
+        let is = |feed: &&Feed, media| lead(&feed.header.init).sample.media == media;
         let picture = self.feeds.iter().find(|feed| is(feed, Media::Video));
         let awaited = |feed: &&Feed| {
             let micros = |given: &Given| given.unsettled_micros;
@@ -472,7 +346,8 @@ impl Channel {
         let (output, post) = (&mut self.outputs[at], &mut self.post);
         let segment = self.renditions[at].publisher.timeline().segments().back();
         let segment = segment.expect("a chunk was published");
-        output.append(post, bytes)?;
+        let is_anew = steps.gaps > 0 || (steps.begins_segment && segment.discontinuity);
+        output.append(post, bytes, is_anew)?;
         output.key_size = segment.key_size;
         output.duration_micros = segment.end().micros().abs_diff(segment.start.micros());
         if steps.completes_part {
@@ -539,7 +414,7 @@ impl Channel {
     }
 
     fn is_text(&self, at: usize) -> bool {
-        lead(&self.feeds[at].init).sample.media == Media::Text
+        lead(&self.feeds[at].header.init).sample.media == Media::Text
     }
 
     /// How long a segment is, once that is known.
@@ -551,25 +426,4 @@ impl Channel {
 
 fn absent(path: String) -> Listing {
     Listing { path: path.into(), change: Change::Absent }
-}
-
-/// What a header at this path is the header of. A number in its name is part of that:
-/// `camera1.mp4` is no segment if it begins with a header.
-fn track_of_header(path: &str) -> Track<'_> {
-    let upload = upload(path, None);
-    if upload.kind == Kind::Media { upload.track.whole() } else { upload.track }
-}
-
-/// A header's name says which bytes it has, so it is never used for others.
-fn header_name(tag: ETag) -> String {
-    format!("init-{:032x}.mp4", u128::from_be_bytes(tag.0))
-}
-
-/// What stands behind the number in the name of a part or segment.
-#[must_use]
-pub fn media_name(number: i64, part: Option<u32>) -> String {
-    match part {
-        Some(part) => hls::part_name(number, part, EXTENSION),
-        None => hls::segment_name(number, EXTENSION),
-    }
 }

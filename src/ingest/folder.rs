@@ -18,8 +18,8 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{EventKind, INotifyWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::Live;
 use super::receive::{self, Outcome};
+use super::{Live, transport};
 use crate::config::SEGMENT_SIZE_MAX;
 use crate::config::sources::{FOLDER_FILES_MAX, FOLDER_FOLDERS_MAX, FOLDER_NEWS_MAX};
 use crate::live::upload::{Kind, upload};
@@ -143,7 +143,7 @@ impl Folder {
         }
         let Some(live) = live.upgrade() else { return };
         let outcome = match read(path.to_owned()).await {
-            Ok(_) if upload.is_ts => Outcome::new(415, "MPEG-TS is not taken yet; write CMAF"),
+            Ok(bytes) if upload.is_ts => transport::file(&bytes, 0, &upload, &live),
             Ok(bytes) => receive::file(&bytes, (0, &below), &upload, &live),
             Err(error) => Outcome::new(400, error.to_string()),
         };

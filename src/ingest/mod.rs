@@ -29,6 +29,7 @@ pub mod health;
 mod server;
 mod login;
 mod receive;
+mod transport;
 mod durable;
 mod archive;
 mod folder;

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::channel::media_name;
 use super::health::Tally;
 use super::post::{Described, Post};
 use super::slab::{Ledger, Refused, Writer};
 use crate::config::Access;
+use crate::live::channel::Container;
 use crate::live::drift::Drift;
 use crate::live::measure::Measure;
+use crate::live::playlist::hls;
+use crate::live::ts::counters::Counters;
 use crate::messages::{Change, GrowingId, Growth, Listing, Opened};
 use crate::units::{Class, ETag, Tagger, UnixTime};
 
@@ -30,9 +32,6 @@ impl Stamp {
         UnixTime(u64::try_from(self.micros / 1_000_000).unwrap_or(0))
     }
 }
-
-/// What `Segment` media is called.
-const MEDIA_TYPE: &str = "video/mp4";
 
 /// A rendition's output.
 #[derive(Debug)]
@@ -63,6 +62,8 @@ pub struct Output {
     /// Segments that are whole, by number, and were not yet kept.
     pub ended: Vec<(i64, Arc<Opened>)>,
     access: Access,
+    container: Container,
+    counters: Counters,
     writer: Writer,
     current: Option<Current>,
     /// Segments that are listed, by number, with how many parts of them are.
@@ -85,7 +86,7 @@ struct Current {
 impl Output {
     /// Of a rendition of which nothing is published.
     #[must_use]
-    pub fn new(folder: String, access: Access, ledger: Ledger) -> Self {
+    pub fn new(folder: String, container: Container, access: Access, ledger: Ledger) -> Self {
         Self {
             folder,
             header: None,
@@ -100,6 +101,8 @@ impl Output {
             captured_delay: None,
             ended: Vec::new(),
             access,
+            container,
+            counters: Counters::default(),
             writer: Writer::new(ledger),
             current: None,
             listed: VecDeque::new(),
@@ -114,7 +117,12 @@ impl Output {
     }
 
     fn path(&self, number: i64, part: Option<u32>) -> String {
-        format!("{}/{}", self.folder, media_name(number, part))
+        let extension = self.container.extension();
+        let name = match part {
+            Some(part) => hls::part_name(number, part, extension),
+            None => hls::segment_name(number, extension),
+        };
+        format!("{}/{name}", self.folder)
     }
 
     /// A segment begins, and can be had as it grows.
@@ -122,7 +130,8 @@ impl Output {
         self.writer.begin_segment();
         let path = self.path(number, None).into();
         let (class, access) = (Class::Segment, self.access);
-        let begun = Growth::Begun { path, media_type: MEDIA_TYPE, class, access };
+        let media_type = self.container.media_type();
+        let begun = Growth::Begun { path, media_type, class, access };
         let growing = post.grow(None, begun);
         self.current = Some(Current {
             number,
@@ -134,20 +143,28 @@ impl Output {
         });
     }
 
-    /// Adds a chunk to the segment under way.
+    /// Adds a chunk to the segment under way. `is_anew`: its times do not go on from those before.
     ///
     /// # Errors
     ///
     /// It could not be written. The segment goes on without it.
-    pub fn append(&mut self, post: &mut Post, bytes: &[u8]) -> Result<(), Refused> {
+    pub fn append(&mut self, post: &mut Post, bytes: &[u8], is_anew: bool) -> Result<(), Refused> {
         let Some(current) = &mut self.current else { return Ok(()) };
+        let mut numbered = Vec::new();
+        let bytes = if self.container == Container::Ts {
+            numbered.extend_from_slice(bytes);
+            self.counters.number(&mut numbered, is_anew);
+            &numbered
+        } else {
+            bytes
+        };
         let at = self.writer.append(bytes)?;
         current.hash.update(bytes);
         current.part_hash.update(bytes);
         let described = Described {
             placed: self.writer.placed(at, bytes.len() as u64),
             etag: ETag::default(),
-            media_type: MEDIA_TYPE,
+            media_type: self.container.media_type(),
             class: Class::Segment,
             modified: UnixTime(0),
         };
@@ -171,7 +188,7 @@ impl Output {
         let described = Described {
             placed: self.writer.placed(from, size - from),
             etag: hash.tag(),
-            media_type: MEDIA_TYPE,
+            media_type: self.container.media_type(),
             class: Class::Part,
             modified: stamp.unix(),
         };
@@ -199,7 +216,7 @@ impl Output {
         let described = Described {
             placed: self.writer.placed(0, size),
             etag: current.hash.tag(),
-            media_type: MEDIA_TYPE,
+            media_type: self.container.media_type(),
             class: Class::Segment,
             modified: stamp.unix(),
         };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::http::StatusCode;
 use hyper::body::{Body as _, Bytes, Incoming};
 
-use super::channel::Unfit;
+use super::channel::{Header, Unfit};
 use super::durable::{self, Touched};
 use super::output::Stamp;
 use super::slab::Refused;
@@ -46,7 +46,7 @@ impl Outcome {
 /// # Errors
 ///
 /// The connection broke, the framing is wrong, or the encoder was silent for `INGEST_IDLE_MS`.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Outcome> {
+pub(super) async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Outcome> {
     loop {
         let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
         let idle = Duration::from_millis(INGEST_IDLE_MS);
@@ -79,13 +79,17 @@ pub async fn skip(mut body: Incoming) -> Outcome {
 }
 
 /// Bytes of all requests that are received and not whole: counted as long as this lives.
-struct Receiving<'s> {
+pub(super) struct Receiving<'s> {
     state: &'s State,
     size: usize,
 }
 
-impl Receiving<'_> {
-    fn set(&mut self, size: usize) -> Result<(), Outcome> {
+impl<'s> Receiving<'s> {
+    pub(super) fn new(state: &'s State) -> Self {
+        Self { state, size: 0 }
+    }
+
+    pub(super) fn set(&mut self, size: usize) -> Result<(), Outcome> {
         let all = self.state.receiving.get() - self.size + size;
         self.state.receiving.set(all);
         self.size = size;
@@ -142,7 +146,7 @@ pub async fn media(
     state: &State,
 ) -> Outcome {
     let mut intake = Intake::new(live, (source, path), upload);
-    let mut receiving = Receiving { state, size: 0 };
+    let mut receiving = Receiving::new(state);
     let outcome = loop {
         match next(&mut body).await {
             Ok(None) => break None,
@@ -173,7 +177,7 @@ pub fn file(
 
 /// A request that began a segment has ended. If it was torn, that is closed at its last whole
 /// chunk, unless more of it comes within a segment's length.
-fn end(live: &Rc<Live>, feed: usize, segment: i64, is_whole: bool) {
+pub(super) fn end(live: &Rc<Live>, feed: usize, segment: i64, is_whole: bool) {
     if live.channel.borrow().growing(feed).is_none_or(|growing| growing.number != segment) {
         return;
     }
@@ -267,7 +271,8 @@ impl<'r> Intake<'r> {
         match event {
             Event::Header(span, init) => {
                 let bytes = self.bytes(span);
-                let feed = channel.take_header(self.path, self.source, bytes, init, now());
+                let place = (self.source, self.path);
+                let feed = channel.take_header(place, Header::Cmaf(bytes), init, now());
                 let feed = feed.map_err(unfit)?;
                 self.feed = Some(feed);
             }
@@ -312,23 +317,26 @@ impl<'r> Intake<'r> {
         if !self.buffer.is_empty() {
             return Outcome::new(400, "the body ends in the middle of a chunk");
         }
-        Outcome::new(
-            200,
-            match self.refused {
-                None if self.had_filler => "ignored: what only fills a gap is not published",
-                None => "taken",
-                Some(Taken::Conflict) => {
-                    "ignored: other bytes were published for this time, and stay"
-                }
-                Some(Taken::Late) => "ignored: the time of this has gone by",
-                Some(Taken::Early) => "ignored: this is a minute or more ahead of the clock",
-                Some(_) => "ignored: decoding can't begin with this, and nothing came before it",
-            },
-        )
+        if self.refused.is_none() && self.had_filler {
+            return Outcome::new(200, "ignored: what only fills a gap is not published");
+        }
+        said(self.refused)
     }
 }
 
-fn unfit(unfit: Unfit) -> Outcome {
+/// What is said of a body whose first chunk that was not published was refused so.
+pub(super) fn said(refused: Option<Taken>) -> Outcome {
+    let why = match refused {
+        None => "taken",
+        Some(Taken::Conflict) => "ignored: other bytes were published for this time, and stay",
+        Some(Taken::Late) => "ignored: the time of this has gone by",
+        Some(Taken::Early) => "ignored: this is a minute or more ahead of the clock",
+        Some(_) => "ignored: decoding can't begin with this, and nothing came before it",
+    };
+    Outcome::new(200, why)
+}
+
+pub(super) fn unfit(unfit: Unfit) -> Outcome {
     match unfit {
         Unfit::Gone => Outcome::new(404, "the channel is gone"),
         Unfit::HeaderTooLarge => Outcome::new(413, "a header of more than 256 KiB"),

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::login::Denied;
 use super::receive::{self, Outcome};
-use super::{Live, State};
+use super::{Live, State, transport};
 use crate::config::{
     HEAD_SIZE_MAX, HEADER_LINES_MAX, INGEST_CONNECTIONS_MAX, INGEST_REST_MS, TARGET_SIZE_MAX,
 };
@@ -143,7 +143,7 @@ async fn taken(
     let upload = upload(path, media_type.and_then(|value| value.to_str().ok()));
     match upload.kind {
         Kind::Playlist | Kind::Manifest | Kind::Key => receive::skip(body).await,
-        _ if upload.is_ts => Outcome::new(415, "MPEG-TS is not taken yet; push CMAF"),
+        _ if upload.is_ts => transport::media(body, source, &upload, live, state).await,
         _ => receive::media(body, (source, path), &upload, live, state).await,
     }
 }

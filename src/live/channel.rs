@@ -14,19 +14,47 @@ use super::record::{About, Carried};
 /// Where the server tells its time, as seen from a channel's manifest.
 const CLOCK: &str = "../clock";
 
-/// What stands behind the number in the name of a CMAF segment.
-pub const EXTENSION: &str = "m4s";
+/// What the segments of a rendition are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// Chunks of boxes, with a header of their own.
+    Cmaf,
+    /// Packets of a transport stream, all of its streams together. No DASH of it is offered.
+    Ts,
+}
+
+impl Container {
+    /// What stands behind the number in the name of a segment.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Cmaf => "m4s",
+            Self::Ts => "ts",
+        }
+    }
+
+    /// The media type of a segment.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Cmaf => "video/mp4",
+            Self::Ts => "video/mp2t",
+        }
+    }
+}
 
 /// One rendition.
 #[derive(Debug)]
 pub struct Rendition {
     /// Its name in the channel: the first element of its URLs there.
     pub name: String,
+    /// What its segments are.
+    pub container: Container,
     /// What it publishes.
     pub publisher: Publisher,
     /// What was measured of it.
     pub measure: Measure,
-    /// Names of its headers, in the order of their numbers.
+    /// Names of its headers, in the order of their numbers; a transport stream has none.
     pub headers: Vec<String>,
     /// How what follows each of them is encrypted, if it is.
     pub protections: Vec<Option<Protection>>,
@@ -148,7 +176,7 @@ pub fn media(
         timeline: one.publisher.timeline(),
         headers: &one.headers,
         protections: &one.protections,
-        extension: EXTENSION,
+        extension: one.container.extension(),
         others: &others,
         events,
         ended: false,
@@ -171,9 +199,10 @@ pub fn manifest(
         let last = newest_first.find(|segment| segment.is_listed(with_parts))?;
         Some(last.origin.unix_micros(last.end()))
     };
-    let published_micros = renditions.iter().filter_map(newest).max()?;
-    let listed: Vec<_> = (0..).zip(renditions).filter(|(_, one)| newest(one).is_some()).collect();
+    let is_listed = |one: &Rendition| one.container == Container::Cmaf && newest(one).is_some();
+    let listed: Vec<_> = (0..).zip(renditions).filter(|(_, one)| is_listed(one)).collect();
     let (numbers, renditions): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
+    let published_micros = renditions.iter().filter_map(|one| newest(one)).max()?;
     let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
     let described = described(&renditions, &codecs);
     let tracks: Vec<_> = renditions
@@ -185,7 +214,7 @@ pub fn manifest(
             timeline: one.publisher.timeline(),
             headers: &one.headers,
             protections: &one.protections,
-            extension: EXTENSION,
+            extension: one.container.extension(),
             streams: events.streams_of(number).collect(),
         })
         .collect();

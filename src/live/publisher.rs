@@ -249,8 +249,7 @@ impl Publisher {
         };
         if place.begins_segment {
             self.timeline.enter(&mut zeros.stretches);
-            let is_picture = lead(&self.init).sample.media == Media::Video;
-            if run.independent && is_picture && run.first_end > 0 {
+            if run.independent && lead(&self.init).sample.media == Media::Video {
                 self.timeline.set_key(run.first_end);
             }
         }

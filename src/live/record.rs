@@ -6,6 +6,7 @@
 
 mod bytes;
 
+use super::channel::Container;
 use super::cut::Lengths;
 use super::playlist::multivariant::Bandwidth;
 use super::time::Moment;
@@ -78,7 +79,8 @@ pub struct Kept {
     pub size: u64,
     /// Whether media time does not go on from the segment before it.
     pub discontinuity: bool,
-    /// Which header holds, counted from the first of this rendition.
+    /// Which header holds, counted from the first of this rendition; `NO_HEADER` for a segment of a
+    /// transport stream.
     pub header: u32,
     /// What holds for all segments since the last discontinuity.
     pub origin: Origin,
@@ -116,6 +118,9 @@ pub struct Stretch {
     /// The last.
     pub last: i64,
 }
+
+/// Stands for the header of what has none: a segment of a transport stream.
+pub const NO_HEADER: u32 = u32::MAX;
 
 /// Headers that a rendition can have had. Their numbers come from a disk, too, and a table that
 /// says otherwise is damaged.
@@ -219,6 +224,12 @@ impl Recorded {
 }
 
 impl Kept {
+    /// What it is.
+    #[must_use]
+    pub fn container(&self) -> Container {
+        if self.header == NO_HEADER { Container::Ts } else { Container::Cmaf }
+    }
+
     /// Whether there is nothing to play.
     #[must_use]
     pub fn is_gap(&self) -> bool {

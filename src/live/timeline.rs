@@ -227,10 +227,11 @@ impl Timeline {
         if missing > 0 { Added::AfterGaps(missing) } else { Added::Placed }
     }
 
-    /// The segment that has just begun has its first picture in so many bytes.
+    /// The segment that has just begun has its first picture in so many bytes; 0: that can't be had
+    /// alone.
     pub fn set_key(&mut self, size: u64) {
         if let Some(last) = self.segments.back_mut() {
-            last.key_size = Some(size);
+            last.key_size = (size > 0).then_some(size);
         }
     }
 

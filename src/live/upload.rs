@@ -204,7 +204,8 @@ impl<'p> Track<'p> {
     }
 
     /// Folder and stem, as one path.
-    fn key(&self) -> String {
+    #[must_use]
+    pub fn key(&self) -> String {
         let stem = self.stem.concat();
         let slash = if self.folder.is_empty() || stem.is_empty() { "" } else { "/" };
         [self.folder, slash, &stem].concat()

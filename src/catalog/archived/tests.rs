@@ -123,6 +123,21 @@ fn a_segment_has_one_name_only_and_an_hour_may_need_a_token() {
 }
 
 #[test]
+fn a_segment_of_a_transport_stream_is_not_found_as_boxes_nor_the_other_way_round() {
+    let mut catalog = empty();
+    list(&mut catalog, single(12));
+    let ts = file(SourceId::of_archived_object(13), "13.ts", &[7; 10]);
+    let numbers = [("/tv/news/v", 13, 13)];
+    let path = format!("{HOUR}/v/13");
+    list(&mut catalog, archived(&path, ts.source, &numbers, Some(Arc::clone(&ts)), Access::Open));
+    for (name, expected) in
+        [("12.m4s", "single"), ("12.ts", "absent"), ("13.ts", "single"), ("13.m4s", "absent")]
+    {
+        assert_eq!(found(&catalog, &format!("/tv/news/v/{name}")), expected, "{name}");
+    }
+}
+
+#[test]
 fn a_new_version_takes_the_place_of_an_hour() {
     let mut catalog = empty();
     list(&mut catalog, hour(1, Access::Open));

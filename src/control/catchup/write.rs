@@ -120,6 +120,12 @@ impl Writer {
             let basis = basis(record, stretch, text, now_micros);
             excerpt(record, stretch, now_micros).map(|excerpt| (basis, excerpt))
         });
+        let read = read.map(|read| match read {
+            Ok((basis, excerpt)) if matches!(text, address::Text::Manifest) => {
+                excerpt.of_dash().map(|excerpt| (basis, excerpt))
+            }
+            read => read,
+        });
         let (basis, excerpt) = read.ok_or(Refused::NotKept)?.map_err(|why| match why {
             Unwritten::TooMuch => Refused::TooLong,
             Unwritten::Nothing => match stretch {

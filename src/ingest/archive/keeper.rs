@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Access;
-use crate::ingest::channel::media_name;
 use crate::library::DiskError;
 use crate::library::archive::Label;
 use crate::library::disk::Disk;
 use crate::library::hours::{Found, Hour, Hours, RECORD, WHOLE_RECORD};
 use crate::library::lender::{HourOf, News, What};
 use crate::live::cut::Lengths;
-use crate::live::record::{About, Added, Kept, Piece, Recorded, Stretch};
+use crate::live::playlist::hls::segment_name;
+use crate::live::record::{About, Added, Kept, NO_HEADER, Piece, Recorded, Stretch};
 use crate::live::records::Records;
 use crate::live::timeline::GAPS_MAX;
 use crate::messages::{Index, Opened, Payload};
@@ -54,8 +54,8 @@ pub struct Whole {
     pub lengths: Lengths,
     /// Its facts. Which header holds is said by `header`.
     pub kept: Kept,
-    /// Its header's name and bytes.
-    pub header: (String, Arc<Opened>),
+    /// Its header's name and bytes; none for a transport stream.
+    pub header: Option<(String, Arc<Opened>)>,
     /// Its bytes; none for a gap.
     pub opened: Option<Arc<Opened>>,
 }
@@ -296,17 +296,22 @@ impl<'d, D: Disk> Keeper<'d, D> {
         let placed = self.records.with(&self.id, |record| {
             let known = record.rendition(&whole.rendition);
             let added = piece.renditions.iter().find(|one| *one.name == *whole.rendition);
-            Some((placed(whole, known, added)?, header_number(&whole.header.0, known, added)))
+            let name = whole.header.as_ref().map(|(name, _)| name.as_str());
+            let number = name.map_or(NO_HEADER, |name| header_number(name, known, added));
+            Some((placed(whole, known, added)?, number))
         });
         let Some((mut segments, header)) = placed.flatten() else { return Ok(()) };
         if let Some(opened) = &whole.opened {
-            let name = media_name(whole.kept.number, None);
+            let container = Kept { header, ..whole.kept }.container();
+            let name = segment_name(whole.kept.number, container.extension());
             self.write(&format!("{}/{name}", whole.rendition), opened)?;
         }
-        let path = format!("{}/{}", whole.rendition, whole.header.0);
-        let is_there = self.kept.back().is_some_and(|last| last.others.contains(&path));
-        if !is_there && written.insert(path.clone()) {
-            self.write(&path, &whole.header.1)?;
+        if let Some((name, opened)) = &whole.header {
+            let path = format!("{}/{name}", whole.rendition);
+            let is_there = self.kept.back().is_some_and(|last| last.others.contains(&path));
+            if !is_there && written.insert(path.clone()) {
+                self.write(&path, opened)?;
+            }
         }
         segments.iter_mut().for_each(|kept| kept.header = header);
         let of = |one: &Added| *one.name == *whole.rendition;
@@ -322,10 +327,8 @@ impl<'d, D: Disk> Keeper<'d, D> {
         });
         let added = &mut piece.renditions[at];
         added.about.clone_from(&whole.about);
-        let named = (header, whole.header.0.clone());
-        if !added.headers.contains(&named) {
-            added.headers.push(named);
-        }
+        let named = whole.header.as_ref().map(|(name, _)| (header, name.clone()));
+        added.headers.extend(named.filter(|named| !added.headers.contains(named)));
         added.segments.extend(segments);
         Ok(())
     }

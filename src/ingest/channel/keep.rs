@@ -9,6 +9,7 @@ use crate::ingest::archive::keeper::Whole;
 use crate::ingest::archive::memory::Memory;
 use crate::ingest::archive::{Archive, Recovered};
 use crate::live::boxes::stream::Chunk;
+use crate::live::channel::Container;
 use crate::live::cut::Lengths;
 use crate::live::publisher::{Taken, Zeros};
 use crate::live::record::Kept;
@@ -109,7 +110,14 @@ impl Channel {
         let new = timeline.segments().iter().filter(|one| one.is_whole && one.number > until);
         for segment in new {
             rendition.until = segment.number;
-            let Some(header) = rendition.headers.get(segment.header as usize) else { continue };
+            let header = match of.container {
+                Container::Cmaf => {
+                    let at = segment.header as usize;
+                    let Some(header) = rendition.headers.get(at) else { continue };
+                    Some((of.headers[at].clone(), Arc::clone(header)))
+                }
+                Container::Ts => None,
+            };
             let opened = ended.iter().find(|(number, _)| *number == segment.number);
             let opened = opened.filter(|_| !segment.is_gap).map(|(_, opened)| Arc::clone(opened));
             self.keeping.archive.keep(Box::new(Whole {
@@ -117,7 +125,7 @@ impl Channel {
                 about: of.about(),
                 lengths: timeline.lengths(),
                 kept: kept(segment, opened.as_deref()),
-                header: (of.headers[segment.header as usize].clone(), Arc::clone(header)),
+                header,
                 opened,
             }));
         }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Channel, Header, Unfit};
+use super::headers::Sent;
+use super::{Channel, Unfit};
 use crate::config::sources::{SOURCE_PATIENCE_MS, SPARE_SIZE_MAX};
 use crate::config::{self, AHEAD_MICROS_MAX};
 use crate::ingest::output::Stamp;
@@ -103,7 +104,7 @@ impl Channel {
         chunk: &Chunk,
         bytes: &[u8],
     ) -> Option<Candidate> {
-        let Header { init, tag, .. } = self.feeds[feed].given[source].header.as_ref()?;
+        let Sent { init, tag, .. } = self.feeds[feed].given[source].header.as_ref()?;
         let timed = timed(init, chunk)?;
         let decode_time = chunk.fragment.run(lead(init).id)?.decode_time;
         let hash = xxhash_rust::xxh3::xxh3_64(bytes);
@@ -154,7 +155,7 @@ impl Channel {
 
     fn publish_one(&mut self, feed: usize, one: &Publish, stamp: Stamp) -> Result<Taken, Unfit> {
         let Publish { source, candidate, begins_anew, ends_request } = one;
-        if self.feeds[feed].tag != candidate.header {
+        if self.feeds[feed].header.tag != candidate.header {
             let given = self.feeds[feed].given[*source].header.clone();
             // What is left of before its source sent another header can't be decoded any more.
             let Some(given) = given.filter(|given| given.tag == candidate.header) else {

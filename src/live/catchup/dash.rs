@@ -7,7 +7,7 @@
 use super::excerpt::Form;
 use super::tracks::{Track, Tracks};
 use crate::config::{CATCH_UP_TEXT_SIZE_MAX, REWIND_SECONDS};
-use crate::live::channel::EXTENSION;
+use crate::live::channel::Container;
 use crate::live::playlist::dash::{
     Entry, Escaped, begin_representation, begin_set, write_timeline,
 };
@@ -162,9 +162,10 @@ fn write_representation(text: &mut String, track: &Track, timeline: usize, origi
         format_args!(
             "    <SegmentTemplate timescale=\"{timescale}\" presentationTimeOffset=\"{offset}\" \
              startNumber=\"{}\" initialization=\"{up}{name}/{}\" \
-             media=\"{up}{name}/$Number$.{EXTENSION}\">\n",
+             media=\"{up}{name}/$Number$.{}\">\n",
             first.number,
             Escaped(header),
+            Container::Cmaf.extension(),
         ),
     );
     let entry = |kept: &Kept| Entry {

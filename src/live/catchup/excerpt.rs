@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::address::{Stretch, Text};
 use crate::config::{CATCH_UP_SEGMENTS_MAX, CATCH_UP_SETTLED_SECONDS, REWIND_SECONDS};
+use crate::live::channel::Container;
 use crate::live::record::{Kept, Record, Recorded};
 
 /// How what is written of a stretch goes on.
@@ -36,6 +37,22 @@ pub struct Excerpt {
     pub form: Form,
     /// Those renditions of which there is something, each with the covering segments alone.
     pub renditions: Vec<Recorded>,
+}
+
+impl Excerpt {
+    /// What of it DASH can have: transport streams are left out.
+    ///
+    /// # Errors
+    ///
+    /// `Nothing`.
+    pub fn of_dash(mut self) -> Result<Self, Unwritten> {
+        for one in &mut self.renditions {
+            one.segments.retain(|kept| kept.container() == Container::Cmaf);
+        }
+        self.renditions.retain(|one| !one.segments.is_empty());
+        let mut all = self.renditions.iter().flat_map(|one| &one.segments);
+        if all.any(|kept| !kept.is_gap()) { Ok(self) } else { Err(Unwritten::Nothing) }
+    }
 }
 
 /// Why nothing is written of a stretch.

@@ -5,7 +5,6 @@
 use super::address::MEDIA;
 use super::excerpt::Form;
 use super::tracks::{Track, Tracks};
-use crate::live::channel::EXTENSION;
 use crate::live::playlist::hls::segment_name;
 use crate::live::playlist::{Date, Seconds, multivariant, put, target_of};
 use crate::live::record::Kept;
@@ -71,7 +70,8 @@ pub fn media(track: &Track, form: Form, target: u64, up: &str) -> String {
         if kept.is_gap() {
             text.push_str("#EXT-X-GAP\n");
         }
-        let (duration, name) = (Seconds(micros(kept)), segment_name(kept.number, EXTENSION));
+        let name = segment_name(kept.number, kept.container().extension());
+        let duration = Seconds(micros(kept));
         put(&mut text, format_args!("#EXTINF:{duration},\n{up}{}/{name}\n", of.name));
         before = Some(kept);
     }

@@ -1,10 +1,10 @@
 //! Catch-up to the letter, on records of some segments; and by chance, on one of a week.
 
 use super::address::{Stretch, Text};
-use super::excerpt::{Form, basis, form};
+use super::excerpt::{Form, Unwritten, basis, excerpt, form};
 use super::fixture::*;
 use super::tracks::Passed;
-use crate::live::record::Record;
+use crate::live::record::{NO_HEADER, Record};
 
 const V: Text<'_> = Text::Media("v");
 const A: Text<'_> = Text::Media("a");
@@ -428,4 +428,39 @@ fn any_start_and_length_of_a_week_lists_the_covering_segments() {
             );
         }
     }
+}
+
+#[test]
+fn of_transport_streams_there_is_hls_without_headers_and_no_dash() {
+    let mut record = record(4);
+    record.renditions.truncate(1);
+    let video = &mut record.renditions[0];
+    video.segments[..2].iter_mut().for_each(|kept| kept.header = NO_HEADER);
+    assert_eq!(
+        text(&record, between(0, 4), V, 999).unwrap(),
+        "#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-TARGETDURATION:2
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXT-X-MEDIA-SEQUENCE:897825600
+#EXT-X-PROGRAM-DATE-TIME:2026-11-26T00:00:00.000Z
+#EXTINF:2.0,
+../../../v/897825600.ts
+#EXTINF:2.0,
+../../../v/897825601.ts
+#EXT-X-ENDLIST
+"
+    );
+    // An encoder that pushes boxes from then on.
+    let mixed = text(&record, between(0, 8), V, 999).unwrap();
+    let (of_ts, of_boxes) = mixed.split_once("#EXT-X-DISCONTINUITY\n").unwrap();
+    assert!(of_ts.ends_with("01.ts\n") && !of_ts.contains("MAP"), "{of_ts}");
+    assert!(of_boxes.starts_with("#EXT-X-MAP:URI=\"../../../v/init-0.mp4\"\n"), "{of_boxes}");
+    let of_dash = |until| excerpt(&record, between(0, until), at(999)).unwrap().of_dash();
+    assert_eq!(of_dash(4).unwrap_err(), Unwritten::Nothing);
+    let of_boxes = of_dash(8).unwrap();
+    let numbers: Vec<_> =
+        of_boxes.renditions[0].segments.iter().map(|kept| kept.number - FIRST).collect();
+    assert_eq!(numbers, [2, 3]);
 }

@@ -22,7 +22,7 @@
 //! | segment | |
 //! |---|---|
 //! | 8, 8, 4, 8 | number, start, timescale, duration |
-//! | 8, 4, 1 | size, header, 1: discontinuity |
+//! | 8, 4, 1 | size, header (2³²−1: none, a transport stream), 1: discontinuity |
 //! | 8, 8 | origin: microseconds of the zero, of the start |
 //!
 //! What is read comes from our own disk under a checksum. It is checked all the same, since another

@@ -2,8 +2,9 @@
 //! same bytes, and goes on.
 
 use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, salted_segment, segment};
-use super::http::{Answer, Push};
-use super::{Station, channel};
+use super::http::{Answer, Push, get};
+use super::transport::{counter_gaps, segments};
+use super::{Station, channel, uris};
 use crate::running::{PATIENCE, Running, serve};
 
 /// A channel that is kept; whether an encoder hears of success only then.
@@ -417,4 +418,41 @@ fn a_channel_that_goes_takes_its_archive_along_and_brings_it_back() {
     station.server.signal("HUP");
     let is_whole = |answer: &Answer| answer.status == 200 && answer.body == segment(MIDNIGHT);
     station.until(&format!("news/v/{MIDNIGHT}.m4s"), is_whole);
+}
+
+#[test]
+fn what_is_kept_of_a_transport_stream_has_no_header_and_is_there_again() {
+    let station = Station::start(&kept("news", "required"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    for (at, segment) in segments(4).iter().enumerate() {
+        let answer = station.put(&format!("news/s{at}.ts"), segment);
+        assert_eq!((answer.status, answer.header("Shardcast-Durable")), (200, Some("yes")));
+    }
+    let live = station.until("news/s/index.m3u8", |answer| uris(answer.text()).len() == 4);
+    let names: Vec<_> = uris(live.text()).into_iter().map(str::to_owned).collect();
+    let media = |station: &Station, name: &String| {
+        let answer = station.get(&format!("news/s/{name}"));
+        assert_eq!((answer.status, answer.header("Content-Type")), (200, Some("video/mp2t")));
+        answer.body
+    };
+    let before: Vec<_> = names.iter().map(|name| media(&station, name)).collect();
+    let station = station.killed();
+    // What was published a while before its media's end may be dated a little ahead.
+    let folder = format!("news/archive/{}-3600", now.as_secs() - 60);
+    let past = station.get(&format!("{folder}/s/media.m3u8"));
+    let text = past.text();
+    assert_eq!(past.status, 200, "{text}");
+    assert!(!text.contains("EXT-X-MAP"), "{text}");
+    let listed: Vec<_> = uris(text).into_iter().map(|uri| uri.rsplit_once('/').unwrap()).collect();
+    assert!(listed.iter().all(|(folder, _)| *folder == "../../../s"), "{text}");
+    assert_eq!(listed.iter().map(|(_, name)| *name).collect::<Vec<_>>(), names);
+    let after: Vec<_> = names.iter().map(|name| media(&station, name)).collect();
+    assert!(before == after);
+    assert_eq!(counter_gaps(&after.concat()), []);
+    let boxes = names[0].replace(".ts", ".m4s");
+    assert_eq!(station.get(&format!("news/s/{boxes}")).status, 404);
+    let master = station.get(&format!("{folder}/master.m3u8"));
+    assert!(master.text().ends_with("s/media.m3u8\n"), "{}", master.text());
+    let manifest = format!("/tv/{folder}/manifest.mpd");
+    assert_eq!(get(station.server.public, &manifest).status, 404);
 }

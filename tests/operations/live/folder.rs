@@ -44,3 +44,21 @@ fn what_is_closed_or_renamed_into_a_folder_is_published() {
     rename_in(&other, "1.m4s", &segment(MIDNIGHT));
     station.until_says("news/w/index.m3u8", &format!("{MIDNIGHT}.m4s"));
 }
+
+#[test]
+fn transport_streams_are_taken_from_a_folder_too() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("enc");
+    fs::create_dir_all(&root).unwrap();
+    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
+    let station = Station::start(&of_folder);
+    for (at, segment) in super::transport::segments(3).iter().enumerate() {
+        rename_in(&root, &format!("s{at}.ts"), segment);
+    }
+    let plain = station.until("news/s/index.m3u8", |answer| uris(answer.text()).len() == 3);
+    let names = uris(plain.text());
+    let whole = names.iter().flat_map(|name| station.get(&format!("news/s/{name}")).body);
+    let whole: Vec<u8> = whole.collect();
+    assert_eq!(super::transport::counter_gaps(&whole), []);
+    assert!(names.iter().all(|name| name.ends_with(".ts")), "{names:?}");
+}

@@ -24,6 +24,7 @@ mod events;
 mod texts;
 mod archive;
 mod catchup;
+mod transport;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;

@@ -122,8 +122,8 @@ fn media_needs_its_header_and_must_be_boxes() {
     station.check("PUT /ingest/news/v/1.m4s", "", &media, 412);
     station.check("POST /ingest/news/v/1.m4s", "", &media, 412);
     station.check("PUT /ingest/news/Streams(v.cmfv)", "", &media, 412);
-    station.check("PUT /ingest/news/v/1.ts", "", &[0x47; 188], 415);
-    station.check("PUT /ingest/news/v/1", "Content-Type: video/mp2t\r\n", &[0x47; 188], 415);
+    station.check("PUT /ingest/news/v/1.ts", "", &[0x47; 188], 400);
+    station.check("PUT /ingest/news/v/1", "Content-Type: video/mp2t\r\n", &[0x47; 188], 400);
     station.check("PUT /ingest/news/v/init.mp4", "", &header(Media::Picture), 200);
     for garbage in [&[0; 64][..], b"no box at all", &[0xff; 64], &[0x47; 188], b"\0\0\0\x08mdat"] {
         station.check("PUT /ingest/news/v/1.m4s", "", garbage, 400);

@@ -54,7 +54,7 @@ fn whole(rendition: &str, number: i64) -> Whole {
         about: About { carries: video, codecs, language: None, bandwidth },
         lengths,
         kept,
-        header: header(number),
+        header: Some(header(number)),
         opened: (!is_gap).then(|| file(SourceId(1), &format!("{number}.m4s"), &bytes)),
     }
 }

@@ -1,0 +1,58 @@
+//! What a transport stream needs of its channel beyond chunks: its requests, one by one, go on from
+//! each other, and none of them has a header that says that an encoder has begun again.
+
+use super::{Channel, Feed};
+use crate::live::boxes::stream::Chunk;
+use crate::live::channel::{Container, Rendition};
+use crate::live::time::Length;
+use crate::live::ts::TIMESCALE;
+use crate::live::ts::stream::Known;
+
+/// How long chunks are as long as nobody knows how long parts are, in milliseconds.
+const CHUNK_MILLIS: u64 = 500;
+
+impl Channel {
+    /// The feed of the transport streams of this name, if the source has sent any.
+    #[must_use]
+    pub fn transport(&self, key: &str, source: usize) -> Option<usize> {
+        let is_it = |feed: &Feed| feed.container == Container::Ts && feed.path == key;
+        let at = self.feeds.iter().position(is_it)?;
+        self.feeds[at].given[source].header.is_some().then_some(at)
+    }
+
+    /// What was known when the last request of a source for a feed ended.
+    #[must_use]
+    pub fn known_transport(&self, at: usize, source: usize) -> Known {
+        self.feeds[at].given[source].known.clone()
+    }
+
+    /// A request of a feed has ended.
+    pub fn keep_transport(&mut self, at: usize, source: usize, known: Known) {
+        self.feeds[at].given[source].known = known;
+    }
+
+    /// How long a chunk of a transport stream should be, in its ticks: as long as a part.
+    #[must_use]
+    pub fn transport_ticks(&self) -> u64 {
+        let part = self.lengths.map(|lengths| lengths.part).or(self.given.1);
+        part.unwrap_or_else(|| Length::of_millis(CHUNK_MILLIS)).ticks_of(TIMESCALE)
+    }
+
+    /// A request of a source begins with this chunk: an encoder that sends what was published long
+    /// ago has begun again.
+    pub fn begin_transport(&mut self, at: usize, source: usize, chunk: &Chunk) {
+        let left_behind = |one: &Rendition| one.publisher.is_left_behind(chunk);
+        if self.renditions.get(at).is_some_and(left_behind) {
+            self.break_transport(at, source);
+        }
+    }
+
+    /// Time does not go on in what a source sends.
+    pub fn break_transport(&mut self, at: usize, source: usize) {
+        let is_taken = self.is_taken_from(at, source);
+        let init = self.feeds[at].header.init.clone();
+        if let Some(rendition) = self.renditions.get_mut(at).filter(|_| is_taken) {
+            rendition.publisher.take_header(init, false);
+        }
+    }
+}
