@@ -11,6 +11,7 @@ use crate::units::{KIB, MIB};
 
 mod catch_up;
 mod live;
+mod transport;
 mod values;
 mod given;
 pub mod settings;
@@ -21,6 +22,7 @@ pub mod sources;
 
 pub use catch_up::*;
 pub use live::*;
+pub use transport::*;
 
 /// Longest request head we read, in bytes. Players send 400 to 900; tokens add up to 1 KiB.
 /// Beyond it the client gets 431 (or 414, if the request line alone is longer) and is closed.

@@ -301,6 +301,9 @@ pub enum Growth {
         /// Who may have it.
         access: Access,
     },
+    /// It has no end: what is appended next is where a response can begin, and only the last
+    /// stretch of it is kept.
+    Entry,
     /// More bytes: an extent of something that is open.
     Appended {
         /// Holds the bytes.

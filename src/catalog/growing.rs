@@ -1,10 +1,14 @@
 //! One growing object: pieces that arrive while earlier ones are being sent.
+//!
+//! One without an end keeps its last stretch only. A response begins at its newest entry, and one
+//! that has fallen too far behind goes on there: nothing is kept for the slow.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Held;
-use crate::config::Access;
+use crate::config::{Access, STREAM_PIECES_BEHIND_MAX, STREAM_PIECES_MAX};
 use crate::messages::{GrowingId, Growth};
 use crate::units::{Class, Extent};
 
@@ -40,7 +44,11 @@ pub(super) struct Growing {
     pub(super) media_type: &'static str,
     pub(super) class: Class,
     pub(super) access: Access,
-    pieces: Vec<(Held, Extent)>,
+    pieces: VecDeque<(Held, Extent)>,
+    /// The number of the first piece that is kept.
+    first: usize,
+    /// Of one without an end, the number of the newest piece with which a response can begin.
+    entry: Option<usize>,
     state: GrowingState,
     pub(super) leases: u32,
     pub(super) gone: bool,
@@ -58,7 +66,9 @@ impl Growing {
             media_type,
             class,
             access,
-            pieces: Vec::new(),
+            pieces: VecDeque::new(),
+            first: 0,
+            entry: None,
             state: GrowingState::Open,
             leases: 0,
             gone: false,
@@ -71,18 +81,40 @@ impl Growing {
         }
         match growth {
             Growth::Begun { .. } => {}
+            Growth::Entry => self.entry = Some(self.end()),
             // An empty chunk would end the body.
             Growth::Appended { extent, .. } if extent.size == 0 => {}
             Growth::Appended { opened, extent } => {
-                self.pieces.push((Rc::new(Arc::clone(opened)), *extent));
+                self.pieces.push_back((Rc::new(Arc::clone(opened)), *extent));
+                if self.entry.is_some() && self.pieces.len() > STREAM_PIECES_MAX {
+                    self.pieces.pop_front();
+                    self.first += 1;
+                }
             }
             Growth::Ended => self.state = GrowingState::Ended,
             Growth::Aborted => self.state = GrowingState::Aborted,
         }
     }
 
+    /// The number behind the newest piece.
+    fn end(&self) -> usize {
+        self.first + self.pieces.len()
+    }
+
+    /// With which piece a response begins.
+    pub(super) fn begin(&self) -> usize {
+        self.entry.map_or(0, |entry| entry.max(self.first))
+    }
+
+    /// With which piece a response goes on that has sent all before this one.
+    pub(super) fn go_on(&self, number: usize) -> usize {
+        let is_behind = self.end().saturating_sub(number) > STREAM_PIECES_BEHIND_MAX;
+        if self.entry.is_some() && is_behind { self.begin().max(number) } else { number }
+    }
+
     pub(super) fn piece(&self, number: usize) -> Piece<'_> {
-        match (self.pieces.get(number), self.state) {
+        let Some(at) = number.checked_sub(self.first) else { return Piece::Abort };
+        match (self.pieces.get(at), self.state) {
             (_, GrowingState::Aborted) => Piece::Abort,
             (Some((opened, extent)), _) => Piece::Bytes(opened, *extent),
             (None, GrowingState::Open) => Piece::Wait,
@@ -91,6 +123,6 @@ impl Growing {
     }
 
     pub(super) fn release(&mut self) {
-        self.pieces = Vec::new();
+        self.pieces = VecDeque::new();
     }
 }

@@ -124,6 +124,18 @@ impl Catalog {
         }
     }
 
+    /// With which piece a response of a growing object begins.
+    #[must_use]
+    pub fn first_piece(&self, slot: GrowingSlot) -> usize {
+        self.growing[slot.0 as usize].begin()
+    }
+
+    /// With which piece a response goes on that has sent all before this one.
+    #[must_use]
+    pub fn next_piece(&self, slot: GrowingSlot, piece: usize) -> usize {
+        self.growing[slot.0 as usize].go_on(piece)
+    }
+
     /// What a response of a growing object that has sent `piece` pieces can send next.
     #[must_use]
     pub fn piece(&self, slot: GrowingSlot, piece: usize) -> Piece<'_> {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use super::archive::Recovered;
 use super::counts::Counts;
 use super::health::Fault;
-use super::output::{Output, Stamp};
+use super::output::{Output, Piece, Stamp, absent};
 use super::post::Post;
 use super::slab::Refused;
 use crate::config::{self, Access, UNSETTLED_CHUNKS_MAX, UNSETTLED_SIZE_MAX};
@@ -36,7 +36,7 @@ use crate::live::publisher::{Steps, Taken, Zeros, lead, timed};
 use crate::live::time::Length;
 use crate::live::timeline::Segment;
 use crate::live::ts::stream::Known;
-use crate::messages::{Change, Listing};
+use crate::messages::Listing;
 
 use headers::Sent;
 use sources::Sources;
@@ -306,7 +306,8 @@ impl Channel {
             let rendition = &self.renditions[at].name;
             tracing::info!(channel = self.id, rendition, "its encoder is back");
         }
-        let written = self.follow(at, &steps, bytes, stamp);
+        let is_independent = chunk.fragment.runs.iter().any(|run| run.independent);
+        let written = self.follow(at, &steps, (bytes, is_independent), stamp);
         self.outputs[at].ends_with_it |= says_last;
         // A chunk in the middle of a part changes nothing that is listed.
         if steps != Steps::default() {
@@ -325,7 +326,7 @@ impl Channel {
         &mut self,
         at: usize,
         steps: &Steps,
-        bytes: &[u8],
+        (bytes, is_independent): (&[u8], bool),
         stamp: Stamp,
     ) -> Result<(), Refused> {
         let (output, post) = (&mut self.outputs[at], &mut self.post);
@@ -347,7 +348,7 @@ impl Channel {
         let segment = self.renditions[at].publisher.timeline().segments().back();
         let segment = segment.expect("a chunk was published");
         let is_anew = steps.gaps > 0 || (steps.begins_segment && segment.discontinuity);
-        output.append(post, bytes, is_anew)?;
+        output.append(post, Piece { bytes, is_independent, is_anew })?;
         output.key_size = segment.key_size;
         output.duration_micros = segment.end().micros().abs_diff(segment.start.micros());
         if steps.completes_part {
@@ -422,8 +423,4 @@ impl Channel {
     pub fn segment_length(&self) -> Option<Duration> {
         self.lengths.map(|lengths| Duration::from_micros(lengths.segment.micros()))
     }
-}
-
-fn absent(path: String) -> Listing {
-    Listing { path: path.into(), change: Change::Absent }
 }

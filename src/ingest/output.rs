@@ -64,12 +64,33 @@ pub struct Output {
     access: Access,
     container: Container,
     counters: Counters,
+    /// The stream without an end that it is, too.
+    stream: Option<Stream>,
     writer: Writer,
     current: Option<Current>,
     /// Segments that are listed, by number, with how many parts of them are.
     listed: VecDeque<(i64, u32)>,
     /// How many of `listed`, from the front, have no parts listed any more.
     without_parts: usize,
+}
+
+/// A stream without an end.
+#[derive(Debug)]
+struct Stream {
+    path: String,
+    /// None before its first entry.
+    growing: Option<GrowingId>,
+}
+
+/// Bytes of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'b> {
+    /// All of it.
+    pub bytes: &'b [u8],
+    /// Whether decoding can begin with it.
+    pub is_independent: bool,
+    /// Whether its times do not go on from those before.
+    pub is_anew: bool,
 }
 
 #[derive(Debug)]
@@ -103,6 +124,7 @@ impl Output {
             access,
             container,
             counters: Counters::default(),
+            stream: None,
             writer: Writer::new(ledger),
             current: None,
             listed: VecDeque::new(),
@@ -143,12 +165,18 @@ impl Output {
         });
     }
 
-    /// Adds a chunk to the segment under way. `is_anew`: its times do not go on from those before.
+    /// Everything that is published from now on is a stream without an end at this path, too.
+    pub fn stream_at(&mut self, path: String) {
+        self.stream = Some(Stream { path, growing: None });
+    }
+
+    /// Adds a chunk to the segment under way.
     ///
     /// # Errors
     ///
     /// It could not be written. The segment goes on without it.
-    pub fn append(&mut self, post: &mut Post, bytes: &[u8], is_anew: bool) -> Result<(), Refused> {
+    pub fn append(&mut self, post: &mut Post, piece: Piece<'_>) -> Result<(), Refused> {
+        let Piece { bytes, is_anew, is_independent } = piece;
         let Some(current) = &mut self.current else { return Ok(()) };
         let mut numbered = Vec::new();
         let bytes = if self.container == Container::Ts {
@@ -170,8 +198,28 @@ impl Output {
         };
         let extent = described.placed.1;
         let opened = post.opened(described);
-        post.grow(Some(current.growing), Growth::Appended { opened, extent });
+        let appended = Growth::Appended { opened, extent };
+        post.grow(Some(current.growing), appended.clone());
+        self.append_to_stream(post, appended, is_independent);
         Ok(())
+    }
+
+    fn append_to_stream(&mut self, post: &Post, appended: Growth, is_independent: bool) {
+        let Some(stream) = &mut self.stream else { return };
+        if stream.growing.is_none() && is_independent {
+            let (path, media_type) = (stream.path.as_str().into(), self.container.media_type());
+            // To a cache it is of no use.
+            let (class, access) = (Class::Other, self.access);
+            stream.growing =
+                Some(post.grow(None, Growth::Begun { path, media_type, class, access }));
+        }
+        if stream.growing.is_none() {
+            return;
+        }
+        if is_independent {
+            post.grow(stream.growing, Growth::Entry);
+        }
+        post.grow(stream.growing, appended);
     }
 
     /// The part under way is whole: its listing, unless nothing of it could be written.
@@ -234,11 +282,14 @@ impl Output {
             self.listed.push_back((current.number, current.parts));
         }
         self.forget(i64::MAX, i64::MAX, batch);
+        if let Some(Stream { path, growing: Some(growing) }) = self.stream.take() {
+            post.grow(Some(growing), Growth::Ended);
+            batch.push(absent(path));
+        }
     }
 
     /// Takes back what is older than these segments.
     pub fn forget(&mut self, parts_from: i64, segments_from: i64, batch: &mut Vec<Listing>) {
-        let absent = |path: String| Listing { path: path.into(), change: Change::Absent };
         while let Some(&(number, parts)) = self.listed.get(self.without_parts)
             && number < parts_from
         {
@@ -254,4 +305,10 @@ impl Output {
             self.without_parts -= 1;
         }
     }
+}
+
+/// A path that is gone.
+#[must_use]
+pub fn absent(path: String) -> Listing {
+    Listing { path: path.into(), change: Change::Absent }
 }

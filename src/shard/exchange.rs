@@ -95,7 +95,7 @@ pub enum Work {
         plan: Plan,
         /// Which.
         slot: GrowingSlot,
-        /// Pieces that were sent.
+        /// The number of the current piece.
         pieces: usize,
         /// Bytes of the current piece that were sent.
         at: u64,

@@ -1,7 +1,8 @@
 //! Growing objects: pieces framed as chunks while more of them arrive (RFC 9112, 7.1).
 //!
 //! A response to HTTP/1.0 has no chunks; it is ended by closing. An object that is given up ends in
-//! a reset without a last chunk, so that no cache keeps a part of it.
+//! a reset without a last chunk, so that no cache keeps a part of it. Of a stream without an end
+//! pieces are left out between two chunks, where a client has fallen behind.
 
 use std::rc::Rc;
 
@@ -44,6 +45,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         };
         let chunks = plan.chunks;
         loop {
+            if *frame == Frame::Between {
+                *pieces = self.catalog.next_piece(*slot, *pieces);
+            }
             let (held, extent) = match self.catalog.piece(*slot, *pieces) {
                 _ if *frame == Frame::Over => return Next::Step(Stepped::Finished),
                 Piece::Bytes(held, extent) => (held, extent),

@@ -65,8 +65,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             Content::Growing(slot) if plan.with_body => {
                 self.catalog.lease_growing(slot);
-                let plan = *plan;
-                let work = Work::Growing { plan, slot, pieces: 0, at: 0, frame: Frame::Between };
+                let (plan, pieces) = (*plan, self.catalog.first_piece(slot));
+                let work = Work::Growing { plan, slot, pieces, at: 0, frame: Frame::Between };
                 self.begin_sending(owner, plan, work);
             }
             _ => self.respond_without_object(owner, *plan),

@@ -205,6 +205,7 @@ impl World {
                 growing.path = path.to_string();
                 growing.begun = now;
             }
+            Growth::Entry => {}
             Growth::Appended { opened, extent } => growing.pieces.push((opened.source, *extent)),
             Growth::Ended => growing.ended = true,
             Growth::Aborted => growing.aborted = true,

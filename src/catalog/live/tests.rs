@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::catalog::Capacity;
-use crate::config::Access;
+use crate::config::{Access, STREAM_PIECES_BEHIND_MAX, STREAM_PIECES_MAX};
 use crate::live::reload::Edge;
 use crate::live::time::Length;
 use crate::messages::{Change, Listing, Rendition, SourceId, SourceKind};
 use crate::request::fixture::{anonymous, file, present};
-use crate::units::Class;
+use crate::units::{Class, Extent};
 
 const FOLDER: &str = "/tv/news/v";
 
@@ -250,4 +250,56 @@ fn what_is_below_a_channel_of_assets_is_asked_for_by_those_who_may() {
     assert_eq!(found(&catalog, "x", ""), "withheld");
     list(&mut catalog, &[Listing { path: "/tv/news".into(), change: Change::Absent }]);
     assert_eq!(found(&catalog, "x", ""), "absent");
+}
+
+/// A stream without an end, whose third piece is an entry, and so on; told of so many pieces.
+fn endless(count: usize) -> (Catalog, GrowingSlot) {
+    let mut catalog = Catalog::new(Capacity { sources: 2, heap_bytes: 1 << 10 });
+    let (path, class, access) = ("/tv/news/stream.ts".into(), Class::Other, Access::Open);
+    let begun = Growth::Begun { path, media_type: "video/mp2t", class, access };
+    let opened = file(SourceId::of_live(1), "a.ts", &[7; 2000]);
+    let mut effects = Vec::new();
+    catalog.grow(GrowingId(1), &begun, &mut effects);
+    for number in 0..count {
+        if number % 3 == 0 {
+            catalog.grow(GrowingId(1), &Growth::Entry, &mut effects);
+        }
+        let extent = Extent { offset: number as u64, size: 1 };
+        let appended = Growth::Appended { opened: Arc::clone(&opened), extent };
+        catalog.grow(GrowingId(1), &appended, &mut effects);
+    }
+    let found = catalog.live("/tv/news/stream.ts", &Directives::default(), &anonymous());
+    let Found::Growing(growing) = found else { panic!("{found:?}") };
+    (catalog, growing.slot)
+}
+
+/// Where the next piece of a response lies.
+fn piece_at(catalog: &Catalog, slot: GrowingSlot, number: usize) -> Option<u64> {
+    match catalog.piece(slot, number) {
+        Piece::Bytes(_, extent) => Some(extent.offset),
+        Piece::Wait => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stream_without_an_end_begins_at_its_newest_entry() {
+    for (count, entry) in [(1, 0), (3, 0), (4, 3), (300, 297)] {
+        let (catalog, slot) = endless(count);
+        let first = catalog.first_piece(slot);
+        assert_eq!((first, piece_at(&catalog, slot, first)), (entry, Some(entry as u64)));
+        assert_eq!(piece_at(&catalog, slot, count), None, "what comes is waited for");
+    }
+}
+
+#[test]
+fn of_a_stream_without_an_end_the_slow_are_moved_to_its_newest_entry() {
+    let (catalog, slot) = endless(300);
+    let behind = 300 - STREAM_PIECES_BEHIND_MAX;
+    assert_eq!(catalog.next_piece(slot, behind), behind);
+    assert_eq!(catalog.next_piece(slot, behind - 1), 297);
+    // Whoever is in the middle of a piece can end it, unless it is much older.
+    let oldest = 300 - STREAM_PIECES_MAX;
+    assert_eq!(piece_at(&catalog, slot, oldest), Some(oldest as u64));
+    assert!(matches!(catalog.piece(slot, oldest - 1), Piece::Abort));
 }

@@ -165,6 +165,8 @@ impl Channel {
         self.renditions.push(rendition);
         if container == Container::Cmaf {
             self.list_header(at, &header, &bytes, stamp);
+        } else {
+            self.begin_stream(at);
         }
     }
 

@@ -38,6 +38,14 @@ impl Channel {
         part.unwrap_or_else(|| Length::of_millis(CHUNK_MILLIS)).ticks_of(TIMESCALE)
     }
 
+    /// The channel's first transport stream is the one that is had without an end.
+    pub(super) fn begin_stream(&mut self, at: usize) {
+        let is_other = |one: &Rendition| one.container == Container::Ts;
+        if !self.renditions[..at].iter().any(is_other) {
+            self.outputs[at].stream_at(format!("/tv/{}/stream.ts", self.id));
+        }
+    }
+
     /// A request of a source begins with this chunk: an encoder that sends what was published long
     /// ago has begun again.
     pub fn begin_transport(&mut self, at: usize, source: usize, chunk: &Chunk) {

@@ -92,6 +92,11 @@ impl Answering {
         Self::of(stream).expect("an answer")
     }
 
+    /// What comes behind the head, as it comes.
+    pub fn stream(&mut self) -> &mut impl io::Read {
+        &mut self.stream
+    }
+
     pub fn is_chunked(&self) -> bool {
         header(&self.head, "Transfer-Encoding") == Some("chunked")
     }

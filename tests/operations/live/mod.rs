@@ -25,6 +25,7 @@ mod texts;
 mod archive;
 mod catchup;
 mod transport;
+mod continuous;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;

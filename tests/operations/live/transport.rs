@@ -59,8 +59,8 @@ pub fn counter_gaps(packets: &[u8]) -> Vec<(u16, u8, u8)> {
     gaps
 }
 
-/// Pushes segments of `news` from this number on.
-fn push(station: &Station, segments: &[Vec<u8>]) {
+/// Pushes segments of `news`.
+pub fn push(station: &Station, segments: &[Vec<u8>]) {
     for (at, segment) in segments.iter().enumerate() {
         let answer = station.put(&format!("news/s{at}.ts"), segment);
         assert_eq!((answer.status, answer.text()), (200, "taken\n"), "{at}");
@@ -68,12 +68,12 @@ fn push(station: &Station, segments: &[Vec<u8>]) {
 }
 
 /// A server with a channel, whose lengths are given.
-fn station() -> Station {
+pub fn station() -> Station {
     Station::start(&channel("news"))
 }
 
 /// All whole segments of a rendition, in their order.
-fn published(station: &Station, rendition: &str, count: usize) -> Vec<Vec<u8>> {
+pub fn published(station: &Station, rendition: &str, count: usize) -> Vec<Vec<u8>> {
     let path = format!("news/{rendition}/index.m3u8");
     let is_whole =
         |answer: &super::Answer| answer.status == 200 && uris(answer.text()).len() >= count;
