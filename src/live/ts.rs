@@ -7,6 +7,8 @@
 //! Everything is bounded, nothing is believed, and no byte can make it panic.
 
 pub mod counters;
+pub mod mux;
+mod setup;
 pub mod stream;
 mod bits;
 mod coding;

@@ -43,6 +43,23 @@ pub struct Run {
     pub first_end: u64,
 }
 
+/// A sample of a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Of which track.
+    pub track: u32,
+    /// When it is decoded, in ticks.
+    pub decoded: i64,
+    /// When it is presented, in ticks (edit list applied).
+    pub presented: i64,
+    /// Whether it needs no other.
+    pub independent: bool,
+    /// Where its bytes begin, counted from the start of the `moof`.
+    pub at: u64,
+    /// How many they are.
+    pub size: u64,
+}
+
 /// When the encoder took a picture (`prft`): for latency, and for the drift of its clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference {
@@ -106,9 +123,9 @@ impl Fragment {
                 }
                 b"traf" if runs.len() == init.tracks.len() => return Err(BoxError::Count(kind)),
                 b"traf" => {
-                    let Some((run, end)) = track_fragment(body, moof_size, data_end, init)? else {
-                        continue;
-                    };
+                    let mut pieces = Vec::new();
+                    let found = track_fragment(body, moof_size, data_end, init, &mut pieces)?;
+                    let Some((run, end)) = found else { continue };
                     if runs.iter().any(|other| other.track == run.track) {
                         return Err(BoxError::Misplaced(kind));
                     }
@@ -122,6 +139,26 @@ impl Fragment {
             return Err(BoxError::Missing(*b"traf"));
         }
         Ok((Self { sequence, runs }, data_end))
+    }
+
+    /// The samples of a `moof`, whose box has `moof_size` bytes, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As those of `read`.
+    pub fn samples(moof: &[u8], moof_size: u64, init: &Init) -> Result<Vec<Piece>, BoxError> {
+        let mut data_end = moof_size;
+        let mut pieces = Vec::new();
+        for found in children(*b"moof", moof) {
+            let Child { kind, body } = found?;
+            if kind != *b"traf" {
+                continue;
+            }
+            if let Some((_, end)) = track_fragment(body, moof_size, data_end, init, &mut pieces)? {
+                data_end = data_end.max(end);
+            }
+        }
+        Ok(pieces)
     }
 
     /// The run of this track.
@@ -169,6 +206,7 @@ fn track_fragment(
     moof_size: u64,
     data_at: u64,
     init: &Init,
+    pieces: &mut Vec<Piece>,
 ) -> Result<Option<(Run, u64)>, BoxError> {
     const TRAF: Kind = *b"traf";
     let header = header(child(TRAF, traf, b"tfhd")?, init)?;
@@ -186,7 +224,7 @@ fn track_fragment(
         if runs > RUNS_MAX || header.is_empty {
             return Err(BoxError::Count(kind));
         }
-        sum.add(body, moof_size, &header.defaults)?;
+        sum.add(body, moof_size, &header, pieces)?;
     }
     let Some(earliest) = sum.earliest else { return Ok(None) };
     let presentation_time = earliest
@@ -223,7 +261,14 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, trun: &[u8], moof_size: u64, defaults: &Defaults) -> Result<(), BoxError> {
+    fn add(
+        &mut self,
+        trun: &[u8],
+        moof_size: u64,
+        header: &Header<'_>,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), BoxError> {
+        let Header { track, defaults, .. } = header;
         const TRUN: Kind = *b"trun";
         let mut fields = Fields::new(&TRUN, trun);
         let (version, flags) = fields.version(1)?;
@@ -253,11 +298,20 @@ impl Sum {
             let at = self.decode_time.checked_add(self.duration);
             let at = at.and_then(|at| i64::try_from(at).ok()).and_then(|at| at.checked_add(offset));
             let at = at.ok_or(BoxError::Overflow(TRUN))?;
+            let first = if number == 0 { first_flags } else { None };
+            let independent = is_independent(first.or(own).unwrap_or(defaults.flags));
             if self.earliest.is_none() {
-                let first = if number == 0 { first_flags } else { None };
-                self.independent = is_independent(first.or(own).unwrap_or(defaults.flags));
+                self.independent = independent;
                 self.first_end = self.data_at + u64::from(size);
             }
+            pieces.push(Piece {
+                track: track.id,
+                decoded: (at - offset).saturating_add(track.presentation_shift),
+                presented: at.saturating_add(track.presentation_shift),
+                independent,
+                at: self.data_at,
+                size: u64::from(size),
+            });
             self.earliest = Some(self.earliest.map_or(at, |earliest| earliest.min(at)));
             // 65,536 times 32 bits fit.
             self.duration += u64::from(duration);

@@ -175,6 +175,33 @@ fn mpeg4_audio(boxes: &[u8]) -> Result<(String, Option<u16>), BoxError> {
     let Some(esds) = optional(*b"mp4a", boxes, &ESDS)? else {
         return Ok(("mp4a.40.2".to_owned(), None));
     };
+    let (object, specific) = specific(esds)?;
+    let Some(specific) = specific else { return Ok((format!("mp4a.{object:02x}"), None)) };
+    let mut bits = Bits { bytes: specific, at: 0 };
+    let mut kind = bits.take(5).ok_or(BoxError::Short(ESDS))?;
+    if kind == 31 {
+        kind = 32 + bits.take(6).ok_or(BoxError::Short(ESDS))?;
+    }
+    let rate = bits.take(4).ok_or(BoxError::Short(ESDS))?;
+    if rate == 15 {
+        bits.take(24).ok_or(BoxError::Short(ESDS))?;
+    }
+    let channels = match bits.take(4).ok_or(BoxError::Short(ESDS))? {
+        layout @ 1..=6 => Some(layout as u16),
+        7 | 12 | 14 => Some(8),
+        11 => Some(7),
+        _ => None,
+    };
+    Ok((format!("mp4a.40.{kind}"), channels))
+}
+
+/// The object type of an `esds`, and the configuration of its decoder if that is MPEG-4's.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn specific(esds: &[u8]) -> Result<(u8, Option<&[u8]>), BoxError> {
+    const ESDS: Kind = *b"esds";
     let mut fields = Fields::new(&ESDS, esds);
     fields.version(0)?;
     let mut stream = descriptor(&mut fields, 3)?;
@@ -193,26 +220,10 @@ fn mpeg4_audio(boxes: &[u8]) -> Result<(String, Option<u16>), BoxError> {
     let mut config = descriptor(&mut stream, 4)?;
     let object = config.u8()?;
     if object != 0x40 {
-        return Ok((format!("mp4a.{object:02x}"), None));
+        return Ok((object, None));
     }
     config.bytes(12)?;
-    let specific = descriptor(&mut config, 5)?;
-    let mut bits = Bits { bytes: specific.rest(), at: 0 };
-    let mut kind = bits.take(5).ok_or(BoxError::Short(ESDS))?;
-    if kind == 31 {
-        kind = 32 + bits.take(6).ok_or(BoxError::Short(ESDS))?;
-    }
-    let rate = bits.take(4).ok_or(BoxError::Short(ESDS))?;
-    if rate == 15 {
-        bits.take(24).ok_or(BoxError::Short(ESDS))?;
-    }
-    let channels = match bits.take(4).ok_or(BoxError::Short(ESDS))? {
-        layout @ 1..=6 => Some(layout as u16),
-        7 | 12 | 14 => Some(8),
-        11 => Some(7),
-        _ => None,
-    };
-    Ok((format!("mp4a.40.{kind}"), channels))
+    Ok((object, Some(descriptor(&mut config, 5)?.rest())))
 }
 
 /// The body of the descriptor with this tag, which comes next.

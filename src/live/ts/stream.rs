@@ -60,6 +60,14 @@ pub struct Known {
     units: [u64; 2],
 }
 
+impl Known {
+    /// Nothing is known but when it begins, in ticks.
+    #[must_use]
+    pub fn at(time: i64) -> Self {
+        Self { time: Some(time), ..Self::default() }
+    }
+}
+
 /// Reads one stream.
 #[derive(Debug)]
 pub struct Reader {
@@ -296,6 +304,9 @@ impl Reader {
                 self.tell(events);
                 self.shift = None;
                 events.push(Event::Break);
+            } else if step.unsigned_abs() > self.longest.max(self.unit_ticks()) {
+                // Something is missing, of which nobody will say how long it would have been.
+                self.cut(None, events);
             } else {
                 let length = decoded.abs_diff(building.start);
                 if step > 0 {

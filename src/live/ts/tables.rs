@@ -147,6 +147,25 @@ impl Programme {
         packets.extend(packed(self.table, &self.section));
         packets
     }
+
+    /// A programme that somebody makes: its streams' identifiers, types, languages.
+    #[must_use]
+    pub fn made(table: u16, clock: u16, streams: &[(u16, u8, Option<[u8; 3]>)]) -> Option<Self> {
+        let number = 1;
+        let [c0, c1] = clock.to_be_bytes();
+        let mut section = vec![2, 0, 0, 0, number as u8, 0xc1, 0, 0, 0xe0 | c0, c1, 0xf0, 0];
+        for (pid, kind, language) in streams {
+            let [p0, p1] = pid.to_be_bytes();
+            let descriptor = language.map(|[a, b, c]| [10, 4, a, b, c, 0]);
+            let size = descriptor.map_or(0, |bytes| bytes.len() as u8);
+            section.extend([*kind, 0xe0 | p0, p1, 0xf0, size]);
+            section.extend(descriptor.iter().flatten());
+        }
+        let size = u16::try_from(section.len() + CHECKSUM - SectionCommonHeader::SIZE).ok()?;
+        let [s0, s1] = size.to_be_bytes();
+        (section[1], section[2]) = (0xb0 | s0, s1);
+        Self::read(number, table, &checked(&section))
+    }
 }
 
 /// A section with its checksum.
