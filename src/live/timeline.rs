@@ -264,7 +264,8 @@ impl Timeline {
         let Some(last) = self.segments.back() else {
             self.offset = self.offset.max(-place.segment);
             if self.origin.zero_micros != 0 {
-                self.offset = self.offset.max(self.used.saturating_add(1) - place.segment);
+                let above = self.used.saturating_add(1).saturating_sub(place.segment);
+                self.offset = self.offset.max(above);
             }
             return Ok(0);
         };

@@ -142,6 +142,7 @@ fn other_numbers_go_on_above_those_that_were_used() {
         fed.feed(400, 8);
         fed.listed()
     };
+    assert_eq!(begun(i64::MIN), "102:4 103:4+", "none was used");
     assert_eq!(begun(50), "102:4 103:4+");
     assert_eq!(begun(500), "501:4 502:4+");
 }
