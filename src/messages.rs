@@ -206,7 +206,8 @@ pub enum Change {
         kind: SourceKind,
         /// Who may have it.
         access: Access,
-        /// Already open (small files are); else the first request asks for it.
+        /// Already open (small files are); else the first request asks for it: the library, or the
+        /// live thread for what it makes on demand.
         opened: Option<Arc<Opened>>,
     },
     /// The path is the folder of a live rendition, which has come so far. Said after its segments
@@ -334,6 +335,9 @@ pub enum Update {
     Reread,
     /// A growing object grew.
     Growing(GrowingId, Growth),
+    /// Does anybody watch this rendition, or the stream without an end that is made of it? If so,
+    /// say `Watched`.
+    IsWatched(Arc<str>, GrowingId),
     /// What control says to an `Ask`.
     Answered(Answer),
     /// Tell what you counted.
@@ -398,11 +402,16 @@ pub struct Response {
 }
 
 /// From a shard to the live thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToLive {
     /// A client would have taken this text gzipped. Said once of each version, and lost if there is
     /// no room: somebody will say it of the next one.
     Gzip(SourceId),
+    /// Somebody wants this source, which is made on demand: it is listed, and not open.
+    Wanted(SourceId),
+    /// Somebody had something of this rendition's folder since this was asked last, or is having
+    /// it now.
+    Watched(Arc<str>),
 }
 
 /// From a shard to the library.

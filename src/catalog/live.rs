@@ -7,7 +7,7 @@ use super::growing::{Growing, Piece};
 use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
 use crate::live::catchup::address::channel_folder;
 use crate::live::reload::{Directives, Reach, Reload, Skip};
-use crate::messages::{GrowingId, Growth};
+use crate::messages::{GrowingId, Growth, SourceKind};
 use crate::request::authorise::Grant;
 use crate::request::locate::Place;
 
@@ -18,6 +18,9 @@ impl Catalog {
     pub fn live(&self, path: &str, directives: &Directives, grant: &Grant) -> Found<'_> {
         let rendition = self.renditions.of(path);
         let rendition = rendition.filter(|(_, state, _)| grant.allows(state.news.access));
+        if let Some((_, state, _)) = rendition {
+            state.asked_for.set(true);
+        }
         if let Some(&slot) = self.files.get(path)
             && self.allows(slot, grant)
         {
@@ -91,6 +94,10 @@ impl Catalog {
                 self.forget_growing(old);
             }
             self.growing_ids.insert(id, slot);
+            // What was to be made on demand is there.
+            if self.files.get(path).is_some_and(|slot| self.is_on_demand(*slot)) {
+                self.retire(path, SourceKind::File, false, effects);
+            }
             if let Some(place) = self.expected.remove(path) {
                 effects.push(Effect::Release(Place::Path(place)));
             }
@@ -99,6 +106,14 @@ impl Catalog {
         let Some(&slot) = self.growing_ids.get(&id) else { return };
         self.growing[slot.0 as usize].apply(growth);
         effects.push(Effect::Grown(slot));
+    }
+
+    /// Whether anybody watches this rendition, or the stream without an end that is made of it.
+    #[must_use]
+    pub fn is_watched(&self, folder: &str, stream: GrowingId) -> bool {
+        let was_asked_for = self.renditions.was_asked_for(folder);
+        let slot = self.growing_ids.get(&stream);
+        was_asked_for || slot.is_some_and(|slot| self.growing[slot.0 as usize].leases > 0)
     }
 
     /// Keeps a growing object while a response of it is being sent.

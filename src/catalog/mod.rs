@@ -219,6 +219,12 @@ impl Catalog {
         }
     }
 
+    /// Whether it is something live that is made when somebody wants it.
+    fn is_on_demand(&self, slot: SourceSlot) -> bool {
+        let source = &self.sources[slot.0 as usize];
+        source.id.is_live() && matches!(source.state, State::Closed | State::Opening)
+    }
+
     /// Says that a closed source is wanted; true if somebody must be asked to open it.
     pub fn want(&mut self, slot: SourceSlot) -> Option<SourceId> {
         let source = &mut self.sources[slot.0 as usize];

@@ -1,5 +1,6 @@
 //! Renditions of live channels: how far each has come, and what is waited for there.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub(super) struct State {
     pub(super) delta_of_dates: Arc<str>,
     /// What requests wait for.
     waited_for: BTreeSet<Reach>,
+    /// Whether anything of it was asked for since somebody wanted to know that.
+    pub(super) asked_for: Cell<bool>,
 }
 
 impl Renditions {
@@ -43,6 +46,12 @@ impl Renditions {
         let (folder, name) = path.rsplit_once('/')?;
         let &slot = self.folders.get(folder)?;
         Some((slot, &self.table[slot.0 as usize], name))
+    }
+
+    /// Whether anything of it was asked for since this was asked last.
+    pub(super) fn was_asked_for(&self, folder: &str) -> bool {
+        let slot = self.folders.get(folder);
+        slot.is_some_and(|slot| self.table[slot.0 as usize].asked_for.take())
     }
 
     /// It has come further, or is new.
@@ -70,8 +79,8 @@ impl Renditions {
     fn add(&mut self, folder: &Arc<str>, news: &Rendition) {
         let named = |name| format!("{folder}/{name}").into();
         let (delta, delta_of_dates) = (named(DELTA), named(DELTA_OF_DATES));
-        let waited_for = BTreeSet::new();
-        let state = State { news: *news, delta, delta_of_dates, waited_for };
+        let (waited_for, asked_for) = (BTreeSet::new(), Cell::default());
+        let state = State { news: *news, delta, delta_of_dates, waited_for, asked_for };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.table[slot.0 as usize] = state;

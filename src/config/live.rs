@@ -86,8 +86,7 @@ pub const EVENT_NAME_SIZE_MAX: usize = 256;
 /// Kinds of messages in a channel's media that manifests announce. Further ones are not.
 pub const EVENT_STREAMS_MAX: usize = 64;
 
-/// Live texts that wait to be gzipped, and wishes for such that wait to be heard. Beyond it texts
-/// are sent as they are.
+/// Live texts that wait to be gzipped. Beyond it texts are sent as they are.
 pub const SQUEEZES_MAX: usize = 1024;
 
 /// Milliseconds that a connection of an encoder may rest between requests: two of the longest

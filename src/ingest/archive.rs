@@ -60,7 +60,8 @@ pub struct Load {
 #[derive(Clone, Debug)]
 pub struct Archive {
     id: Arc<str>,
-    queue: Queue,
+    /// None for what leaves nothing behind.
+    queue: Option<Queue>,
     progress: Arc<Progress>,
     is_kept: bool,
     is_required: bool,
@@ -123,7 +124,7 @@ impl Archives {
         let progress = Arc::<Progress>::default();
         let archive = Archive {
             id: of.id.as_str().into(),
-            queue: queue.clone(),
+            queue: Some(queue.clone()),
             progress,
             is_kept: of.archive.is_some(),
             is_required: of.archive.as_ref().is_some_and(|archive| archive.is_required),
@@ -134,6 +135,21 @@ impl Archives {
         // If the thread has ended, so has the process.
         let _ = queue.sender.send(ToRecorder::Begin(Box::new(begun)));
         recovered
+    }
+}
+
+impl Recovered {
+    /// Of a channel of which nothing was kept, nor will be.
+    #[must_use]
+    pub fn nothing() -> Self {
+        let archive = Archive {
+            id: "".into(),
+            queue: None,
+            progress: Arc::default(),
+            is_kept: false,
+            is_required: false,
+        };
+        Self { archive, memory: Memory::default(), kept: Vec::new() }
     }
 }
 
@@ -158,25 +174,27 @@ impl Archive {
 
     /// Hands a segment over. If too much waits, it is not kept.
     pub fn keep(&self, whole: Box<Whole>) {
-        if !self.is_kept {
-            return;
-        }
+        let Some(queue) = self.queue.as_ref().filter(|_| self.is_kept) else { return };
         let (rendition, number) = (Arc::clone(&whole.rendition), whole.kept.number);
-        if !self.queue.load.add(whole.size()) {
+        if !queue.load.add(whole.size()) {
             self.progress.drop_one(&rendition, number);
             return;
         }
-        let _ = self.queue.sender.send(ToRecorder::Whole(Arc::clone(&self.id), whole));
+        let _ = queue.sender.send(ToRecorder::Whole(Arc::clone(&self.id), whole));
     }
 
     /// What the channel remembers from now on.
     pub fn remember(&self, memory: Memory) {
-        let _ = self.queue.sender.send(ToRecorder::Remember(Arc::clone(&self.id), memory));
+        if let Some(queue) = &self.queue {
+            let _ = queue.sender.send(ToRecorder::Remember(Arc::clone(&self.id), memory));
+        }
     }
 
     /// The channel is gone. What is on disk stays.
     pub fn end(&self) {
-        let _ = self.queue.sender.send(ToRecorder::End(Arc::clone(&self.id)));
+        if let Some(queue) = &self.queue {
+            let _ = queue.sender.send(ToRecorder::End(Arc::clone(&self.id)));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod gaps;
 mod health;
 mod sources;
 mod transport;
+mod remux;
 
 pub use headers::Header;
 
@@ -39,6 +40,7 @@ use crate::live::ts::stream::Known;
 use crate::messages::Listing;
 
 use headers::Sent;
+use remux::Remuxing;
 use sources::Sources;
 
 /// Media of a sound that is waited for a picture, in microseconds: longer than encoders take from
@@ -127,6 +129,9 @@ pub struct Channel {
     post: Post,
     counts: Arc<Counts>,
     batch: Vec<Listing>,
+    /// The config's own words, for the channel that is made of this one.
+    of: config::Channel,
+    remuxing: Remuxing,
     /// What the multivariant playlists said last.
     multivariants: [String; 2],
     sources: Sources,
@@ -167,6 +172,8 @@ impl Channel {
             post,
             counts,
             batch: Vec::new(),
+            of: of.clone(),
+            remuxing: Remuxing::default(),
             multivariants: Default::default(),
             sources: Sources::new(&of.sources),
             is_closed: false,
@@ -272,8 +279,12 @@ impl Channel {
             // The folder goes last: it releases whoever waits there.
             self.batch.push(absent(output.folder.clone()));
         }
-        for name in ["master.m3u8", "ll.m3u8", "manifest.mpd", "ll.mpd"] {
+        self.close_remux();
+        for name in self.texts() {
             self.batch.push(absent(format!("/tv/{}/{name}", self.id)));
+        }
+        if self.remuxing.is_result() {
+            return self.post.list(&mut self.batch);
         }
         self.batch.push(absent(format!("/tv/{}", self.id)));
         self.post.list(&mut self.batch);
@@ -312,6 +323,9 @@ impl Channel {
         // A chunk in the middle of a part changes nothing that is listed.
         if steps != Steps::default() {
             self.tell(at, steps.ends_segment || steps.gaps > 0, steps.begins_segment, stamp);
+        }
+        if written.is_ok() {
+            self.remux(at, chunk, bytes, stamp);
         }
         if let Err(refused) = written {
             self.renditions[at].publisher.forget(chunk);

@@ -188,7 +188,8 @@ async fn run(
     let memory = memory::of_machine().unwrap_or(MACHINE_UNKNOWN) / LIVE_MEMORY_PARTS;
     let (post, squeezed) = Post::new(parts.outboxes, Ledger::new(memory));
     tokio::task::spawn_local(post.clone().flush_for_ever());
-    tokio::task::spawn_local(post.clone().squeeze_for_ever(parts.wishes, squeezed));
+    tokio::task::spawn_local(post.clone().squeeze_for_ever(squeezed));
+    let mut wishes = parts.wishes;
     let (channels, receiving) = (RefCell::default(), Cell::new(0));
     let (lender, records, coming) = (parts.lender, parts.records, RefCell::default());
     let state = Rc::new(State { channels, counts, post, receiving, archives, records, coming });
@@ -213,6 +214,7 @@ async fn run(
                 None => return std::future::pending().await,
             },
             Some(reply) = questions.recv() => drop(reply.send(state.health())),
+            Some(wish) = wishes.recv() => state.hear(&wish),
             _ = looks.tick() => state.look(),
         }
     }
@@ -256,8 +258,20 @@ impl State {
     fn look(&self) {
         for live in self.channels.borrow().values() {
             let now = receive::now();
-            live.channel.borrow_mut().look_at_sources(now);
-            live.channel.borrow_mut().publish_overdue(now);
+            let mut channel = live.channel.borrow_mut();
+            channel.look_at_sources(now);
+            channel.publish_overdue(now);
+            channel.look_at_remux(now);
+        }
+    }
+
+    /// Shards say what their clients want.
+    fn hear(&self, wish: &ToLive) {
+        if let ToLive::Gzip(source) = wish {
+            return self.post.squeeze(*source);
+        }
+        for live in self.channels.borrow().values() {
+            live.channel.borrow_mut().want(wish, receive::now());
         }
     }
 

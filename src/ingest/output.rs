@@ -170,6 +170,12 @@ impl Output {
         self.stream = Some(Stream { path, growing: None });
     }
 
+    /// The stream without an end that it is, once that has begun.
+    #[must_use]
+    pub fn stream(&self) -> Option<GrowingId> {
+        self.stream.as_ref()?.growing
+    }
+
     /// Adds a chunk to the segment under way.
     ///
     /// # Errors

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::sync::mpsc::Receiver;
 
 use crate::config::Access;
 use crate::messages::mail::Outbox;
 use crate::messages::{
-    Change, GrowingId, Growth, Index, Listing, Opened, Payload, Single, SourceId, SourceKind,
-    ToLive, Update,
+    Change, GrowingId, Growth, Index, Listing, OpenFault, Opened, Payload, Single, SourceId,
+    SourceKind, Update,
 };
 use crate::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
 
@@ -92,18 +91,17 @@ impl Post {
         }
     }
 
-    /// Hears which texts somebody would take gzipped, and tells of them when they are.
-    pub async fn squeeze_for_ever(self, mut wishes: Receiver<ToLive>, mut results: Results) {
-        loop {
-            tokio::select! {
-                Some(wish) = wishes.recv() => self.shared.squeezer.borrow_mut().asked(&wish),
-                Some(squeezed) = results.recv() => {
-                    let source = SourceId::of_live(self.number());
-                    let listing = self.shared.squeezer.borrow_mut().listing(squeezed, source);
-                    self.list(&mut listing.into_iter().collect());
-                }
-                else => return,
-            }
+    /// A client would have taken this text gzipped.
+    pub fn squeeze(&self, source: SourceId) {
+        self.shared.squeezer.borrow_mut().asked(source);
+    }
+
+    /// Tells of texts when they are gzipped.
+    pub async fn squeeze_for_ever(self, mut results: Results) {
+        while let Some(squeezed) = results.recv().await {
+            let source = SourceId::of_live(self.number());
+            let listing = self.shared.squeezer.borrow_mut().listing(squeezed, source);
+            self.list(&mut listing.into_iter().collect());
         }
     }
 
@@ -137,6 +135,25 @@ impl Post {
         let growing = growing.unwrap_or_else(|| GrowingId(self.number()));
         self.send(|| Update::Growing(growing, growth.clone()));
         growing
+    }
+
+    /// The listing of what is made when somebody wants it, and by which number that is said.
+    #[must_use]
+    pub fn on_demand(&self, path: &str, access: Access) -> (SourceId, Listing) {
+        let source = SourceId::of_live(self.number());
+        let change = Change::Present { source, kind: SourceKind::File, access, opened: None };
+        (source, Listing { path: path.into(), change })
+    }
+
+    /// What somebody wants can't be made now.
+    pub fn fail(&self, source: SourceId) {
+        self.send(|| Update::Failed(source, OpenFault::Exhausted));
+    }
+
+    /// Asks all shards whether anybody watches this.
+    pub fn ask_for_viewers(&self, folder: &str, stream: GrowingId) {
+        let folder: Arc<str> = folder.into();
+        self.send(|| Update::IsWatched(Arc::clone(&folder), stream));
     }
 
     /// Bytes as shards hold them.

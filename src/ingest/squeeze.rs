@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Sender, channel};
 
 use crate::config::{Access, SQUEEZES_MAX};
-use crate::messages::{
-    Change, Index, Listing, Opened, Payload, Single, SourceId, SourceKind, ToLive,
-};
+use crate::messages::{Change, Index, Listing, Opened, Payload, Single, SourceId, SourceKind};
 use crate::pack::compress;
 use crate::sys::priority;
 use crate::units::{Class, ETag, Extent, KIB, Variant};
@@ -114,9 +112,8 @@ impl Squeezer {
     }
 
     /// A shard has a client that would take it gzipped.
-    pub fn asked(&mut self, what: &ToLive) {
-        let ToLive::Gzip(source) = what;
-        let Some(path) = self.by_source.get(source).map(Arc::clone) else { return };
+    pub fn asked(&mut self, source: SourceId) {
+        let Some(path) = self.by_source.get(&source).map(Arc::clone) else { return };
         let Some(text) = self.texts.get_mut(&path) else { return };
         // Each shard says so of each version, and one is enough.
         let is_new = text.wanted.is_none_or(|since| since.elapsed() >= WANTED);
@@ -203,9 +200,9 @@ mod tests {
         let path: Arc<str> = "/tv/news/v/index.m3u8".into();
         let body = "#EXTINF:2.0,\n897825600.m4s\n".repeat(60);
         squeezer.published(&path, &text(1, &body), Access::Open);
-        squeezer.asked(&ToLive::Gzip(SourceId::of_live(7)));
-        squeezer.asked(&ToLive::Gzip(SourceId::of_live(1)));
-        squeezer.asked(&ToLive::Gzip(SourceId::of_live(1)));
+        squeezer.asked(SourceId::of_live(7));
+        squeezer.asked(SourceId::of_live(1));
+        squeezer.asked(SourceId::of_live(1));
         let first = results.blocking_recv().unwrap();
         let listing = squeezer.listing(first, SourceId::of_live(2)).expect("it is the newest");
         let Change::Present { opened: Some(opened), .. } = listing.change else { panic!() };

@@ -373,9 +373,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         add_waiter(waiters, Waiter { exchange, generation }, &self.exchanges);
     }
 
-    /// Asks the library to open a source; false if its queue is full. The question never overtakes
-    /// what was said before: that the same source was let go, perhaps.
+    /// Asks the library to open a source, or the live thread to make it; false if there is no room.
+    /// The question never overtakes what was said before: that the same source was let go, perhaps.
     fn ask_to_open(&mut self, source: SourceId) -> bool {
+        if source.is_live() {
+            let live = self.outside.live.as_ref();
+            return live.is_some_and(|live| live.try_send(ToLive::Wanted(source)).is_ok());
+        }
         self.tell_library();
         let shard = self.settings.number;
         self.to_library.is_empty()

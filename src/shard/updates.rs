@@ -7,7 +7,7 @@ use super::{Shard, cache_capacity, capacity};
 use crate::catalog::Effect;
 use crate::config::{Backend, RELEASES_A_TURN_MAX, UPDATES_A_TURN_MAX};
 use crate::messages::mail::Inbox;
-use crate::messages::{OpenFault, ShardReport, Update};
+use crate::messages::{OpenFault, ShardReport, ToLive, Update};
 
 use super::connection::Ending;
 
@@ -36,6 +36,14 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 }
             }
             Update::Growing(id, growth) => self.catalog.grow(id, &growth, &mut effects),
+            Update::IsWatched(folder, stream) => {
+                if self.catalog.is_watched(&folder, stream)
+                    && let Some(live) = &self.outside.live
+                {
+                    // It asks again.
+                    let _ = live.try_send(ToLive::Watched(folder));
+                }
+            }
             Update::Answered(answer) => self.handle_answer(answer),
             Update::Report(to) => {
                 // Whoever asked may have given up.

@@ -9,7 +9,7 @@ use super::supervise::{Event, Server};
 use crate::cli::Failure;
 use crate::config::file::Draft;
 use crate::config::load::Sources;
-use crate::config::{ASKS_MAX, Backend, Channel, Config, Listen, SQUEEZES_MAX, TO_LIBRARY_MAX};
+use crate::config::{ASKS_MAX, Backend, Channel, Config, Listen, TO_LIBRARY_MAX, TO_LIVE_MAX};
 use crate::control::linear::Stations;
 use crate::control::{self, Readiness};
 use crate::live::records::Records;
@@ -31,7 +31,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (access, log) = log_of(&config)?.unzip();
     let (to_library, from_shards) = mpsc::sync_channel(TO_LIBRARY_MAX);
     let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
-    let (to_live, wishes) = tokio::sync::mpsc::channel(SQUEEZES_MAX);
+    let (to_live, wishes) = tokio::sync::mpsc::channel(TO_LIVE_MAX);
     let shared = shard::thread::Shared {
         limits: Arc::new(config.limits.clone()),
         waits_to_accept: true,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Channel, Feed, Given, Unfit};
+use super::{Channel, Feed, Given, Unfit, remux};
 use crate::config::{HEADER_SIZE_MAX, RENDITIONS_MAX};
 use crate::ingest::output::{Output, Stamp};
 use crate::live::boxes::init::Init;
@@ -116,7 +116,10 @@ impl Channel {
     /// A name for what has its header at this path. Two paths may have one name: `a/b` and `a-b`.
     fn free_name(&self, path: &str) -> String {
         let name = track_of_header(path).name();
-        let is_free = |name: &String| self.feeds.iter().all(|feed| feed.name != *name);
+        let is_free = |name: &String| {
+            let is_kept = *name == remux::FOLDER && !self.remuxing.is_result();
+            !is_kept && self.feeds.iter().all(|feed| feed.name != *name)
+        };
         let mut names = std::iter::once(name.clone()).chain((2..).map(|at| format!("{name}-{at}")));
         names.find(is_free).expect("there are fewer renditions than numbers")
     }
@@ -138,6 +141,9 @@ impl Channel {
                 }
             }
             self.renditions[at].publisher.take_header(sent.init.clone(), is_other);
+            if is_other {
+                self.stop_remux();
+            }
         } else {
             self.outputs[at].header = Some((header, sent.bytes.to_vec()));
         }

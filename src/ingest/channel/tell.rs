@@ -55,6 +55,7 @@ impl Channel {
         if segment_ended || segment_begun {
             self.write_manifest("ll.mpd", dash::Edition::LowLatency, stamp);
         }
+        self.offer_remux();
         let timeline = self.renditions[at].publisher.timeline();
         let news = news(timeline, self.access);
         let kept = Kept::of(timeline, self.window_micros);
@@ -113,6 +114,9 @@ impl Channel {
     }
 
     fn write_multivariants(&mut self, stamp: Stamp) {
+        if self.remuxing.is_result() {
+            return self.write_remuxed(stamp);
+        }
         for (at, latency) in [Latency::Plain, Latency::Low].into_iter().enumerate() {
             let text = channel::multivariant(&self.renditions, latency);
             if text == self.multivariants[at] {

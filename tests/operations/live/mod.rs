@@ -26,6 +26,7 @@ mod archive;
 mod catchup;
 mod transport;
 mod continuous;
+mod remux;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;

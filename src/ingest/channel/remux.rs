@@ -1,0 +1,255 @@
+//! The channel as a transport stream, made of its boxes when somebody wants it, once for all.
+//!
+//! What is made is a channel of its own, which shards know by `/tv/{id}/stream.ts`, `ts.m3u8` and
+//! the folder `ts`: packets go the same way as those that an encoder pushes. As long as nobody
+//! watches, the two paths are listed without anything behind them; a shard whose client asks for
+//! one says so. Shards are asked now and then whether anybody still watches.
+
+use std::time::{Duration, Instant};
+
+use super::{Channel, Feed, Header};
+use crate::config::{self, REMUX_ASK_MS, REMUX_IDLE_MS, REMUX_PAUSE_MS, REMUX_PAUSE_MS_MAX};
+use crate::ingest::archive::Recovered;
+use crate::ingest::output::{Stamp, absent};
+use crate::live::boxes::stream::Chunk;
+use crate::live::channel::{self, Container, Latency};
+use crate::live::protection::Protection;
+use crate::live::publisher::{Zeros, timed};
+use crate::live::ts::TIMESCALE;
+use crate::live::ts::mux::{Muxer, Source};
+use crate::live::ts::stream::{Event, Known, Reader};
+use crate::messages::{SourceId, ToLive};
+
+/// Name of the rendition that is made, and of its folder.
+pub(super) const FOLDER: &str = "ts";
+
+/// The channel's playlist for players that know nothing but transport streams.
+const PLAYLIST: &str = "ts.m3u8";
+
+/// The channel as one stream.
+const STREAM: &str = "stream.ts";
+
+/// Whether and how a channel is made of this one.
+#[derive(Debug, Default)]
+pub(super) struct Remuxing {
+    /// This channel is itself made of another one.
+    is_result: bool,
+    /// What is listed, to be made on demand.
+    offered: Vec<SourceId>,
+    running: Option<Running>,
+    /// How often it failed in a row, and when it may begin again.
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Running {
+    muxer: Muxer,
+    reader: Option<Reader>,
+    channel: Box<Channel>,
+    feed: Option<usize>,
+    /// When somebody was known to watch, and when that was asked last.
+    watched: Instant,
+    asked: Instant,
+}
+
+impl Remuxing {
+    pub(super) fn is_result(&self) -> bool {
+        self.is_result
+    }
+}
+
+impl Channel {
+    /// Names of the texts of this channel.
+    pub(super) fn texts(&self) -> &'static [&'static str] {
+        if self.remuxing.is_result {
+            return &[PLAYLIST];
+        }
+        &["master.m3u8", "ll.m3u8", "manifest.mpd", "ll.mpd"]
+    }
+
+    /// Writes the playlist of a channel that is made of another one.
+    pub(super) fn write_remuxed(&mut self, stamp: Stamp) {
+        // Players that are so old stop at a version that they do not know, and need none.
+        let text = channel::multivariant(&self.renditions, Latency::Plain);
+        let text = text.replacen("#EXT-X-VERSION:6\n", "#EXT-X-VERSION:3\n", 1);
+        if text != self.multivariants[0] {
+            let path = format!("/tv/{}/{PLAYLIST}", self.id);
+            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+            self.multivariants[0] = text;
+        }
+    }
+
+    fn muxer(&self) -> Option<Muxer> {
+        let can_be = |feed: &Feed| {
+            feed.container == Container::Cmaf && Protection::of(&feed.header.init).is_none()
+        };
+        if !self.feeds.iter().all(can_be) {
+            return None;
+        }
+        let sources = self.feeds.iter().enumerate().map(|(id, feed)| Source {
+            id,
+            header: &feed.header.bytes,
+            init: &feed.header.init,
+        });
+        Muxer::new(&sources.collect::<Vec<_>>()).ok().flatten()
+    }
+
+    /// Lists what can be made on demand, if it is not yet.
+    pub(super) fn offer_remux(&mut self) {
+        let Remuxing { is_result, offered, running, .. } = &self.remuxing;
+        if *is_result || !offered.is_empty() || running.is_some() || self.muxer().is_none() {
+            return;
+        }
+        for name in [STREAM, PLAYLIST] {
+            let path = format!("/tv/{}/{name}", self.id);
+            let (source, listing) = self.post.on_demand(&path, self.access);
+            self.remuxing.offered.push(source);
+            self.batch.push(listing);
+        }
+    }
+
+    /// A shard says what its clients want.
+    pub fn want(&mut self, want: &ToLive, stamp: Stamp) {
+        match want {
+            ToLive::Wanted(source) if self.remuxing.offered.contains(source) => {
+                if self.remuxing.not_before.is_some_and(|until| stamp.instant < until) {
+                    self.post.fail(*source);
+                } else if self.remuxing.running.is_none() {
+                    self.start_remux(stamp);
+                }
+            }
+            ToLive::Wanted(_) | ToLive::Gzip(_) => {}
+            ToLive::Watched(folder) => {
+                if let Some(running) = &mut self.remuxing.running
+                    && running.folder() == Some(folder)
+                {
+                    running.watched = stamp.instant;
+                }
+            }
+        }
+    }
+
+    fn start_remux(&mut self, stamp: Stamp) {
+        let Some(muxer) = self.muxer() else { return };
+        let (post, counts) = (self.post.clone(), Default::default());
+        let of = config::Channel { sources: Default::default(), ..self.of.clone() };
+        let mut channel = Channel::new(&of, self.access, post, counts, Recovered::nothing());
+        channel.remuxing.is_result = true;
+        (channel.lengths, channel.zeros) =
+            (self.lengths, Zeros::of_known(self.zeros.known().to_vec()));
+        tracing::info!(channel = self.id, "a transport stream is made of it");
+        self.remuxing.running = Some(Running {
+            muxer,
+            reader: None,
+            channel: Box::new(channel),
+            feed: None,
+            watched: stamp.instant,
+            asked: stamp.instant,
+        });
+    }
+
+    /// A chunk was published.
+    pub(super) fn remux(&mut self, at: usize, chunk: &Chunk, bytes: &[u8], stamp: Stamp) {
+        let Some(running) = &mut self.remuxing.running else { return };
+        if !running.muxer.has(at) {
+            return;
+        }
+        let init = self.renditions[at].publisher.init();
+        if running.reader.is_none() {
+            let Some(timed) = timed(init, chunk) else { return };
+            let ticks = i128::from(timed.start.ticks) * i128::from(TIMESCALE)
+                / i128::from(timed.start.timescale);
+            let known = Known::at(i64::try_from(ticks).unwrap_or(0).max(0));
+            running.reader = Some(Reader::new(known, running.channel.transport_ticks()));
+        }
+        let mut packets = Vec::new();
+        let muxed =
+            running.muxer.take(at, init, bytes, &mut packets).map_err(|error| error.to_string());
+        match muxed.and_then(|()| running.publish(&packets, stamp)) {
+            Ok(()) => self.remuxing.failures = 0,
+            Err(error) => {
+                tracing::warn!(channel = self.id, error, "no transport stream can be made of it");
+                let remuxing = &mut self.remuxing;
+                let pause = REMUX_PAUSE_MS << remuxing.failures.min(16);
+                let pause = Duration::from_millis(pause.min(REMUX_PAUSE_MS_MAX));
+                remuxing.failures += 1;
+                remuxing.not_before = Some(stamp.instant + pause);
+                self.stop_remux();
+            }
+        }
+    }
+
+    /// Nothing is made any more, until somebody wants it again.
+    pub(super) fn stop_remux(&mut self) {
+        if let Some(mut running) = self.remuxing.running.take() {
+            running.channel.close();
+            self.remuxing.offered.clear();
+            self.offer_remux();
+            self.post.list(&mut self.batch);
+        }
+    }
+
+    /// The channel is gone, and with it what is made of it.
+    pub(super) fn close_remux(&mut self) {
+        if let Some(mut running) = self.remuxing.running.take() {
+            running.channel.close();
+        }
+        if !self.remuxing.offered.is_empty() {
+            let names = [STREAM, PLAYLIST].into_iter();
+            self.batch.extend(names.map(|name| absent(format!("/tv/{}/{name}", self.id))));
+        }
+    }
+
+    /// Asks whether anybody watches, and stops when nobody does.
+    pub fn look_at_remux(&mut self, stamp: Stamp) {
+        let Some(running) = &mut self.remuxing.running else { return };
+        running.channel.publish_overdue(stamp);
+        let since = |at: Instant| stamp.instant.saturating_duration_since(at);
+        if since(running.watched) >= Duration::from_millis(REMUX_IDLE_MS) {
+            tracing::info!(channel = self.id, "nobody watches its transport stream");
+            self.stop_remux();
+        } else if since(running.asked) >= Duration::from_millis(REMUX_ASK_MS) {
+            running.asked = stamp.instant;
+            if let Some(output) = running.channel.outputs.first()
+                && let Some(stream) = output.stream()
+            {
+                self.post.ask_for_viewers(&output.folder, stream);
+            }
+        }
+    }
+}
+
+impl Running {
+    fn folder(&self) -> Option<&str> {
+        self.channel.outputs.first().map(|output| output.folder.as_str())
+    }
+
+    /// Packets go the way of those that an encoder pushes.
+    fn publish(&mut self, packets: &[u8], stamp: Stamp) -> Result<(), String> {
+        let Some(reader) = &mut self.reader else { return Ok(()) };
+        let mut events = Vec::new();
+        let read = reader.take(packets, &mut events);
+        for event in events {
+            let taken = match (event, self.feed) {
+                (Event::Header(init), _) => {
+                    let feed = self.channel.take_header((0, FOLDER), Header::Ts, init, stamp);
+                    feed.map(|feed| self.feed = Some(feed))
+                }
+                (Event::Chunk(chunk, bytes), Some(feed)) => {
+                    self.channel.take(feed, 0, &chunk, &bytes, stamp).map(drop)
+                }
+                (Event::Break, Some(feed)) => {
+                    self.channel.break_transport(feed, 0);
+                    Ok(())
+                }
+                (Event::Break | Event::Chunk(..), None) => Ok(()),
+            };
+            taken.map_err(|unfit| format!("{unfit:?}"))?;
+        }
+        read.map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What is made on demand, by a clock that tests play.
+
+use super::*;
+use crate::config::Access;
+use crate::ingest::post::Post;
+use crate::ingest::slab::Ledger;
+use crate::live::boxes::stream;
+
+const BOTH: &[u8] = include_bytes!("../../../../tests/fuzz/seeds/boxes/both.mp4");
+
+/// So many milliseconds after the test began.
+fn at(began: Instant, millis: u64) -> Stamp {
+    let micros = 1_795_651_200_000_000 + i64::try_from(millis).unwrap() * 1000;
+    Stamp { micros, instant: began + Duration::from_millis(millis) }
+}
+
+/// A channel with one segment, which is whole.
+fn channel(began: Instant) -> Channel {
+    let of = crate::config::Channel {
+        id: "news".to_owned(),
+        name: "news".to_owned(),
+        access: Some(Access::Open),
+        window_ms: 60_000,
+        segment_ms: Some(1000),
+        part_ms: Some(1000),
+        patience_ms: Some(1_000_000),
+        push: None,
+        archive: None,
+        sources: Default::default(),
+    };
+    let (post, _) = Post::new(Vec::new(), Ledger::new(u64::MAX));
+    let recovered = Recovered::nothing();
+    let mut channel = Channel::new(&of, Access::Open, post, Default::default(), recovered);
+    let mut events = Vec::new();
+    stream::Reader::default().take(BOTH, &mut events).unwrap();
+    let bytes = |span: stream::Span| &BOTH[span.start as usize..span.end as usize];
+    for event in events {
+        match event {
+            stream::Event::Header(span, init) => {
+                let header = Header::Cmaf(bytes(span));
+                channel.take_header((0, "v/init.mp4"), header, init, at(began, 0)).unwrap();
+            }
+            stream::Event::Chunk(span, chunk) => {
+                channel.take(0, 0, &chunk, bytes(span), at(began, 0)).unwrap();
+            }
+        }
+    }
+    channel.end_segment(0, at(began, 0));
+    channel
+}
+
+#[test]
+fn what_nobody_wants_is_not_made_and_what_nobody_watches_ends() {
+    let began = Instant::now();
+    let mut channel = channel(began);
+    let [stream, playlist] = channel.remuxing.offered[..] else { panic!("both are offered") };
+    assert!(channel.remuxing.running.is_none());
+    channel.want(&ToLive::Wanted(SourceId(7)), at(began, 0));
+    assert!(channel.remuxing.running.is_none(), "it was another's");
+    channel.want(&ToLive::Wanted(playlist), at(began, 0));
+    channel.want(&ToLive::Wanted(stream), at(began, 0));
+    assert!(channel.remuxing.running.is_some());
+    channel.look_at_remux(at(began, REMUX_IDLE_MS - 1));
+    assert!(channel.remuxing.running.is_some());
+    channel.look_at_remux(at(began, REMUX_IDLE_MS));
+    assert!(channel.remuxing.running.is_none());
+    // Under other numbers it can be wanted again.
+    assert_eq!(channel.remuxing.offered.len(), 2);
+    assert!(!channel.remuxing.offered.contains(&stream));
+    channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(began, REMUX_IDLE_MS));
+    assert!(channel.remuxing.running.is_some());
+}
+
+#[test]
+fn another_header_ends_it_and_a_channel_that_goes_takes_it_along() {
+    let began = Instant::now();
+    let mut channel = channel(began);
+    channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(began, 0));
+    channel.stop_remux();
+    assert!(channel.remuxing.running.is_none() && channel.remuxing.offered.len() == 2);
+    channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(began, 0));
+    channel.close();
+    assert!(channel.remuxing.running.is_none());
+}
