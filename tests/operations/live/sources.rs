@@ -162,3 +162,36 @@ fn sources_have_names_and_others_are_refused() {
     let address = station.server.ingest;
     assert_eq!(put(address, "/ingest/mark/@a/v/init.mp4", &header(Media::Picture)).status, 200);
 }
+
+#[test]
+fn of_two_sources_of_transport_streams_one_is_taken_and_the_other_when_that_is_lost() {
+    let station = station();
+    let segments = super::transport::segments(40);
+    let send = |source: &str, at: usize| {
+        let answer = station.put(&format!("news/@{source}/s{at}.ts"), &segments[at]);
+        assert_eq!(answer.status, 200, "{source} {at}: {}", answer.text());
+    };
+    for at in 0..3 {
+        send("a", at);
+        send("b", at);
+    }
+    let plain = station.until("news/s/index.m3u8", |answer| uris(answer.text()).len() == 3);
+    assert!(!plain.text().contains("DISCONTINUITY"), "{}", plain.text());
+    // Nothing comes of `a` any more, and what `b` sends is taken as soon as that is plain.
+    let listed = || station.get("news/s/index.m3u8").text().to_owned();
+    for at in 3..segments.len() {
+        send("b", at);
+        if uris(&listed()).len() >= 5 {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(200));
+    }
+    let plain = listed();
+    assert!(uris(&plain).len() >= 5, "{plain}");
+    let whole = uris(&plain).into_iter().filter_map(|name| {
+        let answer = station.get(&format!("news/s/{name}"));
+        (answer.status == 200).then_some(answer.body)
+    });
+    let whole: Vec<u8> = whole.flatten().collect();
+    assert_eq!(super::transport::counter_gaps(&whole), []);
+}
