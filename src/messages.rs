@@ -26,47 +26,55 @@ pub use report::{AccessRecord, ShardReport};
 pub struct SourceId(pub u64);
 
 impl SourceId {
+    /// Who counts a source stands in its upper bits, so that no two of them give the same number.
+    /// The highest one says that it is live, the next one of what is not that it is of an archive.
+    const LIVE: u64 = 0b100 << 61;
+    const ARCHIVED_OBJECT: u64 = 0b101 << 61;
+    const PAST: u64 = 0b110 << 61;
+    const COMPLETE_PAST: u64 = 0b111 << 61;
+    const ARCHIVE: u64 = 0b010 << 61;
+
     /// The number of something live. The library counts from 0, and never gets here.
     #[must_use]
     pub fn of_live(number: u64) -> Self {
-        Self(1 << 63 | number)
+        Self(Self::LIVE | number)
     }
 
     /// The number of a text of what is past of a channel, which is told as something live is. They
     /// count on their own, and both kinds together.
     #[must_use]
     pub fn of_past(number: u64, is_complete: bool) -> Self {
-        Self(1 << 63 | 1 << 62 | u64::from(is_complete) << 61 | number)
+        Self(number | if is_complete { Self::COMPLETE_PAST } else { Self::PAST })
     }
 
     /// Whether it is such a text, and one that does not change any more.
     #[must_use]
     pub fn is_complete(self) -> bool {
-        self.0 >> 61 == 0b111
+        self.0 & Self::COMPLETE_PAST == Self::COMPLETE_PAST
     }
 
     /// Whether it is something live: in memory, complete in itself, and nobody's to open or close.
     #[must_use]
     pub fn is_live(self) -> bool {
-        self.0 >> 63 == 1
+        self.0 & Self::LIVE != 0
     }
 
     /// The number of a pack of an archive. The library never gets here, either.
     #[must_use]
     pub fn of_archive(number: u64) -> Self {
-        Self(1 << 62 | number)
+        Self(Self::ARCHIVE | number)
     }
 
     /// Whether it is a pack of an archive, which the archive's lender opens.
     #[must_use]
     pub fn is_archived(self) -> bool {
-        self.0 >> 62 == 1
+        self.0 >> 62 == Self::ARCHIVE >> 62
     }
 
     /// The number of an object of an archive that is complete in itself, as what is live is.
     #[must_use]
     pub fn of_archived_object(number: u64) -> Self {
-        Self(3 << 62 | number)
+        Self(Self::ARCHIVED_OBJECT | number)
     }
 }
 
@@ -459,4 +467,35 @@ pub enum Fault {
     Truncated,
     /// The disk said no (EIO, EFAULT and their like): the error number.
     Unreadable(i32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_counts_a_source_can_be_told_by_its_number() {
+        let of = |number| {
+            [
+                SourceId(number),
+                SourceId::of_live(number),
+                SourceId::of_past(number, false),
+                SourceId::of_past(number, true),
+                SourceId::of_archive(number),
+                SourceId::of_archived_object(number),
+            ]
+        };
+        for number in [0, 7, (1 << 61) - 1] {
+            let ids = of(number);
+            for (at, id) in ids.iter().enumerate() {
+                assert!(!ids[..at].contains(id), "{id:?}");
+            }
+            let live = ids.map(SourceId::is_live);
+            assert_eq!(live, [false, true, true, true, false, true]);
+            let archived = ids.map(SourceId::is_archived);
+            assert_eq!(archived, [false, false, false, false, true, false]);
+            let complete = ids.map(SourceId::is_complete);
+            assert_eq!(complete, [false, false, false, true, false, false]);
+        }
+    }
 }
