@@ -23,7 +23,7 @@ use crate::live::linear::Schedule;
 use crate::live::linear::asset::Asset;
 use crate::live::playlist::{PLAIN, linear};
 use crate::messages::{Change, Listing};
-use crate::units::ETag;
+use crate::units::{ETag, media_type};
 
 /// Where the server tells its time, as seen from a channel's manifest.
 const CLOCK: &str = "../clock";
@@ -157,25 +157,23 @@ fn response(text: &Text) -> Response<Body> {
 
 /// The text at this path of the channel, and how long it holds.
 fn text(schedule: &Schedule, rest: &str, now: u64) -> Option<Text> {
-    const HLS: &str = "application/vnd.apple.mpegurl";
     let tracks = schedule.tracks();
     let changes = |track| schedule.next_change(track, now);
-    let (text, media_type, until) = match rest {
-        "master.m3u8" => (linear::multivariant(schedule), HLS, u64::MAX),
+    let (text, until) = match rest {
+        "master.m3u8" => (linear::multivariant(schedule), u64::MAX),
         "manifest.mpd" => {
             let until = (0..tracks.len()).map(changes).min()?;
-            (linear::manifest(schedule, now, CLOCK), "application/dash+xml", until)
+            (linear::manifest(schedule, now, CLOCK), until)
         }
         _ => {
             let (name, playlist) = rest.split_once('/')?;
             let track = tracks.iter().position(|track| track.name == name)?;
             let text = (playlist == PLAIN).then(|| linear::media(schedule, track, now))?;
-            (text, HLS, changes(track))
+            (text, changes(track))
         }
     };
-    let tag = u128::from_be_bytes(ETag::of(text.as_bytes()).0);
-    let etag = HeaderValue::try_from(format!("\"{tag:032x}\"")).ok()?;
-    Some(Text { body: Bytes::from(text), media_type, etag, until })
+    let etag = HeaderValue::from_bytes(&ETag::of(text.as_bytes()).wire()).ok()?;
+    Some(Text { body: Bytes::from(text), media_type: media_type(rest), etag, until })
 }
 
 impl Station {
