@@ -6,6 +6,8 @@ mod editions;
 mod feed;
 #[path = "it/ingest.rs"]
 mod ingest;
+#[path = "it/listen.rs"]
+mod listen;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/server.rs"]

@@ -1,10 +1,10 @@
 //! A tiny channel for `watch`: a part more with each held request, and mistakes by the URL.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+
+use super::listen;
 
 /// The first segment; segments have two parts of a second, and begin at 2026-11-26T00:00:00Z.
 const FIRST: u64 = 7;
@@ -15,30 +15,13 @@ const PARTS: u64 = 16;
 
 /// Starts it; it ends with the test process. The first element of a path is the mistake.
 pub fn start() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    let parts = Arc::new(AtomicU64::new(PARTS));
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let parts = Arc::clone(&parts);
-            // A client that goes away ends its thread with an error, as it should.
-            thread::spawn(move || drop(serve(stream, &parts)));
-        }
-    });
-    address
+    let parts = AtomicU64::new(PARTS);
+    listen::start(move |stream| serve(stream, &parts))
 }
 
 fn serve(stream: TcpStream, parts: &AtomicU64) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-        }
+    let (mut reader, mut writer) = listen::halves(stream)?;
+    while let Some(head) = listen::head(&mut reader)? {
         let path = head.split(' ').nth(1).unwrap_or_default();
         if path.contains("_HLS_msn") {
             parts.fetch_add(1, Ordering::Relaxed);
@@ -55,6 +38,7 @@ fn serve(stream: TcpStream, parts: &AtomicU64) -> io::Result<()> {
         );
         writer.write_all(head.as_bytes())?;
     }
+    Ok(())
 }
 
 fn answer(mistake: &str, path: &str, count: u64) -> Option<String> {

@@ -1,10 +1,12 @@
 //! A tiny ingest server: takes chunked bodies, keeps all of them, and answers as it is told.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::listen;
 
 /// One request, whole or not.
 #[derive(Clone, Debug)]
@@ -48,17 +50,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Ingest {
     /// Starts it; it ends with the test process.
     pub fn start(rule: Rule) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let kept = Arc::clone(&kept);
-                // A feeder that goes away ends its thread with an error, as it should.
-                thread::spawn(move || drop(serve(stream, rule, &kept)));
-            }
-        });
+        let address = listen::start(move |stream| serve(stream, rule, &kept));
         Self { address, requests }
     }
 
@@ -77,16 +71,8 @@ impl Ingest {
 }
 
 fn serve(stream: TcpStream, rule: Rule, kept: &Mutex<Kept>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-        }
+    let (mut reader, mut writer) = listen::halves(stream)?;
+    while let Some(head) = listen::head(&mut reader)? {
         let mut words = head.split(' ');
         let method = words.next().unwrap_or_default().to_owned();
         let path = words.next().unwrap_or_default().trim_start_matches('/').to_owned();
@@ -107,6 +93,7 @@ fn serve(stream: TcpStream, rule: Rule, kept: &Mutex<Kept>) -> io::Result<()> {
         }
         write!(writer, "HTTP/1.1 {status} Status\r\nContent-Length: 2\r\n\r\nok")?;
     }
+    Ok(())
 }
 
 /// Reads a chunked body to its end.

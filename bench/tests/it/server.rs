@@ -3,24 +3,16 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::listen;
+
 /// Starts it; it ends with the test process.
 pub fn start() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    thread::spawn(move || {
-        let turns = Arc::new(AtomicUsize::new(0));
-        for stream in listener.incoming().flatten() {
-            let turns = Arc::clone(&turns);
-            // A client that goes away ends its thread with an error, as it should.
-            thread::spawn(move || drop(serve(stream, turns)));
-        }
-    });
-    address
+    let turns = AtomicUsize::new(0);
+    listen::start(move |stream| serve(stream, &turns))
 }
 
 /// The tokio-uring server of `runtimes`, in a process of its own.
@@ -56,7 +48,7 @@ impl Drop for Alone {
     }
 }
 
-fn serve(mut stream: TcpStream, turns: Arc<AtomicUsize>) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, turns: &AtomicUsize) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut pending = Vec::new();
     let mut buffer = [0; 4096];
@@ -70,7 +62,7 @@ fn serve(mut stream: TcpStream, turns: Arc<AtomicUsize>) -> std::io::Result<()> 
             let head: Vec<u8> = pending.drain(..end + 4).collect();
             let head = String::from_utf8_lossy(&head).into_owned();
             let path = head.split(' ').nth(1).unwrap_or_default();
-            if !answer(&mut stream, path, &turns)? {
+            if !answer(&mut stream, path, turns)? {
                 return Ok(());
             }
         }

@@ -1,10 +1,11 @@
 //! A tiny live server: takes chunked PUTs, and holds requests for playlists until a part is there.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
+
+use super::listen;
 
 /// Parts of a segment.
 const PARTS: u64 = 4;
@@ -24,30 +25,13 @@ struct State {
 
 /// Starts it; it ends with the test process. Everything is at one address.
 pub fn start() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    let state = Arc::new(State::default());
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let state = Arc::clone(&state);
-            // A client that goes away ends its thread with an error, as it should.
-            thread::spawn(move || drop(serve(stream, &state)));
-        }
-    });
-    address
+    let state = State::default();
+    listen::start(move |stream| serve(stream, &state))
 }
 
 fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-        }
+    let (mut reader, mut writer) = listen::halves(stream)?;
+    while let Some(head) = listen::head(&mut reader)? {
         let mut words = head.split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let answer = match method {
@@ -59,6 +43,7 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
         writer.write_all(&[head.as_bytes(), &body].concat())?;
     }
+    Ok(())
 }
 
 /// Takes a chunked body, of which each chunk is a part.
