@@ -246,7 +246,8 @@ impl<'a> Run<'a> {
             self.looked = Instant::now() + timeout;
             self.look(timeout)?;
             // After each that is sent, viewers are looked for: theirs are the moments that count.
-            while self.turns.drive_next_due(&mut self.room) {
+            let now = Instant::now();
+            while self.turns.drive_next_due(&mut self.room, now) {
                 self.look(Duration::ZERO)?;
             }
             while let Some(key) = self.ready.pop() {

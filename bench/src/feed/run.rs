@@ -82,7 +82,8 @@ pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> io::Result<Tally> {
     let mut ready = Vec::new();
     turns.begin(&mut room);
     while !stop.load(Ordering::Relaxed) {
-        while turns.drive_next_due(&mut room) {}
+        let now = Instant::now();
+        while turns.drive_next_due(&mut room, now) {}
         progress.tell(&mut room, settings.from);
         let Some(timeout) = turns.timeout() else { break };
         ready.extend(room.poller.wait(timeout.min(PROGRESS_EVERY))?);
@@ -165,10 +166,11 @@ impl Turns {
         }
     }
 
-    /// Drives whoever was due first; false if nobody is.
-    pub fn drive_next_due(&mut self, room: &mut Room) -> bool {
+    /// Drives whoever was due first at `now`; false if nobody is left who was. A stream that is
+    /// late is due again at once, so a turn that shall end keeps to the moment of its beginning.
+    pub fn drive_next_due(&mut self, room: &mut Room, now: Instant) -> bool {
         match self.wakes.peek().copied() {
-            Some(Reverse((at, index))) if at <= Instant::now() => {
+            Some(Reverse((at, index))) if at <= now => {
                 self.wakes.pop();
                 self.drive(index, room);
                 true

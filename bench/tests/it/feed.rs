@@ -1,9 +1,10 @@
 //! `feed` against a tiny ingest server: what comes is what the clock and the faults say.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -359,6 +360,40 @@ fn a_folder_gets_whole_files() {
     let (requests, _) = feed(&ingest, &[place], &["--speed", "20", "--duration", "2s"]);
     assert_eq!(order(&media(&requests, "feed0/r0")), "0");
     std::fs::remove_dir_all(&folder).expect("the folder is ours");
+}
+
+#[test]
+fn a_feeder_that_never_catches_up_ends_when_it_is_told() {
+    let folder = std::env::temp_dir().join(format!("feed-late-{}", std::process::id()));
+    let mut feeder = Command::new(env!("CARGO_BIN_EXE_shardcast-bench"))
+        .args(["feed", "--from", FROM, "--speed", "10000", "--into"])
+        .arg(&folder)
+        .arg("--source")
+        .arg(&sources()[0])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program was built for this test");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let until = |condition: &mut dyn FnMut() -> bool| {
+        while !condition() && Instant::now() < deadline {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    };
+    until(&mut || folder.join("feed0/r0/850000099.m4s").exists());
+    let told = Command::new("kill").arg(feeder.id().to_string()).status();
+    assert!(told.expect("it is a command").success());
+    let mut ended = None;
+    until(&mut || {
+        ended = feeder.try_wait().expect("it is a child of this process");
+        ended.is_some()
+    });
+    if ended.is_none() {
+        feeder.kill().expect("it is a child of this process");
+    }
+    feeder.wait().expect("it has ended");
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+    assert_eq!(ended.and_then(|status| status.code()), Some(3), "it was late, and told to end");
 }
 
 #[test]
