@@ -112,6 +112,10 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
         ([], None) => urls.clone(),
         (listed, file) => UrlSet::from_arguments(listed, file).map_err(Failure::Usage)?,
     };
+    if arguments.pull_rate.is_some() && storm_urls.groups().len() > 1 {
+        let text = "--pull-rate takes URLs of one address";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     saturate::prepare(arguments.cpu)?;
     probe::fetch(&storm_urls, 0).map_err(Failure::Failed)?;
     let reception = probe::reception(&urls, arguments.tuning.seed).map_err(Failure::Failed)?;
@@ -198,7 +202,7 @@ fn start(arguments: &Storm, storm_urls: &UrlSet, stop: &Arc<AtomicBool>) -> Resu
     Ok(Bad { storm, pulls })
 }
 
-/// Large bodies without pause, as fast as the server gives them.
+/// Whole bodies without pause, as fast as the server gives them, or each once at a rate.
 fn pull(
     arguments: &Storm,
     urls: &UrlSet,
@@ -215,7 +219,7 @@ fn pull(
         // The ring belongs to the thread that makes it.
         let mut engine = Engine::connect(&urls, settings)?;
         while !stop.load(Ordering::Relaxed) {
-            engine.run(Duration::from_millis(100))?;
+            engine.go_on(Duration::from_millis(100))?;
         }
         Ok(())
     }))

@@ -61,6 +61,7 @@ pub struct Settings {
     /// Chooses the URLs.
     pub seed: u64,
     /// Each URL is asked for once, in the order of the list, and then nothing; else they are drawn.
+    /// For an open loop, and URLs of one address.
     pub once: bool,
     /// Congestion control of the client's sockets; `None` leaves the system's.
     pub congestion: Option<String>,
@@ -154,13 +155,20 @@ impl<'a> Engine<'a> {
     /// Runs for `duration` and returns what was counted in it, with the time it really took.
     ///
     /// Exchanges that are under way at the end go on in the next call, so that a warm-up is simply
-    /// a call whose result is dropped.
+    /// a call whose result is dropped. An open loop begins anew.
     pub fn run(&mut self, duration: Duration) -> io::Result<(Tally, Duration)> {
+        self.schedule = None;
+        self.go_on(duration)
+    }
+
+    /// The same, but an open loop goes on: what was due before and has not been sent still is.
+    pub fn go_on(&mut self, duration: Duration) -> io::Result<(Tally, Duration)> {
         self.tally = Tally::new();
         let start = self.tick();
         let end = start + duration.as_nanos() as u64;
         self.alive_at = start;
-        self.schedule = self.settings.rate.map(|rate| Schedule::new(rate, start));
+        let begin = |rate| Schedule::new(rate, start);
+        self.schedule = self.schedule.take().or_else(|| self.settings.rate.map(begin));
         let mut completions = Vec::with_capacity(8192);
         self.start_due()?;
         while self.now < end {
@@ -192,7 +200,7 @@ impl<'a> Engine<'a> {
     fn wait(&self, end: u64) -> Wait {
         let until_end = Duration::from_nanos(end.saturating_sub(self.now));
         let (want, at_most) = match &self.schedule {
-            Some(schedule) if !self.idle.is_empty() => {
+            Some(schedule) if !self.idle.is_empty() && !self.is_spent() => {
                 (1, Duration::from_nanos(schedule.next_at().saturating_sub(self.now)))
             }
             Some(_) => (1, TURN_AT_MOST),
@@ -201,10 +209,15 @@ impl<'a> Engine<'a> {
         Wait { want, gather: self.settings.gather_time, at_most: at_most.min(until_end) }
     }
 
+    /// Whether everything was asked for that is asked for once.
+    fn is_spent(&self) -> bool {
+        self.settings.once && self.sent == self.urls.count()
+    }
+
     /// Sends what is due: everything a free connection can carry, or what the schedule says.
     fn start_due(&mut self) -> io::Result<()> {
         while let Some(&slot) = self.idle.front() {
-            if self.settings.once && self.sent == self.urls.count() {
+            if self.is_spent() {
                 return Ok(());
             }
             let since = match &mut self.schedule {
@@ -225,7 +238,7 @@ impl<'a> Engine<'a> {
         let urls = &self.urls.groups()[connection.group as usize].urls;
         let url = match urls.len() {
             1 => urls.start,
-            count if self.settings.once => urls.start + self.sent % count,
+            _ if self.settings.once => urls.start + self.sent,
             count => urls.start + self.random.below(count),
         };
         connection.url = url as u32;

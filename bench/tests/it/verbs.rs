@@ -1,10 +1,12 @@
 //! One test a verb, and the failures that `saturate` must tell apart.
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::{bench, report, server};
+use super::{bench, listen, report, server};
 
 /// A short run with the tiny server in this very process.
 #[track_caller]
@@ -347,4 +349,34 @@ fn a_storm_leaves_the_good_client_its_answers() {
     assert!(number(&found["wreckage"], "readers_opened") > 0.0, "{found}");
     assert!(number(&found["wreckage"], "resets") > 0.0, "{found}");
     assert_eq!(number(&found["wreckage"], "connect_failures"), 0.0);
+}
+
+#[test]
+fn a_storms_pulls_keep_their_rate_and_order() {
+    let paths = Arc::new(Mutex::new(Vec::new()));
+    let asked = Arc::clone(&paths);
+    let address = listen::start(move |stream| {
+        let (mut reader, mut writer) = listen::halves(stream)?;
+        while let Some(head) = listen::head(&mut reader)? {
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            asked.lock().expect("no thread panics").push(path);
+            writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+        }
+        Ok(())
+    });
+    let good = format!("http://{}/2k", server::start());
+    let urls: Vec<_> = (0..40).map(|number| format!("http://{address}/{number}")).collect();
+    let mut arguments = vec!["storm", &good, "--pulls", "2", "--pull-rate", "1"];
+    arguments.extend(["--rate", "50", "--duration", "1s", "--ramp", "0s", "--settle", "0s"]);
+    arguments.extend(urls.iter().flat_map(|url| ["--storm-url", url.as_str()]));
+    report(&arguments);
+    let paths = paths.lock().expect("no thread panics");
+    // One look at the first URL, and one at 16 that are drawn, come before.
+    let pulled = &paths[17..];
+    let expected: Vec<_> = (0..pulled.len()).map(|number| format!("/{number}")).collect();
+    assert_eq!(pulled, expected);
+    assert!((1..=5).contains(&pulled.len()), "one a second: {pulled:?}");
+    let elsewhere = format!("http://{}/2k", server::start());
+    let output = bench(&[&arguments[..], &["--storm-url", &elsewhere]].concat());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
