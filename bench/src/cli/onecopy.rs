@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::failure::{Doing, Failure};
 use super::saturate;
 use super::station::{self, OnAir, Station};
-use crate::load::crowd::{Crowd, Round};
+use crate::load::crowd::Crowd;
 use crate::load::fetch;
 use crate::proc::{self, Machine};
 use crate::report;
@@ -130,9 +130,8 @@ impl Run<'_> {
             let reload = self.on_air.reload(next);
             self.crowd.ask(&reload, viewers).map_err(Failure::Failed)?;
             self.on_air.pusher.push().map_err(Failure::Failed)?;
-            let mut round = Round::new();
             let deadline = Instant::now() + fetch::PATIENCE;
-            self.crowd.gather(&mut round, viewers, deadline).doing("waiting failed")?;
+            let round = self.crowd.answers(viewers, deadline).doing("waiting failed")?;
             round.agreed().map_err(Failure::Failed)?;
             if part % FETCH_EVERY == 0 {
                 let media = self.on_air.request(&name);

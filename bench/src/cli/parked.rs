@@ -267,16 +267,13 @@ impl<'a> Run<'a> {
 
     /// Publishes the part that everybody waits for; from when, and what came.
     fn release(&mut self) -> Result<(Instant, Round), Failure> {
-        let mut round = Round::new();
         let pushed = self.on_air.pusher.push().map_err(Failure::Failed)?;
-        let deadline = pushed + fetch::PATIENCE;
-        self.crowd.gather(&mut round, self.count, deadline).doing("waiting failed")?;
-        if round.count() < self.count {
-            let (came, broken) = (round.count(), round.broken.as_deref().unwrap_or("no answer"));
-            let all = self.count;
-            return Err(Failure::Failed(format!("{came} of {all} were released: {broken}")));
-        }
-        round.agreed().map_err(Failure::Failed)?;
+        let answers = self.crowd.answers(self.count, pushed + fetch::PATIENCE);
+        let round = answers.doing("waiting failed")?;
+        round.agreed().map_err(|why| {
+            let (came, all) = (round.count(), self.count);
+            Failure::Failed(format!("{came} of {all} were released: {why}"))
+        })?;
         self.next = station::hint(self.crowd.first_answer())?.0;
         Ok((pushed, round))
     }

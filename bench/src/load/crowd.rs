@@ -59,7 +59,7 @@ pub struct Round {
 
 impl Round {
     /// Nothing has come.
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self { first_byte: None, last_byte: None, answers: BTreeMap::new(), broken: None }
     }
 
@@ -135,7 +135,7 @@ impl Crowd {
     }
 
     /// Takes answers until `count` of this round have come, or until `deadline`.
-    pub fn gather(&mut self, round: &mut Round, count: usize, deadline: Instant) -> io::Result<()> {
+    fn gather(&mut self, round: &mut Round, count: usize, deadline: Instant) -> io::Result<()> {
         loop {
             let now = Instant::now();
             if round.count() >= count || round.broken.is_some() || now >= deadline {
@@ -159,6 +159,18 @@ impl Crowd {
         }
     }
 
+    /// Waits for the answers of so many who have asked; that some do not come in time breaks the
+    /// round.
+    pub fn answers(&mut self, count: usize, deadline: Instant) -> io::Result<Round> {
+        let mut round = Round::new();
+        self.gather(&mut round, count, deadline)?;
+        if round.count() < count && round.broken.is_none() {
+            let came = round.count();
+            round.broken = Some(format!("only {came} of {count} answers came in time"));
+        }
+        Ok(round)
+    }
+
     /// A round in which everybody asks, and all answers are waited for.
     pub fn all_ask(
         &mut self,
@@ -167,12 +179,7 @@ impl Crowd {
         patience: Duration,
     ) -> Result<(Instant, Round), String> {
         let began = self.ask(request, count)?;
-        let mut round = Round::new();
-        self.gather(&mut round, count, began + patience).map_err(|error| error.to_string())?;
-        if round.count() < count && round.broken.is_none() {
-            let came = round.count();
-            round.broken = Some(format!("only {came} of {count} answers came in {patience:?}"));
-        }
+        let round = self.answers(count, began + patience).map_err(|error| error.to_string())?;
         Ok((began, round))
     }
 
@@ -233,5 +240,24 @@ impl Crowd {
 fn look_after(hot: &mut Option<Hot>) {
     if let Some(hot) = hot {
         hot.turn();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_does_not_come_is_missed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut crowd = Crowd::connect(listener.local_addr().unwrap(), 2, None, None).unwrap();
+        let (mut one, two) = (listener.accept().unwrap().0, listener.accept().unwrap().0);
+        crowd.ask(b"GET / HTTP/1.1\r\n\r\n", 2).unwrap();
+        one.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        let round = crowd.answers(2, Instant::now() + Duration::from_millis(50)).unwrap();
+        assert!(round.agreed().is_err_and(|why| why.ends_with("of 2 answers came in time")));
+        drop(two);
     }
 }
