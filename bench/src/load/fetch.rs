@@ -60,57 +60,67 @@ impl Fetcher {
 
     /// Fetches a path; the answer may be held for `patience`.
     pub fn get(&mut self, path: &str, patience: Duration) -> Result<Fetched, String> {
-        self.request("GET", path, patience)
+        let fetched = self.asked(path, patience).and_then(|stream| self.read(stream));
+        fetched.map_err(|error| format!("GET http://{}{path}: {error}", self.authority))
     }
 
-    fn request(&mut self, method: &str, path: &str, patience: Duration) -> Result<Fetched, String> {
-        let was_open = self.stream.is_some();
-        let outcome = match self.exchange(method, path, patience) {
-            // A server may end a connection between two requests whenever it likes.
-            Err(_) if was_open => {
-                self.stream = None;
-                self.exchange(method, path, patience)
+    /// A connection on which an answer has begun.
+    fn asked(&mut self, path: &str, patience: Duration) -> io::Result<BufReader<TcpStream>> {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.authority);
+        if let Some(stream) = self.stream.take() {
+            match ask(stream, &head, patience) {
+                // A server may end a connection between two requests whenever it likes.
+                Err(error) if is_ended(&error) => {}
+                other => return other,
             }
-            other => other,
-        };
-        outcome.map_err(|error| {
-            self.stream = None;
-            format!("{method} http://{}{path}: {error}", self.authority)
-        })
+        }
+        let stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
+        stream.set_nodelay(true)?;
+        ask(BufReader::new(stream), &head, patience)
     }
 
-    fn exchange(&mut self, method: &str, path: &str, patience: Duration) -> io::Result<Fetched> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            none => {
-                let stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
-                stream.set_nodelay(true)?;
-                none.insert(BufReader::new(stream))
-            }
-        };
-        stream.get_ref().set_read_timeout(Some(patience))?;
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.authority);
-        stream.get_mut().write_all(head.as_bytes())?;
-        let (status, headers) = read_head(stream)?;
+    /// Reads the answer, and keeps the connection if it goes on.
+    fn read(&mut self, mut stream: BufReader<TcpStream>) -> io::Result<Fetched> {
+        let (status, headers) = read_head(&mut stream)?;
         let mut fetched = Fetched { status, headers, body: Vec::new() };
-        let closes = fetched.header("connection").is_some_and(|value| value == "close");
+        let mut ends = fetched.header("connection").is_some_and(|value| value == "close");
         let length = fetched.header("content-length").and_then(|value| value.parse::<u64>().ok());
-        let is_chunked = fetched.header("transfer-encoding") == Some("chunked");
-        let has_body = method != "HEAD" && status != 204 && status != 304;
-        let mut ends = closes;
-        if has_body && is_chunked {
-            read_chunks(stream, &mut fetched.body)?;
+        let has_body = status != 204 && status != 304;
+        if has_body && fetched.header("transfer-encoding") == Some("chunked") {
+            read_chunks(&mut stream, &mut fetched.body)?;
         } else if let Some(length) = length.filter(|_| has_body) {
-            read_exactly(stream, length, &mut fetched.body)?;
+            read_exactly(&mut stream, length, &mut fetched.body)?;
         } else if has_body {
-            stream.take(BODY_SIZE_MAX).read_to_end(&mut fetched.body)?;
+            stream.by_ref().take(BODY_SIZE_MAX).read_to_end(&mut fetched.body)?;
             ends = true;
         }
-        if ends {
-            self.stream = None;
-        }
+        self.stream = Some(stream).filter(|_| !ends);
         Ok(fetched)
     }
+}
+
+/// Sends a request, and waits until its answer begins.
+fn ask(
+    mut stream: BufReader<TcpStream>,
+    head: &str,
+    patience: Duration,
+) -> io::Result<BufReader<TcpStream>> {
+    stream.get_ref().set_read_timeout(Some(patience))?;
+    stream.get_mut().write_all(head.as_bytes())?;
+    loop {
+        match stream.fill_buf() {
+            Ok([]) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether the other side had closed the connection.
+fn is_ended(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 type Head = (u16, Vec<(String, String)>);
@@ -178,4 +188,37 @@ fn read_chunks(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> io::Res
 
 fn wrong(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the answer is malformed: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn only_what_has_no_answer_is_asked_for_again() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+        // What each connection answers, a request each, until it is closed.
+        let connections = [vec!["ok"], vec!["ok", "o"], vec!["ok"]];
+        let server = thread::spawn(move || {
+            for answers in connections {
+                let mut stream = BufReader::new(listener.accept().unwrap().0);
+                for body in answers {
+                    while !line(&mut stream).unwrap().is_empty() {}
+                    stream.get_mut().write_all(format!("{head}{body}").as_bytes()).unwrap();
+                }
+            }
+        });
+        let mut fetcher = Fetcher::new(&url).unwrap();
+        let mut get = || fetcher.get("/", PATIENCE).map(|fetched| fetched.text());
+        assert_eq!(get(), Ok("ok".to_owned()));
+        assert_eq!(get(), Ok("ok".to_owned()), "the first connection was closed");
+        assert!(get().is_err(), "it is cut off, and another answer must not hide that");
+        assert_eq!(get(), Ok("ok".to_owned()));
+        server.join().unwrap();
+    }
 }
