@@ -19,10 +19,10 @@ pub struct Contest {
     pub dropped: usize,
 }
 
-/// So many dropped rounds for each that must be whole end the contest.
+/// So many dropped rounds for each that must be whole end the run.
 const DROPPED_MAX: usize = 3;
 
-/// The rules of a contest.
+/// The rules of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// Rounds that must be whole.
@@ -50,27 +50,43 @@ pub fn play(
     rules: Rules,
     mut measure: impl FnMut(usize) -> Result<Figures, Failure>,
 ) -> Result<Contest, Failure> {
-    let mut contest = Contest { figures: vec![Vec::new(); contestants], dropped: 0 };
-    let mut played = 0;
-    while played - contest.dropped < rules.rounds {
-        if contest.dropped > DROPPED_MAX * rules.rounds {
-            return Err(Failure::Invalid(format!(
-                "{} of {played} rounds had more than {} % steal: the machine is too busy",
-                contest.dropped, rules.steal_percent_max
-            )));
-        }
-        let round = round(contestants, played % 2 == 1, &mut measure)?;
-        played += 1;
+    let (rounds, dropped) = whole(rules, |reversed| {
+        let round = round(contestants, reversed, &mut measure)?;
         let steal = round.iter().map(|figures| figures.steal_percent).fold(0.0, f64::max);
-        if steal > rules.steal_percent_max {
-            contest.dropped += 1;
-            continue;
-        }
-        for (all, one) in contest.figures.iter_mut().zip(round) {
+        Ok((round, steal))
+    })?;
+    let mut figures = vec![Vec::new(); contestants];
+    for round in rounds {
+        for (all, one) in figures.iter_mut().zip(round) {
             all.push(one);
         }
     }
-    Ok(contest)
+    Ok(Contest { figures, dropped })
+}
+
+/// Plays rounds until enough of them are whole; gives these, and how many were dropped. `round`
+/// takes whether its order is reversed, and gives the steal in it, in percent, beside its figures.
+pub fn whole<T>(
+    rules: Rules,
+    mut round: impl FnMut(bool) -> Result<(T, f64), Failure>,
+) -> Result<(Vec<T>, usize), Failure> {
+    let (mut rounds, mut dropped) = (Vec::new(), 0);
+    while rounds.len() < rules.rounds {
+        let played = rounds.len() + dropped;
+        if dropped > DROPPED_MAX * rules.rounds {
+            return Err(Failure::Invalid(format!(
+                "{dropped} of {played} rounds had more than {} % steal: the machine is too busy",
+                rules.steal_percent_max
+            )));
+        }
+        let (figures, steal) = round(played % 2 == 1)?;
+        if steal > rules.steal_percent_max {
+            dropped += 1;
+        } else {
+            rounds.push(figures);
+        }
+    }
+    Ok((rounds, dropped))
 }
 
 /// Measures everybody once and returns the figures in the order of the contestants.

@@ -16,6 +16,7 @@ use crate::load::hot::{Hot, Phase};
 use crate::load::tally::Latency;
 use crate::proc::{self, Machine, Memory, ThreadTimes, Ticks};
 use crate::report;
+use crate::rounds::{self, Rules};
 use crate::stats::{self, Estimate, RESAMPLES};
 use crate::sys::machine::thread_cpu;
 
@@ -23,9 +24,6 @@ use crate::sys::machine::thread_cpu;
 const RATIO_MAX: f64 = 1.5;
 const HOT_P99_US_MAX: f64 = 5_000.0;
 const PARKED_BYTES_MAX: f64 = 256.0;
-
-/// So many dropped rounds for each that must be whole end the run.
-const DROPPED_MAX: usize = 3;
 
 /// Time from publishing a part to the last byte of the last blocked request that it releases
 ///
@@ -296,22 +294,13 @@ impl<'a> Run<'a> {
 
     /// The rounds, and how many were dropped.
     fn rounds(&mut self) -> Result<(Vec<Times>, usize), Failure> {
-        let (mut rounds, mut dropped) = (Vec::new(), 0);
-        let wanted = self.arguments.rounds as usize;
-        while rounds.len() < wanted {
-            if dropped > DROPPED_MAX * wanted {
-                let text = format!("{dropped} rounds had too much steal: the machine is too busy");
-                return Err(Failure::Invalid(text));
-            }
+        let Parked { rounds, steal_max, .. } = *self.arguments;
+        let rules = Rules { rounds: rounds as usize, steal_percent_max: steal_max };
+        rounds::whole(rules, |reversed| {
             let before = ticks()?;
-            let times = self.round((rounds.len() + dropped) % 2 == 1)?;
-            if 100.0 * ticks()?.since(before).steal_share() > self.arguments.steal_max {
-                dropped += 1;
-                continue;
-            }
-            rounds.push(times);
-        }
-        Ok((rounds, dropped))
+            let times = self.round(reversed)?;
+            Ok((times, 100.0 * ticks()?.since(before).steal_share()))
+        })
     }
 
     fn round(&mut self, reversed: bool) -> Result<Times, Failure> {
