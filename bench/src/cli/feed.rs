@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::duration::duration;
 use super::failure::{Doing, Failure};
+use super::stop;
 use crate::feed::fault::{Chance, chance};
 use crate::feed::http::{Mode, Server};
 use crate::feed::run::{self, Rendition, Settings, Target};
@@ -124,11 +122,7 @@ struct Report {
 pub fn run(arguments: &Feed) -> Result<(), Failure> {
     let settings = settings(arguments)?;
     machine::raise_open_files().doing("cannot raise the limit of open files")?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
-            .doing("cannot listen for signals")?;
-    }
+    let stop = stop::flag()?;
     let tally = run::run(&settings, &stop).doing("the feeder failed")?;
     let segment = arguments.segment.as_nanos() as u64;
     let report = Report {

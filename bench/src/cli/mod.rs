@@ -12,6 +12,7 @@ pub mod publish;
 pub mod runtimes;
 pub mod saturate;
 pub mod station;
+pub mod stop;
 pub mod storm;
 pub mod table;
 pub mod watch;

@@ -2,18 +2,16 @@
 //! gets who waits for it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::duration::duration;
 use super::failure::{Doing, Failure};
-use super::{saturate, station};
+use super::{saturate, station, stop};
 use crate::awake::Awake;
 use crate::feed::clock::Clock;
 use crate::feed::http::{Mode, Server};
@@ -141,11 +139,7 @@ pub fn run(arguments: &Publish) -> Result<(), Failure> {
         return Ok(());
     }
     saturate::prepare(arguments.cpu)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
-            .doing("cannot listen for signals")?;
-    }
+    let stop = stop::flag()?;
     let machine = proc::machine().doing("cannot read the machine's facts")?;
     let cpus: Vec<usize> = (0..machine.cpus).collect();
     let awake = arguments.awake.then(|| Awake::start(&cpus)).transpose();

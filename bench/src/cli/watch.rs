@@ -2,16 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::duration::duration;
 use super::failure::{Doing, Failure};
+use super::stop;
 use crate::watch::findings::Findings;
 use crate::watch::rounds::{Station, Watch};
 
@@ -62,11 +60,7 @@ struct Report {
 
 /// Runs the verb.
 pub fn run(arguments: &WatchArguments) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
-            .doing("cannot listen for signals")?;
-    }
+    let stop = stop::flag()?;
     if let Some(folder) = &arguments.save {
         fs::create_dir_all(folder).doing("cannot make the folder of --save")?;
     }
