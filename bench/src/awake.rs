@@ -31,9 +31,9 @@ pub struct Awake {
 
 impl Awake {
     /// One thread on each of these CPUs.
-    pub fn start(cpus: &[usize]) -> io::Result<Self> {
+    pub fn start(cpus: impl IntoIterator<Item = usize>) -> io::Result<Self> {
         let mut awake = Self { done: Arc::new(AtomicBool::new(false)), threads: Vec::new() };
-        for &cpu in cpus {
+        for cpu in cpus {
             let done = Arc::clone(&awake.done);
             let (tell, told) = std::sync::mpsc::channel();
             let thread =

@@ -11,7 +11,6 @@ use super::duration::duration;
 use super::failure::{Doing, Failure};
 use super::saturate::{self, Tuning};
 use super::table::{self, Contestant, Course, Table};
-use crate::awake::Awake;
 use crate::load::probe;
 use crate::load::urls::UrlSet;
 use crate::proc::{self, Machine};
@@ -150,8 +149,7 @@ pub fn run(arguments: &Compare) -> Result<(), Failure> {
         ready_ms.push((description.name.clone(), ready));
     }
     let cpus = [arguments.server_cpu, arguments.client_cpu];
-    let awake = arguments.awake.then(|| Awake::start(&cpus)).transpose();
-    let awake = awake.doing("cannot keep the CPUs awake")?;
+    let awake = saturate::keep_awake(arguments.awake, cpus)?;
     let tables = tables(arguments, &contestants, baseline)?;
     drop(awake);
     let report = Report {

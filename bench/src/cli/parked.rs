@@ -9,7 +9,6 @@ use super::duration::duration;
 use super::failure::{Doing, Failure};
 use super::saturate;
 use super::station::{self, OnAir, Station};
-use crate::awake::Awake;
 use crate::load::crowd::{Crowd, Round};
 use crate::load::fetch::{self, Fetcher};
 use crate::load::hot::{Hot, Phase};
@@ -184,9 +183,7 @@ pub fn run(arguments: &Parked) -> Result<(), Failure> {
         true => None,
         false => Some(run.parking()?),
     };
-    let cpus: Vec<usize> = (0..machine.cpus).collect();
-    let awake = arguments.awake.then(|| Awake::start(&cpus)).transpose();
-    let awake = awake.doing("cannot keep the CPUs awake")?;
+    let awake = saturate::keep_awake(arguments.awake, 0..machine.cpus)?;
     let (rounds, dropped) = run.rounds()?;
     drop(awake);
     let report = report(arguments, machine, rounds, dropped, run.crowd.hot(), memory);

@@ -12,7 +12,6 @@ use serde::Serialize;
 use super::duration::duration;
 use super::failure::{Doing, Failure};
 use super::{saturate, station, stop};
-use crate::awake::Awake;
 use crate::feed::clock::Clock;
 use crate::feed::http::{Mode, Server};
 use crate::feed::noise::{self, Shape};
@@ -141,9 +140,7 @@ pub fn run(arguments: &Publish) -> Result<(), Failure> {
     saturate::prepare(arguments.cpu)?;
     let stop = stop::flag()?;
     let machine = proc::machine().doing("cannot read the machine's facts")?;
-    let cpus: Vec<usize> = (0..machine.cpus).collect();
-    let awake = arguments.awake.then(|| Awake::start(&cpus)).transpose();
-    let awake = awake.doing("cannot keep the CPUs awake")?;
+    let awake = saturate::keep_awake(arguments.awake, 0..machine.cpus)?;
     let mut run = Run::start(arguments, names)?;
     let (usage, elapsed) = run.measure(&stop)?;
     drop(awake);

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::duration::duration;
 use super::failure::{Doing, Failure};
+use crate::awake::Awake;
 use crate::load::engine::{Engine, Settings, Way};
 use crate::load::measure::{self, Course, Figures};
 use crate::load::probe::{self, Reception};
@@ -159,6 +160,15 @@ pub fn prepare(cpu: Option<usize>) -> Result<(), Failure> {
         Affinity::one(cpu).apply().doing(&format!("cannot pin the generator to CPU {cpu}"))?;
     }
     Ok(())
+}
+
+/// Keeps these CPUs from halting, if that is wanted, until the value goes.
+pub fn keep_awake(
+    is_wanted: bool,
+    cpus: impl IntoIterator<Item = usize>,
+) -> Result<Option<Awake>, Failure> {
+    let awake = is_wanted.then(|| Awake::start(cpus)).transpose();
+    awake.doing("cannot keep the CPUs awake")
 }
 
 /// Connects, with the remedies of what usually goes wrong.

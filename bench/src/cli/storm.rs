@@ -12,7 +12,6 @@ use serde::Serialize;
 use super::duration::duration;
 use super::failure::{Doing, Failure};
 use super::saturate::{self, Tuning};
-use crate::awake::Awake;
 use crate::load::engine::{Engine, Settings};
 use crate::load::measure::{self, Course, Figures};
 use crate::load::probe;
@@ -123,9 +122,7 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
     let settings = saturate::settings(&arguments.tuning, reception, arguments.connections, rate);
     let mut engine = saturate::connect(&urls, settings)?;
     let facts = proc::machine().doing("cannot read the machine's facts")?;
-    let cpus: Vec<usize> = (0..facts.cpus).collect();
-    let awake = arguments.awake.then(|| Awake::start(&cpus)).transpose();
-    let awake = awake.doing("cannot keep the CPUs awake")?;
+    let awake = saturate::keep_awake(arguments.awake, 0..facts.cpus)?;
     let mut rss = vec![rss(&arguments.server_pid)?];
     let alone = measured(&mut engine, arguments, Duration::from_millis(500))?;
     let stop = Arc::new(AtomicBool::new(false));
