@@ -207,44 +207,29 @@ pub fn resident(pids: &[u32]) -> io::Result<u64> {
     Ok(sum)
 }
 
-/// Memory of the kernel that is neither cache nor user pages, in bytes.
-///
-/// Slab, page tables, kernel stacks, per-CPU memory, and what /proc/net/sockstat counts for TCP.
-pub fn kernel_memory() -> io::Result<u64> {
-    let text = fs::read_to_string("/proc/meminfo")?;
-    let sockets = fs::read_to_string("/proc/net/sockstat")?;
-    let names = ["Slab", "KernelStack", "PageTables", "Percpu"];
-    let sum: u64 = names.iter().filter_map(|name| kilobytes(&text, name)).sum();
-    Ok(sum + tcp_pages(&sockets).unwrap_or(0) * 4096)
-}
-
 /// Memory at one moment, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Memory {
     /// Resident, of the watched processes.
     pub user: u64,
-    /// Of them, what is theirs alone, and their share of the rest; without the right to see it,
-    /// none.
-    pub proportional: Option<u64>,
-    /// The whole machine's kernel.
+    /// The whole machine's kernel: slab, page tables, kernel stacks, per-CPU memory, and what
+    /// /proc/net/sockstat counts for TCP; neither cache nor user pages.
     pub kernel: u64,
     /// The whole machine's memory files, as far as they have pages: live media may lie there
     /// without being mapped.
     pub files: u64,
 }
 
-/// Memory of these processes and their descendants, and of the kernel.
+/// Memory of these processes and their descendants, and of the machine.
 pub fn memory(pids: &[u32]) -> io::Result<Memory> {
-    let user = resident(pids)?;
-    let rollup = |pid: u32| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok();
-    let proportional =
-        with_descendants(pids)?.into_iter().map(|pid| kilobytes(&rollup(pid)?, "Pss"));
-    let files = kilobytes(&fs::read_to_string("/proc/meminfo")?, "Shmem");
+    let machine = fs::read_to_string("/proc/meminfo")?;
+    let sockets = fs::read_to_string("/proc/net/sockstat")?;
+    let names = ["Slab", "KernelStack", "PageTables", "Percpu"];
+    let kernel: u64 = names.iter().filter_map(|name| kilobytes(&machine, name)).sum();
     Ok(Memory {
-        user,
-        proportional: proportional.sum(),
-        kernel: kernel_memory()?,
-        files: files.ok_or_else(|| unexpected("/proc/meminfo"))?,
+        user: resident(pids)?,
+        kernel: kernel + tcp_pages(&sockets).unwrap_or(0) * 4096,
+        files: kilobytes(&machine, "Shmem").ok_or_else(|| unexpected("/proc/meminfo"))?,
     })
 }
 

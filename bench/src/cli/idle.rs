@@ -13,7 +13,7 @@ use super::failure::{Doing, Failure};
 use super::saturate;
 use crate::load::probe;
 use crate::load::urls::UrlSet;
-use crate::proc::{self, Machine};
+use crate::proc::{self, Machine, Memory};
 use crate::report;
 
 /// Memory of idle keep-alive connections: open them, do one request on each, wait, and look
@@ -53,11 +53,6 @@ struct Report {
     kernel_bytes_per_connection: f64,
 }
 
-struct Memory {
-    user: u64,
-    kernel: u64,
-}
-
 /// Runs the verb.
 pub fn run(arguments: &Idle) -> Result<(), Failure> {
     let urls = UrlSet::parse([arguments.url.as_str()]).map_err(Failure::Usage)?;
@@ -94,9 +89,7 @@ pub fn run(arguments: &Idle) -> Result<(), Failure> {
 }
 
 fn memory(pids: &[u32]) -> Result<Memory, Failure> {
-    let user = proc::resident(pids).doing("cannot read the server's memory")?;
-    let kernel = proc::kernel_memory().doing("cannot read the kernel's memory")?;
-    Ok(Memory { user, kernel })
+    proc::memory(pids).doing("cannot read the memory of the server or of the machine")
 }
 
 fn is_ended(stream: &mut TcpStream) -> Option<()> {

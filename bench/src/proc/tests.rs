@@ -64,7 +64,7 @@ fn the_real_files_can_be_read() {
     let times = thread_times(&[pid]).expect("our own tasks");
     assert!(times.since(&ThreadTimes::default()) > Duration::ZERO);
     assert!(resident(&[pid]).expect("our own status") > 0);
-    assert!(kernel_memory().expect("meminfo") > 0);
+    assert!(memory(&[pid]).expect("meminfo").kernel > 0);
     assert!(with_descendants(&[pid]).expect("/proc").contains(&pid));
     assert!(machine().expect("the machine's facts").cpus >= 1);
 }
