@@ -18,7 +18,6 @@ use crate::feed::noise::{self, Shape};
 use crate::feed::run::{self, Rendition, Settings, Turns};
 use crate::feed::stream::Room;
 use crate::feed::tally::Tally as SentTally;
-use crate::feed::track::Track;
 use crate::load::measure::{self, Usage};
 use crate::load::tally::{Latency, Seen};
 use crate::load::urls;
@@ -307,8 +306,7 @@ fn settings(arguments: &Publish, channels: Vec<String>) -> Result<Settings, Fail
     let mut renditions = Vec::new();
     for (index, bits_per_second) in arguments.bit_rates.iter().enumerate() {
         let shape = Shape { segment_ms, chunk_ms, bits_per_second: *bits_per_second };
-        let source = noise::source(shape).map_err(Failure::Usage)?;
-        let track = Track::new(source, segment_ms * 1_000_000).map_err(Failure::Usage)?;
+        let track = noise::track(shape).map_err(Failure::Usage)?;
         renditions.push(Rendition { name: format!("r{index}"), track: Rc::new(track) });
     }
     let server = Server::parse(&arguments.ingest, Mode::Segments).map_err(Failure::Usage)?;

@@ -12,7 +12,6 @@ use super::failure::Failure;
 use crate::feed::compose::Names;
 use crate::feed::noise::{self, Shape};
 use crate::feed::pusher::Pusher;
-use crate::feed::track::Track;
 use crate::load::fetch::{self, Fetcher};
 use crate::load::urls;
 use crate::load::viewers;
@@ -81,8 +80,7 @@ impl Station {
         let milliseconds = |duration: Duration| duration.as_millis() as u64;
         let (segment_ms, chunk_ms) = (milliseconds(self.segment), milliseconds(self.part));
         let shape = Shape { segment_ms, chunk_ms, bits_per_second: self.bit_rate };
-        let source = noise::source(shape).map_err(Failure::Usage)?;
-        let track = Track::new(source, segment_ms * 1_000_000).map_err(Failure::Usage)?;
+        let track = noise::track(shape).map_err(Failure::Usage)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let number = milliseconds(now - BEHIND.min(now)) / segment_ms;
         let (authority, path) = urls::split(&self.url).map_err(Failure::Usage)?;

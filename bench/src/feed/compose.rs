@@ -37,8 +37,27 @@ pub enum Bytes {
     Other,
 }
 
-/// Appends what stands before a segment's first chunk; `sent` in µs of Unix time.
-pub fn segment_head(
+/// One of a segment's chunks, the first with what stands before it; `sent` in µs of Unix time.
+pub fn piece(
+    track: &Track,
+    names: &Names,
+    number: u64,
+    (position, one): (usize, &Chunk),
+    bytes: Bytes,
+    sent: u64,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    if position == 0 {
+        segment_head(&mut out, track, names, number, bytes, sent);
+    }
+    // Ascending over all segments; the field has 32 bits, and wraps as the standard allows.
+    let sequence = number * track.chunks_max() + position as u64;
+    chunk(&mut out, track, one, sequence as u32, bytes, sent);
+    out
+}
+
+/// Appends what stands before a segment's first chunk.
+fn segment_head(
     out: &mut Vec<u8>,
     track: &Track,
     names: &Names,
@@ -69,15 +88,8 @@ pub fn segment_head(
     });
 }
 
-/// Appends a chunk; `sent` in µs of Unix time.
-pub fn chunk(
-    out: &mut Vec<u8>,
-    track: &Track,
-    chunk: &Chunk,
-    sequence: u32,
-    bytes: Bytes,
-    sent: u64,
-) {
+/// Appends a chunk.
+fn chunk(out: &mut Vec<u8>, track: &Track, chunk: &Chunk, sequence: u32, bytes: Bytes, sent: u64) {
     let source = track.source();
     append_full(out, b"prft", (1, WRITTEN), |out| {
         put32(out, source.track);

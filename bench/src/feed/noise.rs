@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::boxes::{append, append_full, put32, put64};
 use super::source::{Sample, Source};
+use super::track::Track;
 use crate::load::random::Random;
 
 /// Milliseconds of a sample: 50 pictures a second.
@@ -33,12 +34,16 @@ pub struct Shape {
     pub bits_per_second: u64,
 }
 
-/// A segment of noise, which is repeated without end.
+/// A segment of noise, which is repeated without end, on the time of the epoch.
 ///
 /// # Errors
 ///
 /// Lengths that samples of 20 ms do not make up.
-pub fn source(shape: Shape) -> Result<Source, String> {
+pub fn track(shape: Shape) -> Result<Track, String> {
+    Track::new(source(shape)?, shape.segment_ms * 1_000_000)
+}
+
+fn source(shape: Shape) -> Result<Source, String> {
     let Shape { segment_ms, chunk_ms, bits_per_second } = shape;
     let is_whole = |ms: u64| ms > 0 && ms.is_multiple_of(SAMPLE_MS);
     if !is_whole(segment_ms) || !is_whole(chunk_ms) {
@@ -149,23 +154,22 @@ fn matrix(out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::super::boxes::one;
-    use super::super::track::Track;
     use super::*;
 
     #[test]
     fn noise_has_the_bit_rate_and_the_chunks_that_were_asked_for() {
         let shape = Shape { segment_ms: 2000, chunk_ms: 500, bits_per_second: 1_000_000 };
-        let source = source(shape).expect("samples make it up");
+        let track = track(shape).expect("samples make it up");
+        let source = track.source();
         assert_eq!(source.media.len(), 250_000);
         let moov = one(&source.init, b"moov").expect("it is whole").body;
         assert_eq!(one(moov, b"trak").map(|found| found.kind), Ok(*b"trak"));
-        let track = Track::new(source, 2_000_000_000).expect("it begins with a key picture");
         let chunks = track.chunks(800_000_000);
         let lengths: Vec<_> =
             chunks.iter().map(|chunk| track.nanoseconds(chunk.duration)).collect();
         assert_eq!(lengths, [500_000_000; 4]);
         assert_eq!(track.nanoseconds(chunks[0].time), 1_600_000_000 * 1_000_000_000);
         let odd = Shape { chunk_ms: 333, ..shape };
-        assert!(super::source(odd).is_err());
+        assert!(super::track(odd).is_err());
     }
 }

@@ -59,15 +59,9 @@ impl Pusher {
     /// Pushes the next chunk; gives the moment before the kernel took its last byte. With a
     /// segment's last one its request ends, whose answer is taken later.
     pub fn push(&mut self) -> Result<Instant, String> {
-        let Self { track, names, number, position, .. } = self;
-        let sent = 0;
-        let mut out = Vec::new();
-        if *position == 0 {
-            compose::segment_head(&mut out, track, names, *number, Bytes::Own, sent);
-        }
-        let sequence = *number * track.chunks_max() + *position as u64;
-        let chunk = &self.chunks[*position];
-        compose::chunk(&mut out, track, chunk, sequence as u32, Bytes::Own, sent);
+        let Self { track, names, number, position, chunks, .. } = self;
+        let place = (*position, &chunks[*position]);
+        let out = compose::piece(track, names, *number, place, Bytes::Own, 0);
         if self.position == 0 {
             self.settle()?;
             self.http.begin(Object::Segment(self.number));

@@ -367,14 +367,8 @@ impl Stream {
             true => self.track.nanoseconds(chunk.time + chunk.duration) / 1000,
             false => unix_microseconds(),
         };
-        let mut out = Vec::new();
-        if sending.position == 0 {
-            compose::segment_head(&mut out, &self.track, &self.names, number, bytes, sent);
-        }
-        // Ascending over all segments; the field has 32 bits, and wraps as the standard allows.
-        let sequence = number * self.track.chunks_max() + sending.position as u64;
-        compose::chunk(&mut out, &self.track, chunk, sequence as u32, bytes, sent);
-        out
+        let place = (sending.position, chunk);
+        compose::piece(&self.track, &self.names, number, place, bytes, sent)
     }
 
     fn flush(&mut self, then: Then, now: Instant) {
