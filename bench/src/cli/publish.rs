@@ -179,19 +179,14 @@ impl<'a> Run<'a> {
         let (authority, path) = urls::split(&arguments.url).map_err(Failure::Usage)?;
         let address = urls::resolve(authority).map_err(Failure::Usage)?;
         let prefix = path.trim_end_matches('/').to_owned();
-        let target = || Target { address, authority: authority.to_owned(), prefix: prefix.clone() };
-        let connect = |folders, poller: &Poller| {
-            Viewers::connect(target(), folders, arguments.awaited, poller, VIEWER_KEYS)
-                .doing("viewers cannot connect")
-        };
-        let viewers = connect(Vec::new(), &room.poller)?;
+        let target = Target { address, authority: authority.to_owned(), prefix };
         let looks = Histogram::new_with_bounds(100, 10_000_000_000, 3)
             .expect("the bounds and digits are constants that the histogram allows");
         let mut run = Self {
             arguments,
             room,
             turns: Turns::new(&settings),
-            viewers,
+            viewers: Viewers::new(target, arguments.awaited, VIEWER_KEYS),
             ready: Vec::new(),
             answered: Vec::new(),
             looked: Instant::now(),
@@ -199,12 +194,10 @@ impl<'a> Run<'a> {
         };
         run.turns.begin(&mut run.room);
         run.go_on(Instant::now() + arguments.warmup, &AtomicBool::new(false))?;
-        let each = |channel: &String| {
-            let renditions = settings.renditions.iter();
-            renditions.map(|one| format!("{channel}/{}", one.name)).collect::<Vec<_>>()
-        };
-        let folders = settings.channels.iter().flat_map(each).collect();
-        run.viewers = connect(folders, &run.room.poller)?;
+        let folders = settings.channels.iter().flat_map(|channel| {
+            settings.renditions.iter().map(move |one| format!("{channel}/{}", one.name))
+        });
+        run.viewers.connect(folders, &run.room.poller).doing("viewers cannot connect")?;
         // Until every viewer waits for something.
         run.go_on(Instant::now() + 2 * arguments.part, &AtomicBool::new(false))?;
         Ok(run)
@@ -212,17 +205,16 @@ impl<'a> Run<'a> {
 
     /// Counts for as long as was asked for, or until `stop`.
     fn measure(&mut self, stop: &AtomicBool) -> Result<(Usage, Duration), Failure> {
-        let observe = || measure::observe(&self.arguments.server_pid);
-        let before = observe().doing("cannot read CPU times")?;
+        let arguments = self.arguments;
+        let observe = || measure::observe(&arguments.server_pid).doing("cannot read CPU times");
+        let before = observe()?;
         let began = Instant::now();
         self.viewers.counts_from = Some(began);
         self.looks.reset();
         self.looked = began;
-        self.go_on(began + self.arguments.duration, stop)?;
+        self.go_on(began + arguments.duration, stop)?;
         let elapsed = began.elapsed();
-        let after = measure::observe(&self.arguments.server_pid);
-        let after = after.doing("cannot read CPU times")?;
-        Ok((Usage::between(&before, &after, elapsed), elapsed))
+        Ok((Usage::between(&before, &observe()?, elapsed), elapsed))
     }
 
     /// Sends what is due, and takes what comes.

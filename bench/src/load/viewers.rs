@@ -45,6 +45,8 @@ pub struct Viewers {
     target: Target,
     awaited: Awaited,
     viewers: Vec<Viewer>,
+    /// The first one's key.
+    key: u64,
     buffer: Vec<u8>,
     /// Latencies, and failures by kind.
     pub tally: Tally,
@@ -72,29 +74,32 @@ struct Viewer {
 }
 
 impl Viewers {
-    /// One for each folder, who asks for the playlist of now. Their keys begin at `key`.
-    pub fn connect(
-        target: Target,
-        folders: Vec<String>,
-        awaited: Awaited,
-        poller: &Poller,
-        key: u64,
-    ) -> io::Result<Self> {
-        let mut all = Self {
+    /// Nobody yet; their keys will begin at `key`.
+    pub fn new(target: Target, awaited: Awaited, key: u64) -> Self {
+        Self {
             target,
             awaited,
             viewers: Vec::new(),
+            key,
             buffer: vec![0; 64 * 1024],
             tally: Tally::new(),
             late_questions: 0,
             unknown_parts: 0,
             counts_from: None,
-        };
-        for (index, folder) in folders.into_iter().enumerate() {
-            let socket = TcpStream::from(socket::connect(all.target.address, index, None)?);
+        }
+    }
+
+    /// One comes for each folder, and asks for the playlist of now.
+    pub fn connect(
+        &mut self,
+        folders: impl Iterator<Item = String>,
+        poller: &Poller,
+    ) -> io::Result<()> {
+        for (index, folder) in folders.enumerate() {
+            let socket = TcpStream::from(socket::connect(self.target.address, index, None)?);
             socket.set_nonblocking(true)?;
-            poller.add(&socket, key + index as u64)?;
-            all.viewers.push(Viewer {
+            poller.add(&socket, self.key + index as u64)?;
+            self.viewers.push(Viewer {
                 folder,
                 socket,
                 receiver: Receiver::default(),
@@ -105,9 +110,9 @@ impl Viewers {
                 awaited: None,
                 sent: VecDeque::new(),
             });
-            all.ask(index, "ll.m3u8")?;
+            self.ask(index, "ll.m3u8")?;
         }
-        Ok(all)
+        Ok(())
     }
 
     /// A chunk was sent; the key of its stream is the index of its viewer.
@@ -176,19 +181,14 @@ impl Viewers {
     fn go_on(&mut self, index: usize) -> io::Result<()> {
         let viewer = &mut self.viewers[index];
         let answer = std::mem::take(&mut viewer.answer);
-        let (segment, part, name);
-        match viewer.awaited.take() {
-            // A part has no hint: the playlist that lists it is there.
-            Some((segment, part)) if self.awaited == Awaited::Part => {
-                return self.ask(index, &reload(segment, part));
-            }
-            _ => {
-                let hint = hint(&answer).ok_or_else(|| {
-                    io::Error::other(format!("{}: no hint in the playlist", viewer.folder))
-                })?;
-                ((segment, part), name) = hint;
-            }
+        let had = viewer.awaited.take();
+        // A part has no hint: the playlist that lists it is there.
+        if let (Awaited::Part, Some((segment, part))) = (self.awaited, had) {
+            return self.ask(index, &reload(segment, part));
         }
+        let ((segment, part), name) = hint(&answer).ok_or_else(|| {
+            io::Error::other(format!("{}: no hint in the playlist", viewer.folder))
+        })?;
         viewer.awaited = Some((segment, part));
         match self.awaited {
             Awaited::Playlist => self.ask(index, &reload(segment, part)),
