@@ -218,10 +218,14 @@ pub fn hint(playlist: &[u8]) -> Option<((u64, u64), String)> {
     let text = String::from_utf8_lossy(playlist);
     text.lines().rev().find_map(|line| {
         let uri = line.strip_prefix("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"")?.split('"').next()?;
-        let mut words = uri.rsplit('/').next()?.split('.');
-        let place = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some((place, uri.to_owned()))
+        Some((place(uri)?, uri.to_owned()))
     })
+}
+
+/// The segment and part in the name of a part.
+pub fn place(uri: &str) -> Option<(u64, u64)> {
+    let mut words = uri.rsplit('/').next()?.split('.');
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -106,8 +106,6 @@ struct Reading {
     playlist: Playlist,
     /// What has been said of the segment whose URI has not come.
     segment: Segment,
-    /// Whether anything has.
-    is_open: bool,
     has_length: bool,
     discontinuities: u64,
     map: Option<String>,
@@ -168,7 +166,6 @@ impl Reading {
 
     fn part(&mut self, of: &BTreeMap<String, String>) -> Option<()> {
         let says_yes = |name| of.get(name).is_some_and(|value| value == "YES");
-        self.is_open = true;
         self.segment.parts.push(Part {
             duration: length(of, "DURATION")?,
             uri: of.get("URI")?.clone(),
@@ -188,7 +185,6 @@ impl Reading {
     }
 
     fn take(&mut self, uri: &str) -> Segment {
-        self.is_open = false;
         Segment {
             number: self.playlist.next_number(),
             discontinuity: self.playlist.discontinuity_sequence + self.discontinuities,
@@ -202,7 +198,7 @@ impl Reading {
         if self.has_length {
             return Err("it ends with an EXTINF without a URI".to_owned());
         }
-        if self.is_open {
+        if !self.segment.parts.is_empty() {
             let mut growing = self.take("");
             growing.duration = growing.parts.iter().map(|part| part.duration).sum();
             self.playlist.growing = Some(growing);

@@ -127,8 +127,11 @@ impl Watch {
         let first = self.rounds as usize % count;
         for at in 0..self.renditions.len() {
             // Both are asked for the same; whatever is there is asked for after trouble.
-            let hints = (0..count).map(|turn| self.low_latency((first + turn) % count, at));
-            self.renditions[at].next = hints.last().flatten();
+            let mut next = None;
+            for turn in 0..count {
+                next = self.low_latency((first + turn) % count, at);
+            }
+            self.renditions[at].next = next;
         }
         if self.rounds.is_multiple_of(OTHERS_EVERY) {
             for server in 0..count {
@@ -230,7 +233,7 @@ impl Watch {
         self.take_reports(server, at, &playlist);
         self.fetch_new(server, at, &playlist);
         self.look_at_old(server, at, &playlist);
-        let hint = playlist.hint.as_deref().and_then(place_of);
+        let hint = playlist.hint.as_deref().and_then(viewers::place);
         self.renditions[at].last.insert(server, playlist);
         hint
     }
@@ -446,10 +449,4 @@ impl Watch {
             self.round();
         }
     }
-}
-
-/// The segment and part in the name of a part.
-fn place_of(uri: &str) -> Option<(u64, u64)> {
-    let mut words = uri.split('.');
-    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
