@@ -87,7 +87,9 @@ impl Station {
         let address = urls::resolve(authority).map_err(Failure::Usage)?;
         let folder = format!("{}/{}/{RENDITION}", path.trim_end_matches('/'), self.channel);
         let names = Names { channel: self.channel.clone(), rendition: RENDITION.to_owned() };
-        let number = next_segment(&self.url, &folder)?.unwrap_or(number);
+        let playlist = format!("{folder}/ll.m3u8");
+        let mut viewer = Fetcher::new(&self.url).map_err(Failure::Usage)?;
+        let number = next_segment(&mut viewer, &playlist)?.unwrap_or(number);
         let mut pusher =
             Pusher::start(&self.ingest, names, Rc::new(track), number).map_err(Failure::Failed)?;
         for _ in 0..milliseconds(self.window).div_ceil(chunk_ms.max(1)) + 1 {
@@ -97,7 +99,7 @@ impl Station {
             pusher.push().map_err(Failure::Failed)?;
         }
         pusher.settle().map_err(Failure::Failed)?;
-        wait_until_still(&self.url, &folder)?;
+        wait_until_still(&mut viewer, &playlist)?;
         Ok(OnAir { pusher, address, authority: authority.to_owned(), folder })
     }
 }
@@ -116,15 +118,13 @@ impl OnAir {
 }
 
 /// Waits until everything that was taken is listed, too: the playlist has not changed for a while.
-fn wait_until_still(url: &str, folder: &str) -> Result<(), Failure> {
-    let mut server = Fetcher::new(url).map_err(Failure::Usage)?;
-    let path = format!("{folder}/ll.m3u8");
-    let mut look = || server.get(&path, fetch::PATIENCE).map_err(Failure::Failed);
+fn wait_until_still(viewer: &mut Fetcher, playlist: &str) -> Result<(), Failure> {
+    let mut look = || viewer.get(playlist, fetch::PATIENCE).map_err(Failure::Failed);
     let deadline = Instant::now() + fetch::PATIENCE;
     let (mut last, mut since) = (look()?, Instant::now());
     while last.status != 200 || since.elapsed() < STILL_FOR {
         if Instant::now() > deadline {
-            let text = format!("{url}{folder}/ll.m3u8 is not still: status {}", last.status);
+            let text = format!("{playlist} is not still: status {}", last.status);
             return Err(Failure::Failed(text));
         }
         thread::sleep(LOOK_EVERY);
@@ -137,14 +137,12 @@ fn wait_until_still(url: &str, folder: &str) -> Result<(), Failure> {
 }
 
 /// The segment with which media can go on that an earlier run has pushed.
-fn next_segment(url: &str, folder: &str) -> Result<Option<u64>, Failure> {
-    let mut server = Fetcher::new(url).map_err(Failure::Usage)?;
-    let path = format!("{folder}/ll.m3u8");
-    let playlist = server.get(&path, fetch::PATIENCE).map_err(Failure::Failed)?;
-    if playlist.status != 200 {
+fn next_segment(viewer: &mut Fetcher, playlist: &str) -> Result<Option<u64>, Failure> {
+    let found = viewer.get(playlist, fetch::PATIENCE).map_err(Failure::Failed)?;
+    if found.status != 200 {
         return Ok(None);
     }
-    let ((segment, part), _) = hint(&playlist.body)?;
+    let ((segment, part), _) = hint(&found.body)?;
     Ok(Some(if part == 0 { segment } else { segment + 1 }))
 }
 
