@@ -4,7 +4,7 @@
 # are copied to files, and the servers that `compare` starts are fed the same bytes again.
 . bench/rows/servers.sh
 media=$work/live.mp4 files=$work/live.files from=1700000000
-rm -rf "$files" "$work/live.paths" && mkdir -p "$files/v"
+rm -rf "$work/live.paths"
 ffmpeg -v error -y -f lavfi -i testsrc2=size=1280x720:rate=24:duration=8 -vf noise=alls=20:allf=t \
   -c:v libx264 -preset ultrafast -b:v 4200k -minrate 4200k -maxrate 4200k -bufsize 2100k \
   -g 48 -sc_threshold 0 -movflags frag_keyframe+empty_moov+default_base_moof -frag_duration 500000 "$media"
@@ -23,15 +23,7 @@ feed() {
 start_live "$tables"
 feed
 name=r0 last=$((from / 2 + 15))
-await_path() {
-  local tries=0
-  until [ "$(curl -s -o /dev/null -w '%{http_code}' "$1")" = 200 ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 1000 ] || { echo "bench: nothing at $1" >&2; return 1; }
-    sleep 0.01
-  done
-}
-await_path "$base/row/$name/$last.m4s"
+await "$base/row/$name/$last.m4s" -f
 sleep 1
 rm -rf "$files" && mkdir -p "$files/$name"
 for text in master.m3u8 manifest.mpd ll.mpd "$name/index.m3u8" "$name/ll.m3u8"; do

@@ -36,12 +36,12 @@ live_config() {
   printf 'shards = 1\nstate = "%s"\naccess = "open"\n' "$work/row-live.state"
 }
 
-# start_live TABLES: shardcast with live channels (and libraries); sets $pid, $base and $ingest.
+# start_live TABLES: shardcast with live channels (and libraries); sets $pid and $base.
 start_live() {
   rm -rf "$work/row-live.state"
   { live_config && printf '%s\n' "$1"; } >"$work/row-live.toml"
   taskset -c 0 $server serve --config "$work/row-live.toml" 2>"$work/row-live.log" &
-  pid=$! base=http://127.0.0.1:8080/tv ingest=http://127.0.0.1:8082/ingest
+  pid=$! base=http://127.0.0.1:8080/tv
   started+=("$pid")
   await http://127.0.0.1:8081/readyz
 }
@@ -52,10 +52,10 @@ stop_server() {
   started=()
 }
 
-# Waits for any answer at all, 10 s at most.
+# await URL [ARGUMENT…]: waits 10 s at most for any answer at all; with -f, for a good one.
 await() {
   local tries=0
-  until curl -s -o /dev/null --max-time 1 "$1"; do
+  until curl -s -o /dev/null --max-time 1 "$@"; do
     tries=$((tries + 1))
     [ "$tries" -lt 1000 ] || { echo "bench: nothing answers at $1" >&2; return 1; }
     sleep 0.01
