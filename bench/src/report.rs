@@ -1,7 +1,7 @@
 //! Reports for people: fixed-width lines from the same figures that `--json` prints.
 
 use crate::load::measure::Figures;
-use crate::load::tally::Seen;
+use crate::load::tally::{Latency, Seen};
 use crate::proc::Machine;
 
 /// Other programs that use more than this share of one CPU are worth a line.
@@ -21,19 +21,16 @@ pub fn machine_line(machine: &Machine) -> String {
 
 /// One run, a line a subject.
 pub fn run_lines(figures: &Figures) -> String {
-    let latency = &figures.latency;
+    let usage = &figures.usage;
     let mut lines = vec![
         format!(
             "requests    {} in {:.2} s: {:.0}/s, {:.1} MiB/s of bodies",
             figures.requests, figures.seconds, figures.requests_per_second, figures.mib_per_second
         ),
-        format!(
-            "latency     p50 {:.0} µs, p90 {:.0}, p99 {:.0}, p99.9 {:.0}, max {:.0}",
-            latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us
-        ),
+        latency_line(&figures.latency),
     ];
     if let (Some(request), Some(gib), Some(share)) =
-        (figures.server_cpu_us_per_request, figures.server_cpu_ms_per_gib, figures.server_cpu_share)
+        (figures.server_cpu_us_per_request, figures.server_cpu_ms_per_gib, usage.server_cpu_share)
     {
         let share = share * 100.0;
         lines.push(format!(
@@ -45,14 +42,14 @@ pub fn run_lines(figures: &Figures) -> String {
         figures.machine_cpu_us_per_request,
         figures.machine_cpu_ms_per_gib,
         figures.machine_cpu_uncertainty_percent,
-        figures.steal_percent
+        usage.steal_percent
     ));
     lines.push(format!(
         "generator   {:.0} % of one CPU{}",
-        figures.generator_cpu_share * 100.0,
+        usage.generator_cpu_share * 100.0,
         if figures.generator_was_the_limit { ": the generator was the limit" } else { "" }
     ));
-    if let Some(share) = figures.other_cpu_share.filter(|share| *share > OTHER_SHARE_NOTED) {
+    if let Some(share) = usage.other_cpu_share.filter(|share| *share > OTHER_SHARE_NOTED) {
         let percent = share * 100.0;
         lines.push(format!("others      {percent:.0} % of one CPU went to other programs"));
     }
@@ -66,6 +63,14 @@ pub fn run_lines(figures: &Figures) -> String {
         lines.push(format!("error       {count} × {kind}"));
     }
     lines.join("\n")
+}
+
+/// The latencies that people look at.
+pub fn latency_line(latency: &Latency) -> String {
+    format!(
+        "latency     p50 {:.0} µs, p90 {:.0}, p99 {:.0}, p99.9 {:.0}, max {:.0}",
+        latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us
+    )
 }
 
 /// Characters of the longest bar.

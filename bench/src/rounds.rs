@@ -52,7 +52,7 @@ pub fn play(
 ) -> Result<Contest, Failure> {
     let (rounds, dropped) = whole(rules, |reversed| {
         let round = round(contestants, reversed, &mut measure)?;
-        let steal = round.iter().map(|figures| figures.steal_percent).fold(0.0, f64::max);
+        let steal = round.iter().map(|figures| figures.usage.steal_percent).fold(0.0, f64::max);
         Ok((round, steal))
     })?;
     let mut figures = vec![Vec::new(); contestants];
@@ -137,6 +137,7 @@ impl Contest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::measure::Usage;
     use crate::load::tally::Latency;
 
     fn figures(rate: f64, steal: f64) -> Figures {
@@ -153,13 +154,15 @@ mod tests {
             overdue: 0,
             server_cpu_us_per_request: Some(1.0 / rate),
             server_cpu_ms_per_gib: None,
-            server_cpu_share: None,
             machine_cpu_us_per_request: 1.0,
             machine_cpu_ms_per_gib: 2.0,
             machine_cpu_uncertainty_percent: 0.0,
-            steal_percent: steal,
-            generator_cpu_share: 0.5,
-            other_cpu_share: None,
+            usage: Usage {
+                server_cpu_share: None,
+                generator_cpu_share: 0.5,
+                other_cpu_share: None,
+                steal_percent: steal,
+            },
             generator_was_the_limit: false,
         }
     }

@@ -323,7 +323,7 @@ fn print(report: &Report, json: bool) {
         println!("{}", serde_json::to_string_pretty(report).expect("a report is plain data"));
         return;
     }
-    let Report { latency, usage, sent, .. } = report;
+    let Report { usage, sent, .. } = report;
     println!("{}", report::machine_line(&report.machine));
     println!(
         "published   {} parts of {} channels of {} renditions in {:.1} s, {}",
@@ -333,16 +333,8 @@ fn print(report: &Report, json: bool) {
         report.seconds,
         if report.aligned { "all channels at once" } else { "channels spread evenly" }
     );
-    println!(
-        "latency     p50 {:.0} µs, p90 {:.0}, p99 {:.0}, p99.9 {:.0}, max {:.0}, to the first byte \
-         of the {}",
-        latency.p50_us,
-        latency.p90_us,
-        latency.p99_us,
-        latency.p999_us,
-        latency.max_us,
-        report.awaited
-    );
+    let latency = report::latency_line(&report.latency);
+    println!("{latency}, to the first byte of the {}", report.awaited);
     print!("{}", report::histogram_lines(&report.latency_histogram));
     println!(
         "looks       every {:.0} µs at p99, {:.0} at most; {} questions came too late to be held",

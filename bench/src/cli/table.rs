@@ -143,7 +143,7 @@ impl Table {
     /// What other programs used in the median measurement, as a share of one CPU.
     fn others(&self) -> Option<f64> {
         let rounds = self.servers.iter().flat_map(|row| &row.rounds);
-        let shares: Vec<f64> = rounds.filter_map(|figures| figures.other_cpu_share).collect();
+        let shares: Vec<f64> = rounds.filter_map(|figures| figures.usage.other_cpu_share).collect();
         (!shares.is_empty()).then(|| stats::median(&shares))
     }
 

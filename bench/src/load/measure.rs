@@ -59,21 +59,15 @@ pub struct Figures {
     pub server_cpu_us_per_request: Option<f64>,
     /// CPU of the server's threads, in ms a GiB of bodies.
     pub server_cpu_ms_per_gib: Option<f64>,
-    /// CPU of the server's threads as a share of one CPU.
-    pub server_cpu_share: Option<f64>,
     /// CPU of the whole machine without steal, in µs a request. Made of ticks.
     pub machine_cpu_us_per_request: f64,
     /// CPU of the whole machine without steal, in ms a GiB of bodies. Made of ticks.
     pub machine_cpu_ms_per_gib: f64,
     /// Half a tick a CPU at both ends, as a share of the machine's busy time.
     pub machine_cpu_uncertainty_percent: f64,
-    /// Time that the hypervisor took away, of all CPUs' time.
-    pub steal_percent: f64,
-    /// The generator's CPU time as a share of the run.
-    pub generator_cpu_share: f64,
-    /// CPU that neither the server nor the generator used, as a share of one CPU: other programs on
-    /// the machine, where the server's processes are known. Made of ticks.
-    pub other_cpu_share: Option<f64>,
+    /// Who used how much CPU.
+    #[serde(flatten)]
+    pub usage: Usage,
     /// The generator was busy all the time and the server was not: not a figure of the server.
     pub generator_was_the_limit: bool,
 }
@@ -85,6 +79,31 @@ pub struct Observation {
     /// What was burnt to keep CPUs awake: nobody's work.
     awake: Duration,
     generator: Duration,
+}
+
+/// What was used between two looks, in seconds.
+struct Spent {
+    server: Option<f64>,
+    machine: f64,
+    generator: f64,
+    steal_share: f64,
+}
+
+impl Observation {
+    fn since(&self, before: &Self) -> Spent {
+        let server = match (&self.server, &before.server) {
+            (Some(now), Some(before)) => Some(now.since(before).as_secs_f64()),
+            _ => None,
+        };
+        let ticks = self.machine.since(before.machine);
+        let awake = self.awake.saturating_sub(before.awake);
+        Spent {
+            server,
+            machine: ticks.busy_time().saturating_sub(awake).as_secs_f64(),
+            generator: self.generator.saturating_sub(before.generator).as_secs_f64(),
+            steal_share: ticks.steal_share(),
+        }
+    }
 }
 
 /// Warms up, runs, and sums up.
@@ -117,7 +136,8 @@ pub struct Usage {
     pub server_cpu_share: Option<f64>,
     /// This thread's.
     pub generator_cpu_share: f64,
-    /// Other programs', where the server's processes are known. Made of ticks.
+    /// CPU that neither the server nor the generator used, as a share of one CPU: other programs on
+    /// the machine, where the server's processes are known. Made of ticks.
     pub other_cpu_share: Option<f64>,
     /// Time that the hypervisor took away, of all CPUs' time.
     pub steal_percent: f64,
@@ -126,12 +146,18 @@ pub struct Usage {
 impl Usage {
     /// Between `before` and `after`, `elapsed` later.
     pub fn between(before: &Observation, after: &Observation, elapsed: Duration) -> Self {
-        let figures = figures(&Tally::new(), elapsed, 0, before, after);
+        Self::of(&after.since(before), elapsed.as_secs_f64())
+    }
+
+    fn of(spent: &Spent, seconds: f64) -> Self {
+        let server = spent.server.map(|server| server / seconds);
+        let generator = spent.generator / seconds;
+        let other = |server: f64| (spent.machine / seconds - server - generator).max(0.0);
         Self {
-            server_cpu_share: figures.server_cpu_share,
-            generator_cpu_share: figures.generator_cpu_share,
-            other_cpu_share: figures.other_cpu_share,
-            steal_percent: figures.steal_percent,
+            server_cpu_share: server,
+            generator_cpu_share: generator,
+            other_cpu_share: server.map(other),
+            steal_percent: 100.0 * spent.steal_share,
         }
     }
 
@@ -149,17 +175,11 @@ fn figures(
     after: &Observation,
 ) -> Figures {
     let seconds = elapsed.as_secs_f64();
-    let server = match (&after.server, &before.server) {
-        (Some(after), Some(before)) => Some(after.since(before).as_secs_f64()),
-        _ => None,
-    };
-    let ticks = after.machine.since(before.machine);
-    let awake = after.awake.saturating_sub(before.awake);
-    let machine = ticks.busy_time().saturating_sub(awake).as_secs_f64();
-    let generator = after.generator.saturating_sub(before.generator).as_secs_f64() / seconds;
+    let spent = after.since(before);
+    let usage = Usage::of(&spent, seconds);
+    let Spent { server, machine, .. } = spent;
     let requests = tally.requests.max(1) as f64;
     let gib = (tally.body_bytes.max(1)) as f64 / f64::from(1 << 30);
-    let server_share = server.map(|server| server / seconds);
     let tick = 1.0 / ticks_per_second() as f64;
     Figures {
         seconds,
@@ -174,16 +194,12 @@ fn figures(
         overdue,
         server_cpu_us_per_request: server.map(|server| server * 1e6 / requests),
         server_cpu_ms_per_gib: server.map(|server| server * 1e3 / gib),
-        server_cpu_share: server_share,
         machine_cpu_us_per_request: machine * 1e6 / requests,
         machine_cpu_ms_per_gib: machine * 1e3 / gib,
         machine_cpu_uncertainty_percent: 100.0 * cpu_count() * tick / machine.max(tick),
-        steal_percent: 100.0 * ticks.steal_share(),
-        generator_cpu_share: generator,
-        other_cpu_share: server_share
-            .map(|server| (machine / seconds - server - generator).max(0.0)),
-        generator_was_the_limit: generator > BUSY_SHARE
-            && server_share.is_none_or(|share| share < BUSY_SHARE),
+        usage,
+        generator_was_the_limit: usage.generator_was_busy()
+            && usage.server_cpu_share.is_none_or(|share| share < BUSY_SHARE),
     }
 }
 
@@ -219,11 +235,11 @@ mod tests {
         let figures = found(Some(500), 300);
         assert_eq!(figures.server_cpu_us_per_request, Some(500.0));
         assert_eq!(figures.server_cpu_ms_per_gib, Some(512.0));
-        assert_eq!(figures.server_cpu_share, Some(0.5));
+        assert_eq!(figures.usage.server_cpu_share, Some(0.5));
         assert_eq!(figures.machine_cpu_us_per_request, 2_000.0);
         assert_eq!(figures.mib_per_second, 1_000.0);
         // 2 s of the machine in a second, 0.5 of them the server's and 0.3 the generator's.
-        assert_eq!(figures.other_cpu_share.map(|share| (share * 10.0).round()), Some(12.0));
+        assert_eq!(figures.usage.other_cpu_share.map(|share| (share * 10.0).round()), Some(12.0));
     }
 
     #[test]
