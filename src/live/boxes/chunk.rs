@@ -109,6 +109,28 @@ impl Fragment {
     ///
     /// What is wrong with it: `Value` for a track that the header does not have.
     pub fn read(moof: &[u8], moof_size: u64, init: &Init) -> Result<(Self, u64), BoxError> {
+        Self::read_samples(moof, moof_size, init, &mut |_| {})
+    }
+
+    /// The samples of a `moof`, whose box has `moof_size` bytes, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As those of `read`.
+    pub fn samples(moof: &[u8], moof_size: u64, init: &Init) -> Result<Vec<Piece>, BoxError> {
+        let mut pieces = Vec::new();
+        Self::read_samples(moof, moof_size, init, &mut |piece| pieces.push(piece))?;
+        Ok(pieces)
+    }
+
+    /// Reads it, and gives out its samples on the way: most readers need their sum alone, and keep
+    /// none of them.
+    fn read_samples(
+        moof: &[u8],
+        moof_size: u64,
+        init: &Init,
+        each: &mut impl FnMut(Piece),
+    ) -> Result<(Self, u64), BoxError> {
         const MOOF: Kind = *b"moof";
         let mut sequence = 0;
         let mut runs: Vec<Run> = Vec::new();
@@ -123,8 +145,7 @@ impl Fragment {
                 }
                 b"traf" if runs.len() == init.tracks.len() => return Err(BoxError::Count(kind)),
                 b"traf" => {
-                    let mut pieces = Vec::new();
-                    let found = track_fragment(body, moof_size, data_end, init, &mut pieces)?;
+                    let found = track_fragment(body, moof_size, data_end, init, each)?;
                     let Some((run, end)) = found else { continue };
                     if runs.iter().any(|other| other.track == run.track) {
                         return Err(BoxError::Misplaced(kind));
@@ -139,26 +160,6 @@ impl Fragment {
             return Err(BoxError::Missing(*b"traf"));
         }
         Ok((Self { sequence, runs }, data_end))
-    }
-
-    /// The samples of a `moof`, whose box has `moof_size` bytes, in their order.
-    ///
-    /// # Errors
-    ///
-    /// As those of `read`.
-    pub fn samples(moof: &[u8], moof_size: u64, init: &Init) -> Result<Vec<Piece>, BoxError> {
-        let mut data_end = moof_size;
-        let mut pieces = Vec::new();
-        for found in children(*b"moof", moof) {
-            let Child { kind, body } = found?;
-            if kind != *b"traf" {
-                continue;
-            }
-            if let Some((_, end)) = track_fragment(body, moof_size, data_end, init, &mut pieces)? {
-                data_end = data_end.max(end);
-            }
-        }
-        Ok(pieces)
     }
 
     /// The run of this track.
@@ -206,7 +207,7 @@ fn track_fragment(
     moof_size: u64,
     data_at: u64,
     init: &Init,
-    pieces: &mut Vec<Piece>,
+    each: &mut impl FnMut(Piece),
 ) -> Result<Option<(Run, u64)>, BoxError> {
     const TRAF: Kind = *b"traf";
     let header = header(child(TRAF, traf, b"tfhd")?, init)?;
@@ -224,7 +225,7 @@ fn track_fragment(
         if runs > RUNS_MAX || header.is_empty {
             return Err(BoxError::Count(kind));
         }
-        sum.add(body, moof_size, &header, pieces)?;
+        sum.add(body, moof_size, &header, each)?;
     }
     let Some(earliest) = sum.earliest else { return Ok(None) };
     let presentation_time = earliest
@@ -266,7 +267,7 @@ impl Sum {
         trun: &[u8],
         moof_size: u64,
         header: &Header<'_>,
-        pieces: &mut Vec<Piece>,
+        each: &mut impl FnMut(Piece),
     ) -> Result<(), BoxError> {
         let Header { track, defaults, .. } = header;
         const TRUN: Kind = *b"trun";
@@ -304,7 +305,7 @@ impl Sum {
                 self.independent = independent;
                 self.first_end = self.data_at + u64::from(size);
             }
-            pieces.push(Piece {
+            each(Piece {
                 track: track.id,
                 decoded: (at - offset).saturating_add(track.presentation_shift),
                 presented: at.saturating_add(track.presentation_shift),
