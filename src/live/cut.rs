@@ -91,23 +91,13 @@ impl Cutter {
     /// See [`Unplaced`].
     pub fn place(&mut self, chunk: &Timed) -> Result<Place, Unplaced> {
         let number = self.lengths.number_of(chunk);
-        let end = chunk.start.plus(chunk.duration);
         let place = match self.current {
             None if !chunk.independent => return Err(Unplaced::NotIndependent),
             Some(current) if chunk.start.plus(1) < current.end => {
                 return Err(Unplaced::Backward);
             }
             Some(current) if !(chunk.independent && number > current.segment) => {
-                let duration = current.part_duration.saturating_add(chunk.duration);
-                let begins_part =
-                    current.part_is_whole || current.part_is_gap || !self.fits(duration, chunk);
-                Place {
-                    segment: current.segment,
-                    part: current.part + u32::from(begins_part),
-                    begins_segment: false,
-                    begins_part,
-                    ends_part: false,
-                }
+                self.behind(&current, chunk, false)
             }
             _ => Place {
                 segment: number,
@@ -117,22 +107,7 @@ impl Cutter {
                 ends_part: false,
             },
         };
-        let before = match self.current {
-            Some(current) if !place.begins_part => current.part_duration,
-            _ => 0,
-        };
-        let part_duration = before.saturating_add(chunk.duration);
-        let ends_part = !self.fits(part_duration.saturating_add(chunk.duration), chunk);
-        self.current = Some(Current {
-            segment: place.segment,
-            part: place.part,
-            part_duration,
-            part_is_whole: ends_part,
-            part_is_gap: false,
-            end,
-            last: chunk.duration,
-        });
-        Ok(Place { ends_part, ..place })
+        Ok(self.go_on(place, chunk, false))
     }
 
     /// Whether the segment under way has all that belongs to it: one more chunk like its last would
@@ -148,27 +123,44 @@ impl Cutter {
     /// Where a stretch belongs of which nothing can be had: in parts of its own of the segment
     /// that grows. None if none grows, or if the stretch lies before its end.
     pub fn place_gap(&mut self, gap: &Timed) -> Option<Place> {
-        let current = self.current?;
-        if gap.start.plus(1) < current.end {
-            return None;
-        }
-        let duration = current.part_duration.saturating_add(gap.duration);
+        let current = self.current.filter(|current| gap.start.plus(1) >= current.end)?;
+        let place = self.behind(&current, gap, true);
+        Some(self.go_on(place, gap, true))
+    }
+
+    /// The place in the segment that grows, behind what has come of it. Gaps have parts of their
+    /// own.
+    fn behind(&self, current: &Current, chunk: &Timed, is_gap: bool) -> Place {
+        let duration = current.part_duration.saturating_add(chunk.duration);
         let begins_part =
-            current.part_is_whole || !current.part_is_gap || !self.fits(duration, gap);
-        let part_duration = if begins_part { gap.duration } else { duration };
-        let ends_part = !self.fits(part_duration.saturating_add(gap.duration), gap);
-        let part = current.part + u32::from(begins_part);
-        self.current = Some(Current {
+            current.part_is_whole || current.part_is_gap != is_gap || !self.fits(duration, chunk);
+        Place {
             segment: current.segment,
-            part,
+            part: current.part + u32::from(begins_part),
+            begins_segment: false,
+            begins_part,
+            ends_part: false,
+        }
+    }
+
+    /// Goes on from this place, which is told whether its part is whole with it.
+    fn go_on(&mut self, place: Place, chunk: &Timed, is_gap: bool) -> Place {
+        let before = match self.current {
+            Some(current) if !place.begins_part => current.part_duration,
+            _ => 0,
+        };
+        let part_duration = before.saturating_add(chunk.duration);
+        let ends_part = !self.fits(part_duration.saturating_add(chunk.duration), chunk);
+        self.current = Some(Current {
+            segment: place.segment,
+            part: place.part,
             part_duration,
             part_is_whole: ends_part,
-            part_is_gap: true,
-            end: gap.start.plus(gap.duration),
-            last: gap.duration,
+            part_is_gap: is_gap,
+            end: chunk.start.plus(chunk.duration),
+            last: chunk.duration,
         });
-        let segment = current.segment;
-        Some(Place { segment, part, begins_segment: false, begins_part, ends_part })
+        Place { ends_part, ..place }
     }
 
     /// Whether a part of so many ticks is not too long.
