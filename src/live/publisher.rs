@@ -238,9 +238,9 @@ impl Publisher {
         if let Some(refused) = self.refused_after_restart(&timed, &place) {
             return refused;
         }
-        let was_growing = self.timeline.segments().back().is_some_and(|last| !last.is_whole);
-        let part_grew = was_growing
-            && self.timeline.segments().back().is_some_and(|last| !last.last_part_is_whole);
+        let growing = self.timeline.growing();
+        let (segment_grew, part_grew) =
+            (growing.is_some(), growing.is_some_and(|last| !last.last_part_is_whole));
         let gaps = match self.timeline.add(&timed, &place) {
             Added::Placed => 0,
             Added::AfterGaps(gaps) => gaps,
@@ -262,7 +262,7 @@ impl Publisher {
         self.remember(decode_time, hash);
         Taken::Published(Steps {
             ends_part: part_grew && place.begins_part,
-            ends_segment: was_growing && place.begins_segment,
+            ends_segment: segment_grew && place.begins_segment,
             gaps,
             begins_segment: place.begins_segment,
             completes_part: place.ends_part,
@@ -304,9 +304,9 @@ impl Publisher {
             zero += overlap;
             zeros.remember(zero);
         }
-        let was = self.timeline.segments().back().filter(|last| !last.is_whole);
+        let growing = self.timeline.growing();
         let (ends_segment, ends_part) =
-            (was.is_some(), was.is_some_and(|last| !last.last_part_is_whole));
+            (growing.is_some(), growing.is_some_and(|last| !last.last_part_is_whole));
         self.published.clear();
         self.cutter = Cutter::new(self.timeline.lengths());
         self.shift = None;
@@ -321,7 +321,7 @@ impl Publisher {
 
     /// Nothing more comes to the segment that grows; false if none does.
     pub fn end_segment(&mut self) -> bool {
-        let grows = self.timeline.segments().back().is_some_and(|last| !last.is_whole);
+        let grows = self.timeline.growing().is_some();
         if grows {
             self.timeline.end_segment();
             // What comes later for this segment would have to be put behind its end.
@@ -333,8 +333,7 @@ impl Publisher {
     /// Nothing of this stretch can be had, which goes on from the segment that grows: parts of it
     /// are gaps. None if it does not go on from there.
     pub fn skip(&mut self, gap: &Timed) -> Option<Steps> {
-        let last = self.timeline.segments().back().filter(|last| !last.is_whole)?;
-        let part_grew = !last.last_part_is_whole;
+        let part_grew = !self.timeline.growing()?.last_part_is_whole;
         let place = self.cutter.place_gap(gap)?;
         self.timeline.skip(gap, &place);
         Some(Steps {
@@ -378,14 +377,12 @@ impl Publisher {
     /// Whether a segment grows that has all that belongs to it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.timeline.segments().back().is_some_and(|last| !last.is_whole) && self.cutter.is_full()
+        self.timeline.growing().is_some() && self.cutter.is_full()
     }
 
     /// Whether the segment that grows has more than any segment should.
     fn is_overlong(&self) -> bool {
-        let Some(last) = self.timeline.segments().back().filter(|last| !last.is_whole) else {
-            return false;
-        };
+        let Some(last) = self.timeline.growing() else { return false };
         let length = self.timeline.lengths().segment;
         self.chunks >= SEGMENT_CHUNKS_MAX
             || length.cmp_ticks(last.duration / 4, last.start.timescale).is_lt()

@@ -155,6 +155,12 @@ impl Timeline {
         &self.segments
     }
 
+    /// The segment that grows, if one does.
+    #[must_use]
+    pub fn growing(&self) -> Option<&Segment> {
+        self.segments.back().filter(|last| !last.is_whole)
+    }
+
     /// The lengths that hold for it.
     #[must_use]
     pub fn lengths(&self) -> Lengths {
