@@ -5,6 +5,7 @@
 //! `playlist` writes each edition once. What is done with the bytes, and when, is decided outside.
 
 pub mod time;
+mod bits;
 pub mod boxes;
 pub mod ts;
 pub mod cut;

@@ -10,7 +10,6 @@ pub mod counters;
 pub mod mux;
 mod setup;
 pub mod stream;
-mod bits;
 mod coding;
 mod tables;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use memchr::memmem;
 use mpeg2ts_reader::StreamType;
 
-use super::bits::{Bits, unescaped};
+use crate::live::bits::{Bits, unescaped};
 use crate::live::boxes::codec::{Sample, Sound, hevc_codecs};
 use crate::live::boxes::init::Media;
 
