@@ -1,4 +1,5 @@
-//! Bits of parameter sets, the highest of each byte first (ISO/IEC 14496-10, 7.2 and 9.1).
+//! Bits of parameter sets and configurations, the highest of each byte first (ISO/IEC 14496-10, 7.2
+//! and 9.1).
 
 /// Reads bits.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::init::Media;
 use super::{BoxError, Child, Fields, Kind, child, optional};
+use crate::live::bits::Bits;
 
 /// What a sample entry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +178,7 @@ fn mpeg4_audio(boxes: &[u8]) -> Result<(String, Option<u16>), BoxError> {
     };
     let (object, specific) = specific(esds)?;
     let Some(specific) = specific else { return Ok((format!("mp4a.{object:02x}"), None)) };
-    let mut bits = Bits { bytes: specific, at: 0 };
+    let mut bits = Bits::new(specific);
     let mut kind = bits.take(5).ok_or(BoxError::Short(ESDS))?;
     if kind == 31 {
         kind = 32 + bits.take(6).ok_or(BoxError::Short(ESDS))?;
@@ -241,22 +242,4 @@ fn descriptor<'b>(fields: &mut Fields<'b>, tag: u8) -> Result<Fields<'b>, BoxErr
         }
     }
     Err(BoxError::Size(ESDS))
-}
-
-/// Bits, the highest of each byte first.
-struct Bits<'b> {
-    bytes: &'b [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, count: usize) -> Option<u32> {
-        let mut value = 0;
-        for at in self.at..self.at + count {
-            let byte = self.bytes.get(at / 8)?;
-            value = value << 1 | u32::from(byte >> (7 - at % 8) & 1);
-        }
-        self.at += count;
-        Some(value)
-    }
 }
