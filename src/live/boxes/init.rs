@@ -123,13 +123,7 @@ fn timescale(kind: &Kind, body: &[u8]) -> Result<u32, BoxError> {
 /// A track; none if it is of a kind that is not served (hints, metadata, timecode).
 fn track(trak: &[u8], movie_timescale: u32) -> Result<Option<Track>, BoxError> {
     const TRAK: Kind = *b"trak";
-    let mut header = Fields::new(b"tkhd", child(TRAK, trak, b"tkhd")?);
-    let (version, _) = header.version(1)?;
-    header.bytes(if version == 0 { 8 } else { 16 })?;
-    let id = header.u32()?;
-    if id == 0 {
-        return Err(BoxError::Value(*b"tkhd"));
-    }
+    let id = track_number(trak)?;
     let mdia = child(TRAK, trak, b"mdia")?;
     let mdhd = child(*b"mdia", mdia, b"mdhd")?;
     let timescale = timescale(b"mdhd", mdhd)?;
@@ -142,16 +136,7 @@ fn track(trak: &[u8], movie_timescale: u32) -> Result<Option<Track>, BoxError> {
         b"text" | b"subt" => Media::Text,
         _ => return Ok(None),
     };
-    let minf = child(*b"mdia", mdia, b"minf")?;
-    let stbl = child(*b"minf", minf, b"stbl")?;
-    let mut stsd = Fields::new(b"stsd", child(*b"stbl", stbl, b"stsd")?);
-    stsd.version(0)?;
-    if stsd.u32()? == 0 {
-        return Err(BoxError::Missing(*b"stsd"));
-    }
-    // CMAF allows several entries; which one holds for a sample no playlist can say, so the first.
-    let entry = children(*b"stsd", stsd.rest()).next().ok_or(BoxError::Missing(*b"stsd"))??;
-    let sample = codec::sample(media, &entry)?;
+    let sample = codec::sample(media, &sample_entry(mdia)?)?;
     let edits = optional(TRAK, trak, b"edts")?;
     let presentation_shift = match edits {
         Some(edts) => presentation_shift(edts, movie_timescale, timescale)?,
@@ -160,6 +145,38 @@ fn track(trak: &[u8], movie_timescale: u32) -> Result<Option<Track>, BoxError> {
     let language = language(mdhd)?;
     let defaults = Defaults::default();
     Ok(Some(Track { id, timescale, language, sample, presentation_shift, defaults }))
+}
+
+/// `tkhd`: a track's number.
+///
+/// # Errors
+///
+/// What is wrong with the `trak`.
+pub fn track_number(trak: &[u8]) -> Result<u32, BoxError> {
+    let mut header = Fields::new(b"tkhd", child(*b"trak", trak, b"tkhd")?);
+    let (version, _) = header.version(1)?;
+    header.bytes(if version == 0 { 8 } else { 16 })?;
+    match header.u32()? {
+        0 => Err(BoxError::Value(*b"tkhd")),
+        id => Ok(id),
+    }
+}
+
+/// `stsd`: how a track's samples are coded.
+///
+/// # Errors
+///
+/// What is wrong with the `mdia`.
+pub fn sample_entry(mdia: &[u8]) -> Result<Child<'_>, BoxError> {
+    let minf = child(*b"mdia", mdia, b"minf")?;
+    let stbl = child(*b"minf", minf, b"stbl")?;
+    let mut stsd = Fields::new(b"stsd", child(*b"stbl", stbl, b"stsd")?);
+    stsd.version(0)?;
+    if stsd.u32()? == 0 {
+        return Err(BoxError::Missing(*b"stsd"));
+    }
+    // CMAF allows several entries; which one holds for a sample no playlist can say, so the first.
+    children(*b"stsd", stsd.rest()).next().ok_or(BoxError::Missing(*b"stsd"))?
 }
 
 /// `mdhd`: three letters of five bits each.

@@ -83,8 +83,7 @@ impl Muxer {
         let mut streams: Vec<Stream> = Vec::new();
         let mut listed = Vec::new();
         for source in sources {
-            for (track, setup) in setups(source.header)? {
-                let Some(of) = source.init.track(track) else { continue };
+            for (of, setup) in setups(source.header, source.init)? {
                 let is_second =
                     setup.is_picture() && streams.iter().any(|one| one.setup.is_picture());
                 if is_second || of.sample.encryption.is_some() || streams.len() == STREAMS_MAX {
@@ -95,7 +94,7 @@ impl Muxer {
                 listed.push((pid, setup.kind(), language));
                 streams.push(Stream {
                     source: source.id,
-                    track,
+                    track: of.id,
                     timescale: of.timescale,
                     setup,
                     pid,

@@ -3,6 +3,7 @@
 
 use super::coding::AAC_RATES;
 use crate::live::boxes::codec;
+use crate::live::boxes::init::{Init, Track, sample_entry, track_number};
 use crate::live::boxes::{BoxError, Child, Fields, Kind, child, children};
 
 /// Parameter sets that are taken of one track.
@@ -33,37 +34,29 @@ pub enum Setup {
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-/// The setups of a header's tracks by their number: those that a transport stream can carry.
+/// The setups of a header's tracks, which `init` has read: those that a transport stream can carry.
 ///
 /// # Errors
 ///
 /// What is wrong with its boxes.
-pub fn setups(header: &[u8]) -> Result<Vec<(u32, Setup)>, BoxError> {
+pub fn setups<'i>(header: &[u8], init: &'i Init) -> Result<Vec<(&'i Track, Setup)>, BoxError> {
     const MOOV: Kind = *b"moov";
     let moov = child(*b"file", header, &MOOV)?;
     let mut found = Vec::new();
     for one in children(MOOV, moov) {
         let Child { kind, body } = one?;
-        if kind == *b"trak" {
-            found.extend(of_track(body)?);
+        if kind != *b"trak" {
+            continue;
         }
+        let Some(track) = init.track(track_number(body)?) else { continue };
+        let entry = sample_entry(child(kind, body, b"mdia")?)?;
+        found.extend(of_entry(&entry)?.map(|setup| (track, setup)));
     }
     Ok(found)
 }
 
-fn of_track(trak: &[u8]) -> Result<Option<(u32, Setup)>, BoxError> {
-    const TRAK: Kind = *b"trak";
-    let mut tkhd = Fields::new(b"tkhd", child(TRAK, trak, b"tkhd")?);
-    let (version, _) = tkhd.version(1)?;
-    tkhd.bytes(if version == 0 { 8 } else { 16 })?;
-    let id = tkhd.u32()?;
-    let mdia = child(TRAK, trak, b"mdia")?;
-    let minf = child(*b"mdia", mdia, b"minf")?;
-    let stbl = child(*b"minf", minf, b"stbl")?;
-    let stsd = child(*b"stbl", stbl, b"stsd")?;
-    let entries = stsd.get(8..).ok_or(BoxError::Short(*b"stsd"))?;
-    let Some(entry) = children(*b"stsd", entries).next() else { return Ok(None) };
-    let Child { kind, body } = entry?;
+fn of_entry(entry: &Child<'_>) -> Result<Option<Setup>, BoxError> {
+    let Child { kind, body } = *entry;
     let boxes = |skipped: usize| body.get(skipped..).ok_or(BoxError::Short(kind));
     Ok(match &kind {
         b"avc1" | b"avc3" => Some(avc(child(kind, boxes(78)?, b"avcC")?)?),
@@ -73,8 +66,7 @@ fn of_track(trak: &[u8]) -> Result<Option<(u32, Setup)>, BoxError> {
         b"ec-3" => Some(Setup::Whole(0x87)),
         // Encrypted, or of no place in a transport stream.
         _ => None,
-    }
-    .map(|setup| (id, setup)))
+    })
 }
 
 fn take_sets(fields: &mut Fields<'_>, count: usize, sets: &mut Vec<u8>) -> Result<(), BoxError> {
