@@ -4,7 +4,7 @@
 use super::coding::AAC_RATES;
 use crate::live::boxes::codec;
 use crate::live::boxes::init::{Init, Track, sample_entry, track_number};
-use crate::live::boxes::{BoxError, Child, Fields, Kind, child, children};
+use crate::live::boxes::{BoxError, Child, Fields, Kind, child, children, optional};
 
 /// Parameter sets that are taken of one track.
 const SETS_MAX: usize = 64;
@@ -61,7 +61,8 @@ fn of_entry(entry: &Child<'_>) -> Result<Option<Setup>, BoxError> {
     Ok(match &kind {
         b"avc1" | b"avc3" => Some(avc(child(kind, boxes(78)?, b"avcC")?)?),
         b"hvc1" | b"hev1" => Some(hevc(child(kind, boxes(78)?, b"hvcC")?)?),
-        b"mp4a" => aac(child(kind, boxes(28)?, b"esds")?),
+        // Without it there is nothing that a header of its own could be made of.
+        b"mp4a" => optional(kind, boxes(28)?, b"esds")?.and_then(aac),
         b"ac-3" => Some(Setup::Whole(0x81)),
         b"ec-3" => Some(Setup::Whole(0x87)),
         // Encrypted, or of no place in a transport stream.

@@ -103,3 +103,11 @@ fn chunks_that_lie_are_refused_or_left_out() {
         let _ = Muxer::new(&[Source { id: 0, header: &header, init: &init }]);
     }
 }
+
+#[test]
+fn a_sound_that_does_not_say_how_it_is_coded_is_left_out() {
+    let mut silent = BOTH.to_vec();
+    let at = memchr::memmem::find(&silent, b"esds").unwrap();
+    silent[at] = b'x';
+    check(&[&silent], "avc1.42c00a und; 0+83091 83091+9000 ");
+}
