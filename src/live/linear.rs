@@ -29,6 +29,7 @@ pub struct Schedule {
     /// Where each asset begins in the loop, and where that ends.
     starts: Vec<u64>,
     window: u64,
+    target_seconds: u64,
 }
 
 /// A rendition of the channel.
@@ -51,6 +52,8 @@ pub struct Pass<'s> {
     pub number: u64,
     /// When it begins.
     pub start: u64,
+    /// How long it is.
+    length: u64,
     /// The asset.
     pub asset: &'s Asset,
     /// The rendition.
@@ -103,7 +106,9 @@ impl Schedule {
                 left_out.push(other.name.clone());
             }
         }
-        Ok((Self { assets, tracks, starts, window }, left_out))
+        let longest = tracks.iter().map(|track| track.longest(&assets)).max().unwrap_or(0);
+        let target_seconds = ((longest + 500_000_000) / 1_000_000_000).max(1);
+        Ok((Self { assets, tracks, starts, window, target_seconds }, left_out))
     }
 
     /// The channel's renditions.
@@ -121,12 +126,7 @@ impl Schedule {
     /// The longest segment to the nearest second, of all assets: it never changes.
     #[must_use]
     pub fn target_seconds(&self) -> u64 {
-        let of_track = |track: &Track| {
-            let longest = |(asset, at): (&Asset, &usize)| longest(&asset.renditions[*at]);
-            self.assets.iter().zip(&track.of).map(longest).max().unwrap_or(0)
-        };
-        let longest = self.tracks.iter().map(of_track).max().unwrap_or(0);
-        ((longest + 500_000_000) / 1_000_000_000).max(1)
+        self.target_seconds
     }
 
     /// The passes of which something is listed at this moment, oldest first. A segment is listed
@@ -167,11 +167,11 @@ impl Schedule {
         let number = self.pass_at(now);
         let pass = self.pass(track, number, now);
         if pass.segments.end < pass.rendition.count() {
-            return pass.start + self.ends(&pass, pass.segments.end);
+            return pass.start + pass.end_of(pass.segments.end);
         }
         // All of this one is listed; the next one has a first segment.
         let next = self.pass(track, number + 1, now);
-        next.start + self.ends(&next, 0)
+        next.start + next.end_of(0)
     }
 
     /// The number of the pass that is on.
@@ -194,30 +194,15 @@ impl Schedule {
         let asset = &self.assets[at];
         let rendition = &asset.renditions[track.of[at]];
         let start = loops * self.loop_length() + self.starts[at];
-        let first_number = loops * track.before[self.assets.len()] + track.before[at];
-        let mut pass = Pass { number, start, asset, rendition, segments: 0..0, first_number };
-        let elapsed = now.saturating_sub(start);
-        let all = 0..rendition.count();
-        // Ends go up, so the first one that has not come is found by halving.
-        let (mut low, mut high) = (all.start, all.end);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if now >= start && self.ends(&pass, middle) <= elapsed {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        pass.segments = 0..low;
-        pass
-    }
-
-    /// When a segment of a pass ends, from its start: at the latest with the pass, so that what
-    /// belongs to the next one does not come before it.
-    fn ends(&self, pass: &Pass<'_>, segment: usize) -> u64 {
-        let at = usize::try_from(pass.number % self.assets.len() as u64).unwrap_or(0);
         let length = self.starts[at + 1] - self.starts[at];
-        pass.rendition.nanos_until(pass.rendition.times[segment + 1]).min(length)
+        let first_number = loops * track.before[self.assets.len()] + track.before[at];
+        let mut pass =
+            Pass { number, start, length, asset, rendition, segments: 0..0, first_number };
+        if let Some(elapsed) = now.checked_sub(start) {
+            let has_ended = |end: &u64| pass.nanos_until(*end) <= elapsed;
+            pass.segments.end = rendition.times[1..].partition_point(has_ended);
+        }
+        pass
     }
 }
 
@@ -236,6 +221,12 @@ impl Track {
         }
         Self { name, about, of, before }
     }
+
+    /// Its longest segment, of all assets.
+    fn longest(&self, assets: &[Asset]) -> u64 {
+        let longest = |(asset, at): (&Asset, &usize)| longest(&asset.renditions[*at]);
+        assets.iter().zip(&self.of).map(longest).max().unwrap_or(0)
+    }
 }
 
 impl Pass<'_> {
@@ -243,6 +234,17 @@ impl Pass<'_> {
     #[must_use]
     pub fn start_of(&self, segment: usize) -> u64 {
         self.start + self.rendition.nanos_until(self.rendition.times[segment])
+    }
+
+    /// When a segment ends, from the start of the pass.
+    fn end_of(&self, segment: usize) -> u64 {
+        self.nanos_until(self.rendition.times[segment + 1])
+    }
+
+    /// When what ends at this tick ends, from the start of the pass: at the latest with the pass,
+    /// so that what belongs to the next one does not come before it.
+    fn nanos_until(&self, tick: u64) -> u64 {
+        self.rendition.nanos_until(tick).min(self.length)
     }
 }
 
