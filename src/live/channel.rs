@@ -5,7 +5,7 @@
 use super::boxes::init::Media;
 use super::events::Events;
 use super::measure::Measure;
-use super::playlist::multivariant::{self, Carries};
+use super::playlist::multivariant;
 use super::playlist::{KEY_FRAMES, LOW_LATENCY, PLAIN, dash, hls};
 use super::protection::Protection;
 use super::publisher::{Publisher, lead};
@@ -70,38 +70,28 @@ pub enum Latency {
 }
 
 impl Rendition {
-    /// What a multivariant playlist and a manifest say of it.
-    fn described<'r>(&'r self, codecs: &'r str, language: Option<&'r str>) -> Described<'r> {
-        let lead = lead(self.publisher.init());
-        let carries = match lead.sample.media {
-            Media::Video => Carries::Video {
-                resolution: lead.sample.resolution.unwrap_or_default(),
-                frame_rate: self.measure.frame_rate(),
-            },
-            Media::Audio => Carries::Audio {
-                language,
-                channels: lead.sample.sound.map_or(2, |sound| sound.channels),
-            },
-            Media::Text => Carries::Text { language },
-        };
-        let bandwidth = self.measure.bandwidth();
-        Described { name: &self.name, carries, codecs, bandwidth }
-    }
-
-    /// What is kept with its segments.
+    /// What is said of it, and kept with its segments.
     #[must_use]
     pub fn about(&self) -> About {
-        let codecs = self.codecs();
-        let described = self.described(&codecs, self.language());
-        let (carries, language) = match described.carries {
-            Carries::Video { resolution, frame_rate } => {
-                (Carried::Video { resolution, frame_rate }, None)
+        let sample = &lead(self.publisher.init()).sample;
+        let carries = match sample.media {
+            Media::Video => Carried::Video {
+                resolution: sample.resolution.unwrap_or_default(),
+                frame_rate: self.measure.frame_rate(),
+            },
+            Media::Audio => {
+                Carried::Audio { channels: sample.sound.map_or(2, |sound| sound.channels) }
             }
-            Carries::Audio { language, channels } => (Carried::Audio { channels }, language),
-            Carries::Text { language } => (Carried::Text, language),
+            Media::Text => Carried::Text,
         };
-        let (language, bandwidth) = (language.map(str::to_owned), described.bandwidth);
-        About { carries, codecs: codecs.clone(), language, bandwidth }
+        // Of pictures none is said.
+        let language = self.language().filter(|_| sample.media != Media::Video);
+        About {
+            carries,
+            codecs: self.codecs(),
+            language: language.map(str::to_owned),
+            bandwidth: self.measure.bandwidth(),
+        }
     }
 
     /// Codings of all of its tracks, as `CODECS` lists them.
@@ -119,15 +109,13 @@ impl Rendition {
     }
 }
 
-type Described<'r> = multivariant::Rendition<'r>;
-
 /// The multivariant playlist.
 #[must_use]
 pub fn multivariant(renditions: &[Rendition], latency: Latency) -> String {
     let is_listed = |one: &&Rendition| !one.publisher.timeline().segments().is_empty();
     let renditions: Vec<_> = renditions.iter().filter(is_listed).collect();
-    let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
-    let described = described(&renditions, &codecs);
+    let abouts: Vec<_> = renditions.iter().map(|one| one.about()).collect();
+    let described = described(&renditions, &abouts);
     let mut text = multivariant::multivariant(&described, playlist_name(latency));
     for (one, described) in renditions.iter().zip(&described) {
         if let Some(peak) = one.measure.key_bandwidth() {
@@ -137,10 +125,12 @@ pub fn multivariant(renditions: &[Rendition], latency: Latency) -> String {
     text
 }
 
-/// What is said of each; `codecs` are theirs.
-fn described<'r>(renditions: &[&'r Rendition], codecs: &'r [String]) -> Vec<Described<'r>> {
-    let both = renditions.iter().zip(codecs);
-    both.map(|(one, codecs)| one.described(codecs, one.language())).collect()
+/// What is said of each; `abouts` are theirs.
+fn described<'r>(
+    renditions: &[&'r Rendition],
+    abouts: &'r [About],
+) -> Vec<multivariant::Rendition<'r>> {
+    renditions.iter().zip(abouts).map(|(one, about)| about.described(&one.name)).collect()
 }
 
 /// Name of a rendition's playlist.
@@ -203,8 +193,8 @@ pub fn manifest(
     let listed: Vec<_> = (0..).zip(renditions).filter(|(_, one)| is_listed(one)).collect();
     let (numbers, renditions): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
     let published_micros = renditions.iter().filter_map(|one| newest(one)).max()?;
-    let codecs: Vec<_> = renditions.iter().map(|one| one.codecs()).collect();
-    let described = described(&renditions, &codecs);
+    let abouts: Vec<_> = renditions.iter().map(|one| one.about()).collect();
+    let described = described(&renditions, &abouts);
     let tracks: Vec<_> = renditions
         .iter()
         .zip(&described)

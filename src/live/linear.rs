@@ -12,6 +12,7 @@ pub mod asset;
 
 use asset::{Asset, Rendition, Unfit};
 
+use super::playlist::multivariant;
 use super::record::About;
 
 /// Segments that are listed at most, however short they are.
@@ -220,6 +221,12 @@ impl Track {
             about.bandwidth.average = about.bandwidth.average.max(one.about.bandwidth.average);
         }
         Self { name, about, of, before }
+    }
+
+    /// What multivariant playlists and manifests say of it.
+    #[must_use]
+    pub fn described(&self) -> multivariant::Rendition<'_> {
+        self.about.described(&self.name)
     }
 
     /// Its longest segment, of all assets.

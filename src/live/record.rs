@@ -8,7 +8,7 @@ mod bytes;
 
 use super::channel::Container;
 use super::cut::Lengths;
-use super::playlist::multivariant::Bandwidth;
+use super::playlist::multivariant::{Bandwidth, Carries, Rendition};
 use super::time::Moment;
 use super::timeline::Origin;
 
@@ -179,7 +179,27 @@ impl Record {
     }
 }
 
+impl About {
+    /// What multivariant playlists and manifests say of a rendition that is called so.
+    #[must_use]
+    pub fn described<'a>(&'a self, name: &'a str) -> Rendition<'a> {
+        let language = self.language.as_deref();
+        let carries = match self.carries {
+            Carried::Video { resolution, frame_rate } => Carries::Video { resolution, frame_rate },
+            Carried::Audio { channels } => Carries::Audio { language, channels },
+            Carried::Text => Carries::Text { language },
+        };
+        Rendition { name, carries, codecs: &self.codecs, bandwidth: self.bandwidth }
+    }
+}
+
 impl Recorded {
+    /// What multivariant playlists and manifests say of it.
+    #[must_use]
+    pub fn described(&self) -> Rendition<'_> {
+        self.about.described(&self.name)
+    }
+
     fn begun(added: &Added) -> Self {
         Self {
             name: added.name.clone(),

@@ -8,8 +8,7 @@
 use std::collections::HashMap;
 
 use super::excerpt::Excerpt;
-use crate::live::playlist::multivariant::{Carries, Rendition};
-use crate::live::record::{Carried, Kept, Recorded};
+use crate::live::record::{Kept, Recorded};
 use crate::live::timeline::GAPS_MAX;
 
 /// A rendition of an excerpt.
@@ -47,22 +46,6 @@ pub struct Passed {
     gone: u64,
     /// By rendition, what its numbers have left out so far, and up to which number.
     skipped: HashMap<String, (i64, i64)>,
-}
-
-impl Recorded {
-    /// What multivariant playlists and manifests say of it.
-    #[must_use]
-    pub fn described(&self) -> Rendition<'_> {
-        let about = &self.about;
-        let language = about.language.as_deref();
-        let carries = match about.carries {
-            Carried::Video { resolution, frame_rate } => Carries::Video { resolution, frame_rate },
-            Carried::Audio { channels } => Carries::Audio { language, channels },
-            Carried::Text => Carries::Text { language },
-        };
-        let (codecs, bandwidth) = (about.codecs.as_str(), about.bandwidth);
-        Rendition { name: &self.name, carries, codecs, bandwidth }
-    }
 }
 
 impl Tracks {

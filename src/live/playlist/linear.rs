@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::dash::Escaped;
-use super::multivariant::{self, Carries};
+use super::multivariant;
 use super::{Date, PLAIN, Seconds, put};
 use crate::live::linear::{Pass, Schedule, Track};
 use crate::live::record::Carried;
@@ -14,19 +14,8 @@ use crate::live::record::Carried;
 /// The multivariant playlist.
 #[must_use]
 pub fn multivariant(schedule: &Schedule) -> String {
-    let renditions: Vec<_> = schedule.tracks().iter().map(described).collect();
+    let renditions: Vec<_> = schedule.tracks().iter().map(Track::described).collect();
     multivariant::multivariant(&renditions, PLAIN)
-}
-
-fn described(track: &Track) -> multivariant::Rendition<'_> {
-    let language = track.about.language.as_deref();
-    let carries = match track.about.carries {
-        Carried::Video { resolution, frame_rate } => Carries::Video { resolution, frame_rate },
-        Carried::Audio { channels } => Carries::Audio { language, channels },
-        Carried::Text => Carries::Text { language },
-    };
-    let (name, codecs, bandwidth) = (&track.name, &track.about.codecs, track.about.bandwidth);
-    multivariant::Rendition { name, carries, codecs, bandwidth }
 }
 
 /// The media playlist of a rendition.
