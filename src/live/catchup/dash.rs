@@ -9,10 +9,10 @@ use super::tracks::{Track, Tracks};
 use crate::config::{CATCH_UP_TEXT_SIZE_MAX, REWIND_SECONDS};
 use crate::live::channel::Container;
 use crate::live::playlist::dash::{
-    Entry, Escaped, begin_representation, begin_set, write_timeline,
+    Entry, Escaped, begin_representation, begin_set, sets, write_clock, write_timeline,
 };
 use crate::live::playlist::{Date, Seconds, put};
-use crate::live::record::{Carried, Kept};
+use crate::live::record::Kept;
 
 /// When a Period is, in microseconds.
 struct Period {
@@ -72,11 +72,7 @@ pub fn manifest(tracks: &Tracks, form: Form, target: u64, up: &str) -> String {
         text.push_str(" </Period>\n");
     }
     if !is_complete {
-        let scheme = "urn:mpeg:dash:utc:http-iso:2014";
-        put(
-            &mut text,
-            format_args!(" <UTCTiming schemeIdUri=\"{scheme}\" value=\"{up}../clock\"/>\n"),
-        );
+        write_clock(&mut text, &format!("{up}../clock"));
     }
     text.push_str("</MPD>\n");
     text
@@ -129,14 +125,11 @@ fn beginning(tracks: &Tracks, period: &Period) -> i64 {
 }
 
 fn write_sets(text: &mut String, tracks: &Tracks, timeline: usize, origin: i64, up: &str) {
-    let is_video = |track: &&Track| matches!(track.of.about.carries, Carried::Video { .. });
-    let is_there = |track: &&Track| !track.timeline(timeline).is_empty();
-    let there = || tracks.tracks.iter().filter(is_there);
-    let video: Vec<_> = there().filter(is_video).collect();
-    let others = there().filter(|track| !is_video(track)).map(|track| vec![track]);
-    // Pictures are switched between; each sound and each text is a set of its own.
-    let sets = std::iter::once(video).chain(others).filter(|set| !set.is_empty());
-    for (id, set) in sets.enumerate() {
+    let here = tracks.tracks.iter().map(|track| {
+        let is_here = !track.timeline(timeline).is_empty();
+        (track.of.described().carries, is_here.then_some(track))
+    });
+    for (id, set) in sets(here) {
         begin_set(text, id, &set[0].of.described());
         for track in set {
             if text.len() <= CATCH_UP_TEXT_SIZE_MAX {

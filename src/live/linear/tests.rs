@@ -197,6 +197,35 @@ fn a_playlist_to_the_letter() {
 }
 
 #[test]
+fn a_set_has_one_number_in_all_periods() {
+    let (schedule, _) = Schedule::new(schedule().assets, 8 * SECOND).unwrap();
+    let mut sounds_alone = 0;
+    for step in 0..220 {
+        let manifest = linear::manifest(&schedule, MIDNIGHT + step * SECOND / 10, "../clock");
+        let document = roxmltree::Document::parse(&manifest).unwrap();
+        let of = |name: &'static str| move |node: &roxmltree::Node<'_, '_>| node.has_tag_name(name);
+        for period in document.descendants().filter(of("Period")) {
+            let sets = period.children().filter(of("AdaptationSet"));
+            let sets = sets.map(|set| (set.attribute("id"), set.attribute("contentType")));
+            let sets: Vec<_> = sets.collect();
+            let (video, audio) = ((Some("0"), Some("video")), (Some("1"), Some("audio")));
+            assert!([&[video, audio][..], &[video], &[audio]].contains(&&sets[..]), "{sets:?}");
+            sounds_alone += u32::from(sets == [audio]);
+        }
+    }
+    assert!(sounds_alone > 0);
+}
+
+#[test]
+fn texts_are_subtitles() {
+    let assets = vec![Asset::read("a", &NINE.replace("audio", "text")).unwrap()];
+    let (schedule, _) = Schedule::new(assets, SECOND).unwrap();
+    let manifest = linear::manifest(&schedule, MIDNIGHT, "../clock");
+    assert!(manifest.contains("contentType=\"text\" mimeType=\"application/mp4\""), "{manifest}");
+    assert!(manifest.contains("role:2011\" value=\"subtitle\"/>"), "{manifest}");
+}
+
+#[test]
 fn what_can_be_no_channel_is_refused_with_a_sentence() {
     let refused = |text: &str| Asset::read("a", text).unwrap_err().0;
     assert!(refused("nonsense").starts_with("the manifest is no XML"));

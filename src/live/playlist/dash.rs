@@ -90,14 +90,15 @@ pub fn manifest(presentation: &Presentation<'_>, edition: Edition) -> String {
     for period in periods {
         write_period(&mut text, presentation, edition, period);
     }
-    put(
-        &mut text,
-        format_args!(
-            " <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"{}\"/>\n</MPD>\n",
-            Escaped(presentation.clock)
-        ),
-    );
+    write_clock(&mut text, presentation.clock);
+    text.push_str("</MPD>\n");
     text
+}
+
+/// Where the server tells its time, as seen from the manifest.
+pub(in crate::live) fn write_clock(text: &mut String, clock: &str) {
+    let (scheme, clock) = ("urn:mpeg:dash:utc:http-iso:2014", Escaped(clock));
+    put(text, format_args!(" <UTCTiming schemeIdUri=\"{scheme}\" value=\"{clock}\"/>\n"));
 }
 
 /// The segments of a track in one period that an edition lists.
@@ -116,20 +117,30 @@ fn write_period(text: &mut String, presentation: &Presentation<'_>, edition: Edi
     let start = origin.start_micros.saturating_add(origin.zero_micros);
     let start = Seconds(u64::try_from(start).unwrap_or(0));
     put(text, format_args!(" <Period id=\"{period}\" start=\"PT{start}S\">\n"));
-    let is_video = |track: &Track<'_>| matches!(track.rendition.carries, Carries::Video { .. });
-    let tracks = || presentation.tracks.iter().zip(&segments);
-    let video: Vec<_> = tracks().filter(|(track, _)| is_video(track)).collect();
-    let others = tracks().filter(|(track, _)| !is_video(track));
-    // Pictures are switched between; each sound and each text is a set of its own.
-    let sets = std::iter::once(video).chain(others.map(|one| vec![one]));
-    for (id, set) in sets.filter(|set| !set.is_empty()).enumerate() {
-        // A set has the same number in all periods, and none without anything in it.
-        let here: Vec<_> = set.into_iter().filter(|(_, segments)| !segments.is_empty()).collect();
-        if let Some(&(first, _)) = here.first() {
-            write_set(text, id, first.rendition, &here, edition);
-        }
+    let tracks = presentation.tracks.iter().zip(&segments);
+    let here = tracks.map(|(track, segments)| {
+        let is_here = !segments.is_empty();
+        (track.rendition.carries, is_here.then_some((track, segments)))
+    });
+    for (id, set) in sets(here) {
+        write_set(text, id, &set, edition);
     }
     text.push_str(" </Period>\n");
+}
+
+/// The sets of a period with their numbers: of each rendition what it carries, and what of it is
+/// here. Pictures are switched between; each sound and each text is a set of its own. A set has the
+/// same number in all periods, and is left out where nothing of it is.
+pub(in crate::live) fn sets<'r, T>(
+    renditions: impl Iterator<Item = (Carries<'r>, Option<T>)>,
+) -> impl Iterator<Item = (usize, Vec<T>)> {
+    let (videos, others): (Vec<_>, Vec<_>) =
+        renditions.partition(|(carries, _)| matches!(carries, Carries::Video { .. }));
+    let first = usize::from(!videos.is_empty());
+    let videos = videos.into_iter().filter_map(|(_, here)| here).collect();
+    let others = others.into_iter().map(|(_, here)| Vec::from_iter(here));
+    let all = std::iter::once((0, videos)).chain((first..).zip(others));
+    all.filter(|(_, set)| !set.is_empty())
 }
 
 /// Begins the set in which a rendition is, and maybe others of its kind.
@@ -155,14 +166,8 @@ pub(in crate::live) fn begin_set(text: &mut String, id: usize, rendition: &Rendi
     }
 }
 
-fn write_set(
-    text: &mut String,
-    id: usize,
-    rendition: &Rendition<'_>,
-    set: &[(&Track<'_>, &Vec<&Segment>)],
-    edition: Edition,
-) {
-    begin_set(text, id, rendition);
+fn write_set(text: &mut String, id: usize, set: &[(&Track<'_>, &Vec<&Segment>)], edition: Edition) {
+    begin_set(text, id, set[0].0.rendition);
     // Players look for it at the set; where its members differ, each has its own.
     let shared = set.iter().map(|(track, segments)| protection(track, segments));
     let shared = shared.reduce(|one, other| one.filter(|_| one == other)).flatten();

@@ -3,13 +3,15 @@
 //! Segments are the assets' own, by relative URLs: `../../../vod/films/a/seg-0-00001.m4s`. Nothing
 //! of them is copied, and what a cache has of an asset serves the channel, too.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::dash::Escaped;
+use super::dash::{
+    Entry, Escaped, begin_representation, begin_set, sets, write_clock, write_timeline,
+};
 use super::multivariant;
 use super::{Date, PLAIN, Seconds, put};
 use crate::live::linear::{Pass, Schedule, Track};
-use crate::live::record::Carried;
 
 /// The multivariant playlist.
 #[must_use]
@@ -75,55 +77,30 @@ pub fn manifest(schedule: &Schedule, now: u64, clock: &str) -> String {
             3 * target,
         ),
     );
-    let mut numbers: Vec<_> = listed.iter().flatten().map(|pass| pass.number).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    for number in numbers {
-        write_period(&mut text, schedule, &listed, number);
+    let passes = listed.iter().flatten();
+    let periods: BTreeSet<_> = passes.map(|pass| (pass.number, pass.start)).collect();
+    for period in periods {
+        write_period(&mut text, schedule, &listed, period);
     }
-    put(
-        &mut text,
-        format_args!(
-            " <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"{}\"/>\n</MPD>\n",
-            Escaped(clock)
-        ),
-    );
+    write_clock(&mut text, clock);
+    text.push_str("</MPD>\n");
     text
 }
 
-fn write_period(text: &mut String, schedule: &Schedule, listed: &[Vec<Pass<'_>>], number: u64) {
-    let of = |passes: &'_ [Pass<'_>]| passes.iter().position(|pass| pass.number == number);
-    let mut start = None;
-    let mut sets: [Vec<(&Track, &Pass<'_>)>; 2] = Default::default();
-    for (track, passes) in schedule.tracks().iter().zip(listed) {
-        let Some(pass) = of(passes).map(|at| &passes[at]) else { continue };
-        start = Some(pass.start);
-        let is_video = matches!(track.about.carries, Carried::Video { .. });
-        sets[usize::from(!is_video)].push((track, pass));
-    }
-    let Some(start) = start else { return };
+fn write_period(
+    text: &mut String,
+    schedule: &Schedule,
+    listed: &[Vec<Pass<'_>>],
+    (number, start): (u64, u64),
+) {
     let start = Seconds(start / 1000);
     put(text, format_args!(" <Period id=\"{number}\" start=\"PT{start}S\">\n"));
-    let [videos, others] = sets;
-    // Pictures are switched between; each sound and each text is a set of its own.
-    let sets = std::iter::once(videos).chain(others.into_iter().map(|one| vec![one]));
-    for (id, set) in sets.filter(|set| !set.is_empty()).enumerate() {
-        let (kind, media_type) = match set[0].0.about.carries {
-            Carried::Video { .. } => ("video", "video/mp4"),
-            Carried::Audio { .. } => ("audio", "audio/mp4"),
-            Carried::Text => ("text", "application/mp4"),
-        };
-        put(
-            text,
-            format_args!(
-                "  <AdaptationSet id=\"{id}\" contentType=\"{kind}\" mimeType=\"{media_type}\" \
-                 segmentAlignment=\"true\" startWithSAP=\"1\""
-            ),
-        );
-        if let Some(language) = &set[0].0.about.language {
-            put(text, format_args!(" lang=\"{}\"", Escaped(language)));
-        }
-        text.push_str(">\n");
+    let here = schedule.tracks().iter().zip(listed).map(|(track, passes)| {
+        let pass = passes.iter().find(|pass| pass.number == number);
+        (track.described().carries, pass.map(|pass| (track, pass)))
+    });
+    for (id, set) in sets(here) {
+        begin_set(text, id, &set[0].0.described());
         for (track, pass) in set {
             write_representation(text, track, pass);
         }
@@ -134,35 +111,7 @@ fn write_period(text: &mut String, schedule: &Schedule, listed: &[Vec<Pass<'_>>]
 
 fn write_representation(text: &mut String, track: &Track, pass: &Pass<'_>) {
     let one = pass.rendition;
-    let bandwidth = one.about.bandwidth.peak.max(1);
-    put(
-        text,
-        format_args!(
-            "   <Representation id=\"{}\" bandwidth=\"{bandwidth}\"",
-            Escaped(&track.name)
-        ),
-    );
-    if !one.about.codecs.is_empty() {
-        put(text, format_args!(" codecs=\"{}\"", Escaped(&one.about.codecs)));
-    }
-    match one.about.carries {
-        Carried::Video { resolution: (width, height), frame_rate } => {
-            put(text, format_args!(" width=\"{width}\" height=\"{height}\""));
-            if let Some((over, under)) = frame_rate {
-                put(text, format_args!(" frameRate=\"{over}/{under}\""));
-            }
-            text.push_str(">\n");
-        }
-        Carried::Audio { channels } => put(
-            text,
-            format_args!(
-                ">\n    <AudioChannelConfiguration \
-                 schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" \
-                 value=\"{channels}\"/>\n"
-            ),
-        ),
-        Carried::Text => text.push_str(">\n"),
-    }
+    begin_representation(text, &one.about.described(&track.name));
     let folder = folder(&pass.asset.path, "../../vod/");
     let (timescale, offset) = (one.timescale, one.times[0]);
     let number = one.first_number + pass.segments.start as u64;
@@ -172,26 +121,16 @@ fn write_representation(text: &mut String, track: &Track, pass: &Pass<'_>) {
         format_args!(
             "    <SegmentTemplate timescale=\"{timescale}\" presentationTimeOffset=\"{offset}\" \
              startNumber=\"{number}\" initialization=\"{folder}/{header}\" \
-             media=\"{folder}/{media}\">\n     <SegmentTimeline>\n"
+             media=\"{folder}/{media}\">\n"
         ),
     );
-    let mut at = pass.segments.start;
-    while at < pass.segments.end {
-        let duration = one.times[at + 1] - one.times[at];
-        let same = |next: &usize| one.times[*next + 1] - one.times[*next] == duration;
-        let repeated = (at + 1..pass.segments.end).take_while(same).count();
-        text.push_str("      <S");
-        if at == pass.segments.start {
-            put(text, format_args!(" t=\"{}\"", one.times[at]));
-        }
-        put(text, format_args!(" d=\"{duration}\""));
-        if repeated > 0 {
-            put(text, format_args!(" r=\"{repeated}\""));
-        }
-        text.push_str("/>\n");
-        at += repeated + 1;
-    }
-    text.push_str("     </SegmentTimeline>\n    </SegmentTemplate>\n   </Representation>\n");
+    let entry = |at: usize| Entry {
+        start: i64::try_from(one.times[at]).unwrap_or(i64::MAX),
+        duration: one.times[at + 1] - one.times[at],
+        is_gap: false,
+    };
+    write_timeline(text, &pass.segments.clone().map(entry).collect::<Vec<_>>());
+    text.push_str("    </SegmentTemplate>\n   </Representation>\n");
 }
 
 /// The folder of an asset in a URL.
