@@ -50,6 +50,11 @@ impl Excerpt {
             one.segments.retain(|kept| kept.container() == Container::Cmaf);
         }
         self.renditions.retain(|one| !one.segments.is_empty());
+        self.if_any()
+    }
+
+    /// This, if anything of it can be played.
+    fn if_any(self) -> Result<Self, Unwritten> {
         let mut all = self.renditions.iter().flat_map(|one| &one.segments);
         if all.any(|kept| !kept.is_gap()) { Ok(self) } else { Err(Unwritten::Nothing) }
     }
@@ -119,24 +124,18 @@ pub fn basis(record: &Record, stretch: Stretch, text: Text<'_>, now_micros: i64)
 ///
 /// See [`Unwritten`].
 pub fn excerpt(record: &Record, stretch: Stretch, now_micros: i64) -> Result<Excerpt, Unwritten> {
-    let count = |one: &Recorded| covering(&one.segments, stretch).len();
-    if record.renditions.iter().map(count).sum::<usize>() > CATCH_UP_SEGMENTS_MAX {
+    let all = record.renditions.iter().map(|one| (one, covering(&one.segments, stretch)));
+    let all: Vec<_> = all.filter(|(_, covering)| !covering.is_empty()).collect();
+    if all.iter().map(|(_, covering)| covering.len()).sum::<usize>() > CATCH_UP_SEGMENTS_MAX {
         return Err(Unwritten::TooMuch);
     }
-    let cover = |one: &Recorded| {
-        let segments = one.segments[covering(&one.segments, stretch)].to_vec();
-        let is_there = !segments.is_empty();
-        is_there.then(|| Recorded {
-            name: one.name.clone(),
-            about: one.about.clone(),
-            lengths: one.lengths,
-            headers: one.headers.clone(),
-            segments,
-        })
+    let cover = |(one, covering): (&Recorded, Range<usize>)| Recorded {
+        name: one.name.clone(),
+        about: one.about.clone(),
+        lengths: one.lengths,
+        headers: one.headers.clone(),
+        segments: one.segments[covering].to_vec(),
     };
-    let renditions: Vec<_> = record.renditions.iter().filter_map(cover).collect();
-    let mut all = renditions.iter().flat_map(|one| &one.segments);
-    let can_be_played = all.any(|kept| !kept.is_gap());
-    let form = form(record, stretch, now_micros);
-    if can_be_played { Ok(Excerpt { form, renditions }) } else { Err(Unwritten::Nothing) }
+    let renditions = all.into_iter().map(cover).collect();
+    Excerpt { form: form(record, stretch, now_micros), renditions }.if_any()
 }

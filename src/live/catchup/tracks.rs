@@ -60,13 +60,8 @@ impl Tracks {
         let timelines_gone = passed.slide(&mut boundaries);
         let dates = boundaries.dates.iter().map(|&date| Some(date));
         let starts = std::iter::once(passed.newest_gone(timelines_gone)).chain(dates).collect();
-        let tracks = (0..).zip(renditions).map(|(at, mut of)| {
+        let tracks = (0..).zip(renditions).map(|(at, of)| {
             let cuts = boundaries.cuts(at, &of.segments);
-            for &cut in cuts.iter().filter(|&&cut| cut > 0) {
-                if let Some(kept) = of.segments.get_mut(cut) {
-                    kept.discontinuity = true;
-                }
-            }
             let before = cuts.iter().filter(|&&cut| cut == 0).count() as u64;
             let first = of.segments.first().map_or(0, |kept| kept.number);
             let media_sequence = (first - passed.skipped_before_window(&of)).max(0);
@@ -78,13 +73,6 @@ impl Tracks {
 }
 
 impl Track {
-    /// How many timelines begin with this segment, besides the first.
-    #[must_use]
-    pub fn begins(&self, at: usize) -> usize {
-        let first = self.cuts.partition_point(|&cut| cut < at);
-        self.cuts[first..].iter().take_while(|&&cut| cut == at).count()
-    }
-
     /// The segments of a timeline, counted from the first of the excerpt.
     #[must_use]
     pub fn timeline(&self, at: usize) -> &[Kept] {
