@@ -94,19 +94,19 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
     let from = if without_dates { behind(SKIP_BOUNDARY) } else { i64::MIN };
     let events = media.events.listed().filter(|event| event.told_micros > from);
     events.for_each(|event| dates::write(&mut text, event));
-    let mut header = None;
     for (at, segment) in listed.iter().enumerate().skip(skipped) {
         let parts = is_low && ends(segment) > behind(PARTS_LISTED);
         // Behind a discontinuity all that holds is said again.
         let is_first = at == skipped || segment.discontinuity;
+        let before = at.checked_sub(1).map(|at| listed[at]);
         // One for each stretch: of some there may be nothing in this rendition.
-        let sequence_before = at.checked_sub(1).map_or(segment.sequence, |at| listed[at].sequence);
-        for _ in sequence_before..segment.sequence {
+        for _ in before.map_or(segment.sequence, |before| before.sequence)..segment.sequence {
             line(&mut text, format_args!("#EXT-X-DISCONTINUITY"));
         }
-        if header != Some(segment.header) || is_first {
-            write_keys(&mut text, media.protections, header, segment.header);
-            header = Some(segment.header);
+        let header_before = before.map(|before| before.header);
+        if is_first || header_before != Some(segment.header) {
+            // What is skipped holds on, too, for a player that has it.
+            write_keys(&mut text, media.protections, header_before, segment.header);
             if let Some(uri) = media.headers.get(segment.header as usize) {
                 line(&mut text, format_args!("#EXT-X-MAP:URI=\"{uri}\""));
             }

@@ -272,6 +272,28 @@ fn keys_hold_until_others_do() {
 }
 
 #[test]
+fn behind_what_a_delta_leaves_out_its_keys_end_too() {
+    // Ten segments, of which four are left out: those that are encrypted.
+    let mut timeline = fed(MIDNIGHT, 16);
+    timeline.change_header(1);
+    fixture::feed(&mut timeline, 90_000, MIDNIGHT + 16, 24);
+    timeline.end_segment();
+    let media = Media {
+        timeline: &timeline,
+        headers: &["init-0.mp4".to_owned(), "init-1.mp4".to_owned()],
+        protections: &[Some(sample(*b"cbcs")), None],
+        extension: "m4s",
+        others: &[],
+        events: &Events::default(),
+        ended: false,
+    };
+    let delta = super::media(&media, Edition::Delta);
+    let behind = "#EXT-X-SKIP:SKIPPED-SEGMENTS=4\n#EXT-X-DISCONTINUITY\n#EXT-X-KEY:METHOD=NONE\n\
+                  #EXT-X-MAP:URI=\"init-1.mp4\"\n";
+    assert!(delta.contains(behind), "{delta}");
+}
+
+#[test]
 fn first_pictures_are_ranges_of_their_segments() {
     let mut timeline = fed(MIDNIGHT, 4);
     timeline.set_key(1234);
