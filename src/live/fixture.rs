@@ -1,5 +1,9 @@
-//! Timelines for tests: segments of two seconds, in parts of half a second.
+//! For tests: timelines of segments of two seconds in parts of half a second, and what is sent.
 
+use super::boxes::chunk::{Fragment, Run};
+use super::boxes::codec::Sample;
+use super::boxes::init::{Defaults, Init, Media, Track};
+use super::boxes::stream::Chunk;
 use super::cut::{Cutter, Lengths, Timed};
 use super::time::{Length, Moment};
 use super::timeline::{Added, Timeline};
@@ -17,6 +21,38 @@ pub fn chunk(timescale: u32, at: i64) -> Timed {
     let half = timescale / 2;
     let start = Moment { ticks: at * i64::from(half), timescale };
     Timed { start, duration: u64::from(half), independent: at % 4 == 0 }
+}
+
+/// The header of a picture, in milliseconds.
+pub fn init() -> Init {
+    let media = Media::Video;
+    let codecs = "avc1.64001e".to_owned();
+    let sample = Sample { media, codecs, resolution: None, sound: None, encryption: None };
+    let track = Track {
+        id: 1,
+        timescale: 1000,
+        language: *b"und",
+        sample,
+        presentation_shift: 0,
+        defaults: Defaults::default(),
+    };
+    Init { tracks: vec![track], protection: Vec::new() }
+}
+
+/// What an encoder sends of it: the half second that begins so many behind the media's zero.
+pub fn sent(at: i64) -> Chunk {
+    let run = Run {
+        track: 1,
+        decode_time: u64::try_from(at * 500).expect("nothing begins before the zero"),
+        duration: 500,
+        presentation_time: at * 500,
+        independent: at % 4 == 0,
+        samples: 12,
+        size: 1000,
+        first_end: 700,
+    };
+    let fragment = Fragment { sequence: 0, runs: vec![run] };
+    Chunk { fragment, brands: None, reference: None, messages: Vec::new() }
 }
 
 /// A timeline of so many chunks.

@@ -1,42 +1,9 @@
 //! Chunks of half a second, as an encoder sends them, and what is to be done with each.
 
 use super::*;
-use crate::live::boxes::chunk::{Fragment, Run};
-use crate::live::boxes::codec::Sample;
-use crate::live::fixture::{MIDNIGHT, lengths};
+use crate::live::fixture::{MIDNIGHT, init, lengths, sent};
 
 const NOW: i64 = MIDNIGHT * 500_000;
-
-fn init() -> Init {
-    let media = Media::Video;
-    let codecs = "avc1.64001e".to_owned();
-    let sample = Sample { media, codecs, resolution: None, sound: None, encryption: None };
-    let track = Track {
-        id: 1,
-        timescale: 1000,
-        language: *b"und",
-        sample,
-        presentation_shift: 0,
-        defaults: Default::default(),
-    };
-    Init { tracks: vec![track], protection: Vec::new() }
-}
-
-/// The chunk that begins so many half seconds behind the media's zero.
-fn chunk(at: i64) -> Chunk {
-    let run = Run {
-        track: 1,
-        decode_time: u64::try_from(at * 500).unwrap(),
-        duration: 500,
-        presentation_time: at * 500,
-        independent: at % 4 == 0,
-        samples: 12,
-        size: 1000,
-        first_end: 700,
-    };
-    let fragment = Fragment { sequence: 0, runs: vec![run] };
-    Chunk { fragment, brands: None, reference: None, messages: Vec::new() }
-}
 
 struct Fed {
     publisher: Publisher,
@@ -55,7 +22,7 @@ impl Fed {
     }
 
     fn take_other(&mut self, at: i64, hash: u64) -> Taken {
-        self.publisher.take(&chunk(at), hash, self.now, &mut self.zeros)
+        self.publisher.take(&sent(at), hash, self.now, &mut self.zeros)
     }
 
     fn numbers(&self) -> Vec<(i64, bool)> {
@@ -152,7 +119,7 @@ fn renditions_of_one_encoder_have_one_zero() {
 #[test]
 fn what_lies_before_the_start_is_no_part_of_it() {
     let mut fed = Fed::new();
-    let mut first = chunk(0);
+    let mut first = sent(0);
     first.fragment.runs[0].presentation_time = -100;
     fed.publisher.take(&first, 0, NOW, &mut fed.zeros);
     fed.take(1);
@@ -182,7 +149,7 @@ fn what_comes_after_its_gap_was_published_is_late_and_the_next_one_goes_on() {
 
 /// A chunk of these ticks, which are milliseconds.
 fn raw(decode_time: i64, duration: u64, independent: bool) -> Chunk {
-    let mut chunk = chunk(0);
+    let mut chunk = sent(0);
     let run = &mut chunk.fragment.runs[0];
     run.decode_time = u64::try_from(decode_time).unwrap();
     (run.presentation_time, run.duration, run.independent) = (decode_time, duration, independent);
@@ -272,7 +239,7 @@ fn renditions_of_a_channel_count_discontinuities_alike() {
     let mut fed = [(); 2].map(|()| Publisher::new(init(), lengths()));
     let mut take = |fed: &mut Publisher, at: i64, count: i64| {
         for at in at..at + count {
-            fed.take(&chunk(at), at.unsigned_abs(), NOW + 200_000_000_000, &mut zeros);
+            fed.take(&sent(at), at.unsigned_abs(), NOW + 200_000_000_000, &mut zeros);
         }
     };
     fed.iter_mut().for_each(|one| take(one, MIDNIGHT, 8));
@@ -306,7 +273,7 @@ fn after_a_restart_what_is_kept_stays_and_a_segment_begins_at_its_start() {
     assert_eq!(fed.take(MIDNIGHT - 8), Taken::Late);
     assert_eq!(fed.take(MIDNIGHT), Taken::Late);
     // The middle of the segment that may have been published in part.
-    let mut middle = chunk(MIDNIGHT + 5);
+    let mut middle = sent(MIDNIGHT + 5);
     middle.fragment.runs[0].independent = true;
     let taken = fed.publisher.take(&middle, 1, fed.now, &mut fed.zeros);
     assert_eq!(taken, Taken::NotIndependent);

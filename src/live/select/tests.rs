@@ -1,15 +1,12 @@
 //! Encoders that die at every chunk, in simulated time; what is published is what players get.
 
 use super::*;
-use crate::live::boxes::chunk::{Fragment, Run};
-use crate::live::boxes::codec::Sample;
-use crate::live::boxes::init::{Init, Media, Track};
-use crate::live::fixture::{MIDNIGHT, lengths};
-use crate::live::publisher::{Publisher, Taken, Zeros};
+use crate::live::fixture::{MIDNIGHT, init, lengths, sent};
+use crate::live::publisher::{Publisher, Taken, Zeros, timed};
 
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What a source sends: half a second, as `chunk` of the publisher's tests.
+/// What a source sends: half a second, as `sent` of the fixture.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     /// Half seconds behind the media's zero.
@@ -22,45 +19,16 @@ struct Sent {
 impl Sent {
     fn candidate(self) -> Candidate {
         let Self { at, salt, header } = self;
-        let decode_time = u64::try_from(at * 500).unwrap();
-        let independent = at % 4 == 0;
-        let run = Run {
-            track: 1,
-            decode_time,
-            duration: 500,
-            presentation_time: at * 500,
-            independent,
-            samples: 12,
-            size: 1000,
-            first_end: 700,
-        };
-        let fragment = Fragment { sequence: 0, runs: vec![run] };
-        let chunk = Chunk { fragment, brands: None, reference: None, messages: Vec::new() };
-        let start = Moment { ticks: at * 500, timescale: 1000 };
+        let chunk = sent(at);
         Candidate {
+            timed: timed(&init(), &chunk).unwrap(),
+            decode_time: chunk.fragment.runs[0].decode_time,
             chunk,
             bytes: vec![0; 10],
             hash: salt << 48 | u64::try_from(at).unwrap(),
-            timed: Timed { start, duration: 500, independent },
-            decode_time,
             header: ETag::of(&[header]),
         }
     }
-}
-
-fn init() -> Init {
-    let media = Media::Video;
-    let codecs = "avc1.64001e".to_owned();
-    let sample = Sample { media, codecs, resolution: None, sound: None, encryption: None };
-    let track = Track {
-        id: 1,
-        timescale: 1000,
-        language: *b"und",
-        sample,
-        presentation_shift: 0,
-        defaults: Default::default(),
-    };
-    Init { tracks: vec![track], protection: Vec::new() }
 }
 
 /// A rendition that is taken from several sources.
