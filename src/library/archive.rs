@@ -319,18 +319,26 @@ fn rewritten<D: Disk>(
     path: &Path,
     journal: &Journal,
 ) -> Result<(D::File, JournalWriter), DiskError> {
-    let folder = folder_of(path);
-    remove_abandoned(disk, folder);
+    remove_abandoned(disk, folder_of(path));
     let mut records = JournalWriter::new();
     let mut bytes = journal::header().to_vec();
     let refused = |error| DiskError::pack(path, &error);
     bytes.extend(records.records(&journal.objects).map_err(refused)?);
+    Ok((replaced(disk, path, &bytes)?, records))
+}
+
+/// A file with these bytes, durable, in the place of what was there.
+///
+/// # Errors
+/// If the disk refuses. What was there stays, unless only its new name is not durable.
+pub fn replaced<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> Result<D::File, DiskError> {
     let beside = unfinished_name(path, 0);
-    let file = create(disk, &beside, &bytes)?;
+    let file = create(disk, &beside, bytes)?;
     let published = disk.publish(&beside, path, true).map_err(DiskError::of("renaming to", path));
     or_remove(disk, &beside, published)?;
+    let folder = folder_of(path);
     disk.sync_folder(folder).map_err(DiskError::of("syncing", folder))?;
-    Ok((file, records))
+    Ok(file)
 }
 
 /// Removes what a crash in `create` has left: without both headers nothing was ever committed.

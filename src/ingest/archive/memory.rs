@@ -18,7 +18,8 @@ use std::io;
 use std::path::Path;
 
 use crate::library::DiskError;
-use crate::library::disk::{Disk, folder_of, unfinished_name};
+use crate::library::archive::replaced;
+use crate::library::disk::{Disk, unfinished_name};
 use crate::live::cut::Lengths;
 use crate::live::time::Length;
 
@@ -102,33 +103,9 @@ impl Memory {
     /// # Errors
     /// If the disk refuses. What was there stays.
     pub fn store<D: Disk>(&self, disk: &D, path: &Path) -> Result<(), DiskError> {
-        let beside = unfinished_name(path, 0);
         // An earlier attempt may have left it.
-        let _ = disk.remove(&beside);
-        let written = self.write(disk, &beside);
-        let published = written
-            .and_then(|()| disk.publish(&beside, path, true))
-            .map_err(DiskError::of("writing", path));
-        if published.is_err() {
-            let _ = disk.remove(&beside);
-        }
-        published?;
-        let folder = folder_of(path);
-        disk.sync_folder(folder).map_err(DiskError::of("syncing", folder))
-    }
-
-    fn write<D: Disk>(&self, disk: &D, beside: &Path) -> io::Result<()> {
-        let mut file = disk.create(beside)?;
-        let text = self.text();
-        let mut rest = text.as_bytes();
-        while !rest.is_empty() {
-            let count = disk.write(&mut file, rest)?;
-            if count == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            rest = &rest[count..];
-        }
-        disk.sync(&mut file)
+        let _ = disk.remove(&unfinished_name(path, 0));
+        replaced(disk, path, self.text().as_bytes()).map(drop)
     }
 }
 
