@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use super::archive::{self, Archive, Label, Recovered};
 use super::disk::Disk;
 use super::error::DiskError;
-use crate::pack::header::{Trailer, check_header};
+use super::open;
+use crate::pack::PackError;
 use crate::pack::index::PackIndex;
 use crate::pack::writer::Object;
-use crate::pack::{HEADER_SIZE, PackError, TRAILER_SIZE};
 use crate::units::{Extent, civil};
 
 /// How the paths of records begin: of what each commit added. A record is the last object of its
@@ -248,25 +248,16 @@ impl<'d, D: Disk> Hours<'d, D> {
 
 /// The index of a finished pack, and its size.
 fn index_of<D: Disk>(disk: &D, path: &Path) -> Result<(PackIndex, u64), DiskError> {
-    let refused = |error| DiskError::pack(path, &error);
     let size = disk.size(path).map_err(DiskError::of("reading", path))?;
-    let read = |offset, size: usize, part| {
-        let bytes = disk.read(path, offset, size).map_err(DiskError::of("reading", path))?;
-        if bytes.len() == size { Ok(bytes) } else { Err(refused(PackError::Damaged { part })) }
+    let read = |into: &mut [u8], offset, part| {
+        let bytes = disk.read(path, offset, into.len())?;
+        if bytes.len() != into.len() {
+            return Err(PackError::Damaged { part }.into());
+        }
+        into.copy_from_slice(&bytes);
+        Ok(())
     };
-    if size < (HEADER_SIZE + TRAILER_SIZE) as u64 {
-        return Err(refused(PackError::TooShort { size }));
-    }
-    let header = read(0, HEADER_SIZE, "header")?;
-    let kind = check_header(header.as_slice().try_into().expect("it has the size of one"));
-    let kind = kind.map_err(refused)?;
-    let trailer = read(size - TRAILER_SIZE as u64, TRAILER_SIZE, "trailer")?;
-    let trailer = trailer.as_slice().try_into().expect("it has the size of one");
-    let trailer = Trailer::check(trailer, kind, size).map_err(refused)?;
-    let index_size = usize::try_from(trailer.index_size).expect("checked against a limit");
-    let mut data = read(trailer.index_offset, index_size, "index")?;
-    data.resize(PackIndex::allocation_size(&trailer), 0);
-    let index = PackIndex::verified(&trailer, data.into_boxed_slice()).map_err(refused)?;
+    let (index, _) = open::index_of(size, read).map_err(|error| error.of(path))?;
     Ok((index, size))
 }
 

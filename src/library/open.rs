@@ -32,6 +32,16 @@ pub enum OpenError {
     Pack(PackError),
 }
 
+impl OpenError {
+    /// With the path of the pack.
+    pub(super) fn of(self, path: &Path) -> DiskError {
+        match self {
+            Self::Io(error) => DiskError::new("reading", path, error),
+            Self::Pack(error) => DiskError::pack(path, &error),
+        }
+    }
+}
+
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
@@ -50,20 +60,29 @@ impl From<PackError> for OpenError {
 /// If it can't be read, or is not a good pack.
 pub fn open_pack(file: File) -> Result<OpenPack, OpenError> {
     let size = file.metadata()?.len();
+    let (index, payload_end) = index_of(size, |into, at, part| read_at(&file, into, at, part))?;
+    Ok(OpenPack { file, size, payload_end, index })
+}
+
+/// The checked index of a pack of this size, and where its payloads end. `read` fills what it is
+/// given with the bytes from an offset on, which are this part of the pack.
+pub(super) fn index_of(
+    size: u64,
+    read: impl Fn(&mut [u8], u64, &'static str) -> Result<(), OpenError>,
+) -> Result<(PackIndex, u64), OpenError> {
     if size < (HEADER_SIZE + TRAILER_SIZE) as u64 {
         return Err(PackError::TooShort { size }.into());
     }
     let mut header = Box::new([0; HEADER_SIZE]);
-    read_at(&file, &mut header[..], 0, "header")?;
+    read(&mut header[..], 0, "header")?;
     let kind = check_header(&header)?;
     let mut trailer = [0; TRAILER_SIZE];
-    read_at(&file, &mut trailer, size - TRAILER_SIZE as u64, "trailer")?;
+    read(&mut trailer, size - TRAILER_SIZE as u64, "trailer")?;
     let trailer = Trailer::check(&trailer, kind, size)?;
     let mut data = allocate(PackIndex::allocation_size(&trailer))?;
     let index_size = usize::try_from(trailer.index_size).expect("checked against a limit");
-    read_at(&file, &mut data[..index_size], trailer.index_offset, "index")?;
-    let index = PackIndex::verified(&trailer, data)?;
-    Ok(OpenPack { file, size, payload_end: trailer.index_offset, index })
+    read(&mut data[..index_size], trailer.index_offset, "index")?;
+    Ok((PackIndex::verified(&trailer, data)?, trailer.index_offset))
 }
 
 /// Opens a pack by its path.
@@ -81,10 +100,7 @@ pub fn open_path(path: &Path) -> Result<OpenPack, DiskError> {
     if !metadata.is_file() {
         return Err(DiskError::new("opening", path, "it is not a regular file"));
     }
-    open_pack(file).map_err(|error| match error {
-        OpenError::Io(error) => DiskError::new("reading", path, error),
-        OpenError::Pack(error) => DiskError::pack(path, &error),
-    })
+    open_pack(file).map_err(|error| error.of(path))
 }
 
 /// A file that shrinks between two reads ends early: that is the pack's fault, not the disk's.
