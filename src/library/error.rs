@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::messages::Fault;
 use crate::pack::PackError;
 
 /// What could not be done to which file, why, and what to do about it.
@@ -58,6 +59,14 @@ pub(super) fn shown(path: &Path) -> String {
         }
     }
     line
+}
+
+/// What a shard found wrong with a source's bytes, for a log.
+pub(super) fn told(fault: Fault) -> String {
+    match fault {
+        Fault::Truncated => "it was cut short while it was served".to_owned(),
+        Fault::Unreadable(number) => io::Error::from_raw_os_error(number).to_string(),
+    }
 }
 
 impl fmt::Display for DiskError {

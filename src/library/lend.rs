@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::error::shown;
+use super::error::{shown, told};
 use super::names::Name;
 use super::opener::{Job, Outcome, Refused, ToOpen};
 use super::run::Library;
@@ -106,10 +106,7 @@ impl Library {
     /// A shard could not send a source's bytes.
     pub(super) fn handle_faulty(&mut self, source: SourceId, fault: Fault) {
         let Some(name) = self.sources.get(&source).cloned() else { return };
-        let why = match fault {
-            Fault::Truncated => "it was cut short while it was served".to_owned(),
-            Fault::Unreadable(number) => std::io::Error::from_raw_os_error(number).to_string(),
-        };
+        let why = told(fault);
         match fault {
             Fault::Truncated | Fault::Unreadable(libc::EIO | libc::EFAULT) => {
                 self.note_damage(source, &name, &why);

@@ -19,7 +19,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread;
 use std::time::Duration;
 
-use super::error::{DiskError, shown};
+use super::error::{DiskError, shown, told};
 use super::hours::Hour;
 use super::open::OpenError;
 use crate::config::Access;
@@ -496,11 +496,7 @@ impl Lending {
         let of = self.sources.get(&source);
         let Some(lent) = of.and_then(|of| self.hours.get_mut(of)) else { return };
         if !std::mem::replace(&mut lent.is_damaged, true) {
-            let why = match fault {
-                Fault::Truncated => "it was cut short while it was served".to_owned(),
-                Fault::Unreadable(number) => io::Error::from_raw_os_error(number).to_string(),
-            };
-            tracing::error!("shardcast: serving {}: {why}", shown(&lent.file));
+            tracing::error!("shardcast: serving {}: {}", shown(&lent.file), told(fault));
         }
     }
 
