@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::error::{DiskError, shown, told};
 use super::hours::Hour;
-use super::open::OpenError;
+use super::open::{OpenError, open_path};
 use crate::config::Access;
 use crate::messages::mail::Outbox;
 use crate::messages::{
@@ -32,7 +32,7 @@ use crate::pack::writer::Object;
 use crate::sys::priority;
 use crate::units::MIB;
 
-use files::{opened, opened_file, opened_pack, unlink};
+use files::{opened, opened_file, opened_pack, payload, unlink};
 
 /// How often a full inbox is tried again.
 const FLUSH_EVERY: Duration = Duration::from_millis(5);
@@ -381,11 +381,11 @@ impl Lending {
         if new.is_empty() {
             return Ok(());
         }
-        let payload = opened_file(file).map_err(DiskError::of("opening", file))?;
-        let index = super::open::open_path(file)?.index;
+        let pack = open_path(file)?;
+        let payload = payload(pack.file).map_err(DiskError::of("reading", file))?;
         for header in new {
-            let Some(number) = index.find(header.as_bytes()) else { continue };
-            let entry = index.entry(number);
+            let Some(number) = pack.index.find(header.as_bytes()) else { continue };
+            let entry = pack.index.entry(number);
             let object = Object {
                 path: entry.path.to_owned(),
                 media_type: entry.media_type.to_owned(),

@@ -85,17 +85,18 @@ pub(super) fn index_of(
     Ok((PackIndex::verified(&trailer, data)?, trailer.index_offset))
 }
 
+/// Opens a file for reading. A FIFO must not block us, so it is opened without waiting, and refused
+/// by whoever looks into it.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
 /// Opens a pack by its path.
 ///
 /// # Errors
 /// With the path and the reason.
 pub fn open_path(path: &Path) -> Result<OpenPack, DiskError> {
-    // A FIFO must not block us, so it is opened without waiting and then refused.
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .map_err(DiskError::of("opening", path))?;
+    let file = open_file(path).map_err(DiskError::of("opening", path))?;
     let metadata = file.metadata().map_err(DiskError::of("reading", path))?;
     if !metadata.is_file() {
         return Err(DiskError::new("opening", path, "it is not a regular file"));

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::library::error::shown;
-use crate::library::open::{OpenError, open_pack};
+use crate::library::open::{OpenError, open_file, open_pack};
 use crate::messages::{Device, FilePayload, Index, Opened, Payload, Single, SourceId};
 use crate::pack::writer::Object;
 use crate::sys::files;
@@ -31,12 +31,11 @@ pub(super) fn unlink(files: &[PathBuf]) {
 
 /// A file that may still be written behind what is lent of it.
 pub(super) fn opened_file(path: &Path) -> io::Result<FilePayload> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    payload(file)
+    payload(open_file(path)?)
 }
 
-fn payload(file: File) -> io::Result<FilePayload> {
+/// A file of which shards may have any bytes that it has by now.
+pub(super) fn payload(file: File) -> io::Result<FilePayload> {
     let metadata = file.metadata()?;
     let (size, device) = (metadata.len(), Device(metadata.dev()));
     let residency = files::residency(&file);
@@ -45,8 +44,7 @@ fn payload(file: File) -> io::Result<FilePayload> {
 
 /// A finished hour.
 pub(super) fn opened_pack(source: SourceId, path: &Path) -> Result<Arc<Opened>, OpenError> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let pack = open_pack(File::options().read(true).custom_flags(flags).open(path)?)?;
+    let pack = open_pack(open_file(path)?)?;
     let payload = Payload::File(Arc::new(payload(pack.file)?));
     Ok(Arc::new(Opened { source, index: Index::Pack(pack.index), payload }))
 }
