@@ -379,10 +379,8 @@ impl<'d, D: Disk> Keeper<'d, D> {
 
     /// Takes an hour that is open again: of what it has, that is told which was not known.
     fn take_more(&mut self, mut found: Found) {
-        let id = Arc::clone(&self.id);
-        let records = Arc::clone(&self.records);
         if let Some(objects) = &mut found.open {
-            records.with(&id, |record| {
+            self.records.with(&self.id, |record| {
                 objects.retain(|object| match what_is(&object.path) {
                     Some(What::Segment(rendition, number)) => {
                         let known = record.rendition(&rendition);
