@@ -75,7 +75,7 @@ struct KeptHour {
     size: u64,
     stretches: Vec<Stretch>,
     state: State,
-    /// Paths of what is in it beside segments.
+    /// Paths of what is in it beside segments, as long as something may be added.
     others: HashSet<String>,
 }
 
@@ -195,9 +195,10 @@ impl<'d, D: Disk> Keeper<'d, D> {
         }
     }
 
-    /// Adds a piece to the record, and its numbers to the newest hour's.
+    /// Adds a piece to the record, and its numbers and headers to the newest hour's.
     fn note(&mut self, piece: &Piece) {
         let last = self.kept.back_mut().expect("an hour is open");
+        last.others.extend(headers_of(piece));
         for added in &piece.renditions {
             let mut numbers = added.segments.iter().map(|kept| kept.number);
             let Some(first) = numbers.next() else { continue };
@@ -233,14 +234,14 @@ impl<'d, D: Disk> Keeper<'d, D> {
     }
 
     fn tell_finished(&mut self) {
-        let last = self.kept.back().expect("an hour was finished");
+        let last = self.kept.back_mut().expect("an hour was finished");
         let of = HourOf { channel: Arc::clone(&self.id), hour: last.hour };
         let numbers: Vec<_> =
             last.stretches.iter().map(|one| (one.rendition.clone(), one.first, one.last)).collect();
-        let headers =
-            self.records.with(&self.id, |record| headers_of(&record.piece(&last.stretches)));
+        // One record a commit, which nobody asks for any more.
+        let mut headers: Vec<_> = std::mem::take(&mut last.others).into_iter().collect();
+        headers.retain(|path| what_is(path) == Some(What::Header));
         let (file, access) = (self.hours.pack(last.hour), self.access);
-        let headers = headers.unwrap_or_default();
         self.news.push(News::Finished { of, file, access, numbers, headers });
     }
 
@@ -465,12 +466,11 @@ fn what_is(path: &str) -> Option<What> {
 }
 
 /// Paths of the headers that a piece needs, in its hour.
-fn headers_of(piece: &Piece) -> Vec<String> {
-    let of = |one: &Added| {
-        let paths = one.headers.iter().map(|(_, header)| format!("{}/{header}", one.name));
-        paths.collect::<Vec<_>>()
-    };
-    piece.renditions.iter().flat_map(of).collect()
+fn headers_of(piece: &Piece) -> impl Iterator<Item = String> {
+    piece
+        .renditions
+        .iter()
+        .flat_map(|one| one.headers.iter().map(|(_, header)| format!("{}/{header}", one.name)))
 }
 
 /// The number of the header with this name, as the record counts them.

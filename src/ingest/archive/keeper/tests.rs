@@ -99,8 +99,13 @@ fn served(disk: &SimDisk, news: Vec<News>) -> Result<Served, String> {
             News::Finished { file, numbers, headers, .. } => {
                 let file = disk.file(&file).ok_or("no pack")?;
                 let index = PackIndex::of_bytes(&file).map_err(|error| error.to_string())?;
-                for header in headers {
+                for header in &headers {
                     index.find(header.as_bytes()).ok_or(format!("{header} is missing"))?;
+                }
+                let is_header = |path: &str| what_is(path) == Some(What::Header);
+                for entry in index.entries().filter(|entry| is_header(entry.path)) {
+                    let is_told = headers.iter().any(|header| header == entry.path);
+                    is_told.then_some(()).ok_or(format!("nobody is told of {}", entry.path))?;
                 }
                 let is_listed = |path: &str| match what_is(path) {
                     Some(What::Segment(rendition, number)) => {
