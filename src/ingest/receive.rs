@@ -16,7 +16,7 @@ use crate::config::{
     CHUNK_SIZE_MAX, INGEST_IDLE_MS, PUSHED_TEXT_SIZE_MAX, RECEIVING_SIZE_MAX, RENDITIONS_MAX,
 };
 use crate::live::boxes::BoxError;
-use crate::live::boxes::stream::{Event, Reader, Span};
+use crate::live::boxes::stream::{Chunk, Event, Reader, Span};
 use crate::live::publisher::Taken;
 use crate::live::upload::{Kind, Upload};
 use crate::units::KIB;
@@ -46,7 +46,7 @@ impl Outcome {
 /// # Errors
 ///
 /// The connection broke, the framing is wrong, or the encoder was silent for `INGEST_IDLE_MS`.
-pub(super) async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Outcome> {
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Outcome> {
     loop {
         let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
         let idle = Duration::from_millis(INGEST_IDLE_MS);
@@ -79,17 +79,13 @@ pub async fn skip(mut body: Incoming) -> Outcome {
 }
 
 /// Bytes of all requests that are received and not whole: counted as long as this lives.
-pub(super) struct Receiving<'s> {
+struct Receiving<'s> {
     state: &'s State,
     size: usize,
 }
 
-impl<'s> Receiving<'s> {
-    pub(super) fn new(state: &'s State) -> Self {
-        Self { state, size: 0 }
-    }
-
-    pub(super) fn set(&mut self, size: usize) -> Result<(), Outcome> {
+impl Receiving<'_> {
+    fn set(&mut self, size: usize) -> Result<(), Outcome> {
         let all = self.state.receiving.get() - self.size + size;
         self.state.receiving.set(all);
         self.size = size;
@@ -109,6 +105,79 @@ impl Drop for Receiving<'_> {
     }
 }
 
+/// Takes a body as it comes. `take` is given its bytes, and says how many of all of them wait to be
+/// whole. Gives why it broke off, if it did.
+pub(super) async fn all(
+    mut body: Incoming,
+    state: &State,
+    mut take: impl FnMut(&[u8]) -> Result<usize, Outcome>,
+) -> Option<Outcome> {
+    let mut receiving = Receiving { state, size: 0 };
+    loop {
+        let waiting = match next(&mut body).await {
+            Ok(None) => return None,
+            Ok(Some(bytes)) => take(&bytes),
+            Err(outcome) => Err(outcome),
+        };
+        if let Err(outcome) = waiting.and_then(|size| receiving.set(size)) {
+            return Some(outcome);
+        }
+    }
+}
+
+/// What a request has brought, and what came of it.
+#[derive(Debug)]
+pub(super) struct Brought {
+    /// Of which source it is.
+    pub(super) source: usize,
+    /// The feed that it belongs to.
+    pub(super) feed: Option<usize>,
+    /// Segments of which it has brought something.
+    pub(super) touched: Touched,
+    /// Why the first chunk was not published that was not.
+    pub(super) refused: Option<Taken>,
+    /// The last segment that begins with a chunk of this request.
+    begun: Option<i64>,
+}
+
+impl Brought {
+    /// Nothing yet.
+    pub(super) fn new(source: usize, feed: Option<usize>) -> Self {
+        Self { source, feed, touched: Touched::default(), refused: None, begun: None }
+    }
+
+    /// Gives a chunk of this feed to the channel.
+    pub(super) fn take(
+        &mut self,
+        live: &Live,
+        feed: usize,
+        chunk: &Chunk,
+        bytes: &[u8],
+    ) -> Result<(), Outcome> {
+        let mut channel = live.channel.borrow_mut();
+        let taken = channel.take(feed, self.source, chunk, bytes, now());
+        let Some(taken) = taken.map_err(unfit)? else { return Ok(()) };
+        self.touched.add(&live.records, &channel, feed, chunk, taken);
+        match taken {
+            // A segment that was torn is sent again from its start.
+            Taken::Published(_) | Taken::Repeated => {
+                self.begun = channel.begun_with(feed, chunk).or(self.begun);
+            }
+            refused => drop(self.refused.get_or_insert(refused)),
+        }
+        Ok(())
+    }
+
+    /// The body has ended, or broke off.
+    pub(super) fn end(&self, live: &Rc<Live>, is_whole: bool) {
+        let Some(feed) = self.feed else { return };
+        live.channel.borrow_mut().end_request_of(feed, self.source, is_whole, now());
+        if let Some(segment) = self.begun {
+            end(live, feed, segment, is_whole);
+        }
+    }
+}
+
 /// Room that is kept between two chunks, in bytes.
 const SPARE_SIZE: usize = 256 * KIB;
 
@@ -116,51 +185,31 @@ const SPARE_SIZE: usize = 256 * KIB;
 struct Intake<'r> {
     live: &'r Live,
     path: &'r str,
-    /// Of which source it is.
-    source: usize,
     reader: Reader,
-    /// The feed that it belongs to.
-    feed: Option<usize>,
+    brought: Brought,
     /// Bytes that are not part of a whole chunk yet.
     buffer: Vec<u8>,
     /// Where in the stream the buffer begins.
     start: u64,
-    chunks: u64,
-    /// The last segment that begins with a chunk of this request.
-    begun: Option<i64>,
-    /// Why the first chunk was not published that was not.
-    refused: Option<Taken>,
     /// Whether chunks belong to a segment that only fills a gap (`slat`).
     in_filler: bool,
     /// Whether there were such.
     had_filler: bool,
-    touched: Touched,
 }
 
 /// Takes a header, a segment, or a stream of both.
 pub async fn media(
-    mut body: Incoming,
+    body: Incoming,
     (source, path): (usize, &str),
     upload: &Upload<'_>,
     live: &Rc<Live>,
     state: &State,
 ) -> Outcome {
     let mut intake = Intake::new(live, (source, path), upload);
-    let mut receiving = Receiving::new(state);
-    let outcome = loop {
-        match next(&mut body).await {
-            Ok(None) => break None,
-            Ok(Some(bytes)) => {
-                let taken = intake.take(&bytes);
-                if let Err(outcome) = taken.and_then(|()| receiving.set(intake.buffer.len())) {
-                    break Some(outcome);
-                }
-            }
-            Err(outcome) => break Some(outcome),
-        }
-    };
+    let take = |bytes: &[u8]| intake.take(bytes).map(|()| intake.buffer.len());
+    let outcome = all(body, state, take).await;
     let outcome = intake.finish(outcome, live);
-    durable::told(outcome, live, intake.feed, intake.touched).await
+    durable::told(outcome, live, intake.brought.feed, intake.brought.touched).await
 }
 
 /// Takes a file that somebody has written, as if it had been pushed.
@@ -177,7 +226,7 @@ pub fn file(
 
 /// A request that began a segment has ended. If it was torn, that is closed at its last whole
 /// chunk, unless more of it comes within a segment's length.
-pub(super) fn end(live: &Rc<Live>, feed: usize, segment: i64, is_whole: bool) {
+fn end(live: &Rc<Live>, feed: usize, segment: i64, is_whole: bool) {
     if live.channel.borrow().growing(feed).is_none_or(|growing| growing.number != segment) {
         return;
     }
@@ -217,29 +266,19 @@ impl<'r> Intake<'r> {
         Self {
             live,
             path,
-            source,
             reader: Reader::new(init),
-            feed,
+            brought: Brought::new(source, feed),
             buffer: Vec::new(),
             start: 0,
-            chunks: 0,
-            begun: None,
-            refused: None,
             in_filler: false,
             had_filler: false,
-            touched: Touched::default(),
         }
     }
 
     /// The body has ended, or broke off for this reason.
     fn finish(&self, outcome: Option<Outcome>, live: &Rc<Live>) -> Outcome {
         let is_whole = outcome.is_none() && self.buffer.is_empty();
-        if let Some(feed) = self.feed {
-            live.channel.borrow_mut().end_request_of(feed, self.source, is_whole, now());
-            if let Some(segment) = self.begun {
-                end(live, feed, segment, is_whole);
-            }
-        }
+        self.brought.end(live, is_whole);
         outcome.unwrap_or_else(|| self.outcome())
     }
 
@@ -266,19 +305,16 @@ impl<'r> Intake<'r> {
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Outcome> {
-        let live = self.live;
-        let mut channel = live.channel.borrow_mut();
+        let at = |place: u64| usize::try_from(place - self.start).expect("it is in the buffer");
+        let bytes = |span: Span| &self.buffer[at(span.start)..at(span.end)];
         match event {
             Event::Header(span, init) => {
-                let bytes = self.bytes(span);
-                let place = (self.source, self.path);
-                let feed = channel.take_header(place, Header::Cmaf(bytes), init, now());
-                let feed = feed.map_err(unfit)?;
-                self.feed = Some(feed);
+                let (place, header) = ((self.brought.source, self.path), Header::Cmaf(bytes(span)));
+                let feed = self.live.channel.borrow_mut().take_header(place, header, init, now());
+                self.brought.feed = Some(feed.map_err(unfit)?);
             }
             Event::Chunk(span, chunk) => {
-                let feed = self.feed.expect("a reader without a header gives no chunks");
-                self.chunks += 1;
+                let feed = self.brought.feed.expect("a reader without a header gives no chunks");
                 if let Some(brands) = chunk.brands.filter(|brands| !brands.chunk) {
                     self.in_filler = brands.filler;
                 }
@@ -287,29 +323,10 @@ impl<'r> Intake<'r> {
                     self.had_filler = true;
                     return Ok(());
                 }
-                let bytes = self.bytes(span);
-                let taken = channel.take(feed, self.source, &chunk, bytes, now());
-                let taken = taken.map_err(unfit)?;
-                if let Some(taken) = taken {
-                    self.touched.add(&live.records, &channel, feed, &chunk, taken);
-                }
-                // A segment that was torn is sent again from its start.
-                if let Some(Taken::Published(_) | Taken::Repeated) = taken {
-                    self.begun = channel.begun_with(feed, &chunk).or(self.begun);
-                }
-                if let Some(refused) =
-                    taken.filter(|taken| !matches!(taken, Taken::Published(_) | Taken::Repeated))
-                {
-                    self.refused.get_or_insert(refused);
-                }
+                self.brought.take(self.live, feed, &chunk, bytes(span))?;
             }
         }
         Ok(())
-    }
-
-    fn bytes(&self, span: Span) -> &[u8] {
-        let at = |place: u64| usize::try_from(place - self.start).expect("it is in the buffer");
-        &self.buffer[at(span.start)..at(span.end)]
     }
 
     /// What is said of a body that came to its end.
@@ -317,10 +334,10 @@ impl<'r> Intake<'r> {
         if !self.buffer.is_empty() {
             return Outcome::new(400, "the body ends in the middle of a chunk");
         }
-        if self.refused.is_none() && self.had_filler {
+        if self.brought.refused.is_none() && self.had_filler {
             return Outcome::new(200, "ignored: what only fills a gap is not published");
         }
-        said(self.refused)
+        said(self.brought.refused)
     }
 }
 

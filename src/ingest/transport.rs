@@ -5,10 +5,9 @@ use std::rc::Rc;
 use hyper::body::Incoming;
 
 use super::channel::Header;
-use super::durable::{self, Touched};
-use super::receive::{Outcome, Receiving, end, next, now, said, unfit};
+use super::durable;
+use super::receive::{Brought, Outcome, all, now, said, unfit};
 use super::{Live, State};
-use crate::live::publisher::Taken;
 use crate::live::ts::stream::{Event, Reader};
 use crate::live::upload::Upload;
 
@@ -18,49 +17,31 @@ struct Intake<'r> {
     reader: Reader,
     /// Under which its feed is known.
     key: String,
-    /// Of which source it is.
-    source: usize,
-    feed: Option<usize>,
-    chunks: u64,
-    /// The last segment that begins with a chunk of this request.
-    begun: Option<i64>,
-    /// Why the first chunk was not published that was not.
-    refused: Option<Taken>,
-    touched: Touched,
+    brought: Brought,
+    /// Whether a chunk has come.
+    has_begun: bool,
 }
 
 /// Takes a segment, or a stream that goes on and on.
 pub async fn media(
-    mut body: Incoming,
+    body: Incoming,
     source: usize,
     upload: &Upload<'_>,
     live: &Rc<Live>,
     state: &State,
 ) -> Outcome {
     let mut intake = Intake::new(live, source, upload);
-    let mut receiving = Receiving::new(state);
-    let torn = loop {
-        match next(&mut body).await {
-            Ok(None) => break None,
-            Ok(Some(bytes)) => {
-                let taken = intake.take(Some(&bytes));
-                if let Err(outcome) = taken.and_then(|()| receiving.set(intake.reader.kept())) {
-                    break Some(outcome);
-                }
-            }
-            Err(outcome) => break Some(outcome),
-        }
-    };
-    let (feed, outcome, touched) = intake.finish(torn, live);
-    durable::told(outcome, live, feed, touched).await
+    let take = |bytes: &[u8]| intake.take(Some(bytes)).map(|()| intake.reader.kept());
+    let torn = all(body, state, take).await;
+    let (outcome, brought) = intake.finish(torn, live);
+    durable::told(outcome, live, brought.feed, brought.touched).await
 }
 
 /// Takes a file that somebody has written, as if it had been pushed.
 pub fn file(bytes: &[u8], source: usize, upload: &Upload<'_>, live: &Rc<Live>) -> Outcome {
     let mut intake = Intake::new(live, source, upload);
     let torn = intake.take(Some(bytes)).err();
-    let (_, outcome, _) = intake.finish(torn, live);
-    outcome
+    intake.finish(torn, live).0
 }
 
 impl<'r> Intake<'r> {
@@ -69,9 +50,8 @@ impl<'r> Intake<'r> {
         let channel = live.channel.borrow();
         let feed = channel.transport(&key, source);
         let known = feed.map(|feed| channel.known_transport(feed, source)).unwrap_or_default();
-        let (reader, touched) = (Reader::new(known, channel.transport_ticks()), Touched::default());
-        let (chunks, begun, refused) = (0, None, None);
-        Self { live, reader, key, source, feed, chunks, begun, refused, touched }
+        let reader = Reader::new(known, channel.transport_ticks());
+        Self { live, reader, key, brought: Brought::new(source, feed), has_begun: false }
     }
 
     /// Takes the next bytes; none at the end.
@@ -92,57 +72,40 @@ impl<'r> Intake<'r> {
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Outcome> {
-        let mut channel = self.live.channel.borrow_mut();
-        match (event, self.feed) {
+        let (live, source) = (self.live, self.brought.source);
+        match (event, self.brought.feed) {
             (Event::Header(init), _) => {
-                let place = (self.source, self.key.as_str());
-                let feed = channel.take_header(place, Header::Ts, init, now());
-                self.feed = Some(feed.map_err(unfit)?);
+                let place = (source, self.key.as_str());
+                let feed = live.channel.borrow_mut().take_header(place, Header::Ts, init, now());
+                self.brought.feed = Some(feed.map_err(unfit)?);
             }
-            (Event::Break, Some(feed)) => channel.break_transport(feed, self.source),
+            (Event::Break, Some(feed)) => live.channel.borrow_mut().break_transport(feed, source),
             (Event::Break, None) => {}
             (Event::Chunk(chunk, bytes), feed) => {
                 let feed = feed.expect("a reader says what it is before a chunk");
-                if self.chunks == 0 {
-                    channel.begin_transport(feed, self.source, &chunk);
+                if !std::mem::replace(&mut self.has_begun, true) {
+                    live.channel.borrow_mut().begin_transport(feed, source, &chunk);
                 }
-                self.chunks += 1;
-                let taken = channel.take(feed, self.source, &chunk, &bytes, now());
-                let Some(taken) = taken.map_err(unfit)? else { return Ok(()) };
-                self.touched.add(&self.live.records, &channel, feed, &chunk, taken);
-                match taken {
-                    Taken::Published(_) | Taken::Repeated => {
-                        self.begun = channel.begun_with(feed, &chunk).or(self.begun);
-                    }
-                    refused => drop(self.refused.get_or_insert(refused)),
-                }
+                self.brought.take(live, feed, &chunk, &bytes)?;
             }
         }
         Ok(())
     }
 
     /// The body has ended, or broke off for this reason: what is said, and what it brought.
-    fn finish(
-        mut self,
-        torn: Option<Outcome>,
-        live: &Rc<Live>,
-    ) -> (Option<usize>, Outcome, Touched) {
+    fn finish(mut self, torn: Option<Outcome>, live: &Rc<Live>) -> (Outcome, Brought) {
         // Of a torn body the last chunk is not whole.
         let outcome = match torn {
             Some(outcome) => Err(outcome),
             None => self.take(None).and_then(|()| self.outcome()),
         };
-        if let Some(feed) = self.feed {
-            let is_whole = outcome.is_ok();
-            let mut channel = live.channel.borrow_mut();
-            channel.keep_transport(feed, self.source, self.reader.into_known());
-            channel.end_request_of(feed, self.source, is_whole, now());
-            drop(channel);
-            if let Some(segment) = self.begun {
-                end(live, feed, segment, is_whole);
-            }
+        let brought = self.brought;
+        if let Some(feed) = brought.feed {
+            let known = self.reader.into_known();
+            live.channel.borrow_mut().keep_transport(feed, brought.source, known);
         }
-        (self.feed, outcome.unwrap_or_else(|outcome| outcome), self.touched)
+        brought.end(live, outcome.is_ok());
+        (outcome.unwrap_or_else(|outcome| outcome), brought)
     }
 
     /// What is said of a body that came to its end.
@@ -150,10 +113,10 @@ impl<'r> Intake<'r> {
         if !self.reader.is_whole() {
             return Err(Outcome::new(400, "the body ends in the middle of a packet"));
         }
-        if self.chunks == 0 {
+        if !self.has_begun {
             let why = "no picture or sound is found in it with which decoding can begin";
             return Err(Outcome::new(400, why));
         }
-        Ok(said(self.refused))
+        Ok(said(self.brought.refused))
     }
 }
