@@ -108,7 +108,7 @@ struct Unsettled {
 pub struct Channel {
     id: String,
     name: String,
-    /// From when its drift is counted.
+    /// From when its time is counted.
     began: Instant,
     last_error: Option<Fault>,
     access: Access,
@@ -184,6 +184,10 @@ impl Channel {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    fn since_began(&self, stamp: Stamp) -> Duration {
+        stamp.instant.saturating_duration_since(self.began)
     }
 
     /// Takes a chunk of a feed; gives what came of it, if that is known yet.

@@ -28,6 +28,7 @@ impl Channel {
     /// Counts what came of a chunk of a rendition, for which it was taken.
     pub(super) fn tally(&mut self, at: usize, chunk: &Chunk, taken: Taken, stamp: Stamp) {
         self.counts.add(taken);
+        let since = self.since_began(stamp);
         let output = &mut self.outputs[at];
         match taken {
             Taken::Published(steps) => {
@@ -35,7 +36,6 @@ impl Channel {
                 let timeline = self.renditions[at].publisher.timeline();
                 if let Some(last) = timeline.segments().back() {
                     let delay = stamp.micros.saturating_sub(last.origin.unix_micros(last.end()));
-                    let since = stamp.instant.saturating_duration_since(self.began);
                     let since = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
                     output.drift.add(delay, since);
                 }

@@ -1,6 +1,6 @@
 //! A channel of several encoders: which of them each rendition is taken from.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::headers::Sent;
 use super::{Channel, Unfit};
@@ -19,8 +19,6 @@ pub struct Sources {
     names: Vec<String>,
     /// One a rendition; none if there is one source.
     selectors: Vec<Selector>,
-    /// From when on their time is counted.
-    began: Option<Instant>,
 }
 
 impl Sources {
@@ -28,18 +26,13 @@ impl Sources {
     #[must_use]
     pub fn new(of: &config::sources::Sources) -> Self {
         let names = of.encoders.iter().map(|encoder| encoder.name.clone()).collect();
-        Self { names, selectors: Vec::new(), began: None }
+        Self { names, selectors: Vec::new() }
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
         self.names.len().max(1)
-    }
-
-    fn time(&mut self, stamp: Stamp) -> Duration {
-        let began = *self.began.get_or_insert(stamp.instant);
-        stamp.instant.saturating_duration_since(began)
     }
 }
 
@@ -73,7 +66,7 @@ impl Channel {
             return Ok(Some(Taken::Early));
         }
         let decode_time = candidate.decode_time;
-        let (front, now) = (self.front(feed), self.sources.time(stamp));
+        let (front, now) = (self.front(feed), self.since_began(stamp));
         match self.sources.selectors[feed].offer(source, candidate, front, now) {
             Offered::Past => return self.publish(feed, chunk, bytes, stamp).map(Some),
             Offered::Spare => {
@@ -137,7 +130,7 @@ impl Channel {
     ) -> Result<Option<Taken>, Unfit> {
         let mut outcome = Ok(None);
         loop {
-            let (front, now) = (self.front(feed), self.sources.time(stamp));
+            let (front, now) = (self.front(feed), self.since_began(stamp));
             let Some(action) = self.sources.selectors[feed].poll(front, now) else { break };
             match action {
                 Action::Skip(gap) => self.skip(feed, &gap, stamp),
