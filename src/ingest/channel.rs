@@ -80,6 +80,8 @@ struct Feed {
     header: Sent,
     /// What each source has sent, as many as there are.
     given: Vec<Given>,
+    /// Of several sources that of which something was published last.
+    taken_from: Option<usize>,
 }
 
 /// What a source has sent of a feed.

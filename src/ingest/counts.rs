@@ -16,8 +16,6 @@ pub struct Counts {
     /// In the order of `RESULTS`.
     results: [AtomicU64; RESULTS.len()],
     times: Arc<Times>,
-    /// By the name of a rendition the source that it is taken from, where there are several.
-    sources: Mutex<BTreeMap<String, String>>,
 }
 
 /// How long publishing took, of all channels: from a chunk's last byte until shards were told.
@@ -64,22 +62,6 @@ impl Counts {
         results.map(|(result, count)| (*result, count.load(Ordering::Relaxed)))
     }
 
-    /// A rendition is taken from this source; false if it was before.
-    pub fn set_source(&self, rendition: &str, source: &str) -> bool {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if sources.get(rendition).is_some_and(|known| known == source) {
-            return false;
-        }
-        sources.insert(rendition.to_owned(), source.to_owned());
-        true
-    }
-
-    /// The source from which each rendition is taken, by its name; none in a channel that has one.
-    #[must_use]
-    pub fn sources(&self) -> BTreeMap<String, String> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Counts a chunk of a source that was not needed: another one had its time.
     pub fn add_spare(&self) {
         self.results[RESULTS.len() - 1].fetch_add(1, Ordering::Relaxed);
@@ -99,7 +81,8 @@ impl Table {
     #[must_use]
     pub fn of(&self, channel: &str) -> Arc<Counts> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Counts { times: Arc::clone(&self.times), ..Counts::default() });
+        let times = Arc::clone(&self.times);
+        let new = || Arc::new(Counts { times, results: Default::default() });
         Arc::clone(channels.entry(channel.to_owned()).or_insert_with(new))
     }
 
@@ -152,11 +135,6 @@ mod tests {
         let _ = table.of("film");
         let late: Vec<_> = table.read().into_iter().filter(|one| one.1 == "late").collect();
         assert_eq!(late, [("film".to_owned(), "late", 0), ("news".to_owned(), "late", 2)]);
-        let news = table.of("news");
-        assert!(news.set_source("v", "a") && !news.set_source("v", "a"));
-        assert!(news.set_source("v", "b") && news.set_source("a", "b"));
-        let names = [("a", "b"), ("v", "b")].map(|(of, by)| (of.to_owned(), by.to_owned()));
-        assert_eq!(news.sources(), names.into());
         table.remove("news");
         assert_eq!(table.read().len(), RESULTS.len());
         table.of("film").published(Duration::from_millis(3));

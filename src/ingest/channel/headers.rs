@@ -105,7 +105,8 @@ impl Channel {
         let folder = format!("/tv/{}/{name}", self.id);
         let mut output = Output::new(folder, container, self.access, self.post.ledger());
         output.header = Some((header_name(tag), bytes.to_vec()));
-        self.feeds.push(Feed { path: path.to_owned(), name, container, header: sent, given });
+        let (path, taken_from) = (path.to_owned(), None);
+        self.feeds.push(Feed { path, name, container, header: sent, given, taken_from });
         self.outputs.push(output);
         if let Some(lengths) = self.lengths {
             self.begin_rendition(at, lengths, stamp);

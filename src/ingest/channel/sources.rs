@@ -159,10 +159,9 @@ impl Channel {
         if *begins_anew {
             self.renditions[feed].publisher.change_encoder();
         }
-        let name = &self.feeds[feed].name;
-        if self.counts.set_source(name, &self.sources.names[*source]) {
-            let source = &self.sources.names[*source];
-            tracing::info!(channel = self.id, rendition = name, source, "taken from this source");
+        if self.feeds[feed].taken_from.replace(*source) != Some(*source) {
+            let (rendition, source) = (&self.feeds[feed].name, &self.sources.names[*source]);
+            tracing::info!(channel = self.id, rendition, source, "taken from this source");
         }
         let taken = self.publish(feed, &candidate.chunk, &candidate.bytes, stamp);
         if *ends_request {
