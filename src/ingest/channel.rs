@@ -298,14 +298,14 @@ impl Channel {
         tracing::info!(channel = self.id, "the channel is gone");
     }
 
+    /// Publishes a chunk, whose bytes have this hash, if it has a place.
     fn publish(
         &mut self,
         at: usize,
         chunk: &Chunk,
-        bytes: &[u8],
+        (bytes, hash): (&[u8], u64),
         stamp: Stamp,
     ) -> Result<Taken, Unfit> {
-        let hash = xxhash_rust::xxh3::xxh3_64(bytes);
         let rendition = &mut self.renditions[at];
         let taken = rendition.publisher.take(chunk, hash, stamp.micros, &mut self.zeros);
         if let Some(run) = chunk.fragment.runs.first()

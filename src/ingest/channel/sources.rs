@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::headers::Sent;
 use super::{Channel, Unfit};
 use crate::config::sources::{SOURCE_PATIENCE_MS, SPARE_SIZE_MAX};
@@ -53,11 +55,12 @@ impl Channel {
         bytes: &[u8],
         stamp: Stamp,
     ) -> Result<Option<Taken>, Unfit> {
+        let hash = xxh3_64(bytes);
         if self.sources.count() == 1 {
-            return self.publish(feed, chunk, bytes, stamp).map(Some);
+            return self.publish(feed, chunk, (bytes, hash), stamp).map(Some);
         }
         self.make_selectors();
-        let Some(candidate) = self.candidate(feed, source, chunk, bytes) else {
+        let Some(candidate) = self.candidate(feed, source, chunk, (bytes, hash)) else {
             return Ok(Some(Taken::NotIndependent));
         };
         let start = candidate.timed.start;
@@ -68,7 +71,7 @@ impl Channel {
         let decode_time = candidate.decode_time;
         let (front, now) = (self.front(feed), self.since_began(stamp));
         match self.sources.selectors[feed].offer(source, candidate, front, now) {
-            Offered::Past => return self.publish(feed, chunk, bytes, stamp).map(Some),
+            Offered::Past => return self.publish(feed, chunk, (bytes, hash), stamp).map(Some),
             Offered::Spare => {
                 self.counts.add_spare();
                 self.select(feed, stamp, None)?;
@@ -95,12 +98,11 @@ impl Channel {
         feed: usize,
         source: usize,
         chunk: &Chunk,
-        bytes: &[u8],
+        (bytes, hash): (&[u8], u64),
     ) -> Option<Candidate> {
         let Sent { init, tag, .. } = self.feeds[feed].given[source].header.as_ref()?;
         let timed = timed(init, chunk)?;
         let decode_time = chunk.fragment.run(lead(init).id)?.decode_time;
-        let hash = xxhash_rust::xxh3::xxh3_64(bytes);
         let (chunk, bytes) = (chunk.clone(), bytes.to_vec());
         Some(Candidate { chunk, bytes, hash, timed, decode_time, header: *tag })
     }
@@ -163,7 +165,8 @@ impl Channel {
             let (rendition, source) = (&self.feeds[feed].name, &self.sources.names[*source]);
             tracing::info!(channel = self.id, rendition, source, "taken from this source");
         }
-        let taken = self.publish(feed, &candidate.chunk, &candidate.bytes, stamp);
+        let bytes = (&candidate.bytes[..], candidate.hash);
+        let taken = self.publish(feed, &candidate.chunk, bytes, stamp);
         if *ends_request {
             self.end_request(feed, stamp);
         }
