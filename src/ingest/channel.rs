@@ -325,6 +325,9 @@ impl Channel {
         }
         let is_independent = chunk.fragment.runs.iter().any(|run| run.independent);
         let written = self.follow(at, &steps, (bytes, is_independent), stamp);
+        if steps.begins_segment {
+            self.remember_begun(at);
+        }
         self.outputs[at].ends_with_it |= says_last;
         // A chunk in the middle of a part changes nothing that is listed.
         if steps != Steps::default() {
@@ -362,11 +365,7 @@ impl Channel {
         if steps.begins_segment {
             output.begin_segment(post, segment.number);
             output.ends_with_it = false;
-            self.remember_begun(at);
         }
-        let (output, post) = (&mut self.outputs[at], &mut self.post);
-        let segment = self.renditions[at].publisher.timeline().segments().back();
-        let segment = segment.expect("a chunk was published");
         let is_anew = steps.gaps > 0 || (steps.begins_segment && segment.discontinuity);
         output.append(post, Piece { bytes, is_independent, is_anew })?;
         output.key_size = segment.key_size;
