@@ -54,8 +54,9 @@ impl Channel {
         }
         if segment_ended || segment_begun {
             self.write_manifest("ll.mpd", dash::Edition::LowLatency, stamp);
+            // Headers are read for that, which is too much for every part.
+            self.offer_remux();
         }
-        self.offer_remux();
         let timeline = self.renditions[at].publisher.timeline();
         let news = news(timeline, self.access);
         let kept = Kept::of(timeline, self.window_micros);
