@@ -182,20 +182,19 @@ impl Channel {
 
     /// Nothing is made any more, until somebody wants it again.
     pub(super) fn stop_remux(&mut self) {
-        if let Some(mut running) = self.remuxing.running.take() {
-            running.channel.close();
-            self.remuxing.offered.clear();
+        if self.remuxing.running.is_some() {
+            self.close_remux();
             self.offer_remux();
             self.post.list(&mut self.batch);
         }
     }
 
-    /// The channel is gone, and with it what is made of it.
+    /// What is made of the channel is gone, and nothing is offered.
     pub(super) fn close_remux(&mut self) {
         if let Some(mut running) = self.remuxing.running.take() {
             running.channel.close();
         }
-        if !self.remuxing.offered.is_empty() {
+        if !std::mem::take(&mut self.remuxing.offered).is_empty() {
             let names = [STREAM, PLAYLIST].into_iter();
             self.batch.extend(names.map(|name| absent(format!("/tv/{}/{name}", self.id))));
         }

@@ -1,10 +1,16 @@
 //! What is made on demand, by a clock that tests play.
 
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::Arc;
+
 use super::*;
 use crate::config::Access;
 use crate::ingest::post::Post;
 use crate::ingest::slab::Ledger;
 use crate::live::boxes::stream;
+use crate::messages::mail::{Inbox as _, Outbox, queue};
+use crate::messages::{Change, Update};
 
 const BOTH: &[u8] = include_bytes!("../../../../tests/fuzz/seeds/boxes/both.mp4");
 
@@ -16,6 +22,11 @@ fn at(began: Instant, millis: u64) -> Stamp {
 
 /// A channel with one segment, which is whole.
 fn channel(began: Instant) -> Channel {
+    channel_of(began, Vec::new())
+}
+
+/// The same, which tells these shards.
+fn channel_of(began: Instant, shards: Vec<Outbox>) -> Channel {
     let of = crate::config::Channel {
         id: "news".to_owned(),
         name: "news".to_owned(),
@@ -28,7 +39,7 @@ fn channel(began: Instant) -> Channel {
         archive: None,
         sources: Default::default(),
     };
-    let (post, _) = Post::new(Vec::new(), Ledger::new(u64::MAX));
+    let (post, _) = Post::new(shards, Ledger::new(u64::MAX));
     let recovered = Recovered::nothing();
     let mut channel = Channel::new(&of, Access::Open, post, Default::default(), recovered);
     let mut events = Vec::new();
@@ -81,4 +92,28 @@ fn another_header_ends_it_and_a_channel_that_goes_takes_it_along() {
     channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(began, 0));
     channel.close();
     assert!(channel.remuxing.running.is_none());
+}
+
+#[test]
+fn what_can_be_made_no_more_is_listed_no_more() {
+    let began = Instant::now();
+    let bell = Arc::new(File::options().write(true).open("/dev/null").unwrap());
+    let (outbox, mut inbox) = queue(bell);
+    let mut channel = channel_of(began, vec![outbox]);
+    channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(began, 0));
+    // Of a channel that is a transport stream itself none is made.
+    let init = channel.feeds[0].header.init.clone();
+    channel.take_header((0, "s"), Header::Ts, init, at(began, 0)).unwrap();
+    channel.stop_remux();
+    let mut listed = HashMap::new();
+    while let Some(update) = inbox.take() {
+        let Update::Listed(listings) = update else { continue };
+        for listing in listings.iter() {
+            let is_there = !matches!(listing.change, Change::Absent);
+            listed.insert(listing.path.to_string(), is_there);
+        }
+    }
+    for name in [STREAM, PLAYLIST] {
+        assert_eq!(listed.get(&format!("/tv/news/{name}")), Some(&false), "{name}");
+    }
 }
