@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{EventKind, INotifyWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -74,7 +74,8 @@ impl Folder {
 
     /// Looks at everything; at the start what is there is known, but for headers.
     async fn scan(&mut self, live: &Weak<Live>, is_start: bool) {
-        self.watched.retain(|folder| folder.is_dir());
+        // One that was made anew has the name of the old one, whose watch went with it.
+        self.watched.clear();
         let mut folders = vec![self.root.clone()];
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
@@ -120,11 +121,9 @@ impl Folder {
     /// Something was written, or a folder came.
     async fn look(&mut self, path: &Path, live: &Weak<Live>, is_start: bool) {
         let Ok(metadata) = fs::symlink_metadata(path) else { return };
-        if metadata.is_dir() && !self.watched.contains(path) {
-            // What was written there before it is watched is found by a scan.
-            self.watch_folder(path);
-            self.lost.store(self.watched.contains(path), Ordering::Release);
-            return;
+        if metadata.is_dir() {
+            // A scan watches it, and finds what was written there before.
+            return self.lost.store(true, Ordering::Release);
         }
         let Some(version) = version(&metadata) else { return };
         let below = path.strip_prefix(&self.root).ok().and_then(Path::to_str).map(str::to_owned);
@@ -189,7 +188,7 @@ async fn read(path: PathBuf) -> io::Result<Vec<u8>> {
 /// Runs on the watcher's thread, so it never waits.
 fn tell(event: notify::Result<notify::Event>, news: &Sender<PathBuf>, lost: &AtomicBool) {
     let Ok(event) = event else { return lost.store(true, Ordering::Release) };
-    if event.need_rescan() {
+    if event.need_rescan() || event.kind == EventKind::Remove(RemoveKind::Folder) {
         lost.store(true, Ordering::Release);
     }
     let is_whole = matches!(

@@ -46,6 +46,29 @@ fn what_is_closed_or_renamed_into_a_folder_is_published() {
 }
 
 #[test]
+fn folders_that_are_removed_and_made_anew_are_watched_again() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("enc");
+    let video = root.join("v");
+    fs::create_dir_all(&video).unwrap();
+    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
+    let station = Station::start(&of_folder);
+    let write = |second: u64| {
+        rename_in(&video, &format!("{second}.m4s"), &segment(second));
+        station.until_says("news/v/index.m3u8", &format!("{second}.m4s"));
+    };
+    rename_in(&video, "init.mp4", &header(Media::Picture));
+    write(MIDNIGHT);
+    for (at, gone) in [(1, &video), (3, &root)] {
+        fs::remove_dir_all(gone).unwrap();
+        fs::create_dir_all(&video).unwrap();
+        // The first may be found by a scan, the next one not.
+        write(MIDNIGHT + at);
+        write(MIDNIGHT + at + 1);
+    }
+}
+
+#[test]
 fn transport_streams_are_taken_from_a_folder_too() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("enc");
