@@ -4,13 +4,8 @@
 use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, salted_segment, segment};
 use super::http::{Answer, Push, get};
 use super::transport::{counter_gaps, segments};
-use super::{Station, channel, uris};
+use super::{Station, kept, uris};
 use crate::running::{PATIENCE, Running, serve};
-
-/// A channel that is kept; whether an encoder hears of success only then.
-fn kept(id: &str, mode: &str) -> String {
-    format!("{}archive = \"7d\"\narchive_mode = \"{mode}\"\n", channel(id))
-}
 
 impl Station {
     /// The channel `news`, kept, whose picture has its header.
@@ -25,12 +20,9 @@ impl Station {
         assert_eq!(self.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
     }
 
-    /// Ends the server as nobody should, and starts it again on the same folders.
+    /// Ends the server as nobody should, and starts it again; the encoder of `mark` comes back.
     fn killed(self) -> Self {
-        self.server.signal("KILL");
-        self.server.ended();
-        let server = Running::start(&mut serve(&self.place.path("shardcast.toml")));
-        let station = Self { server, place: self.place, marks: self.marks };
+        let station = self.started_again();
         assert_eq!(station.put("mark/v/init.mp4", &header(Media::Picture)).status, 200);
         station
     }
@@ -47,13 +39,6 @@ impl Station {
             assert!(began.elapsed() < PATIENCE, "{line}");
             std::thread::park_timeout(std::time::Duration::from_millis(10));
         }
-    }
-
-    /// Pushes a segment of a second until it is durable.
-    fn push_durable(&self, second: u64) -> Answer {
-        let answer = self.put(&format!("news/v/{second}.m4s"), &segment(second));
-        assert_eq!((answer.status, answer.header("Shardcast-Durable")), (200, Some("yes")));
-        answer
     }
 
     /// What a player gets for the segment of a second, but for the date.
@@ -74,7 +59,7 @@ impl Station {
 #[test]
 fn what_is_kept_has_the_same_names_and_bytes_after_kill_9_and_goes_on() {
     let station = Station::kept("required");
-    (0..4).for_each(|at| drop(station.push_durable(MIDNIGHT + at)));
+    (0..4).for_each(|at| station.push_durable(MIDNIGHT + at));
     let before: Vec<_> = (0..4).map(|at| station.segment(MIDNIGHT + at)).collect();
     assert!(before.iter().all(|(status, ..)| *status == 200));
     let name = station.header_name();
@@ -91,7 +76,7 @@ fn what_is_kept_has_the_same_names_and_bytes_after_kill_9_and_goes_on() {
     station.begin();
     let again = station.put("news/v/3.m4s", &segment(MIDNIGHT + 3));
     assert_eq!((again.status, again.header("Shardcast-Durable")), (200, Some("yes")));
-    (4..6).for_each(|at| drop(station.push_durable(MIDNIGHT + at)));
+    (4..6).for_each(|at| station.push_durable(MIDNIGHT + at));
     station.until_says("news/v/index.m3u8", &format!("\n{}.m4s\n", MIDNIGHT + 5));
     assert_eq!(station.segment(MIDNIGHT + 3), before[3], "what is kept stays");
     let station = station.killed();
@@ -355,7 +340,7 @@ fn every_acknowledged_segment_is_there_after_kill_9_at_random_moments() {
 #[test]
 fn an_hour_that_is_over_becomes_a_pack_and_nobody_can_tell() {
     let station = Station::kept("required");
-    (0..3).for_each(|at| drop(station.push_durable(MIDNIGHT + at)));
+    (0..3).for_each(|at| station.push_durable(MIDNIGHT + at));
     let before: Vec<_> = (0..3).map(|at| station.segment(MIDNIGHT + at)).collect();
     // Files of this hour, found in a later one.
     let folder = station.place.path("state/archive/news");

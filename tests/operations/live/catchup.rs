@@ -2,8 +2,7 @@
 
 use super::boxes::{Media, header, segment};
 use super::http::{Answer, ask, get};
-use super::{Station, channel, uris};
-use crate::running::{Running, serve};
+use super::{Station, kept, resolved, uris};
 
 /// A second that has passed a while ago: of media on the epoch's time.
 fn past() -> u64 {
@@ -11,23 +10,13 @@ fn past() -> u64 {
     now.as_secs() - 60
 }
 
-/// A channel that is kept; its encoder hears of success when a segment is durable.
-fn kept(id: &str) -> String {
-    format!("{}archive = \"7d\"\narchive_mode = \"required\"\n", channel(id))
-}
-
 impl Station {
     /// `news` is kept, and has so many segments from this second on.
     fn recorded(from: u64, count: u64) -> Self {
-        let station = Self::start(&kept("news"));
+        let station = Self::start(&kept("news", "required"));
         assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
-        (from..from + count).for_each(|second| station.record(second));
+        (from..from + count).for_each(|second| station.push_durable(second));
         station
-    }
-
-    fn record(&self, second: u64) {
-        let answer = self.put(&format!("news/v/{second}.m4s"), &segment(second));
-        assert_eq!((answer.status, answer.header("Shardcast-Durable")), (200, Some("yes")));
     }
 
     /// Asks with these header lines, too.
@@ -42,26 +31,13 @@ impl Station {
         let text = answer.text();
         assert_eq!(answer.status, 200, "{text}");
         let found = |uri: &str| {
-            let found = get(self.server.public, &joined(&format!("/tv/{playlist}"), uri));
+            let found = get(self.server.public, &resolved(&format!("/tv/{playlist}"), uri));
             assert_eq!(found.status, 200, "{uri} of {text}");
             found.body
         };
         assert!(found(super::quoted(text, "URI")) == header(Media::Picture));
         uris(text).into_iter().flat_map(found).collect()
     }
-}
-
-/// The path that a reference in the text at `base` leads to (RFC 3986, 5.2).
-fn joined(base: &str, reference: &str) -> String {
-    let mut folder: Vec<_> = base.split('/').collect();
-    folder.pop();
-    for element in reference.split('/') {
-        match element {
-            ".." => drop(folder.pop()),
-            element => folder.push(element),
-        }
-    }
-    folder.join("/")
 }
 
 /// The media of so many seconds.
@@ -106,22 +82,13 @@ fn what_is_past_is_a_vod_of_segments_that_are_there_also_after_kill_9() {
     assert!(text.contains(&format!("startNumber=\"{}\"", from + 1)), "{text}");
     assert_eq!(super::quoted(text, "media"), "../../v/$Number$.m4s");
 
+    // No encoder comes back.
     let station = station.started_again();
     let after = station.get(&path);
     assert!(after.status == 200 && after.header("ETag") == Some(&etag), "{}", after.text());
     assert!(station.listed(&path) == media(from + 1..from + 4));
     let all = format!("news/archive/{}-100/v/media.m3u8", from - 50);
     assert!(station.listed(&all) == media(from..from + 6));
-}
-
-impl Station {
-    /// Ends the server as nobody should, and starts it again; no encoder of `news` comes back.
-    fn started_again(self) -> Self {
-        self.server.signal("KILL");
-        self.server.ended();
-        let server = Running::start(&mut serve(&self.place.path("shardcast.toml")));
-        Self { server, ..self }
-    }
 }
 
 #[test]
@@ -143,13 +110,13 @@ fn what_is_not_over_grows_and_the_last_hours_can_be_rewound() {
             assert!(station.listed(path) == media(from..from + count), "{path}");
             assert_eq!(station.get(path).header("Cache-Control"), Some("public, max-age=1"));
         }
-        station.record(from + count);
+        station.push_durable(from + count);
     }
     for manifest in
         [since.replace("v/media.m3u8", "manifest.mpd"), "news/rewind/manifest.mpd".into()]
     {
         let text = station.until_says(&manifest, "type=\"dynamic\"");
-        let clock = joined(&format!("/tv/{manifest}"), super::quoted(&text, "value"));
+        let clock = resolved(&format!("/tv/{manifest}"), super::quoted(&text, "value"));
         assert_eq!(get(station.server.public, &clock).status, 200, "{clock}");
     }
 }
@@ -181,9 +148,9 @@ fn what_is_not_there_says_why() {
 #[test]
 fn the_past_of_what_takes_a_token_is_not_told_without_one() {
     let from = past();
-    let station = Station::start(&format!("{}access = \"token\"\n", kept("news")));
+    let station = Station::start(&format!("{}access = \"token\"\n", kept("news", "required")));
     assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
-    (from..from + 3).for_each(|second| station.record(second));
+    (from..from + 3).for_each(|second| station.push_durable(second));
     station.settle();
     let nowhere = station.get("news/nowhere/master.m3u8");
     assert_eq!(nowhere.status, 403);
@@ -204,7 +171,7 @@ fn a_channel_that_goes_takes_its_past_with_it() {
     assert_eq!([station.get(&path).status, station.get(&path).status], [200, 200]);
     let config = station.place.path("shardcast.toml");
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace(&kept("news"), "")).unwrap();
+    std::fs::write(&config, text.replace(&kept("news", "required"), "")).unwrap();
     station.server.signal("HUP");
     station.until(&path, |answer| answer.status == 404);
 }

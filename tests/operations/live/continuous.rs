@@ -24,7 +24,7 @@ fn until_the_end_of(viewer: &mut Answering, segment: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// What ffmpeg says of a stream; nothing if all is well.
-fn complaints_of(stream: &[u8]) -> String {
+pub fn complaints_of(stream: &[u8]) -> String {
     let file = tempfile::NamedTempFile::with_suffix(".ts").unwrap();
     std::fs::write(file.path(), stream).unwrap();
     complaints(&file.path().display().to_string(), 3600)

@@ -39,9 +39,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 
 /// One request on a connection of its own; its head is without the empty line.
 pub fn ask(address: SocketAddr, head: &str, body: &[u8]) -> io::Result<Answer> {
-    let mut stream = connect(address);
-    stream.write_all(&[head.as_bytes(), b"Connection: close\r\n\r\n", body].concat())?;
-    Answering::of(stream)?.rest()
+    asked(connect(address), head, body)
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Answer {
@@ -57,8 +55,12 @@ pub fn put(address: SocketAddr, path: &str, body: &[u8]) -> Answer {
 
 /// One request to a server that may end at any moment.
 pub fn try_ask(address: SocketAddr, head: &str, body: &[u8]) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect(address)?;
+    let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    asked(stream, head, body)
+}
+
+fn asked(mut stream: TcpStream, head: &str, body: &[u8]) -> io::Result<Answer> {
     stream.write_all(&[head.as_bytes(), b"Connection: close\r\n\r\n", body].concat())?;
     Answering::of(stream)?.rest()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::http::{self, Answer};
-use super::{PATIENCE, quoted, uris};
+use super::{PATIENCE, quoted, resolved, uris};
 use crate::running::{Place, Running, serve};
 
 /// A library of two films, as a packager leaves them: 3 s in half seconds, and 2 s.
@@ -44,20 +44,6 @@ fn films(place: &Place) -> PathBuf {
 
 fn get(server: &Running, path: &str) -> Answer {
     http::get(server.public, path)
-}
-
-/// The path of a relative URL, as a client resolves it.
-fn resolved(base: &str, uri: &str) -> String {
-    let mut elements: Vec<_> = base.split('/').collect();
-    elements.pop();
-    for element in uri.split('/') {
-        if element == ".." {
-            elements.pop();
-        } else {
-            elements.push(element);
-        }
-    }
-    elements.join("/")
 }
 
 #[test]

@@ -50,6 +50,11 @@ fn channel(id: &str) -> String {
     )
 }
 
+/// A channel that is kept; whether an encoder hears of success only then.
+fn kept(id: &str, mode: &str) -> String {
+    format!("{}archive = \"7d\"\narchive_mode = \"{mode}\"\n", channel(id))
+}
+
 /// A config with channels, and an ingest port that is free.
 fn config(place: &Place, channels: &str) -> PathBuf {
     let path = place.config(channels);
@@ -91,6 +96,22 @@ impl Station {
     fn push(&self, second: u64) {
         let answer = self.put(&format!("news/v/{second}.m4s"), &boxes::segment(second));
         assert_eq!((answer.status, answer.text()), (200, "taken\n"), "{second}");
+    }
+
+    /// Pushes a segment of the picture of `news` until it is durable.
+    #[track_caller]
+    fn push_durable(&self, second: u64) {
+        let answer = self.put(&format!("news/v/{second}.m4s"), &boxes::segment(second));
+        assert_eq!((answer.status, answer.header("Shardcast-Durable")), (200, Some("yes")));
+    }
+
+    /// Ends the server as nobody should, and starts it again on the same folders.
+    fn started_again(self) -> Self {
+        let config = self.config();
+        self.server.signal("KILL");
+        self.server.ended();
+        let server = Running::start(&mut serve(&config));
+        Self { server, ..self }
     }
 
     /// A player's `GET` below `/tv/`.
@@ -162,6 +183,19 @@ impl Station {
 /// URIs of a playlist: every line that is no tag.
 fn uris(playlist: &str) -> Vec<&str> {
     playlist.lines().filter(|line| !line.starts_with('#')).collect()
+}
+
+/// The path that a reference in the text at `base` leads to (RFC 3986, 5.2).
+fn resolved(base: &str, reference: &str) -> String {
+    let mut folder: Vec<_> = base.split('/').collect();
+    folder.pop();
+    for element in reference.split('/') {
+        match element {
+            ".." => drop(folder.pop()),
+            element => folder.push(element),
+        }
+    }
+    folder.join("/")
 }
 
 /// The value of an attribute in quotes, the first of its name.
