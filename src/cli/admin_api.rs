@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::sources::SourceArgs;
+use super::terminal::printable;
 
 /// How long a server may take to say something.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -90,8 +91,7 @@ fn asked(
         (status, problem) => {
             let problem = problem.unwrap_or_default();
             let detail = problem["detail"].as_str().unwrap_or("it says no more");
-            let detail: String = detail.chars().filter(|one| !one.is_control()).collect();
-            Err(Failure::new(what, format_args!("status {status}: {detail}")))
+            Err(Failure::new(what, format_args!("status {status}: {}", printable(detail))))
         }
     }
 }

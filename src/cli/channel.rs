@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::admin_api::ServerArgs;
-use super::terminal::say;
+use super::terminal::{printable, say};
 
 /// Arguments of `shardcast channel`.
 #[derive(Debug, Args)]
@@ -170,11 +170,6 @@ fn bandwidth(bits: u64) -> String {
         1..1_000_000 => format!("{} kb/s", bits.div_ceil(1000)),
         _ => format!("{:.1} Mb/s", bits as f64 / 1e6),
     }
-}
-
-/// What encoders sent is not for the terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|one| !one.is_control()).collect()
 }
 
 #[cfg(test)]

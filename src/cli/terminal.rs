@@ -16,6 +16,11 @@ pub fn say(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// What others sent, without what would move a cursor.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|one| !one.is_control()).collect()
+}
+
 /// Writes a line to stderr.
 pub fn warn(line: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
