@@ -9,6 +9,8 @@ use crate::request::fixture::{anonymous, file, pack, present};
 use crate::request::locate::Place;
 
 const HOUR: &str = "\0archive/news/1";
+/// The segments that are objects of their own.
+const SINGLES: [u64; 2] = [12, 13];
 
 fn list(catalog: &mut Catalog, listing: Listing) -> Vec<Effect> {
     let mut effects = Vec::new();
@@ -50,7 +52,11 @@ fn absent(path: &str) -> Listing {
 fn found(catalog: &Catalog, path: &str) -> &'static str {
     match catalog.live(path, &Directives::default(), &anonymous()) {
         Found::Object(object) if object.kind == SourceKind::Pack => "packed",
-        Found::Object(object) if object.source.0 >> 62 == 3 => "single",
+        Found::Object(object)
+            if SINGLES.map(SourceId::of_archived_object).contains(&object.source) =>
+        {
+            "single"
+        }
         Found::Object(_) => "live",
         Found::Closed(_) => "closed",
         Found::Absent => "absent",
