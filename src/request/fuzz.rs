@@ -29,10 +29,19 @@ pub fn head(data: &[u8]) {
         Ok(Some(request)) => {
             assert!(request.size <= HEAD_SIZE_MAX && data[..request.size].ends_with(b"\r\n\r\n"));
             assert!(!has_bare_line_end(&data[..request.size]), "a line ends with CRLF");
+            waits(&request, &data[..request.size]);
             routed(&request);
         }
         Err(refusal) => refused(refusal),
     }
+}
+
+/// What is kept of it while it waits is read as it is, and not longer.
+fn waits(request: &parse::Request<'_>, head: &[u8]) {
+    let kept = parse::kept(request, head);
+    let size = kept.len();
+    assert!(size <= head.len());
+    assert_eq!(parse::request(&kept), Ok(Some(parse::Request { size, ..*request })));
 }
 
 fn has_bare_line_end(head: &[u8]) -> bool {

@@ -5,12 +5,14 @@
 //! borrows the receive buffer; nothing is copied.
 
 mod fields;
+mod kept;
 #[cfg(test)]
 mod tests;
 
 use std::mem::MaybeUninit;
 
 pub use fields::accepts_gzip;
+pub use kept::kept;
 
 use super::refusal::Refusal;
 use crate::config::{HEAD_SIZE_MAX, HEADER_LINES_MAX, TARGET_SIZE_MAX};

@@ -46,6 +46,8 @@ pub enum Phase {
     Quick(Quick),
     /// A response of several steps is under way.
     Exchange(u32),
+    /// Its request waits for an update.
+    Waiting(u32),
     /// The response is out; what the client still sends is thrown away until it ends its side.
     Linger {
         /// Bytes thrown away.

@@ -1,4 +1,4 @@
-//! One request whose response takes several steps: a large body, a wait, a question to control.
+//! One request whose response takes several steps: a large body, or a question to control.
 //!
 //! The connection is the client's; the exchange is the request's, with its plan, its lease and the
 //! place where it waits. Small responses never become one.
@@ -11,7 +11,7 @@ use crate::catalog::GrowingSlot;
 use crate::config::Access;
 use crate::messages::Response;
 use crate::request::body::Receiving;
-use crate::request::locate::{ObjectKey, Place};
+use crate::request::locate::ObjectKey;
 use crate::request::plan::Plan;
 use crate::units::Ticks;
 
@@ -48,8 +48,6 @@ pub enum State {
     Sending,
     /// For the cold chunk at this place.
     Cold(u32),
-    /// For an update.
-    Parked(Place),
     /// For control's answer.
     Asked,
     /// For the rest of the request's body.
@@ -63,7 +61,7 @@ pub enum State {
 impl State {
     /// Whether it waits for somebody off the shard to say something.
     pub fn is_parked(self) -> bool {
-        matches!(self, Self::Parked(_) | Self::Asked)
+        self == Self::Asked
     }
 }
 
@@ -113,11 +111,6 @@ pub enum Work {
         /// Bytes of the body that were sent.
         at: usize,
     },
-    /// Keeps the head of a request that can't be answered yet; it is read again later.
-    Wait {
-        /// The head.
-        head: Box<[u8]>,
-    },
     /// Receives the body of a request for control.
     Ask {
         /// The head.
@@ -127,8 +120,6 @@ pub enum Work {
         /// Who may have what is asked for.
         access: Access,
     },
-    /// Nothing more.
-    Nothing,
 }
 
 /// Where the chunk framing of a growing object stands.
@@ -142,7 +133,7 @@ pub enum Frame {
     Over,
 }
 
-/// A reference to an exchange that may be over by the time it is used.
+/// A reference to an exchange, or to a request that waits, that may be over when it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Waiter {
     /// Its place.
@@ -153,14 +144,26 @@ pub struct Waiter {
 
 /// Adds one who waits. Those who left in the meantime are struck off before the list grows, so it
 /// is never much longer than the number of exchanges.
-pub fn add_waiter(waiters: &mut Vec<Waiter>, waiter: Waiter, exchanges: &Slab<Exchange>) {
+pub fn add_waiter<T: Awaited>(waiters: &mut Vec<Waiter>, waiter: Waiter, table: &Slab<T>) {
     if waiters.len() == waiters.capacity() {
         waiters.retain(|waiter| {
-            let exchange = exchanges.get(waiter.exchange);
-            exchange.is_some_and(|exchange| exchange.generation == waiter.generation)
+            let there = table.get(waiter.exchange);
+            there.is_some_and(|there| there.generation() == waiter.generation)
         });
     }
     waiters.push(waiter);
+}
+
+/// What a `Waiter` refers to.
+pub trait Awaited {
+    /// Guards references to its place in its table.
+    fn generation(&self) -> u32;
+}
+
+impl Awaited for Exchange {
+    fn generation(&self) -> u32 {
+        self.generation
+    }
 }
 
 impl Exchange {
@@ -172,7 +175,7 @@ impl Exchange {
                 plan.connection == Connection::Close
             }
             Work::Answer { last, .. } => *last,
-            Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => false,
+            Work::Ask { .. } => false,
         }
     }
 }

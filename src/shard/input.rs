@@ -27,8 +27,8 @@ pub(super) enum Wish {
     Incomplete,
     /// A response that is planned.
     Response { plan: Plan, size: usize },
-    /// A wait. The head is kept, and read again.
-    Wait { place: Place, head: Box<[u8]> },
+    /// A wait. What `parse::kept` keeps of the head is read again.
+    Wait { place: Place, head: Box<[u8]>, size: usize },
     /// A question to control, after the request's body.
     Ask(Question),
 }
@@ -60,7 +60,9 @@ pub(super) fn wish(
     let view = View { catalog, now };
     match steps(&request, &view, scratch) {
         Ok(Step::Respond(plan)) => Wish::Response { plan, size },
-        Ok(Step::Wait(place)) => Wish::Wait { place, head: bytes[..size].into() },
+        Ok(Step::Wait(place)) => {
+            Wish::Wait { place, head: parse::kept(&request, &bytes[..size]), size }
+        }
         Ok(Step::Ask { framing, access }) => Wish::Ask(Question {
             head: bytes[..size].into(),
             framing,
@@ -151,7 +153,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.keep(owner, received, 0);
                 self.take_request(owner);
             }
-            Phase::Quick(_) => self.keep(owner, received, 0),
+            Phase::Quick(_) | Phase::Waiting(_) => self.keep(owner, received, 0),
             Phase::Exchange(exchange) => {
                 let is_body = self.exchanges[*exchange].state == State::Receiving;
                 self.keep(owner, received, 0);
@@ -250,7 +252,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                     self.set_deadline(owner, deadline);
                 }
             }
-            Wish::Wait { place, head } => self.wait(owner, place, head),
+            Wish::Wait { place, head, .. } => self.wait(owner, place, head),
             Wish::Ask(question) => self.ask(owner, question),
         }
     }
@@ -344,7 +346,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Phase::Idle { .. } | Phase::Head | Phase::Linger { .. } => {
                 self.close(owner, Ending::Close);
             }
-            Phase::Quick(_) => {}
+            Phase::Quick(_) | Phase::Waiting(_) => {}
             Phase::Exchange(exchange) => {
                 if self.exchanges[exchange].state == State::Receiving {
                     self.close(owner, Ending::Close);
@@ -385,8 +387,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let exchange = &self.exchanges[place];
         let owner = exchange.owner;
         let head = match &exchange.work {
-            Work::Wait { head, .. } | Work::Ask { head, .. } => head,
-            Work::Object { .. } | Work::Growing { .. } | Work::Answer { .. } | Work::Nothing => {
+            Work::Ask { head, .. } => head,
+            Work::Object { .. } | Work::Growing { .. } | Work::Answer { .. } => {
                 self.close(owner, Ending::Reset);
                 return;
             }
@@ -406,7 +408,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 fn wish_size(wish: &Wish) -> usize {
     match wish {
         Wish::Incomplete => 0,
-        Wish::Response { size, .. } => *size,
-        Wish::Wait { head, .. } | Wish::Ask(Question { head, .. }) => head.len(),
+        Wish::Response { size, .. } | Wish::Wait { size, .. } => *size,
+        Wish::Ask(Question { head, .. }) => head.len(),
     }
 }

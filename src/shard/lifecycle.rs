@@ -200,6 +200,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Phase::Quick(_) => self.close(owner, Ending::Reset),
             Phase::Linger { .. } => self.close(owner, Ending::Close),
             Phase::Exchange(exchange) => self.meet_exchange_deadline(owner, exchange),
+            Phase::Waiting(_) => self.refuse_waiting(owner, Refusal::TimedOut),
         }
     }
 
@@ -222,7 +223,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     fn meet_exchange_deadline(&mut self, owner: u32, place: u32) {
         let exchange = &mut self.exchanges[place];
         match exchange.state {
-            State::Parked(_) | State::Asked => self.answer_refused(place, Refusal::TimedOut),
+            State::Asked => self.answer_refused(place, Refusal::TimedOut),
             State::Receiving => self.answer_refused(place, Refusal::HeadTimeout),
             State::Over => {}
             State::Cold(_) => self.give_up_object(place, Refusal::TimedOut),
@@ -331,6 +332,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.parked_count -= u64::from(state.is_parked());
             self.leave_cold(state);
             self.log_end(owner, true);
+        } else if let Some(wait) = self.end_wait(owner) {
+            self.log(owner, 0, 0, wait.started, true);
         }
         for operation in Operation::ALL {
             self.cancel(owner, operation);
@@ -407,7 +410,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             Work::Growing { slot, .. } => self.catalog.give_back_growing(slot),
             Work::Ask { body, .. } => self.bodies_size -= body.bytes.capacity(),
-            Work::Answer { .. } | Work::Wait { .. } | Work::Nothing => {}
+            Work::Answer { .. } => {}
         }
     }
 

@@ -26,6 +26,7 @@ mod lifecycle;
 mod room;
 mod input;
 mod respond;
+mod waits;
 mod output;
 mod disk;
 mod growing;
@@ -47,6 +48,7 @@ use self::exchange::{Exchange, Waiter};
 use self::kernel::{Completion, Errno, HeadBuffer, Kernel};
 use self::recent::Recent;
 use self::slab::Slab;
+use self::waits::Wait;
 use self::wheel::Wheel;
 use crate::catalog::{Capacity, Catalog, Effect, GrowingSlot, SourceSlot};
 use crate::config::{Backend, Limits, TARGET_SIZE_MAX};
@@ -122,10 +124,11 @@ pub struct Shard<K: Kernel, I: Inbox> {
     recent: Recent,
     connections: Slab<Connection<K::Socket>>,
     exchanges: Slab<Exchange>,
+    waits: Slab<Wait>,
     generation: u32,
     /// Exchanges that may send.
     ready: VecDeque<Waiter>,
-    /// Exchanges whose wait is over.
+    /// Requests whose wait is over.
     releasing: VecDeque<Waiter>,
     /// Sources that found no room to be opened, until everybody who waits has been told.
     exhausted: Vec<SourceSlot>,
@@ -191,6 +194,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             cold: Cold::default(),
             recent: Recent::new(),
             connections: Slab::default(),
+            waits: Slab::default(),
             exchanges: Slab::default(),
             generation: 0,
             ready: VecDeque::new(),
@@ -284,10 +288,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.connections.count()
     }
 
-    /// Exchanges under way, for tests.
+    /// Exchanges under way, and requests that wait, for tests.
     #[must_use]
     pub fn exchange_count(&self) -> usize {
-        self.exchanges.count()
+        self.exchanges.count() + self.waits.count()
     }
 
     /// Entries in the lists of those who wait for an update, for tests.

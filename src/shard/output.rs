@@ -88,7 +88,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Work::Object { .. } => self.send_object(owner, place),
             Work::Growing { .. } => self.send_growing(owner, place),
             Work::Answer { .. } => self.send_answer_body(owner, place),
-            Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => Stepped::Waiting,
+            Work::Ask { .. } => Stepped::Waiting,
         }
     }
 
@@ -415,6 +415,6 @@ fn has_more(work: &Work) -> bool {
         Work::Object { at, end, .. } => at < end,
         Work::Growing { frame, .. } => *frame == Frame::Inside,
         Work::Answer { response, with_body, at, .. } => *with_body && *at < response.body.len(),
-        Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => false,
+        Work::Ask { .. } => false,
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Shard;
 use super::cache::Key;
 use super::connection::{Connection, Ending, Phase, Quick};
-use super::exchange::{Exchange, Frame, State, Waiter, Work, add_waiter};
+use super::exchange::{Exchange, Frame, State, Waiter, Work};
 use super::input::{Question, Wish};
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
 use super::wheel::tick_of;
@@ -15,7 +15,7 @@ use crate::messages::{
     AccessRecord, Answer, Ask, AskKey, Payload, Response, SourceId, ToLibrary, ToLive,
 };
 use crate::request::head;
-use crate::request::locate::{ObjectKey, Place};
+use crate::request::locate::ObjectKey;
 use crate::request::parse::{self, Method};
 use crate::request::plan::{self, Connection as Goes, Content, Part, Plan};
 use crate::request::refusal::Refusal;
@@ -347,45 +347,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.ready.push_back(Waiter { exchange, generation });
     }
 
-    /// Parks a request until an update releases its place.
-    pub(super) fn wait(&mut self, owner: u32, place: Place, head: Box<[u8]>) {
-        if let Place::Source(slot) = place
-            && let Some(source) = self.catalog.want(slot)
-            && !self.ask_to_open(source)
-        {
-            self.catalog.unwant(slot);
-            let plan = match parse::request(&head) {
-                Ok(Some(request)) => plan::refusal(&request, Refusal::Busy),
-                _ => plan::unreadable(Refusal::Busy),
-            };
-            self.respond_without_object(owner, plan);
-            return;
-        }
-        let work = Work::Wait { head };
-        let exchange = self.begin_exchange(owner, State::Parked(place), work);
-        self.set_exchange_deadline(owner, true);
-        if let Place::Reach(rendition, reach) = place {
-            let hold_ms = self.catalog.wait(rendition, reach);
-            self.set_deadline(owner, self.now.ticks.plus(hold_ms));
-        }
-        let generation = self.exchanges[exchange].generation;
-        let waiters = self.parked.entry(place).or_default();
-        add_waiter(waiters, Waiter { exchange, generation }, &self.exchanges);
-    }
-
-    /// Asks the library to open a source, or the live thread to make it; false if there is no room.
-    /// The question never overtakes what was said before: that the same source was let go, perhaps.
-    fn ask_to_open(&mut self, source: SourceId) -> bool {
-        if source.is_live() {
-            let live = self.outside.live.as_ref();
-            return live.is_some_and(|live| live.try_send(ToLive::Wanted(source)).is_ok());
-        }
-        self.tell_library();
-        let shard = self.settings.number;
-        self.to_library.is_empty()
-            && self.outside.library.try_send(ToLibrary::Open { shard, source }).is_ok()
-    }
-
     /// Hands a whole request to control.
     pub(super) fn ask_control(&mut self, owner: u32, place: u32) {
         let exchange = &mut self.exchanges[place];
@@ -481,8 +442,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.outside.access.as_ref()?;
         let size = match wish {
             Wish::Incomplete => return None,
-            Wish::Response { size, .. } => *size,
-            Wish::Wait { head, .. } | Wish::Ask(Question { head, .. }) => head.len(),
+            Wish::Response { size, .. } | Wish::Wait { size, .. } => *size,
+            Wish::Ask(Question { head, .. }) => head.len(),
         };
         Some(Box::new(AccessRecord {
             at: self.now.unix,
@@ -529,7 +490,7 @@ pub(super) fn status_of(work: &Work) -> u16 {
     match work {
         Work::Object { plan, .. } | Work::Growing { plan, .. } => plan.status,
         Work::Answer { response, .. } => response.status,
-        Work::Wait { .. } | Work::Ask { .. } | Work::Nothing => 0,
+        Work::Ask { .. } => 0,
     }
 }
 

@@ -1,11 +1,10 @@
 //! What the shard is told: updates applied in bounded batches, waiting requests released.
 
 use super::exchange::{State, Work};
-use super::input::{Wish, wish};
 use super::kernel::Kernel;
 use super::{Shard, cache_capacity, capacity};
 use crate::catalog::Effect;
-use crate::config::{Backend, RELEASES_A_TURN_MAX, UPDATES_A_TURN_MAX};
+use crate::config::{Backend, UPDATES_A_TURN_MAX};
 use crate::messages::mail::Inbox;
 use crate::messages::{OpenFault, ShardReport, ToLive, Update};
 
@@ -100,45 +99,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
-    /// Reads the heads of released requests again, so many a turn.
-    pub(super) fn release_waiting(&mut self) {
-        for _ in 0..RELEASES_A_TURN_MAX {
-            let Some(waiter) = self.releasing.pop_front() else { break };
-            let Some(exchange) = self.waiting(waiter) else { continue };
-            let owner = exchange.owner;
-            let State::Parked(_) = exchange.state else { continue };
-            let Work::Wait { head, .. } = std::mem::replace(&mut exchange.work, Work::Nothing)
-            else {
-                continue;
-            };
-            let started = exchange.started;
-            let deadline = self.connections[owner].deadline;
-            let wish = wish(&head, &self.catalog, self.now, &mut self.path);
-            self.drop_exchange(owner);
-            match wish {
-                Wish::Response { plan, .. } => self.respond(owner, &plan),
-                Wish::Wait { place, .. } => {
-                    self.wait(owner, place, head);
-                    // Its time runs from the first wait.
-                    if self.connections[owner].exchange().is_some() {
-                        self.set_deadline(owner, deadline);
-                    }
-                }
-                // What it waited for is gone with its rendition, but the channel has a past.
-                Wish::Ask(question) => self.ask(owner, question),
-                Wish::Incomplete => unreachable!("the same head goes the same way"),
-            }
-            self.backdate(owner, started);
-        }
-        if !self.releasing.is_empty() {
-            return;
-        }
-        // Everybody who waited was told; whoever comes now tries it once more.
-        for slot in self.exhausted.drain(..) {
-            self.catalog.retry_exhausted(slot);
-        }
-    }
-
     /// The latency of a released request counts from its first reading.
     pub(super) fn backdate(&mut self, owner: u32, to: u64) {
         use super::connection::Phase;
@@ -146,6 +106,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         match &mut connection.phase {
             Phase::Quick(quick) => quick.started = to,
             Phase::Exchange(place) => self.exchanges[*place].started = to,
+            Phase::Waiting(place) => self.waits[*place].started = to,
             Phase::Idle { .. } | Phase::Head | Phase::Linger { .. } => {}
         }
     }

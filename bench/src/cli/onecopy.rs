@@ -129,10 +129,18 @@ impl Run<'_> {
             let (next, name) = station::hint(self.crowd.first_answer())?;
             let reload = self.on_air.reload(next);
             self.crowd.ask(&reload, viewers).map_err(Failure::Failed)?;
+            let is_one_text = !self.on_air.pusher.is_last();
             self.on_air.pusher.push().map_err(Failure::Failed)?;
             let deadline = Instant::now() + fetch::PATIENCE;
             let round = self.crowd.answers(viewers, deadline).doing("waiting failed")?;
-            round.agreed().map_err(Failure::Failed)?;
+            if is_one_text {
+                round.agreed().map_err(Failure::Failed)?;
+            } else {
+                // Answers may be of two texts, and hint at what is there already.
+                round.whole().map_err(Failure::Failed)?;
+                self.on_air.pusher.settle().map_err(Failure::Failed)?;
+                self.all_ask(&plain, 1)?;
+            }
             if part % FETCH_EVERY == 0 {
                 let media = self.on_air.request(&name);
                 self.fetched += self.all_ask(&media, viewers)? * viewers as u64;

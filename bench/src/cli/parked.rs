@@ -223,8 +223,14 @@ impl<'a> Run<'a> {
         Ok((began, round))
     }
 
-    /// Everybody asks for what comes next, and nobody is answered.
+    /// Everybody asks for what comes next, and nobody is answered. That is never a segment's last
+    /// part, so that all are released with the same text.
     fn park(&mut self) -> Result<(), Failure> {
+        while self.on_air.pusher.is_last() {
+            self.on_air.pusher.push().map_err(Failure::Failed)?;
+            self.on_air.pusher.settle().map_err(Failure::Failed)?;
+            self.plain()?;
+        }
         let request = self.on_air.reload(self.next);
         self.enter(Some(Phase::Park));
         self.crowd.ask(&request, self.count).map_err(Failure::Failed)?;

@@ -56,6 +56,12 @@ impl Pusher {
         self.position == 0
     }
 
+    /// Whether the next chunk is the last one of its segment. What that adds to a playlist may come
+    /// in two steps, as a server may hear of the chunk before it hears that nothing follows.
+    pub fn is_last(&self) -> bool {
+        self.position + 1 == self.chunks.len()
+    }
+
     /// Pushes the next chunk; gives the moment before the kernel took its last byte. With a
     /// segment's last one its request ends, whose answer is taken later.
     pub fn push(&mut self) -> Result<Instant, String> {

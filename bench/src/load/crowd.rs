@@ -68,6 +68,16 @@ impl Round {
         self.answers.values().sum()
     }
 
+    /// Nothing, if everybody got a good answer.
+    pub fn whole(&self) -> Result<(), String> {
+        let is_good = |(status, _): &(u16, u64)| (200..300).contains(status);
+        match &self.broken {
+            Some(reason) => Err(reason.clone()),
+            None if self.answers.keys().all(is_good) => Ok(()),
+            None => Err(format!("(status, size) and count of answers: {:?}", self.answers)),
+        }
+    }
+
     /// The size of all bodies, if everybody got a good one of the same size.
     pub fn agreed(&self) -> Result<u64, String> {
         if let Some(reason) = &self.broken {

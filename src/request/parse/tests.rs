@@ -451,3 +451,29 @@ fn a_good_head_cut_anywhere_is_not_complete_yet() {
     let next = [&head[..], b"\0\0\0"].concat();
     assert_eq!(request(&next), request(head));
 }
+
+#[test]
+fn what_is_kept_of_a_request_that_waits_is_what_it_is_judged_by() {
+    let head = "GET /tv/news/v/ll.m3u8?_HLS_msn=7&_HLS_part=1 HTTP/1.1\r\nHost: tv.example.org\r\n\
+        User-Agent: Player/1.0 (of a long name)\r\nAccept: */*\r\nCookie: a=b\r\n\
+        Accept-Encoding: gzip, deflate, br\r\nIf-None-Match: \"x\"\r\nRange: bytes=0-\r\n\
+        Connection: close\r\n\r\n";
+    let parsed = accepted(head.as_bytes());
+    let short = "GET /tv/news/v/ll.m3u8?_HLS_msn=7&_HLS_part=1 HTTP/1.1\r\nHost: tv.example.org\r\n\
+        Range: bytes=0-\r\nIf-None-Match: \"x\"\r\nAccept-Encoding: gzip\r\n\
+        Connection: close\r\n\r\n";
+    let kept = kept(&parsed, head.as_bytes());
+    assert_eq!(str::from_utf8(&kept), Ok(short));
+    assert_eq!(accepted(&kept), Request { size: short.len(), ..parsed });
+}
+
+#[test]
+fn a_head_that_can_not_be_shortened_is_kept_as_it_is() {
+    for head in [
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding:gzip\r\n\r\n",
+        "OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: b\r\nAccess-Control-Request-Method: GET\r\nX: y\r\n\r\n",
+    ] {
+        assert_eq!(*kept(&accepted(head.as_bytes()), head.as_bytes()), *head.as_bytes());
+    }
+}
