@@ -138,8 +138,9 @@ pub const DISTRUST_MS: u64 = 10_000;
 /// Updates taken from the inbox in one turn of a shard.
 pub const UPDATES_A_TURN_MAX: usize = 64;
 
-/// Parked requests released in one turn of a shard.
-pub const RELEASES_A_TURN_MAX: usize = 256;
+/// Parked requests released in one turn of a shard: some 15 µs each, and other clients wait for the
+/// turn.
+pub const RELEASES_A_TURN_MAX: usize = 64;
 
 /// Updates that fit an inbox. Beyond it the sender keeps them, the newest of each path only.
 pub const INBOX_UPDATES_MAX: usize = 1024;
