@@ -1,7 +1,7 @@
 //! Limits of catch-up: how much may be asked for, and how much is kept of what was answered.
 
 use super::{ANSWER_BODY_SIZE_MAX, ANSWERS_AT_ONCE_MAX, SEGMENT_MS_MAX};
-use crate::units::MIB;
+use crate::units::{KIB, MIB};
 
 /// Longest stretch of catch-up, in seconds: a day, which is more than any programme. Longer ones
 /// are refused with 400; what grows is complete when it is as long.
@@ -26,6 +26,11 @@ pub const CATCH_UP_TEXT_SIZE_MAX: usize = ANSWER_BODY_SIZE_MAX;
 /// Segments of all renditions together of which one text of catch-up is written; each is copied, in
 /// 72 bytes. A day of 20 renditions in segments of 2 s has fewer. Beyond it as above.
 pub const CATCH_UP_SEGMENTS_MAX: usize = 1_000_000;
+
+/// How the segments of a rendition are encrypted, as the record of its past holds it, in bytes: a
+/// header has one or two kilobytes of it, so this is another one every ten minutes of a week.
+/// Beyond it the oldest headers' is forgotten, and players must find it in the headers themselves.
+pub const RECORD_PROTECTIONS_SIZE_MAX: usize = if cfg!(test) { 4 * KIB } else { 2 * MIB };
 
 /// Texts of catch-up that shards hold ready. Beyond it the oldest goes, and is written again when
 /// it is asked for.

@@ -2,7 +2,7 @@
 
 pub mod dash;
 mod dates;
-mod keys;
+pub(super) mod keys;
 pub mod hls;
 pub mod linear;
 pub mod multivariant;

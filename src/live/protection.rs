@@ -46,6 +46,13 @@ impl Protection {
         Some(Self { scheme: encryption.scheme, key: encryption.key, systems: systems.collect() })
     }
 
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let of = |system: &System| system.pssh.len() + system.data.len() + size_of::<System>();
+        size_of::<Self>() + self.systems.iter().map(of).sum::<usize>()
+    }
+
     /// How HLS calls its method (RFC 8216bis, 4.4.4.4): by counter, or by blocks.
     #[must_use]
     pub fn method(&self) -> &'static str {
@@ -58,7 +65,7 @@ impl Protection {
 
 impl System {
     /// Reads a `pssh` box; one that can't be read is of no use to anybody.
-    fn read(pssh: &[u8]) -> Option<Self> {
+    pub(super) fn read(pssh: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(b"pssh", pssh.get(8..)?);
         let (version, _) = fields.version(1).ok()?;
         let id = fields.array().ok()?;

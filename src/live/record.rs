@@ -6,11 +6,15 @@
 
 mod bytes;
 
+use std::sync::Arc;
+
 use super::channel::Container;
 use super::cut::Lengths;
 use super::playlist::multivariant::{Bandwidth, Carries, Rendition};
+use super::protection::Protection;
 use super::time::Moment;
 use super::timeline::Origin;
+use crate::config::RECORD_PROTECTIONS_SIZE_MAX;
 
 /// A channel's record.
 #[derive(Clone, Debug, Default)]
@@ -28,10 +32,19 @@ pub struct Recorded {
     pub about: About,
     /// The lengths that its segments and parts were cut to.
     pub lengths: Lengths,
-    /// Names of its headers, in the order of their numbers.
-    pub headers: Vec<String>,
+    /// Its headers, in the order of their numbers.
+    pub headers: Vec<Header>,
     /// Oldest first.
     pub segments: Vec<Kept>,
+}
+
+/// A header of a rendition, as much as is said of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Its name in the rendition's folder; empty for one that no segment needs which is kept.
+    pub name: String,
+    /// How what follows it is encrypted, if it is.
+    pub protection: Option<Arc<Protection>>,
 }
 
 /// What a rendition is.
@@ -102,8 +115,8 @@ pub struct Added {
     pub about: About,
     /// The lengths that its segments and parts were cut to.
     pub lengths: Lengths,
-    /// Numbers and names of the headers that its segments need.
-    pub headers: Vec<(u32, String)>,
+    /// The headers that its segments need, with their numbers.
+    pub headers: Vec<(u32, Header)>,
     /// Oldest first.
     pub segments: Vec<Kept>,
 }
@@ -152,6 +165,7 @@ impl Record {
             if let Some(one) = renditions.find(|one| one.name == stretch.rendition) {
                 let gone = one.segments.partition_point(|kept| kept.number <= stretch.last);
                 one.segments.drain(..gone);
+                one.forget_headers();
             }
         }
     }
@@ -166,12 +180,12 @@ impl Record {
             let segments = one.segments.get(from..until)?.to_vec();
             let mut headers: Vec<_> = segments.iter().map(|kept| kept.header).collect();
             headers.dedup();
-            let name = |number: u32| Some((number, one.headers.get(number as usize)?.clone()));
+            let header = |number: u32| Some((number, one.headers.get(number as usize)?.clone()));
             Some(Added {
                 name: one.name.clone(),
                 about: one.about.clone(),
                 lengths: one.lengths,
-                headers: headers.into_iter().filter_map(name).collect(),
+                headers: headers.into_iter().filter_map(header).collect(),
                 segments,
             })
         };
@@ -213,13 +227,16 @@ impl Recorded {
     fn add(&mut self, added: &Added) {
         self.about.clone_from(&added.about);
         self.lengths = added.lengths;
-        for (number, name) in &added.headers {
+        for (number, header) in &added.headers {
             // Those between were of segments that are not kept any more.
             let number = *number as usize;
             if self.headers.len() <= number {
-                self.headers.resize(number + 1, String::new());
+                self.headers.resize(number + 1, Header::default());
             }
-            self.headers[number].clone_from(name);
+            if self.headers[number] != *header {
+                self.headers[number].clone_from(header);
+                self.bound_protections(number);
+            }
         }
         for kept in &added.segments {
             if self.segments.last().is_none_or(|last| last.number < kept.number) {
@@ -228,11 +245,37 @@ impl Recorded {
         }
     }
 
+    /// Takes the protections of the oldest headers away that are too much, but not this one's.
+    fn bound_protections(&mut self, newest: usize) {
+        let size = |header: &Header| header.protection.as_ref().map_or(0, |known| known.size());
+        let mut all: usize = self.headers.iter().map(size).sum();
+        for header in &mut self.headers[..newest] {
+            if all <= RECORD_PROTECTIONS_SIZE_MAX {
+                return;
+            }
+            all -= size(header);
+            header.protection = None;
+        }
+    }
+
+    /// Forgets headers that lie before all that are needed.
+    fn forget_headers(&mut self) {
+        let needed = self.segments.iter().map(|kept| kept.header).min();
+        let before = needed.map_or(0, |needed| needed as usize).min(self.headers.len());
+        self.headers[..before].fill(Header::default());
+    }
+
     /// The number of the header with this name: that of the one that was used last, or the next.
     #[must_use]
     pub fn header_number(&self, name: &str) -> u32 {
-        let known = self.headers.iter().rposition(|known| known == name);
+        let known = self.headers.iter().rposition(|known| known.name == name);
         u32::try_from(known.unwrap_or(self.headers.len())).unwrap_or(u32::MAX)
+    }
+
+    /// How what follows a header is encrypted, if it is.
+    #[must_use]
+    pub fn protection(&self, header: u32) -> Option<&Protection> {
+        self.headers.get(header as usize)?.protection.as_deref()
     }
 
     /// The segment of this number.

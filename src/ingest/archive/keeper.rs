@@ -23,7 +23,7 @@ use crate::library::hours::{Found, Hour, Hours, RECORD, WHOLE_RECORD};
 use crate::library::lender::{HourOf, News, What};
 use crate::live::cut::Lengths;
 use crate::live::playlist::hls::segment_name;
-use crate::live::record::{About, Added, Kept, NO_HEADER, Piece, Recorded, Stretch};
+use crate::live::record::{About, Added, Header, Kept, NO_HEADER, Piece, Recorded, Stretch};
 use crate::live::records::Records;
 use crate::live::timeline::GAPS_MAX;
 use crate::messages::{Index, Opened, Payload};
@@ -54,8 +54,8 @@ pub struct Whole {
     pub lengths: Lengths,
     /// Its facts. Which header holds is said by `header`.
     pub kept: Kept,
-    /// Its header's name and bytes; none for a transport stream.
-    pub header: Option<(String, Arc<Opened>)>,
+    /// Its header, and that one's bytes; none for a transport stream.
+    pub header: Option<(Header, Arc<Opened>)>,
     /// Its bytes; none for a gap.
     pub opened: Option<Arc<Opened>>,
 }
@@ -297,7 +297,7 @@ impl<'d, D: Disk> Keeper<'d, D> {
         let placed = self.records.with(&self.id, |record| {
             let known = record.rendition(&whole.rendition);
             let added = piece.renditions.iter().find(|one| *one.name == *whole.rendition);
-            let name = whole.header.as_ref().map(|(name, _)| name.as_str());
+            let name = whole.header.as_ref().map(|(header, _)| header.name.as_str());
             let number = name.map_or(NO_HEADER, |name| header_number(name, known, added));
             Some((placed(whole, known, added)?, number))
         });
@@ -307,8 +307,8 @@ impl<'d, D: Disk> Keeper<'d, D> {
             let name = segment_name(whole.kept.number, container.extension());
             self.write(&format!("{}/{name}", whole.rendition), opened)?;
         }
-        if let Some((name, opened)) = &whole.header {
-            let path = format!("{}/{name}", whole.rendition);
+        if let Some((header, opened)) = &whole.header {
+            let path = format!("{}/{}", whole.rendition, header.name);
             let is_there = self.kept.back().is_some_and(|last| last.others.contains(&path));
             if !is_there && written.insert(path.clone()) {
                 self.write(&path, opened)?;
@@ -328,8 +328,11 @@ impl<'d, D: Disk> Keeper<'d, D> {
         });
         let added = &mut piece.renditions[at];
         added.about.clone_from(&whole.about);
-        let named = whole.header.as_ref().map(|(name, _)| (header, name.clone()));
-        added.headers.extend(named.filter(|named| !added.headers.contains(named)));
+        if let Some((of, _)) = &whole.header
+            && !added.headers.iter().any(|(number, _)| *number == header)
+        {
+            added.headers.push((header, of.clone()));
+        }
         added.segments.extend(segments);
         Ok(())
     }
@@ -470,13 +473,13 @@ fn headers_of(piece: &Piece) -> impl Iterator<Item = String> {
     piece
         .renditions
         .iter()
-        .flat_map(|one| one.headers.iter().map(|(_, header)| format!("{}/{header}", one.name)))
+        .flat_map(|one| one.headers.iter().map(|(_, of)| format!("{}/{}", one.name, of.name)))
 }
 
 /// The number of the header with this name, as the record counts them.
 fn header_number(name: &str, known: Option<&Recorded>, added: Option<&Added>) -> u32 {
     let mut new = added.iter().flat_map(|added| &added.headers);
-    if let Some((number, _)) = new.find(|(_, known)| known == name) {
+    if let Some((number, _)) = new.find(|(_, known)| known.name == name) {
         return *number;
     }
     let count = known.map_or(0, |known| known.headers.len());

@@ -11,6 +11,7 @@ use crate::live::cut::Lengths;
 use crate::live::learn::Learner;
 use crate::live::protection::Protection;
 use crate::live::publisher::{Publisher, lead};
+use crate::live::record;
 use crate::live::ts::stream::Known;
 use crate::live::upload::{Kind, Match, Track, upload};
 use crate::units::ETag;
@@ -181,7 +182,9 @@ impl Channel {
         let output = &self.outputs[at];
         let path = format!("{}/{header}", output.folder);
         let listing = self.post.text(&path, bytes, self.access, stamp);
-        self.keeping.add_header(at, &listing);
+        let newest = self.renditions[at].protections.last().cloned().flatten();
+        let header = record::Header { name: header.to_owned(), protection: newest.map(Arc::new) };
+        self.keeping.add_header(at, header, &listing);
         self.batch.push(listing);
     }
 }

@@ -12,7 +12,7 @@ use crate::live::boxes::stream::Chunk;
 use crate::live::channel::Container;
 use crate::live::cut::Lengths;
 use crate::live::publisher::{Taken, Zeros};
-use crate::live::record::Kept;
+use crate::live::record::{Header, Kept};
 use crate::live::time::Length;
 use crate::live::timeline::Segment;
 use crate::messages::{Index, Listing, Opened};
@@ -31,8 +31,8 @@ pub struct Keeping {
 #[derive(Debug)]
 struct Rendition {
     name: Arc<str>,
-    /// By their numbers.
-    headers: Vec<Arc<Opened>>,
+    /// By their numbers, each with its bytes.
+    headers: Vec<(Header, Arc<Opened>)>,
     /// Up to here segments were handed over.
     until: i64,
 }
@@ -89,9 +89,9 @@ impl Keeping {
     }
 
     /// Another header of a rendition is listed.
-    pub fn add_header(&mut self, at: usize, listing: &Listing) {
+    pub fn add_header(&mut self, at: usize, header: Header, listing: &Listing) {
         if let (Some(rendition), Some(opened)) = (self.renditions.get_mut(at), listing.opened()) {
-            rendition.headers.push(opened);
+            rendition.headers.push((header, opened));
         }
     }
 }
@@ -114,7 +114,7 @@ impl Channel {
                 Container::Cmaf => {
                     let at = segment.header as usize;
                     let Some(header) = rendition.headers.get(at) else { continue };
-                    Some((of.headers[at].clone(), Arc::clone(header)))
+                    Some(header.clone())
                 }
                 Container::Ts => None,
             };

@@ -11,7 +11,8 @@ use crate::live::channel::Container;
 use crate::live::playlist::dash::{
     Entry, Escaped, begin_representation, begin_set, sets, write_clock, write_timeline,
 };
-use crate::live::playlist::{Date, Seconds, put};
+use crate::live::playlist::{Date, Seconds, keys, put};
+use crate::live::protection::Protection;
 use crate::live::record::Kept;
 
 /// When a Period is, in microseconds.
@@ -131,24 +132,40 @@ fn write_sets(text: &mut String, tracks: &Tracks, timeline: usize, origin: i64, 
     });
     for (id, set) in sets(here) {
         begin_set(text, id, &set[0].of.described());
+        let shared = keys::write_shared(text, set.iter().map(|track| protection(track, timeline)));
         for track in set {
             if text.len() <= CATCH_UP_TEXT_SIZE_MAX {
-                write_representation(text, track, timeline, origin, up);
+                let own = protection(track, timeline).filter(|_| shared.is_none());
+                write_representation(text, track, (timeline, own), origin, up);
             }
         }
         text.push_str("  </AdaptationSet>\n");
     }
 }
 
-fn write_representation(text: &mut String, track: &Track, timeline: usize, origin: i64, up: &str) {
+/// How a track is encrypted in a timeline.
+fn protection(track: &Track, timeline: usize) -> Option<&Protection> {
+    track.of.protection(track.timeline(timeline).first()?.header)
+}
+
+fn write_representation(
+    text: &mut String,
+    track: &Track,
+    (timeline, own): (usize, Option<&Protection>),
+    origin: i64,
+    up: &str,
+) {
     let segments = track.timeline(timeline);
     let Some(first) = segments.first() else { return };
     let described = track.of.described();
     begin_representation(text, &described);
+    if let Some(protection) = own {
+        keys::write_dash(text, protection, "    ");
+    }
     let timescale = first.start.timescale;
     let media_micros = i128::from(origin) - i128::from(first.origin.zero_micros);
     let offset = media_micros * i128::from(timescale) / 1_000_000;
-    let header = track.of.headers.get(first.header as usize).map_or("", String::as_str);
+    let header = track.of.headers.get(first.header as usize).map_or("", |header| &header.name);
     let name = Escaped(&track.of.name);
     put(
         text,

@@ -1,12 +1,15 @@
 //! Records for tests: a channel with a picture and a sound, in segments of two seconds.
 
+use std::sync::Arc;
+
 use super::address::{Stretch, Text};
 use super::excerpt::excerpt;
 use super::tracks::{Passed, Tracks};
 use super::{dash, hls};
 use crate::live::cut::Lengths;
 use crate::live::playlist::multivariant::Bandwidth;
-use crate::live::record::{About, Carried, Kept, Record, Recorded};
+use crate::live::protection::Protection;
+use crate::live::record::{About, Carried, Header, Kept, Record, Recorded};
 use crate::live::time::{Length, Moment};
 use crate::live::timeline::Origin;
 
@@ -39,9 +42,14 @@ fn recorded(name: &str, about: About) -> Recorded {
         name: name.to_owned(),
         about,
         lengths: Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) },
-        headers: vec!["init-0.mp4".to_owned()],
+        headers: vec![header(0, None)],
         segments: Vec::new(),
     }
+}
+
+/// A rendition's header of this number.
+pub fn header(number: u32, protection: Option<Protection>) -> Header {
+    Header { name: format!("init-{number}.mp4"), protection: protection.map(Arc::new) }
 }
 
 /// When a sound's segment begins, in ticks of 48,000: with the frame of 1024 that is nearest.

@@ -6,8 +6,8 @@ use super::address::MEDIA;
 use super::excerpt::Form;
 use super::tracks::{Track, Tracks};
 use crate::live::playlist::hls::segment_name;
-use crate::live::playlist::{Date, Seconds, multivariant, put, target_of};
-use crate::live::record::Kept;
+use crate::live::playlist::{Date, Seconds, keys, multivariant, put, target_of};
+use crate::live::record::{Header, Kept};
 
 /// The multivariant playlist.
 #[must_use]
@@ -59,8 +59,12 @@ pub fn media(track: &Track, form: Form, target: u64, up: &str) -> String {
             is_first = true;
         }
         // Behind a discontinuity all that holds is said again.
-        if is_first && let Some(header) = of.headers.get(kept.header as usize) {
-            put(&mut text, format_args!("#EXT-X-MAP:URI=\"{up}{}/{header}\"\n", of.name));
+        if is_first {
+            let before = before.and_then(|before| of.protection(before.header));
+            keys::write_change(&mut text, before, of.protection(kept.header));
+        }
+        if is_first && let Some(Header { name, .. }) = of.headers.get(kept.header as usize) {
+            put(&mut text, format_args!("#EXT-X-MAP:URI=\"{up}{}/{name}\"\n", of.name));
         }
         let (start, _) = kept.unix_micros();
         // So it is where something is left out, as of a segment that was torn.

@@ -1,9 +1,12 @@
 //! Catch-up to the letter, on records of some segments; and by chance, on one of a week.
 
+use std::sync::Arc;
+
 use super::address::{Stretch, Text};
 use super::excerpt::{Form, Unwritten, basis, excerpt, form};
 use super::fixture::*;
 use super::tracks::Passed;
+use crate::live::protection::{Protection, sample};
 use crate::live::record::{NO_HEADER, Record};
 
 const V: Text<'_> = Text::Media("v");
@@ -207,7 +210,7 @@ fn what_grows_and_then_is_complete_has_one_clock_in_dash() {
 fn torn() -> Record {
     let mut record = record(10);
     for one in &mut record.renditions {
-        one.headers.push("init-1.mp4".to_owned());
+        one.headers.push(header(1, None));
         for kept in &mut one.segments[4..] {
             (kept.header, kept.origin.zero_micros) = (1, 100_000_000);
             kept.number += 5;
@@ -244,10 +247,55 @@ fn discontinuities_headers_and_gaps_are_said_where_they_are() {
 }
 
 #[test]
+fn what_is_encrypted_says_so_until_it_is_not() {
+    let tags = ["#EXT-X-KEY", "#EXT-X-MAP", "#EXT-X-DISC"];
+    let found = |protections: [Option<Protection>; 2], stretch| {
+        let mut record = torn();
+        let [first, second] = protections.map(|protection| protection.map(Arc::new));
+        for one in &mut record.renditions {
+            one.headers[0].protection.clone_from(&first);
+            one.headers[1].protection.clone_from(&second);
+        }
+        let media = text(&record, stretch, V, 999).unwrap();
+        let lines = media.lines().filter(|line| tags.iter().any(|tag| line.starts_with(tag)));
+        let lines: Vec<_> = lines.map(|line| line[7..].chars().take(14).collect()).collect();
+        (lines, text(&record, stretch, Text::Manifest, 999).unwrap())
+    };
+    let (key, map, apart) = ("KEY:METHOD=SAM", "MAP:URI=\"../..", "DISCONTINUITY");
+    let both = between(3, 112);
+    let cenc = || Some(sample(*b"cenc"));
+    let check = |protections, stretch, expected: &[&str], elements: usize| {
+        let (lines, manifest): (Vec<String>, String) = found(protections, stretch);
+        assert_eq!(lines, expected);
+        assert_eq!(manifest.matches("<ContentProtection ").count(), elements, "{manifest}");
+    };
+    check([None, None], both, &[map, apart, map], 0);
+    check([cenc(), None], both, &[key, key, map, apart, "KEY:METHOD=NON", map], 2 * 3);
+    check([None, cenc()], both, &[map, apart, key, key, map], 2 * 3);
+    check([cenc(), cenc()], both, &[key, key, map, apart, key, key, map], 4 * 3);
+    check([None, cenc()], between(50, 112), &[key, key, map], 2 * 3);
+}
+
+#[test]
+fn each_of_a_set_says_how_it_is_encrypted_where_they_differ() {
+    let mut record = record(4);
+    record.renditions.insert(1, video("w"));
+    record.renditions[1].segments = record.renditions[0].segments.clone();
+    let manifest = |record: &Record| text(record, between(0, 8), Text::Manifest, 999).unwrap();
+    record.renditions[0].headers[0] = header(0, Some(sample(*b"cenc")));
+    let found = manifest(&record);
+    assert!(found.contains("<Representation id=\"v\""), "{found}");
+    assert_eq!(found.matches("    <ContentProtection ").count(), 3, "{found}");
+    record.renditions[1].headers[0] = header(0, Some(sample(*b"cenc")));
+    let found = manifest(&record);
+    assert_eq!(found.matches("\n   <ContentProtection ").count(), 3, "{found}");
+}
+
+#[test]
 fn renditions_have_the_same_discontinuities() {
     // The picture's header changed, the sound went on.
     let mut record = record(6);
-    record.renditions[0].headers.push("init-1.mp4".to_owned());
+    record.renditions[0].headers.push(header(1, None));
     record.renditions[0].segments[3..].iter_mut().for_each(|kept| kept.header = 1);
     let picture = "MAP 0 DATE 00:04.000 2/2.0 DISC MAP 1 DATE 00:06.000 3/2.0 END";
     check(&record, between(4, 8), V, 999, &format!("TARGET 2 VOD SEQ 2 {picture}"));

@@ -168,12 +168,8 @@ pub(in crate::live) fn begin_set(text: &mut String, id: usize, rendition: &Rendi
 
 fn write_set(text: &mut String, id: usize, set: &[(&Track<'_>, &Vec<&Segment>)], edition: Edition) {
     begin_set(text, id, set[0].0.rendition);
-    // Players look for it at the set; where its members differ, each has its own.
-    let shared = set.iter().map(|(track, segments)| protection(track, segments));
-    let shared = shared.reduce(|one, other| one.filter(|_| one == other)).flatten();
-    if let Some(protection) = shared {
-        keys::write_dash(text, protection, "   ");
-    }
+    let shared =
+        keys::write_shared(text, set.iter().map(|(track, segments)| protection(track, segments)));
     write_streams(text, set.iter().flat_map(|(track, _)| &track.streams));
     for (track, segments) in set {
         let own = protection(track, segments).filter(|_| shared.is_none());

@@ -191,14 +191,8 @@ fn write_keys(
     before: Option<u32>,
     header: u32,
 ) {
-    let of = |header: u32| protections.get(header as usize).and_then(Option::as_ref);
-    match of(header) {
-        Some(protection) => keys::write_hls(text, protection),
-        None if before.is_some_and(|before| of(before).is_some()) => {
-            line(text, format_args!("#EXT-X-KEY:METHOD=NONE"));
-        }
-        None => {}
-    }
+    let of = |header: u32| protections.get(header as usize)?.as_ref();
+    keys::write_change(text, before.and_then(of), of(header));
 }
 
 fn write_segment(text: &mut String, segment: &Segment, extension: &str, parts: bool) {

@@ -4,6 +4,19 @@ use super::super::protection::{Protection, Uuid, base64};
 use super::dates::Hexadecimal;
 use super::put;
 
+/// What holds from here on, if it is encrypted, or if what came before it was.
+pub(in crate::live) fn write_change(
+    text: &mut String,
+    before: Option<&Protection>,
+    now: Option<&Protection>,
+) {
+    match (before, now) {
+        (_, Some(protection)) => write_hls(text, protection),
+        (Some(_), None) => text.push_str("#EXT-X-KEY:METHOD=NONE\n"),
+        (None, None) => {}
+    }
+}
+
 /// The lines of HLS that hold for what follows, one a system of licences (RFC 8216bis, 4.4.4.4).
 ///
 /// None of them if no system is named: a line needs to say where the key is, and the header did
@@ -21,6 +34,19 @@ pub fn write_hls(text: &mut String, protection: &Protection) {
             ),
         );
     }
+}
+
+/// What holds for all members of a set, each of which is encrypted like this: players look for it
+/// at the set. Gives it; where they differ, each has its own.
+pub(in crate::live) fn write_shared<'p>(
+    text: &mut String,
+    members: impl Iterator<Item = Option<&'p Protection>>,
+) -> Option<&'p Protection> {
+    let shared = members.reduce(|one, other| one.filter(|_| one == other)).flatten();
+    if let Some(protection) = shared {
+        write_dash(text, protection, "   ");
+    }
+    shared
 }
 
 /// The elements of a manifest (ISO/IEC 23001-7, 11.2), each line behind this indent.

@@ -5,7 +5,7 @@
 //!
 //! | piece | |
 //! |---|---|
-//! | 8 | magic and version: `SCrecord`, then the version in 2 bytes: 1 |
+//! | 8 | magic and version: `SCrecord`, then the version in 2 bytes: 2 |
 //! | list | renditions: name, about, lengths, headers, segments |
 //!
 //! | about | |
@@ -17,7 +17,16 @@
 //! | 8, 8 | bits a second: peak, average |
 //!
 //! Lengths are of a segment and of a part, as ticks (8) and timescale (4) each. Headers are a list
-//! of number (4) and name. Segments are a list of:
+//! of:
+//!
+//! | header | |
+//! |---|---|
+//! | 4, text | number, name |
+//! | 1 | 1: what follows it is encrypted, and then also: |
+//! | 4, 16 | scheme, key |
+//! | list | systems of licences: a `pssh` box each, whole, behind its size in 4 bytes |
+//!
+//! Version 1 has number and name alone of a header. Segments are a list of:
 //!
 //! | segment | |
 //! |---|---|
@@ -28,14 +37,20 @@
 //! What is read comes from our own disk under a checksum. It is checked all the same, since another
 //! version may have written it.
 
-use super::{About, Added, Carried, HEADERS_MAX, Kept, Piece};
+use std::sync::Arc;
+
+use super::{About, Added, Carried, HEADERS_MAX, Header, Kept, Piece};
 use crate::live::cut::Lengths;
 use crate::live::playlist::multivariant::Bandwidth;
+use crate::live::protection::{Protection, System};
 use crate::live::time::{Length, Moment};
 use crate::live::timeline::Origin;
 
 const MAGIC: &[u8; 8] = b"SCrecord";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+
+/// The one that knows nothing of encryption.
+const VERSION_1: u16 = 1;
 
 /// Not a piece of a record, or one of another version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +69,10 @@ impl Piece {
             put_length(&mut out, one.lengths.segment);
             put_length(&mut out, one.lengths.part);
             put_count(&mut out, one.headers.len());
-            for (number, name) in &one.headers {
+            for (number, header) in &one.headers {
                 out.extend(number.to_le_bytes());
-                put_text(&mut out, name);
+                put_text(&mut out, &header.name);
+                put_protection(&mut out, header.protection.as_deref());
             }
             put_count(&mut out, one.segments.len());
             one.segments.iter().for_each(|kept| put_kept(&mut out, kept));
@@ -70,13 +86,14 @@ impl Piece {
     ///
     /// `Unreadable`, whatever is wrong with it.
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let mut input = Input(bytes);
+        let mut input = Input { rest: bytes, version: VERSION };
         let begins = input.array::<8>()? == *MAGIC;
-        if !begins || u16::from_le_bytes(input.array()?) != VERSION {
+        input.version = input.u16()?;
+        if !begins || !matches!(input.version, VERSION_1 | VERSION) {
             return Err(Unreadable);
         }
         let renditions = input.list(Input::added)?;
-        if input.0.is_empty() { Ok(Self { renditions }) } else { Err(Unreadable) }
+        if input.rest.is_empty() { Ok(Self { renditions }) } else { Err(Unreadable) }
     }
 }
 
@@ -92,6 +109,18 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     }
     out.extend(u16::try_from(size).expect("at most so much").to_le_bytes());
     out.extend_from_slice(&text.as_bytes()[..size]);
+}
+
+fn put_protection(out: &mut Vec<u8>, protection: Option<&Protection>) {
+    out.push(u8::from(protection.is_some()));
+    let Some(Protection { scheme, key, systems }) = protection else { return };
+    out.extend_from_slice(scheme);
+    out.extend_from_slice(key);
+    put_count(out, systems.len());
+    for system in systems {
+        put_count(out, system.pssh.len());
+        out.extend_from_slice(&system.pssh);
+    }
 }
 
 fn put_about(out: &mut Vec<u8>, about: &About) {
@@ -135,12 +164,15 @@ fn put_kept(out: &mut Vec<u8>, kept: &Kept) {
 }
 
 /// What is still to be read.
-struct Input<'b>(&'b [u8]);
+struct Input<'b> {
+    rest: &'b [u8],
+    version: u16,
+}
 
 impl Input<'_> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
-        let (first, rest) = self.0.split_first_chunk().ok_or(Unreadable)?;
-        self.0 = rest;
+        let (first, rest) = self.rest.split_first_chunk().ok_or(Unreadable)?;
+        self.rest = rest;
         Ok(*first)
     }
 
@@ -162,9 +194,13 @@ impl Input<'_> {
 
     fn text(&mut self) -> Result<String, Unreadable> {
         let size = usize::from(self.u16()?);
-        let (text, rest) = self.0.split_at_checked(size).ok_or(Unreadable)?;
-        self.0 = rest;
-        String::from_utf8(text.to_vec()).map_err(|_| Unreadable)
+        String::from_utf8(self.bytes(size)?.to_vec()).map_err(|_| Unreadable)
+    }
+
+    fn bytes(&mut self, size: usize) -> Result<&[u8], Unreadable> {
+        let (bytes, rest) = self.rest.split_at_checked(size).ok_or(Unreadable)?;
+        self.rest = rest;
+        Ok(bytes)
     }
 
     /// The length is not believed: memory is taken as members come.
@@ -189,10 +225,23 @@ impl Input<'_> {
             if number >= HEADERS_MAX {
                 return Err(Unreadable);
             }
-            Ok((number, input.text()?))
+            let (name, protection) = (input.text()?, input.protection()?);
+            Ok((number, Header { name, protection }))
         })?;
         let segments = self.list(Self::kept)?;
         Ok(Added { name, about, lengths, headers, segments })
+    }
+
+    fn protection(&mut self) -> Result<Option<Arc<Protection>>, Unreadable> {
+        if self.version == VERSION_1 || self.array::<1>()? == [0] {
+            return Ok(None);
+        }
+        let (scheme, key) = (self.array()?, self.array()?);
+        let systems = self.list(|input| {
+            let size = usize::try_from(input.u32()?).map_err(|_| Unreadable)?;
+            System::read(input.bytes(size)?).ok_or(Unreadable)
+        })?;
+        Ok(Some(Arc::new(Protection { scheme, key, systems })))
     }
 
     fn about(&mut self) -> Result<About, Unreadable> {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::live::protection::sample;
 use crate::live::time::{Length, Moment};
 
 fn kept(number: i64) -> Kept {
@@ -17,6 +18,11 @@ fn kept(number: i64) -> Kept {
     }
 }
 
+fn header(number: i64) -> Header {
+    let protection = (number % 2 == 1).then(|| Arc::new(sample(*b"cbcs")));
+    Header { name: format!("init-{number}.mp4"), protection }
+}
+
 fn added(name: &str, carries: Carried, numbers: std::ops::Range<i64>) -> Added {
     let headers = (numbers.start / 10)..=((numbers.end - 1) / 10);
     Added {
@@ -28,7 +34,7 @@ fn added(name: &str, carries: Carried, numbers: std::ops::Range<i64>) -> Added {
             bandwidth: Bandwidth { peak: 2_000_000, average: 1_000_000 },
         },
         lengths: Lengths { segment: Length::of_millis(2000), part: Length::of_millis(500) },
-        headers: headers.map(|at| (u32::try_from(at).unwrap(), format!("init-{at}.mp4"))).collect(),
+        headers: headers.map(|at| (u32::try_from(at).unwrap(), header(at))).collect(),
         segments: numbers.map(kept).collect(),
     }
 }
@@ -62,7 +68,7 @@ fn what_is_cut_off_or_of_another_version_is_no_piece() {
     }
     assert!(Piece::read(&[&bytes[..], b"x"].concat()).is_err());
     let mut other = bytes;
-    other[8] = 2;
+    other[8] = 3;
     assert!(Piece::read(&other).is_err());
 }
 
@@ -76,7 +82,9 @@ fn pieces_are_added_once_each_and_forgotten_from_the_front() {
     record.add(&piece(25..40));
     let video = record.rendition("v").unwrap();
     assert_eq!(video.segments.len(), 40);
-    assert_eq!(video.headers, ["init-0.mp4", "init-1.mp4", "init-2.mp4", "init-3.mp4"]);
+    assert_eq!(video.headers, [0, 1, 2, 3].map(header));
+    assert_eq!(video.protection(1).map(Protection::method), Some("SAMPLE-AES"));
+    assert_eq!((video.protection(2), video.protection(NO_HEADER)), (None, None));
     assert_eq!((video.header_number("init-2.mp4"), video.header_number("other")), (2, 4));
     assert_eq!(video.segment(17).map(|kept| kept.number), Some(17));
     let stretch = |rendition: &str, first, last| {
@@ -89,14 +97,65 @@ fn pieces_are_added_once_each_and_forgotten_from_the_front() {
     record.forget(&[stretch("v", 0, 19), stretch("x", 0, 19)]);
     let count = |name| record.rendition(name).unwrap().segments.len();
     assert_eq!((count("v"), count("a")), (20, 40));
-    assert_eq!(record.rendition("v").unwrap().segments[0].number, 20);
+    let video = record.rendition("v").unwrap();
+    assert_eq!(video.segments[0].number, 20);
+    // What no segment needs any more is forgotten, and if it comes again it is another one.
+    let none = Header::default;
+    assert_eq!(video.headers, [none(), none(), header(2), header(3)]);
+    assert_eq!((video.header_number("init-1.mp4"), video.header_number("init-2.mp4")), (4, 2));
 }
 
 #[test]
 fn a_record_that_begins_in_the_middle_knows_the_headers_that_it_needs() {
     let mut record = Record::default();
     record.add(&piece(30..33));
-    assert_eq!(record.rendition("v").unwrap().headers, ["", "", "", "init-3.mp4"]);
+    let none = Header::default;
+    let known = [none(), none(), none(), header(3)];
+    assert_eq!(record.rendition("v").unwrap().headers, known);
+}
+
+#[test]
+fn of_very_many_headers_the_oldest_protections_are_forgotten() {
+    let mut record = Record::default();
+    for number in 0..200 {
+        record.add(&piece(10 * number..10 * number + 1));
+    }
+    let video = record.rendition("v").unwrap();
+    let size = |header: &Header| header.protection.as_ref().map_or(0, |one| one.size());
+    let sizes: Vec<_> = video.headers.iter().map(size).collect();
+    let all: usize = sizes.iter().sum();
+    assert!(all <= RECORD_PROTECTIONS_SIZE_MAX && all + sizes[199] > RECORD_PROTECTIONS_SIZE_MAX);
+    assert!(sizes[1] == 0 && sizes[197] > 0, "the newest stay");
+    assert_eq!(video.headers[1].name, "init-1.mp4");
+}
+
+#[test]
+fn what_the_first_version_wrote_is_read() {
+    let piece = Piece {
+        renditions: vec![Added {
+            headers: vec![(0, header(0))],
+            ..added("t", Carried::Text, 3..4)
+        }],
+    };
+    let mut bytes = b"SCrecord\x01\0\x01\0\0\0\x01\0t\x02\x0b\0avc1.64001f\0\0".to_vec();
+    for number in [2_000_000, 1_000_000] {
+        bytes.extend(u64::to_le_bytes(number));
+    }
+    for (ticks, timescale) in [2000_u64, 500].map(|ticks| (ticks, 1000_u32)) {
+        bytes.extend(ticks.to_le_bytes());
+        bytes.extend(timescale.to_le_bytes());
+    }
+    // Its header, and nothing of how that is encrypted.
+    bytes.extend(b"\x01\0\0\0\0\0\0\0\x0a\0init-0.mp4\x01\0\0\0");
+    bytes.extend(3_i64.to_le_bytes());
+    bytes.extend(540_000_i64.to_le_bytes());
+    bytes.extend(90_000_u32.to_le_bytes());
+    bytes.extend(180_000_u64.to_le_bytes());
+    bytes.extend(1000_u64.to_le_bytes());
+    bytes.extend(b"\0\0\0\0\0");
+    bytes.extend((-7_i64).to_le_bytes());
+    bytes.extend(3_i64.to_le_bytes());
+    assert_eq!(shown(&Piece::read(&bytes).unwrap()), shown(&piece));
 }
 
 proptest! {

@@ -80,6 +80,38 @@ pub fn header(media: Media) -> Vec<u8> {
     header
 }
 
+/// The header of a picture that is encrypted in this way; Widevine has its licences.
+pub fn encrypted_header(scheme: &[u8; 4]) -> Vec<u8> {
+    let mut header = header(Media::Picture);
+    let at = |header: &[u8], kind: &[u8; 4]| {
+        header.windows(4).position(|found| found == kind).expect("it has such a box") - 4
+    };
+    let grow = |header: &mut [u8], kind: &[u8; 4], by: usize| {
+        let at = at(header, kind);
+        let size = u32::from_be_bytes(*header[at..].first_chunk().expect("four bytes"));
+        let size = size + u32::try_from(by).expect("it is small");
+        header[at..at + 4].copy_from_slice(&size.to_be_bytes());
+        at + size as usize - by
+    };
+    let key = b"\0\0\x01\x080123456789abcdef";
+    let frma = boxed(b"frma", b"avc1");
+    let schm = full(b"schm", 0, &[u32::from_be_bytes(*scheme), 0x1_0000]);
+    let schi = boxed(b"schi", &full_bytes(b"tenc", 0, key));
+    let sinf = boxed(b"sinf", &[frma, schm, schi].concat());
+    let mut end = 0;
+    for kind in [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"] {
+        end = grow(&mut header, kind, sinf.len());
+    }
+    let entry = at(&header, b"avc1");
+    header[entry + 4..entry + 8].copy_from_slice(b"encv");
+    header.splice(end..end, sinf);
+    let widevine = b"\xed\xef\x8b\xa9\x79\xd6\x4a\xce\xa3\xc8\x27\xdc\xd5\x1d\x21\xed";
+    let pssh = full_bytes(b"pssh", 0, &[&widevine[..], &[0, 0, 0, 2], b"wv"].concat());
+    grow(&mut header, b"moov", pssh.len());
+    header.extend(pssh);
+    header
+}
+
 impl Chunk {
     /// The chunk, written: `moof` and `mdat`.
     pub fn bytes(&self) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! What is past of a channel, over real sockets: from its archive, also before any encoder is back.
 
-use super::boxes::{Media, header, segment};
+use super::boxes::{Media, encrypted_header, header, segment};
 use super::http::{Answer, ask, get};
 use super::{Station, kept, resolved, uris};
 
@@ -119,6 +119,49 @@ fn what_is_not_over_grows_and_the_last_hours_can_be_rewound() {
         let clock = resolved(&format!("/tv/{manifest}"), super::quoted(&text, "value"));
         assert_eq!(get(station.server.public, &clock).status, 200, "{clock}");
     }
+}
+
+#[test]
+fn what_is_encrypted_says_so_in_the_past_as_it_does_live() {
+    let from = past();
+    let station = Station::recorded(from, 2);
+    assert_eq!(station.put("news/v/init.mp4", &encrypted_header(b"cbcs")).status, 200);
+    (from + 2..from + 4).for_each(|second| station.push_durable(second));
+    assert_eq!(station.put("news/v/init.mp4", &encrypted_header(b"cenc")).status, 200);
+    (from + 4..from + 6).for_each(|second| station.push_durable(second));
+    assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
+    (from + 6..from + 8).for_each(|second| station.push_durable(second));
+    let newest = format!("\n{}.m4s\n", from + 7);
+    let said = |text: &str| -> Vec<String> {
+        let tags = ["#EXT-X-KEY:", "#EXT-X-DISCONTINUITY", "<ContentProtection ", "<Period "];
+        let is_it = |line: &&str| tags.iter().any(|tag| line.trim().starts_with(tag));
+        // A Period begins elsewhere.
+        let line = |line: &str| line.split(" start=").next().unwrap_or_default().to_owned();
+        text.lines().filter(is_it).map(line).collect()
+    };
+    let live = said(&station.until_says("news/v/index.m3u8", &newest));
+    assert_eq!(live.len(), 6, "{live:?}");
+    for (line, method) in [(1, "SAMPLE-AES,"), (3, "SAMPLE-AES-CTR,"), (5, "NONE")] {
+        assert!(live[line].starts_with(&format!("#EXT-X-KEY:METHOD={method}")), "{live:?}");
+    }
+    let manifest = said(&station.until_says("news/manifest.mpd", "cenc:pssh"));
+    assert_eq!(manifest.len(), 4 + 2 * 2, "{manifest:?}");
+    let past_of = |station: &Station| {
+        for folder in
+            ["rewind".to_owned(), format!("archive/{from}-8"), format!("archive/{from}-now")]
+        {
+            let path = format!("news/{folder}/v/media.m3u8");
+            let text = station.until_says(&path, &format!("/{}.m4s\n", from + 7));
+            assert_eq!(said(&text), live, "{path}");
+            let path = format!("news/{folder}/manifest.mpd");
+            assert_eq!(said(&station.until_says(&path, "</MPD>")), manifest, "{path}");
+        }
+        // From the middle of what is encrypted.
+        let text = station.until_says(&format!("news/archive/{}-1/v/media.m3u8", from + 3), "END");
+        assert_eq!(said(&text), live[1..2], "{text}");
+    };
+    past_of(&station);
+    past_of(&station.started_again());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::library::tests::sim_disk::{Flaw, Random, SimDisk};
 use crate::live::playlist::multivariant::Bandwidth;
+use crate::live::protection::sample;
 use crate::live::record::{Carried, Record};
 use crate::live::time::{Length, Moment};
 use crate::live::timeline::Origin;
@@ -26,10 +27,12 @@ fn bytes(rendition: &str, number: i64) -> Vec<u8> {
     vec![seed; 700 + 400 * usize::try_from(number % 5).unwrap()]
 }
 
-fn header(number: i64) -> (String, Arc<Opened>) {
+fn header(number: i64) -> (Header, Arc<Opened>) {
     let name = format!("init-{}.mp4", number / 8);
     let opened = file(SourceId(1), &name, format!("header {}", number / 8).as_bytes());
-    (name, opened)
+    // Every second one says that what follows it is encrypted.
+    let protection = (number / 8 % 2 == 1).then(|| Arc::new(sample(*b"cbcs")));
+    (Header { name, protection }, opened)
 }
 
 fn whole(rendition: &str, number: i64) -> Whole {
@@ -161,9 +164,9 @@ fn check(record: &Record, served: &Served) -> Result<i64, String> {
             let path = format!("{}/{}.m4s", one.name, kept.number);
             let is_right = served.get(&path) == Some(&bytes(&one.name, kept.number));
             let header = one.headers.get(kept.header as usize);
-            let named = header.is_some_and(|name| {
-                *name == self::header(kept.number).0
-                    && served.contains_key(&format!("{}/{name}", one.name))
+            let named = header.is_some_and(|header| {
+                *header == self::header(kept.number).0
+                    && served.contains_key(&format!("{}/{}", one.name, header.name))
             });
             if !is_right || !named || kept.size != bytes(&one.name, kept.number).len() as u64 {
                 return Err(format!("{path} is not as it was acknowledged"));
