@@ -10,6 +10,10 @@ pub const CATCH_UP_SECONDS_MAX: u64 = 86_400;
 /// How far back one can rewind, in seconds, if so much is kept.
 pub const REWIND_SECONDS: u64 = 4 * 3600;
 
+/// Longest file in which the numbers of a rewind are written down, in bytes: with a discontinuity
+/// in every second of its four hours it has 400 KB. A longer one is not read, and they begin anew.
+pub const REWIND_FILE_SIZE_MAX: usize = 4 * MIB;
+
 /// Seconds after the end of a stretch after which it is complete, whatever has come of it: an
 /// encoder that is silent, or gone, adds nothing any more.
 pub const CATCH_UP_SETTLED_SECONDS: u64 = 120;

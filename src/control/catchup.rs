@@ -5,6 +5,7 @@
 //! until it changes. Errors say what is wrong with an address, or why there is nothing.
 
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,9 +25,11 @@ use crate::request::parse::accepts_gzip;
 use crate::request::route::unescaped;
 
 mod shelf;
+mod windows;
 mod write;
 
 use shelf::{Shelf, Taken};
+use windows::Windows;
 use write::{Refused, Text, Writer};
 
 /// How often it is looked whether what lies on the shelf still holds.
@@ -41,15 +44,20 @@ pub struct CatchUp {
 }
 
 impl CatchUp {
-    /// Starts the thread that writes, from these records, and tells these shards.
+    /// Starts the thread that writes, from these records, and tells these shards; what it must
+    /// remember over a restart is below `state`.
     ///
     /// # Errors
     ///
     /// No thread can be made.
-    pub fn start(records: Arc<Records>, outboxes: Vec<Outbox>) -> io::Result<Self> {
+    pub fn start(records: Arc<Records>, state: &Path, outboxes: Vec<Outbox>) -> io::Result<Self> {
+        Self::with(records, Windows::in_state(state), outboxes)
+    }
+
+    fn with(records: Arc<Records>, windows: Windows, outboxes: Vec<Outbox>) -> io::Result<Self> {
         let shelf = Arc::new(Mutex::new(Shelf::new(Arc::clone(&records), outboxes)));
         let (to_write, paths) = sync_channel(CATCH_UP_WAITING_MAX);
-        let (its, writer) = (Arc::clone(&shelf), Writer::new(records));
+        let (its, writer) = (Arc::clone(&shelf), Writer::new(records, windows));
         let thread = std::thread::Builder::new().name("catch-up".to_owned());
         thread.spawn(move || write_all(&paths, writer, &its))?;
         Ok(Self { shelf, to_write })

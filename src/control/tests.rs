@@ -35,7 +35,9 @@ fn started(shards: usize) -> Started {
         state: state.path().join("state"),
         outboxes,
         asks: received,
-        answers: ask::router(catchup::CatchUp::start(Arc::default(), Vec::new()).unwrap()),
+        answers: ask::router(
+            catchup::CatchUp::start(Arc::default(), state.path(), Vec::new()).unwrap(),
+        ),
         readiness: Arc::clone(&readiness),
         log: None,
         pushed: None,

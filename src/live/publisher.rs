@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use super::boxes::init::{Init, Media, Track};
 use super::boxes::stream::Chunk;
 use super::cut::{Cutter, Lengths, Place, Timed, Unplaced};
-use super::stretches::Stretches;
+use super::stretches::{Stretch, Stretches};
 use super::time::Moment;
-use super::timeline::{Added, Timeline};
+use super::timeline::{Added, Before, Timeline};
 use crate::config::{AHEAD_MICROS_MAX, SEGMENT_CHUNKS_MAX};
 
 /// Chunks that are remembered: an hour of half seconds, twice.
@@ -113,6 +113,11 @@ impl Publisher {
             headers: 1,
             kept: None,
         }
+    }
+
+    /// Goes on after a restart from what its media was then, if that is known.
+    pub fn begin_behind(&mut self, before: Option<Before>) {
+        self.timeline.begin_behind(before);
     }
 
     /// Goes on after a restart: the last number that is kept, and up to which it may have
@@ -454,11 +459,17 @@ pub struct Zeros {
 }
 
 impl Zeros {
-    /// With these known already, the newest last.
+    /// With these known already, the newest last, and behind this stretch, if there was one.
     #[must_use]
-    pub fn of_known(mut known: Vec<i64>) -> Self {
+    pub fn of_known(mut known: Vec<i64>, newest: Option<Stretch>) -> Self {
         known.drain(..known.len().saturating_sub(ZEROS_MAX));
-        Self { known, stretches: Stretches::default() }
+        Self { known, stretches: Stretches::behind(newest) }
+    }
+
+    /// The channel's newest stretch, if anything has begun.
+    #[must_use]
+    pub fn newest_stretch(&self) -> Option<Stretch> {
+        self.stretches.newest()
     }
 
     /// Those that are known.

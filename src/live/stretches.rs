@@ -6,9 +6,11 @@
 //! whether or not their own media goes on. Renditions that begin anew together begin one stretch.
 
 /// What renditions share of where they begin.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stretches {
     newest: Option<Stretch>,
+    /// The one that was the newest before a restart.
+    before: Option<Stretch>,
 }
 
 /// A stretch without discontinuities.
@@ -37,12 +39,26 @@ pub struct Begun {
 }
 
 impl Stretches {
+    /// Those that go on behind this one, which was the newest before a restart: renditions begin in
+    /// it, unless their media does not go on from what they had.
+    #[must_use]
+    pub fn behind(newest: Option<Stretch>) -> Self {
+        Self { newest, before: newest }
+    }
+
+    /// The newest, if anything was begun.
+    #[must_use]
+    pub fn newest(&self) -> Option<Stretch> {
+        self.newest
+    }
+
     /// The stretch to which a segment belongs.
     pub fn enter(&mut self, begun: &Begun) -> Stretch {
         let Some(newest) = self.newest else {
             return self.begin(Stretch { sequence: 0, start_micros: begun.zero_micros });
         };
-        let was = begun.was.unwrap_or(newest.sequence);
+        let was = begun.was.or(self.before.map(|before| before.sequence));
+        let was = was.unwrap_or(newest.sequence);
         let is_behind = was < newest.sequence;
         // Media of a later zero can't say where the stretch began: times are not negative.
         if (begun.is_anew && !is_behind) || begun.zero_micros > newest.start_micros {
@@ -54,8 +70,9 @@ impl Stretches {
         if !is_behind || begun.is_anew || begun.start_micros >= from {
             return newest;
         }
-        // It has yet to come so far. Where its own stretch began, it knows.
-        Stretch { sequence: was, start_micros: i64::MIN }
+        // It has yet to come so far. Where its own stretch began, it knows, if it has begun itself.
+        let before = self.before.filter(|before| before.sequence == was);
+        before.unwrap_or(Stretch { sequence: was, start_micros: i64::MIN })
     }
 
     fn begin(&mut self, stretch: Stretch) -> Stretch {
@@ -126,6 +143,25 @@ mod tests {
         check(&mut stretches, anew(1, 120), 2, 120);
         let next = stretches.enter(&anew(2, 90));
         assert_eq!(next, Stretch { sequence: 3, start_micros: 120 * SEGMENT + 1 });
+    }
+
+    #[test]
+    fn after_a_restart_the_count_goes_on() {
+        let newest = Some(Stretch { sequence: 3, start_micros: 90 * SEGMENT });
+        let mut stretches = Stretches::behind(newest);
+        check(&mut stretches, begun(None, 100), 3, 90);
+        // One that has another header than before is anew, and takes the others along.
+        let anew = |segment| Begun { is_anew: true, ..begun(None, segment) };
+        check(&mut stretches, anew(101), 4, 101);
+        check(&mut stretches, anew(101), 4, 101);
+        check(&mut stretches, begun(None, 100), 3, 90);
+        check(&mut stretches, begun(None, 101), 4, 101);
+        assert_eq!(stretches.newest().map(|newest| newest.sequence), Some(4));
+        // So does media of a later zero.
+        let mut stretches = Stretches::behind(newest);
+        let other = Begun { zero_micros: 95 * SEGMENT, ..begun(None, 100) };
+        check(&mut stretches, other, 4, 100);
+        check(&mut stretches, other, 4, 100);
     }
 
     #[test]

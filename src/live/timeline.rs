@@ -105,6 +105,17 @@ pub struct Timeline {
     is_anew: bool,
     /// Numbers up to here were used before this timeline began.
     used: i64,
+    /// What it was before a restart.
+    before: Option<Before>,
+}
+
+/// What the media of a rendition was when the server was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// Whether it had another header than it has now.
+    pub has_other_header: bool,
+    /// The Unix time of its zero.
+    pub zero_micros: i64,
 }
 
 impl Segment {
@@ -141,7 +152,13 @@ impl Timeline {
             origin: Origin { zero_micros, start_micros: 0 },
             is_anew: false,
             used: i64::MIN,
+            before: None,
         }
+    }
+
+    /// The first segment goes on from this, or it begins a new stretch.
+    pub fn begin_behind(&mut self, before: Option<Before>) {
+        self.before = before;
     }
 
     /// The first number is above this one, unless it follows from the epoch's time.
@@ -247,9 +264,11 @@ impl Timeline {
         let was = self.segments.iter().rev().nth(1).map(|before| before.sequence);
         let Some(last) = self.segments.back_mut() else { return };
         let zero_micros = last.origin.zero_micros;
+        let is_other =
+            |before: Before| before.has_other_header || before.zero_micros != zero_micros;
         let stretch = stretches.enter(&Begun {
             was,
-            is_anew: last.discontinuity,
+            is_anew: last.discontinuity || (was.is_none() && self.before.is_some_and(is_other)),
             start_micros: last.origin.unix_micros(last.start),
             zero_micros,
             slack_micros,

@@ -61,7 +61,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     };
     let live = ingest.map(|listener| ingest::start(parts(listener))).transpose();
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
-    let catch_up = control::catchup::CatchUp::start(records, outboxes.clone())
+    let catch_up = control::catchup::CatchUp::start(records, &config.state, outboxes.clone())
         .map_err(|error| not_started("start the catch-up thread", &error))?;
     let stations = Stations::new(&config);
     let readiness = Arc::new(Readiness::default());

@@ -1,14 +1,15 @@
 //! Writing one text: a path and the records in, bytes that can be sent out.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::windows::Windows;
 use crate::config::CATCH_UP_TEXT_SIZE_MAX;
 use crate::live::catchup::address::{self, Address, Stretch};
 use crate::live::catchup::excerpt::{Basis, Form, Unwritten, basis, excerpt};
-use crate::live::catchup::tracks::{Passed, Tracks};
+use crate::live::catchup::passed::Passed;
+use crate::live::catchup::tracks::Tracks;
 use crate::live::catchup::{dash, hls};
 use crate::live::records::Records;
 use crate::messages::{Index, Opened, Payload, Single, SourceId};
@@ -95,16 +96,15 @@ impl Text {
 #[derive(Debug)]
 pub struct Writer {
     records: Arc<Records>,
-    /// Of windows that slide, by channel.
-    passed: HashMap<String, Passed>,
+    windows: Windows,
     /// The number of the next text.
     next: u64,
 }
 
 impl Writer {
-    /// From these records.
-    pub fn new(records: Arc<Records>) -> Self {
-        Self { records, passed: HashMap::new(), next: 0 }
+    /// From these records, and with what is remembered of windows that slide.
+    pub fn new(records: Arc<Records>, windows: Windows) -> Self {
+        Self { records, windows, next: 0 }
     }
 
     /// The text at this path.
@@ -134,12 +134,14 @@ impl Writer {
             },
         })?;
         let form = basis.form;
-        let mut alone = Passed::default();
-        let passed = match stretch {
-            Stretch::Rewind => self.passed.entry(channel.to_owned()).or_default(),
-            Stretch::Between { .. } => &mut alone,
+        let mut passed = match stretch {
+            Stretch::Rewind => self.windows.of(channel),
+            Stretch::Between { .. } => Passed::default(),
         };
-        let tracks = Tracks::new(excerpt, passed);
+        let tracks = Tracks::new(excerpt, &mut passed);
+        if stretch == Stretch::Rewind {
+            self.windows.put(channel, passed);
+        }
         let written = written(&tracks, &address, form).ok_or(Refused::Rendition)?;
         if written.len() > CATCH_UP_TEXT_SIZE_MAX {
             return Err(Refused::TooLong);
@@ -154,7 +156,7 @@ impl Writer {
     /// Forgets windows of channels that are gone.
     pub fn forget_gone(&mut self) {
         let records = &self.records;
-        self.passed.retain(|channel, _| records.with(channel, |_| ()).is_some());
+        self.windows.retain(|channel| records.with(channel, |_| ()).is_some());
     }
 }
 

@@ -4,13 +4,17 @@
 //! shardcast channel 1
 //! lengths 2000/1000 500/1000
 //! zero 1795651200123456
+//! stretch 3 1795651200123456
 //! number video 4711
+//! media video 1795651200123456 5c9f0e2b7a1d4c3e8f60718293a4b5c6
 //! end
 //! ```
 //!
 //! Lengths as ticks and ticks a second, of a segment and of a part; where media that is not on the
-//! epoch's time has its zero, in microseconds of Unix time; and up to which number a rendition may
-//! have published. A file without its last line, or with one that is not understood, is none.
+//! epoch's time has its zero, in microseconds of Unix time; the newest stretch: its discontinuity
+//! sequence number, and the Unix time at which it begins; up to which number a rendition may have
+//! published; and what its media was last: its zero, and the tag of its header. A file without its
+//! last line, or with one that is not understood, is none.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +25,9 @@ use crate::library::DiskError;
 use crate::library::archive::replaced;
 use crate::library::disk::{Disk, unfinished_name};
 use crate::live::cut::Lengths;
+use crate::live::stretches::Stretch;
 use crate::live::time::Length;
+use crate::units::ETag;
 
 const FIRST: &str = "shardcast channel 1";
 const LAST: &str = "end";
@@ -36,8 +42,21 @@ pub struct Memory {
     pub lengths: Option<Lengths>,
     /// Zeros of media, the newest last.
     pub zeros: Vec<i64>,
+    /// The newest stretch, once one was begun.
+    pub stretch: Option<Stretch>,
     /// By rendition, up to which number segments may have been published.
     pub numbers: BTreeMap<String, i64>,
+    /// By rendition, what its media was last.
+    pub media: BTreeMap<String, Media>,
+}
+
+/// What the media of a rendition was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// The Unix time of its zero, in microseconds: 0 for media on the epoch's own time.
+    pub zero_micros: i64,
+    /// Of its header.
+    pub tag: ETag,
 }
 
 impl Memory {
@@ -53,8 +72,15 @@ impl Memory {
         for zero in &self.zeros {
             put(format_args!("zero {zero}"));
         }
+        if let Some(Stretch { sequence, start_micros }) = self.stretch {
+            put(format_args!("stretch {sequence} {start_micros}"));
+        }
         for (rendition, number) in &self.numbers {
             put(format_args!("number {rendition} {number}"));
+        }
+        for (rendition, Media { zero_micros, tag }) in &self.media {
+            let tag = u128::from_be_bytes(tag.0);
+            put(format_args!("media {rendition} {zero_micros} {tag:032x}"));
         }
         put(format_args!("{LAST}"));
         text
@@ -76,6 +102,15 @@ impl Memory {
                 ["zero", zero] => memory.zeros.push(zero.parse().ok()?),
                 ["number", rendition, number] => {
                     memory.numbers.insert(rendition.to_owned(), number.parse().ok()?);
+                }
+                ["stretch", sequence, start] => {
+                    let (sequence, start_micros) = (sequence.parse().ok()?, start.parse().ok()?);
+                    memory.stretch = Some(Stretch { sequence, start_micros });
+                }
+                ["media", rendition, zero, tag] => {
+                    let tag = u128::from_str_radix(tag, 16).ok()?;
+                    let (zero_micros, tag) = (zero.parse().ok()?, ETag(tag.to_be_bytes()));
+                    memory.media.insert(rendition.to_owned(), Media { zero_micros, tag });
                 }
                 [LAST] => return Some(memory),
                 _ => return None,
@@ -128,7 +163,9 @@ mod tests {
         Memory {
             lengths: Some(lengths),
             zeros: vec![1_795_651_200_123_456, -5],
+            stretch: Some(Stretch { sequence: 7, start_micros: -3 }),
             numbers: numbers.map(|(name, number)| (name.to_owned(), number)).into(),
+            media: [("video".to_owned(), Media { zero_micros: -5, tag: ETag([9; 16]) })].into(),
         }
     }
 
@@ -140,6 +177,10 @@ mod tests {
         for size in 0..text.len() - 1 {
             assert!(Memory::of_text(&text[..size]).is_none(), "{size}");
         }
+        // As it was before there was more to remember.
+        let old = "shardcast channel 1\nlengths 2/1 1/2\nzero 5\nnumber v 7\nend\n";
+        let old = Memory::of_text(old).unwrap();
+        assert!(old.stretch.is_none() && old.media.is_empty() && old.numbers["v"] == 7);
         for wrong in ["", "shardcast channel 2\nend\n", "shardcast channel 1\nlengths 0/1 1/1\nend"]
         {
             assert!(Memory::of_text(wrong).is_none(), "{wrong}");

@@ -143,6 +143,7 @@ impl Channel {
                 }
             }
             self.renditions[at].publisher.take_header(sent.init.clone(), is_other);
+            self.begin_behind(at);
             if is_other {
                 self.stop_remux();
             }
@@ -171,11 +172,18 @@ impl Channel {
             rendition.protections.push(Protection::of(&feed.header.init));
         }
         self.renditions.push(rendition);
+        self.begin_behind(at);
         if container == Container::Cmaf {
             self.list_header(at, &header, &bytes, stamp);
         } else {
             self.begin_stream(at);
         }
+    }
+
+    /// Tells a rendition what it was before a restart: its first segment goes on from that, or not.
+    fn begin_behind(&mut self, at: usize) {
+        let before = self.keeping.before(&self.feeds[at].name, self.feeds[at].header.tag);
+        self.renditions[at].publisher.begin_behind(before);
     }
 
     fn list_header(&mut self, at: usize, header: &str, bytes: &[u8], stamp: Stamp) {

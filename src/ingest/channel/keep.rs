@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Channel;
 use crate::config::NUMBERS_RESERVED;
 use crate::ingest::archive::keeper::Whole;
-use crate::ingest::archive::memory::Memory;
+use crate::ingest::archive::memory::{Media, Memory};
 use crate::ingest::archive::{Archive, Recovered};
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::Container;
@@ -14,8 +14,9 @@ use crate::live::cut::Lengths;
 use crate::live::publisher::{Taken, Zeros};
 use crate::live::record::{Header, Kept};
 use crate::live::time::Length;
-use crate::live::timeline::Segment;
+use crate::live::timeline::{Before, Segment};
 use crate::messages::{Index, Listing, Opened};
+use crate::units::ETag;
 
 /// A channel's side of its archive.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Keeping {
     /// The zeros that were known.
     #[must_use]
     pub fn zeros(&self) -> Zeros {
-        Zeros::of_known(self.memory.zeros.clone())
+        Zeros::of_known(self.memory.zeros.clone(), self.memory.stretch)
     }
 
     /// The lengths that were settled, as far as the config does not give them; those that it gives,
@@ -86,6 +87,13 @@ impl Keeping {
         self.renditions.push(Rendition { name: name_of, headers, until: i64::MIN });
         let kept = self.before.iter().find(|(known, _)| known == name);
         (kept.map(|(_, number)| *number), self.memory.numbers.get(name).copied())
+    }
+
+    /// What a rendition's media was before a restart, whose header is this one now.
+    #[must_use]
+    pub fn before(&self, name: &str, tag: ETag) -> Option<Before> {
+        let Media { zero_micros, tag: was } = *self.memory.media.get(name)?;
+        Some(Before { has_other_header: was != tag, zero_micros })
     }
 
     /// Another header of a rendition is listed.
@@ -140,9 +148,14 @@ impl Channel {
         let mut is_new = memory.zeros != known;
         memory.zeros.clear();
         memory.zeros.extend_from_slice(known);
+        let name = &self.renditions[at].name;
+        let newest = self.zeros.newest_stretch();
+        is_new |= memory.stretch != newest;
+        memory.stretch = newest;
+        let media = Media { zero_micros: last.origin.zero_micros, tag: self.feeds[at].header.tag };
+        is_new |= memory.media.insert(name.clone(), media) != Some(media);
         // On the epoch's time numbers follow from the media.
         if last.origin.zero_micros != 0 {
-            let name = &self.renditions[at].name;
             let reserved = memory.numbers.get(name).copied().unwrap_or(i64::MIN);
             if last.number > reserved {
                 let next = last.number.saturating_add(NUMBERS_RESERVED);

@@ -136,8 +136,9 @@ impl Channel {
         let of = config::Channel { sources: Default::default(), ..self.of.clone() };
         let mut channel = Channel::new(&of, self.access, post, counts, Recovered::nothing());
         channel.remuxing.is_result = true;
+        let known = self.zeros.known().to_vec();
         (channel.lengths, channel.zeros) =
-            (self.lengths, Zeros::of_known(self.zeros.known().to_vec()));
+            (self.lengths, Zeros::of_known(known, self.zeros.newest_stretch()));
         tracing::info!(channel = self.id, "a transport stream is made of it");
         self.remuxing.running = Some(Running {
             muxer,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::address::{Stretch, Text};
 use super::excerpt::excerpt;
-use super::tracks::{Passed, Tracks};
+use super::passed::Passed;
+use super::tracks::Tracks;
 use super::{dash, hls};
 use crate::live::cut::Lengths;
 use crate::live::playlist::multivariant::Bandwidth;

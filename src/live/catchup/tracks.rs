@@ -5,9 +5,8 @@
 //! has a discontinuity, the others have it at the same date. What is missing is filled with gaps,
 //! so that numbers have no holes; where that can't be, there is a discontinuity.
 
-use std::collections::HashMap;
-
 use super::excerpt::Excerpt;
+use super::passed::Passed;
 use crate::live::record::{Kept, Recorded};
 use crate::live::timeline::GAPS_MAX;
 
@@ -37,17 +36,6 @@ pub struct Tracks {
     pub starts: Vec<Option<i64>>,
 }
 
-/// What is remembered of a window that slides, so that numbers go on when things leave it.
-#[derive(Clone, Debug, Default)]
-pub struct Passed {
-    /// Dates of discontinuities, from the last that has left the window.
-    boundaries: Vec<i64>,
-    /// How many there were before those.
-    gone: u64,
-    /// By rendition, what its numbers have left out so far, and up to which number.
-    skipped: HashMap<String, (i64, i64)>,
-}
-
 impl Tracks {
     /// Of an excerpt; `passed` is what is remembered of a window that slides, else nothing.
     #[must_use]
@@ -57,7 +45,7 @@ impl Tracks {
             one.segments = filled(one);
         }
         let mut boundaries = Boundaries::of(&renditions);
-        let timelines_gone = passed.slide(&mut boundaries);
+        let timelines_gone = passed.slide(&mut boundaries.dates, boundaries.near);
         let dates = boundaries.dates.iter().map(|&date| Some(date));
         let starts = std::iter::once(passed.newest_gone(timelines_gone)).chain(dates).collect();
         let tracks = (0..).zip(renditions).map(|(at, of)| {
@@ -79,53 +67,6 @@ impl Track {
         let cut = |at: usize| self.cuts.get(at).copied().unwrap_or(self.of.segments.len());
         let first = at.checked_sub(1).map_or(0, cut);
         &self.of.segments[first..cut(at)]
-    }
-}
-
-impl Passed {
-    /// The window has come so far: what has left it is counted, and dates stay what they were said
-    /// to be first. Gives how many discontinuities lie before it.
-    fn slide(&mut self, boundaries: &mut Boundaries) -> u64 {
-        let mut first = None;
-        let mut next = 0;
-        for date in &mut boundaries.dates {
-            let rest = self.boundaries[next..].iter();
-            let known = rest.clone().position(|known| known.abs_diff(*date) <= boundaries.near);
-            let at = next + known.unwrap_or_else(|| rest.take_while(|known| *known < date).count());
-            if known.is_none() {
-                self.boundaries.insert(at, *date);
-            }
-            *date = self.boundaries[at];
-            first.get_or_insert(at);
-            next = at + 1;
-        }
-        let first = first.unwrap_or(self.boundaries.len());
-        // Only the last that has left still says when a timeline began.
-        let forgotten = first.saturating_sub(1);
-        self.boundaries.drain(..forgotten);
-        self.gone += forgotten as u64;
-        self.gone + (first - forgotten) as u64
-    }
-
-    /// The date of the last discontinuity of so many that lie before the window.
-    fn newest_gone(&self, timelines_gone: u64) -> Option<i64> {
-        (timelines_gone > self.gone).then(|| self.boundaries.first().copied()).flatten()
-    }
-
-    /// What a rendition's numbers have left out before its first segment.
-    fn skipped_before_window(&mut self, of: &Recorded) -> i64 {
-        let first = of.segments.first().map_or(0, |kept| kept.number);
-        let (seen, total) = self.skipped.entry(of.name.clone()).or_insert((first, 0));
-        let mut in_window = 0;
-        for pair in of.segments.windows(2) {
-            let jump = pair[1].number.saturating_sub(pair[0].number).saturating_sub(1);
-            in_window += jump;
-            if pair[1].number > *seen {
-                *total += jump;
-                *seen = pair[1].number;
-            }
-        }
-        *total - in_window
     }
 }
 

@@ -21,14 +21,14 @@ impl Station {
     }
 
     /// Ends the server as nobody should, and starts it again; the encoder of `mark` comes back.
-    fn killed(self) -> Self {
+    pub fn killed(self) -> Self {
         let station = self.started_again();
         assert_eq!(station.put("mark/v/init.mp4", &header(Media::Picture)).status, 200);
         station
     }
 
     /// Waits until what `news` remembers has a line that begins so. It is put down a moment after.
-    fn until_remembered(&self, line: &str) {
+    pub fn until_remembered(&self, line: &str) {
         let path = self.place.path("state/live/news");
         let began = std::time::Instant::now();
         let is_there = || {
@@ -236,7 +236,7 @@ fn ended_calls(trace: &str) -> Vec<String> {
         let (thread, call) = line.split_once(' ').unwrap_or((line, ""));
         let call = call.trim_start();
         if let Some(call) = call.strip_suffix("<unfinished ...>") {
-            begun.insert(thread, call);
+            begun.insert(thread, call.trim_end());
         } else if call.contains(" resumed>") {
             let (_, rest) = call.split_once(" resumed>").expect("it was just seen");
             ended.push(format!("{}{rest}", begun.remove(thread).unwrap_or_default()));

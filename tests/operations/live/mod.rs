@@ -23,6 +23,7 @@ mod health;
 mod events;
 mod texts;
 mod archive;
+mod restarts;
 mod catchup;
 mod transport;
 mod continuous;
