@@ -117,10 +117,7 @@ impl Archives {
 
     /// Begins with a channel: what there was of it comes in time, none if the threads have ended.
     pub fn begin(&self, of: &config::Channel, access: Access) -> oneshot::Receiver<Recovered> {
-        let mut hasher = DefaultHasher::new();
-        of.id.hash(&mut hasher);
-        let at = hasher.finish() % self.threads.len() as u64;
-        let queue = self.threads[usize::try_from(at).expect("a small number")].clone();
+        let queue = self.queue_of(&of.id).clone();
         let progress = Arc::<Progress>::default();
         let archive = Archive {
             id: of.id.as_str().into(),
@@ -135,6 +132,18 @@ impl Archives {
         // If the thread has ended, so has the process.
         let _ = queue.sender.send(ToRecorder::Begin(Box::new(begun)));
         recovered
+    }
+
+    /// A channel is gone that has begun, and of which nobody has heard since.
+    pub fn end(&self, id: &str) {
+        let _ = self.queue_of(id).sender.send(ToRecorder::End(id.into()));
+    }
+
+    fn queue_of(&self, id: &str) -> &Queue {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let at = hasher.finish() % self.threads.len() as u64;
+        &self.threads[usize::try_from(at).expect("a small number")]
     }
 }
 

@@ -6,7 +6,7 @@
 //! (`slab`, `output`) and tells them (`post`).
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ mod receive;
 mod transport;
 mod durable;
 mod archive;
+mod coming;
 mod folder;
 mod channel;
 mod output;
@@ -43,6 +44,7 @@ pub use archive::progress::Figures;
 
 use archive::{Archives, Recovered};
 use channel::Channel;
+use coming::Coming;
 use counts::Table;
 use login::Logins;
 use post::Post;
@@ -80,7 +82,7 @@ struct State {
     archives: Archives,
     records: Arc<Records>,
     /// Channels that will be added when what there was of them is known.
-    coming: RefCell<HashSet<String>>,
+    coming: Coming,
 }
 
 /// A channel, and who may push to it.
@@ -191,7 +193,7 @@ async fn run(
     tokio::task::spawn_local(post.clone().squeeze_for_ever(squeezed));
     let mut wishes = parts.wishes;
     let (channels, receiving) = (RefCell::default(), Cell::new(0));
-    let (lender, records, coming) = (parts.lender, parts.records, RefCell::default());
+    let (lender, records, coming) = (parts.lender, parts.records, Coming::default());
     let state = Rc::new(State { channels, counts, post, receiving, archives, records, coming });
     let begin = |channel: &config::Channel| state.archives.begin(channel, parts.access);
     let archives: Vec<_> = parts.channels.iter().map(begin).collect();
@@ -239,18 +241,14 @@ impl State {
 
     /// Adds a channel when what there was of it is known, unless it is gone by then.
     fn add_later(self: &Rc<Self>, of: config::Channel, logins: Logins, access: Access) {
-        if !self.coming.borrow_mut().insert(of.id.clone()) {
-            return;
-        }
+        let Some(ticket) = self.coming.begin(&of.id) else { return };
         let recovered = self.archives.begin(&of, access);
         let state = Rc::clone(self);
         tokio::task::spawn_local(async move {
             let Ok(recovered) = recovered.await else { return };
-            if state.coming.borrow_mut().remove(&of.id) {
+            if state.coming.arrive(&of.id, ticket) {
                 tracing::info!(channel = of.id, "a channel is added");
                 state.add(of, logins, access, recovered);
-            } else {
-                recovered.archive.end();
             }
         });
     }
@@ -283,7 +281,8 @@ impl State {
 
     fn reload(self: &Rc<Self>, new: Reload) {
         let stays = |id: &String| new.channels.iter().any(|channel| channel.id == *id);
-        self.coming.borrow_mut().retain(stays);
+        // At once, so that one that comes again finds its archive closed.
+        self.coming.retain(stays).iter().for_each(|id| self.archives.end(id));
         self.channels.borrow_mut().retain(|id, live| {
             if stays(id) {
                 return true;
