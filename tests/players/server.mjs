@@ -21,11 +21,11 @@ async function freePort() {
   return port;
 }
 
-/** Starts `shardcast serve` with channels of these ids, which encoders may push to. */
-export async function startLive(binary, channels, folder) {
+/** Starts `shardcast serve` with channels of these ids, which encoders may push to; `lines` are in each's table. */
+export async function startLive(binary, channels, folder, lines = '') {
   const ingest = await freePort();
   const config = join(folder, 'live.toml');
-  const tables = channels.map((id) => `[[channel]]\nid = "${id}"\n`);
+  const tables = channels.map((id) => `[[channel]]\nid = "${id}"\n${lines}`);
   writeFileSync(config, `[server]\naccess = "open"\ningest = "127.0.0.1:${ingest}"\n${tables.join('')}`);
   const server = await startServer(binary, ['--config', config], join(folder, 'state'));
   return { ...server, base: server.base.replace(/vod$/, 'tv'), ingest: `http://127.0.0.1:${ingest}/ingest` };
