@@ -70,6 +70,13 @@ pub struct Feed {
     /// Just one channel, of this name
     #[arg(long, value_name = "ID", conflicts_with_all = ["channels", "channel_prefix"])]
     channel: Option<String>,
+    /// Push as this one of a channel's encoders: to URL/CHANNEL/@NAME/RENDITION
+    #[arg(long, value_name = "NAME", conflicts_with = "into")]
+    encoder: Option<String>,
+    /// Note every segment that was taken, as soon as the server has said so: a line each,
+    /// CHANNEL/RENDITION/NUMBER
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// How a rendition is cut into requests
     #[arg(long, value_enum, default_value = "segments", conflicts_with = "into")]
     mode: Mode,
@@ -167,6 +174,7 @@ fn settings(arguments: &Feed) -> Result<Settings, Failure> {
         }
         (None, None) => return Err(Failure::Usage("give a URL, or --into DIR".to_owned())),
     };
+    arguments.encoder.iter().try_for_each(|name| check_name(name))?;
     let channels = channels(arguments)?;
     let renditions = renditions(arguments, segment)?;
     let count = channels.len() * renditions.len();
@@ -176,6 +184,8 @@ fn settings(arguments: &Feed) -> Result<Settings, Failure> {
     Ok(Settings {
         target,
         is_long: arguments.mode == Mode::Long,
+        encoder: arguments.encoder.clone(),
+        log: arguments.log.clone(),
         channels,
         renditions,
         from: from(arguments)?,

@@ -174,6 +174,7 @@ impl<'a> Run<'a> {
             poller,
             tally: SentTally::default(),
             sent: Some(Vec::new()),
+            log: None,
             is_alike: false,
         };
         let (authority, path) = urls::split(&arguments.url).map_err(Failure::Usage)?;
@@ -306,6 +307,8 @@ fn settings(arguments: &Publish, channels: Vec<String>) -> Result<Settings, Fail
     Ok(Settings {
         target: run::Target::Server(Rc::new(server)),
         is_long: false,
+        encoder: None,
+        log: None,
         channels,
         renditions,
         from: u64::try_from(now.as_nanos()).unwrap_or(0),

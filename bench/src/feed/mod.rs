@@ -15,6 +15,7 @@ pub mod plan;
 pub mod outlet;
 pub mod http;
 pub mod folder;
+pub mod log;
 pub mod stream;
 pub mod tally;
 pub mod run;

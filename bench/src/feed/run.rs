@@ -18,6 +18,7 @@ use super::compose::Names;
 use super::fault::{Chance, Faults};
 use super::folder::Folder;
 use super::http::{Http, Server};
+use super::log::Log;
 use super::outlet::Outlet;
 use super::plan::Plan;
 use super::stream::{Room, Stream};
@@ -51,6 +52,10 @@ pub struct Settings {
     pub target: Target,
     /// Whether every rendition is one long request.
     pub is_long: bool,
+    /// Which one of a channel's encoders this is, if they are told apart.
+    pub encoder: Option<String>,
+    /// Where to note what was taken.
+    pub log: Option<PathBuf>,
     /// Ids of the channels.
     pub channels: Vec<String>,
     /// What each of them has.
@@ -76,7 +81,8 @@ pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> io::Result<Tally> {
     machine::sharpen_timers()?;
     let clock = Clock::start(Instant::now(), settings.from, settings.speed);
     let (poller, is_alike) = (Poller::new()?, settings.is_alike);
-    let mut room = Room { clock, poller, tally: Tally::default(), sent: None, is_alike };
+    let log = settings.log.as_deref().map(Log::create).transpose()?;
+    let mut room = Room { clock, poller, tally: Tally::default(), sent: None, log, is_alike };
     let mut turns = Turns::new(settings);
     let mut progress = Progress::start();
     let mut ready = Vec::new();
@@ -92,6 +98,7 @@ pub fn run(settings: &Settings, stop: &Arc<AtomicBool>) -> io::Result<Tally> {
         }
     }
     progress.end(&mut room.tally);
+    room.log.map_or(Ok(()), Log::outcome)?;
     Ok(room.tally)
 }
 
@@ -112,7 +119,7 @@ fn streams(settings: &Settings) -> Vec<Stream> {
                 false => 0,
             };
             let names = Names { channel: channel.clone(), rendition: rendition.name.clone() };
-            let outlet = outlet(&settings.target, &names, track.source().is_audio);
+            let outlet = outlet(settings, &names, track.source().is_audio);
             let track = Rc::clone(track);
             let is_long = settings.is_long;
             streams.push(Stream::new(key as u64, names, track, offset, is_long, plan, outlet));
@@ -121,11 +128,14 @@ fn streams(settings: &Settings) -> Vec<Stream> {
     streams
 }
 
-fn outlet(target: &Target, names: &Names, is_audio: bool) -> Outlet {
+fn outlet(settings: &Settings, names: &Names, is_audio: bool) -> Outlet {
     let Names { channel, rendition } = names;
-    match target {
+    match &settings.target {
         Target::Server(server) => {
-            let place = format!("/{channel}/{rendition}");
+            let place = match &settings.encoder {
+                Some(encoder) => format!("/{channel}/@{encoder}/{rendition}"),
+                None => format!("/{channel}/{rendition}"),
+            };
             Outlet::Http(Box::new(Http::new(Rc::clone(server), place, is_audio)))
         }
         Target::Folder(path) => Outlet::Folder(Folder::new(path.join(channel).join(rendition))),

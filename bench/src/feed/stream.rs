@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::clock::Clock;
 use super::compose::{self, Bytes, Names};
 use super::fault::Fault;
+use super::log::Log;
 use super::outlet::{Object, Outlet};
 use super::plan::{Manner, Order, Plan};
 use super::tally::Tally;
@@ -42,6 +43,8 @@ pub struct Room {
     pub tally: Tally,
     /// Chunks that have been sent, if somebody wants to know of each.
     pub sent: Option<Vec<Sent>>,
+    /// What has been taken, if that is to be noted.
+    pub log: Option<Log>,
     /// Whether chunks say when they were due instead of when they were sent.
     pub is_alike: bool,
 }
@@ -436,6 +439,9 @@ impl Stream {
             self.lag = None;
             if let Some(sending) = self.sending.take() {
                 room.tally.taken(sending.order.manner);
+                if let Some(log) = &mut room.log {
+                    log.taken(&self.names, sending.order.number);
+                }
                 room.tally.resent_segments += u64::from(sending.again);
             }
         }

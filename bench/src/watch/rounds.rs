@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,6 +50,13 @@ struct Rendition {
     next: Option<(u64, u64)>,
 }
 
+/// The end.
+#[derive(Clone, Debug)]
+struct Until {
+    moment: Instant,
+    stop: Arc<AtomicBool>,
+}
+
 /// What is watched.
 pub struct Watch {
     stations: Vec<Station>,
@@ -55,6 +64,8 @@ pub struct Watch {
     objects: Objects,
     random: Random,
     save: Option<PathBuf>,
+    /// When it is to end, and what ends it before.
+    until: Option<Until>,
     /// Periods by id, and what stays of a manifest, by edition.
     periods: BTreeMap<String, u64>,
     manifests: BTreeMap<String, (i64, i64, String)>,
@@ -68,6 +79,16 @@ pub struct Watch {
     pub fetched: u64,
     /// Times that a server could not be reached.
     pub outages: u64,
+}
+
+impl Until {
+    /// How long there is still to go.
+    fn left(&self) -> Duration {
+        if self.stop.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        self.moment.saturating_duration_since(Instant::now())
+    }
 }
 
 impl Station {
@@ -87,6 +108,7 @@ impl Watch {
             objects: Objects::default(),
             random: Random::new(seed),
             save,
+            until: None,
             periods: BTreeMap::new(),
             manifests: BTreeMap::new(),
             reports: Vec::new(),
@@ -155,11 +177,16 @@ impl Watch {
         }
     }
 
-    /// Fetches a text or an object; anything but 200 is a finding.
+    /// Fetches a text or an object; anything but 200 is a finding. When the end has come, nothing
+    /// is fetched any more, and what was waited for in vain until then says nothing.
     fn get(&mut self, server: usize, path: &str, patience: Duration) -> Option<Fetched> {
+        let left = self.until.as_ref().map_or(patience, Until::left);
+        if left.is_zero() {
+            return None;
+        }
         let station = &mut self.stations[server];
         let place = format!("{}/{path}", station.path);
-        match station.fetcher.get(&place, patience) {
+        match station.fetcher.get(&place, patience.min(left)) {
             Ok(fetched) => {
                 self.fetched += 1;
                 let status = fetched.status;
@@ -169,6 +196,7 @@ impl Watch {
                 let place = self.place(server, path);
                 self.findings.add("status", &place, format!("status {status}"));
             }
+            Err(_) if self.until.as_ref().is_some_and(|until| until.left().is_zero()) => {}
             Err(error) => {
                 self.outages += 1;
                 let place = self.place(server, path);
@@ -444,8 +472,10 @@ impl Watch {
     }
 
     /// Rounds until the moment has come.
-    pub fn run(&mut self, until: Instant, stop: &std::sync::atomic::AtomicBool) {
-        while Instant::now() < until && !stop.load(std::sync::atomic::Ordering::Relaxed) {
+    pub fn run(&mut self, until: Instant, stop: &Arc<AtomicBool>) {
+        let until = Until { moment: until, stop: Arc::clone(stop) };
+        self.until = Some(until.clone());
+        while !until.left().is_zero() {
             self.round();
         }
     }

@@ -26,6 +26,11 @@ fn serve(stream: TcpStream, parts: &AtomicU64) -> io::Result<()> {
         if path.contains("_HLS_msn") {
             parts.fetch_add(1, Ordering::Relaxed);
         }
+        // Nothing comes any more, and who waits for it is held.
+        if path.starts_with("/silent/") && path.contains("_HLS_msn") {
+            listen::head(&mut reader)?;
+            return Ok(());
+        }
         let count = parts.load(Ordering::Relaxed);
         let mut words = path.trim_start_matches('/').splitn(2, '/');
         let mistake = words.next().unwrap_or_default();

@@ -184,6 +184,21 @@ fn segments_lie_on_the_time_of_the_epoch() {
 }
 
 #[test]
+fn what_was_taken_is_noted_and_an_encoder_has_its_place() {
+    let ingest = Ingest::start(|_, before| if before == 3 { 503 } else { 200 });
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("taken");
+    let arguments = ["--speed", "20", "--duration", "8s", "--channel", "tv", "--encoder", "b"];
+    let more = [&arguments[..], &["--log", log.to_str().expect("the path is text")]].concat();
+    let (requests, found) = feed(&ingest, &sources()[..1], &more);
+    // The third one was refused, and taken when it was sent again.
+    assert_eq!(order(&media(&requests, "tv/@b/r0")), "0 1 2 2 3", "{found}");
+    let segments = requests.iter().filter_map(|one| one.number().map(|_| one.body()));
+    assert!(segments.map(|body| segment(&body)).all(|one| one.event["channel"] == "tv"));
+    let expected: Vec<_> = (FIRST..FIRST + 4).map(|number| format!("tv/r0/{number}\n")).collect();
+    assert_eq!(std::fs::read_to_string(&log).expect("it was written"), expected.concat());
+}
+
+#[test]
 fn one_long_request_holds_the_header_and_all_segments() {
     let ingest = Ingest::start(good);
     let arguments = ["--speed", "20", "--duration", "8s", "--mode", "long", "--channel", "tv"];

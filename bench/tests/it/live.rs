@@ -117,6 +117,11 @@ fn a_channel_that_is_right_has_no_findings() {
 }
 
 #[test]
+fn a_request_that_is_held_to_the_end_is_nothing_wrong() {
+    watch("silent", &[]);
+}
+
+#[test]
 fn what_is_wrong_with_a_channel_is_found() {
     watch("bytes", &["published bytes changed", "segment is not its parts"]);
     watch("missing", &["status"]);
