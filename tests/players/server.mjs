@@ -23,17 +23,21 @@ async function freePort() {
 
 /** Starts `shardcast serve` with channels of these ids, which encoders may push to; `lines` are in each's table. */
 export async function startLive(binary, channels, folder, lines = '') {
-  const ingest = await freePort();
+  return startStation(binary, channels.map((id) => `[[channel]]\nid = "${id}"\n${lines}`).join(''), folder);
+}
+
+/** The same with these tables of channels; on the ports of an earlier run, if it is to be the same server. */
+export async function startStation(binary, tables, folder, earlier = null) {
+  const ports = earlier?.ports ?? { listen: await freePort(), admin: await freePort(), ingest: await freePort() };
   const config = join(folder, 'live.toml');
-  const tables = channels.map((id) => `[[channel]]\nid = "${id}"\n${lines}`);
-  writeFileSync(config, `[server]\naccess = "open"\ningest = "127.0.0.1:${ingest}"\n${tables.join('')}`);
-  const server = await startServer(binary, ['--config', config], join(folder, 'state'));
-  return { ...server, base: server.base.replace(/vod$/, 'tv'), ingest: `http://127.0.0.1:${ingest}/ingest` };
+  writeFileSync(config, `[server]\naccess = "open"\ningest = "127.0.0.1:${ports.ingest}"\n${tables}`);
+  const server = await startServer(binary, ['--config', config], join(folder, 'state'), ports);
+  return { ...server, base: server.base.replace(/vod$/, 'tv'), ingest: `http://127.0.0.1:${ports.ingest}/ingest` };
 }
 
 /** Starts `shardcast serve` over these paths and waits until it says that it is ready. */
-export async function startServer(binary, paths, state) {
-  const [listen, admin] = [await freePort(), await freePort()];
+export async function startServer(binary, paths, state, ports = null) {
+  const { listen, admin } = ports ?? { listen: await freePort(), admin: await freePort() };
   const args = ['serve', ...paths, '--state', state, '--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`, '--log-format', 'text'];
   const child = spawn(binary, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   let ended = null;
@@ -59,7 +63,26 @@ export async function startServer(binary, paths, state) {
     clearTimeout(timer);
     if (code !== 0) throw new Error(`the server did not stop cleanly: ${code ?? signal}`);
   };
-  return { base: `http://127.0.0.1:${listen}/vod`, stop };
+  /** Ends it as nobody should. */
+  const kill = async () => {
+    if (ended !== null) throw new Error(`the server ended by itself: ${ended}`);
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  };
+  return { base: `http://127.0.0.1:${listen}/vod`, ports, stop, kill };
+}
+
+/** Stops children, all of them whatever happens to one; whether each had run until then. */
+export async function stopAll(children) {
+  let good = true;
+  for (const child of children) {
+    await child.stop().catch((error) => {
+      console.error(error.message);
+      good = false;
+    });
+  }
+  return good;
 }
 
 /** Serves page.html and the players, and nothing else. */

@@ -3,18 +3,18 @@
 //
 //   node tests/players/watch.mjs --server target/release/shardcast --bench target/release/shardcast-bench
 //     [--seconds 30] [--out DIR]
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
-import { startLive } from './server.mjs';
+import { parseArgs } from 'node:util';
+import { feed, sources } from './encoders.mjs';
+import { startLive, stopAll } from './server.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
-const run = promisify(execFile);
 /** How long a channel may take until it lists enough. */
 const PATIENCE_MS = 60_000;
 /** How much later the second server begins. */
@@ -32,28 +32,6 @@ const { values } = parseArgs({
 if (!values.server || !values.bench || !(Number(values.seconds) >= 1)) {
   console.error('watch: --server, --bench and at least one of --seconds are needed (see the head of tests/players/watch.mjs)');
   process.exit(2);
-}
-
-/** Pictures of two sizes and a sound, in chunks of half a second and a little less. */
-async function sources(folder) {
-  const shape = ['-movflags', 'frag_keyframe+empty_moov+default_base_moof'];
-  const video = (width) => ['-f', 'lavfi', '-i', `testsrc2=size=${width}x90:rate=24:duration=8`, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '48', '-sc_threshold', '0', '-frag_duration', '500000'];
-  const sound = ['-f', 'lavfi', '-i', 'sine=sample_rate=48000:duration=8', '-c:a', 'aac', '-frag_duration', '480000'];
-  const all = { high: video(320), low: video(160), sound };
-  for (const [name, args] of Object.entries(all)) await run('ffmpeg', ['-v', 'error', '-y', ...args, ...shape, join(folder, `${name}.mp4`)]);
-  return Object.keys(all).map((name) => join(folder, `${name}.mp4`));
-}
-
-function feed(ingest, files) {
-  const args = ['feed', ingest, '--source', ...files, '--stems', '--channel', CHANNEL, '--alike'];
-  const child = spawn(resolve(values.bench), args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  const exited = once(child, 'exit');
-  return {
-    stop: async () => {
-      child.kill('SIGTERM');
-      await exited;
-    },
-  };
 }
 
 /** Waits until every rendition lists some segments, from which it can be watched. */
@@ -82,13 +60,13 @@ for (const folder of [saved, ...folders]) mkdirSync(folder, { recursive: true })
 const running = [];
 let good;
 try {
-  const files = await sources(values.out);
+  const files = await sources(values.out, { high: 320, low: 160 });
   const bases = [];
   for (const [at, folder] of folders.entries()) {
     if (at > 0) await delay(LATER_MS);
     const server = await startLive(resolve(values.server), [CHANNEL], folder);
     running.unshift(server);
-    running.unshift(feed(server.ingest, files));
+    running.unshift(feed(resolve(values.bench), server.ingest, files, ['--channel', CHANNEL]));
     bases.push(server.base);
   }
   for (const base of bases) await ready(base);
@@ -96,6 +74,6 @@ try {
   good = await isGood(resolve(values.bench), ['watch', first, '--also', second, '--duration', `${values.seconds}s`, '--save', saved]);
   good = (await isGood(process.execPath, [join(here, 'parsers.mjs'), saved])) && good;
 } finally {
-  for (const one of running) await one.stop();
+  good = (await stopAll(running)) && good;
 }
 if (!good) process.exit(1);

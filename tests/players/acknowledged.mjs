@@ -1,0 +1,45 @@
+// What `shardcast-bench feed --log` notes as taken, and whether a server still has it, byte for byte.
+import { readFileSync } from 'node:fs';
+
+/** Boxes of a segment, as pairs of kind and body. */
+function boxes(bytes) {
+  const found = [];
+  for (let at = 0; at + 8 <= bytes.length; ) {
+    const size = bytes.readUInt32BE(at);
+    if (size < 8 || at + size > bytes.length) return [...found, ['torn', bytes.subarray(at)]];
+    found.push([bytes.toString('latin1', at + 4, at + 8), bytes.subarray(at + 8, at + size)]);
+    at += size;
+  }
+  return found;
+}
+
+/** FNV-1a of 64 bits, in hex. The prime is 2^40 + 0x1b3. */
+function fnv(pieces) {
+  let [high, low] = [0xcbf29ce4, 0x84222325];
+  for (const piece of pieces) {
+    for (const byte of piece) {
+      low = (low ^ byte) >>> 0;
+      const product = low * 0x1b3;
+      high = (high * 0x1b3 + Math.floor(product / 2 ** 32) + ((low << 8) >>> 0)) >>> 0;
+      low = product >>> 0;
+    }
+  }
+  return [high, low].map((half) => half.toString(16).padStart(8, '0')).join('');
+}
+
+/** What is wrong with the bytes of the segment of this name (`channel/rendition/number`); null if nothing is. */
+export function flaw(bytes, name) {
+  const all = boxes(bytes);
+  const event = all.find(([kind, body]) => kind === 'emsg' && body.includes('urn:shardcast:feed'))?.[1].toString('latin1');
+  if (!event || all.some(([kind]) => kind === 'torn')) return `no whole segment of feed: ${all.map(([kind]) => kind).join()}`;
+  const said = JSON.parse(event.slice(event.indexOf('{"channel"')));
+  const hash = fnv(all.filter(([kind]) => kind === 'mdat').map(([, body]) => body));
+  const is = `${said.channel}/${said.rendition}/${said.number}`;
+  if (is !== name) return `it is ${is}`;
+  return hash === said.hash ? null : `its media has the hash ${hash}, and ${said.hash} was sent`;
+}
+
+/** The segments that have been acknowledged so far, in their order. */
+export function acknowledged(log) {
+  return readFileSync(log, 'utf8').split('\n').slice(0, -1);
+}
