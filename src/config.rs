@@ -13,6 +13,7 @@ mod catch_up;
 mod live;
 mod transport;
 mod values;
+mod day;
 mod given;
 pub mod settings;
 pub mod file;

@@ -8,8 +8,9 @@ use toml::Value;
 use super::file::{Draft, Place};
 use super::load::variable;
 use super::settings::{SETTINGS, Setting};
+use super::sources::Programme;
 use super::values::{duration_text, size_text};
-use super::{Access, Channel, Push};
+use super::{Access, Channel, Push, day};
 
 /// Columns of a comment.
 const WIDTH: usize = 98;
@@ -115,8 +116,12 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
     }
     keys.extend(channel.push.as_ref().map(|push| ("ingest", Value::Table(login_of(push)))));
     if !channel.sources.playlist.is_empty() {
-        let assets = channel.sources.playlist.iter().cloned().map(Value::String);
-        keys.push(("playlist", Value::Array(assets.collect())));
+        let programmes = channel.sources.playlist.iter().map(programme);
+        keys.push(("playlist", Value::Array(programmes.collect())));
+    }
+    if channel.sources.playlist.iter().any(|programme| programme.at.is_some()) {
+        let offset = day::offset_text(channel.sources.utc_offset);
+        keys.push(("utc_offset", Value::String(offset)));
     }
     keys.extend(
         channel
@@ -135,6 +140,13 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
         keys.push(("source", Value::Array(encoders)));
     }
     keys
+}
+
+fn programme(of: &Programme) -> Value {
+    let asset = Value::String(of.asset.clone());
+    let Some(at) = of.at else { return asset };
+    let table = [("asset", asset), ("at", Value::String(day::time_text(at)))];
+    Value::Table(table.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 fn login_of(push: &Push) -> toml::Table {

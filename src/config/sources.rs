@@ -45,11 +45,21 @@ pub const FOLDER_NEWS_MAX: usize = 1024;
 pub struct Sources {
     /// Encoders in their order, the highest first; none = all that pushes is one encoder.
     pub encoders: Vec<Encoder>,
-    /// Assets that follow each other without end, by their paths below `/vod/`; none = somebody
-    /// pushes.
-    pub playlist: Vec<String>,
+    /// Assets that follow each other without end; none = somebody pushes.
+    pub playlist: Vec<Programme>,
+    /// Minutes that the times of `playlist` are ahead of UTC.
+    pub utc_offset: i32,
     /// A folder into which an encoder of this machine writes what it would push.
     pub folder: Option<PathBuf>,
+}
+
+/// An asset in a playlist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programme {
+    /// Its path below `/vod/`.
+    pub asset: String,
+    /// When it begins, in seconds since midnight; none = when what is before it is over.
+    pub at: Option<u32>,
 }
 
 /// One of several encoders.

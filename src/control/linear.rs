@@ -5,6 +5,7 @@
 //! clock alone (`live/linear.rs`), so nothing has to be remembered either.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,11 +17,13 @@ use axum::routing::get;
 use bytes::Bytes;
 
 use super::problem::{problem, unknown};
-use crate::config::sources::{ASSET_MANIFEST_SIZE_MAX, ASSETS_AGAIN_MS};
+use crate::config::sources::{ASSET_MANIFEST_SIZE_MAX, ASSETS_AGAIN_MS, Programme};
 use crate::config::{Channel, Config, Library};
 use crate::library::read;
 use crate::live::linear::Schedule;
-use crate::live::linear::asset::Asset;
+use crate::live::linear::asset::{Asset, Unfit};
+use crate::live::linear::hls;
+use crate::live::linear::plan::{DAY, Entry};
 use crate::live::playlist::{PLAIN, linear};
 use crate::messages::{Change, Listing};
 use crate::units::{ETag, media_type};
@@ -161,7 +164,7 @@ fn text(schedule: &Schedule, rest: &str, now: u64) -> Option<Text> {
     let changes = |track| schedule.next_change(track, now);
     let (text, until) = match rest {
         "master.m3u8" => (linear::multivariant(schedule), u64::MAX),
-        "manifest.mpd" => {
+        "manifest.mpd" if schedule.has_manifest() => {
             let until = (0..tracks.len()).map(changes).min()?;
             (linear::manifest(schedule, now, CLOCK), until)
         }
@@ -213,23 +216,53 @@ impl Station {
         }
     }
 
+    /// Reads the manifest of an asset, or its playlists if it has none.
+    fn asset(&self, path: &str) -> Result<Asset, String> {
+        let read = |name: &str| {
+            let place = format!("{path}/{name}");
+            let text = read::text(&self.libraries, &place, ASSET_MANIFEST_SIZE_MAX);
+            text.map_err(|error| (error.kind(), format!("{place}: {error}")))
+        };
+        let (manifest, why) = match read("manifest.mpd") {
+            Ok(text) => (Some(text), String::new()),
+            Err((ErrorKind::NotFound, why)) => (None, why),
+            Err((_, why)) => return Err(why),
+        };
+        if let Some(text) = manifest {
+            return Asset::read(path, &text)
+                .map_err(|unfit| format!("{path}/manifest.mpd: {unfit}"));
+        }
+        // Who has neither is told of the manifest, which is the better one.
+        let text = read("master.m3u8").map_err(|_| why)?;
+        let unfit = |unfit: Unfit| format!("{path}/master.m3u8: {unfit}");
+        let mut renditions = Vec::new();
+        for said in hls::renditions(&text).map_err(unfit)? {
+            let text = read(&said.uri).map_err(|(_, why)| why)?;
+            renditions.push(hls::rendition(&said, &text).map_err(unfit)?);
+        }
+        Ok(Asset { path: path.to_owned(), renditions })
+    }
+
     /// Reads the manifests of all assets; each once, however often it is in the list.
     fn read(&self) -> Result<Schedule, String> {
-        let mut known: HashMap<&str, Asset> = HashMap::new();
-        let mut assets = Vec::new();
-        for path in &self.of.sources.playlist {
-            if !known.contains_key(path.as_str()) {
-                let manifest = format!("{path}/manifest.mpd");
-                let text = read::text(&self.libraries, &manifest, ASSET_MANIFEST_SIZE_MAX);
-                let text = text.map_err(|error| format!("{manifest}: {error}"))?;
-                let asset = Asset::read(path, &text);
-                let asset = asset.map_err(|unfit| format!("{manifest}: {unfit}"))?;
-                known.insert(path, asset);
-            }
-            assets.push(known[path.as_str()].clone());
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        let (mut assets, mut list) = (Vec::new(), Vec::new());
+        let offset = i64::from(self.of.sources.utc_offset) * 60 * 1_000_000_000;
+        for Programme { asset: path, at } in &self.of.sources.playlist {
+            let asset = match known.get(path.as_str()) {
+                Some(&asset) => asset,
+                None => {
+                    assets.push(self.asset(path)?);
+                    known.insert(path, assets.len() - 1);
+                    assets.len() - 1
+                }
+            };
+            let at = at.map(|seconds| u64::from(seconds) * 1_000_000_000);
+            let at = at.map(|at| (at + DAY).saturating_add_signed(-offset) % DAY);
+            list.push(Entry { asset, at });
         }
         let window = self.of.window_ms * 1_000_000;
-        let (schedule, left_out) = Schedule::new(assets, window).map_err(|unfit| unfit.0)?;
+        let (schedule, left_out) = Schedule::new(assets, &list, window).map_err(|unfit| unfit.0)?;
         if !left_out.is_empty() {
             let renditions = left_out.join(", ");
             tracing::warn!(channel = self.of.id, renditions, "not in all assets, so left out");

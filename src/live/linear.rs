@@ -1,16 +1,22 @@
 //! A linear channel out of assets: what is on at a moment, from that moment alone.
 //!
-//! Assets follow each other and begin again, without end, as if they had since 1970. So numbers,
-//! dates and counts of discontinuities need no memory: two servers with the same assets say the
-//! same, whenever they were started, and nothing is to be done while nobody asks. A *pass* is one
-//! run of one asset; each is a timeline of its own, as long as the asset's first picture.
+//! Assets follow each other and begin again, without end, as if they had since 1970; some of them
+//! at times of day (`plan`). So numbers, dates and counts of discontinuities need no memory: two
+//! servers with the same assets say the same, whenever they were started, and nothing is to be done
+//! while nobody asks. A *pass* is one run of one asset; each is a timeline of its own, as long as
+//! the asset's first picture, or until another one has its time.
 //!
 //! Times are nanoseconds of Unix time. Rounding is the same for everybody: each segment's start is
 //! counted from its pass, each pass from the loop, each loop from 1970.
 
 pub mod asset;
+pub mod hls;
+pub mod plan;
 
-use asset::{Asset, Rendition, Unfit};
+use std::collections::HashMap;
+
+use asset::{Asset, Media, Rendition, Unfit};
+use plan::{Entry, Plan};
 
 use super::playlist::multivariant;
 use super::record::About;
@@ -27,8 +33,8 @@ pub struct Schedule {
     assets: Vec<Asset>,
     /// The channel's renditions: those that all assets have.
     tracks: Vec<Track>,
-    /// Where each asset begins in the loop, and where that ends.
-    starts: Vec<u64>,
+    /// What is gone through again and again.
+    plan: Plan,
     window: u64,
     target_seconds: u64,
 }
@@ -42,7 +48,7 @@ pub struct Track {
     pub about: About,
     /// Which rendition it is of each asset.
     of: Vec<usize>,
-    /// Segments before each asset in the loop, and in all of it.
+    /// Segments before each slot of the loop, and in all of it.
     before: Vec<u64>,
 }
 
@@ -55,6 +61,8 @@ pub struct Pass<'s> {
     pub start: u64,
     /// How long it is.
     length: u64,
+    /// How many segments it has.
+    count: usize,
     /// The asset.
     pub asset: &'s Asset,
     /// The rendition.
@@ -66,40 +74,51 @@ pub struct Pass<'s> {
 }
 
 impl Schedule {
-    /// These assets, one after the other; `window` is how much of it is listed. Gives the names of
+    /// Assets in the order of this list; `window` is how much of it is listed. Gives the names of
     /// renditions, too, that not all of them have.
     ///
     /// # Errors
     ///
-    /// There is nothing that all assets have, or one has no length.
-    pub fn new(mut assets: Vec<Asset>, window: u64) -> Result<(Self, Vec<String>), Unfit> {
-        let Some(first) = assets.first() else {
+    /// There is nothing that all assets have, one has no length, or the list's times can't be.
+    pub fn new(
+        mut assets: Vec<Asset>,
+        list: &[Entry],
+        window: u64,
+    ) -> Result<(Self, Vec<String>), Unfit> {
+        let Some(first) = list.first().and_then(|entry| assets.get(entry.asset)) else {
             return Err(Unfit("it has no assets".to_owned()));
         };
         let names: Vec<_> = first.renditions.iter().map(|one| one.name.clone()).collect();
-        let mut starts = vec![0_u64];
-        for asset in &mut assets {
-            let lead = asset.lead();
-            let length = lead.nanos_until(lead.times[lead.count()]);
-            cut_to(asset, length);
-            let end = starts[starts.len() - 1].checked_add(length).filter(|_| length > 0);
-            starts.push(end.ok_or_else(|| Unfit(format!("{} has no length", asset.path)))?);
+        // Transport streams have no header, and can't follow what has one.
+        let kinds: HashMap<_, _> =
+            first.renditions.iter().map(|one| (one.name.clone(), one.header.is_some())).collect();
+        let lengths: Vec<u64> = assets.iter_mut().map(cut).collect();
+        if let Some(at) = lengths.iter().position(|length| *length == 0) {
+            return Err(Unfit(format!("{} has no length", assets[at].path)));
         }
+        let mut plan = Plan::new(&lengths, list)?;
         let has = |asset: &Asset, name: &String| {
-            asset.renditions.iter().position(|one| one.name == *name && one.count() > 0)
+            let kind = kinds.get(name).copied().unwrap_or_default();
+            let is_it = |one: &Rendition| one.name == *name && one.header.is_some() == kind;
+            asset.renditions.iter().position(|one| is_it(one) && one.count() > 0)
         };
         let mut left_out: Vec<String> = Vec::new();
         let mut tracks = Vec::new();
         for name in names {
             let of: Option<Vec<usize>> = assets.iter().map(|asset| has(asset, &name)).collect();
             match of {
-                Some(of) => tracks.push(Track::new(name, of, &assets)),
+                Some(of) => tracks.push(Track::new(name, of, &assets, list[0].asset)),
                 None => left_out.push(name),
             }
         }
         if tracks.is_empty() {
             return Err(Unfit("no rendition is in all of its assets".to_owned()));
         }
+        plan.retain(&assets, &tracks.iter().map(|track| &track.of[..]).collect::<Vec<_>>());
+        if plan.slots.is_empty() {
+            return Err(Unfit("nothing fits between its times".to_owned()));
+        }
+        tracks.iter_mut().for_each(|track| track.count_before(&plan, &assets));
         let others = assets.iter().flat_map(|asset| &asset.renditions);
         for other in others {
             let is_known = tracks.iter().any(|track| track.name == other.name);
@@ -109,13 +128,20 @@ impl Schedule {
         }
         let longest = tracks.iter().map(|track| track.longest(&assets)).max().unwrap_or(0);
         let target_seconds = ((longest + 500_000_000) / 1_000_000_000).max(1);
-        Ok((Self { assets, tracks, starts, window, target_seconds }, left_out))
+        Ok((Self { assets, tracks, plan, window, target_seconds }, left_out))
     }
 
     /// The channel's renditions.
     #[must_use]
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
+    }
+
+    /// Whether it can have a manifest of DASH: where the time of all media begins is known.
+    #[must_use]
+    pub fn has_manifest(&self) -> bool {
+        let mut all = self.assets.iter().flat_map(|asset| &asset.renditions);
+        all.all(|one| matches!(one.media, Media::Template { .. }))
     }
 
     /// How much is listed.
@@ -167,7 +193,7 @@ impl Schedule {
     pub fn next_change(&self, track: usize, now: u64) -> u64 {
         let number = self.pass_at(now);
         let pass = self.pass(track, number, now);
-        if pass.segments.end < pass.rendition.count() {
+        if pass.segments.end < pass.count {
             return pass.start + pass.end_of(pass.segments.end);
         }
         // All of this one is listed; the next one has a first segment.
@@ -177,50 +203,56 @@ impl Schedule {
 
     /// The number of the pass that is on.
     fn pass_at(&self, now: u64) -> u64 {
-        let loops = now / self.loop_length();
-        let within = now % self.loop_length();
-        let at = self.starts.partition_point(|start| *start <= within) - 1;
-        loops * self.assets.len() as u64 + at as u64
-    }
-
-    fn loop_length(&self) -> u64 {
-        self.starts[self.assets.len()]
+        let elapsed = now.saturating_sub(self.plan.zero);
+        let (loops, within) = (elapsed / self.plan.length, elapsed % self.plan.length);
+        let slots = &self.plan.slots;
+        let begun = slots.partition_point(|slot| slot.start <= within);
+        // What a loop begins with may have been left out, and then the last one is still on.
+        (loops * slots.len() as u64 + begun as u64).saturating_sub(1)
     }
 
     /// A pass with everything of it that has ended.
     fn pass(&self, track: usize, number: u64, now: u64) -> Pass<'_> {
-        let count = self.assets.len() as u64;
-        let (loops, at) = (number / count, usize::try_from(number % count).unwrap_or(0));
-        let track = &self.tracks[track];
-        let asset = &self.assets[at];
-        let rendition = &asset.renditions[track.of[at]];
-        let start = loops * self.loop_length() + self.starts[at];
-        let length = self.starts[at + 1] - self.starts[at];
-        let first_number = loops * track.before[self.assets.len()] + track.before[at];
+        let slots = &self.plan.slots;
+        let in_loop = slots.len() as u64;
+        let (loops, at) = (number / in_loop, usize::try_from(number % in_loop).unwrap_or(0));
+        let (track, slot) = (&self.tracks[track], &slots[at]);
+        let asset = &self.assets[slot.asset];
+        let rendition = &asset.renditions[track.of[slot.asset]];
+        let start = self.plan.zero + loops * self.plan.length + slot.start;
+        let count = usize::try_from(track.before[at + 1] - track.before[at]).unwrap_or(0);
+        let first_number = loops * track.before[slots.len()] + track.before[at];
+        let (length, segments) = (slot.length, 0..0);
         let mut pass =
-            Pass { number, start, length, asset, rendition, segments: 0..0, first_number };
+            Pass { number, start, length, count, asset, rendition, segments, first_number };
         if let Some(elapsed) = now.checked_sub(start) {
             let has_ended = |end: &u64| pass.nanos_until(*end) <= elapsed;
-            pass.segments.end = rendition.times[1..].partition_point(has_ended);
+            pass.segments.end = rendition.times[1..=count].partition_point(has_ended);
         }
         pass
     }
 }
 
 impl Track {
-    fn new(name: String, of: Vec<usize>, assets: &[Asset]) -> Self {
+    fn new(name: String, of: Vec<usize>, assets: &[Asset], first: usize) -> Self {
         let renditions: Vec<_> =
             assets.iter().zip(&of).map(|(asset, at)| &asset.renditions[*at]).collect();
-        let mut before = vec![0];
-        for one in &renditions {
-            before.push(before[before.len() - 1] + one.count() as u64);
-        }
-        let mut about = renditions[0].about.clone();
+        let mut about = renditions[first].about.clone();
         for one in &renditions {
             about.bandwidth.peak = about.bandwidth.peak.max(one.about.bandwidth.peak);
             about.bandwidth.average = about.bandwidth.average.max(one.about.bandwidth.average);
         }
-        Self { name, about, of, before }
+        Self { name, about, of, before: Vec::new() }
+    }
+
+    fn count_before(&mut self, plan: &Plan, assets: &[Asset]) {
+        let mut all = 0;
+        self.before = vec![all];
+        for slot in &plan.slots {
+            let one = &assets[slot.asset].renditions[self.of[slot.asset]];
+            all += plan::count(one, slot.length) as u64;
+            self.before.push(all);
+        }
     }
 
     /// What multivariant playlists and manifests say of it.
@@ -255,15 +287,15 @@ impl Pass<'_> {
     }
 }
 
-/// Leaves out what lies for the most part behind the end of the asset: a sound that is longer than
-/// its picture.
-fn cut_to(asset: &mut Asset, length: u64) {
+/// Leaves out what lies for the most part behind the end of the asset, such as a sound that is
+/// longer than its picture; gives its length.
+fn cut(asset: &mut Asset) -> u64 {
+    let lead = asset.lead();
+    let length = lead.nanos_until(lead.times[lead.count()]);
     for one in &mut asset.renditions {
-        let middle = |at: usize| u64::midpoint(one.times[at], one.times[at + 1]);
-        let within = |at: &usize| one.nanos_until(middle(*at)) < length;
-        let count = (0..one.count()).take_while(within).count();
-        one.times.truncate(count + 1);
+        one.times.truncate(plan::count(one, length) + 1);
     }
+    length
 }
 
 fn longest(rendition: &Rendition) -> u64 {

@@ -13,11 +13,11 @@ use crate::config::values::{self, duration_ms, duration_text};
 use crate::config::{
     ARCHIVE_MS_MAX, ARCHIVE_MS_MIN, Access, Archive, CHANNELS_MAX, Channel, PART_MS_MAX,
     PART_MS_MIN, PATIENCE_MS_MAX, PATIENCE_MS_MIN, Push, SEGMENT_MS_MAX, SEGMENT_MS_MIN, WINDOW_MS,
-    WINDOW_MS_MAX, WINDOW_MS_MIN, settings,
+    WINDOW_MS_MAX, WINDOW_MS_MIN, day, settings,
 };
 
 /// Every key of a channel.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "id",
     "name",
     "access",
@@ -31,6 +31,7 @@ const KEYS: [&str; 14] = [
     "ingest",
     "source",
     "playlist",
+    "utc_offset",
     "folder",
 ];
 
@@ -102,6 +103,7 @@ impl Reading<'_> {
                 channel.sources.folder = Some(self.beside(settings::path(given)?));
             }
             "playlist" => channel.sources.playlist = self.playlist(given)?,
+            "utc_offset" => channel.sources.utc_offset = given.read(day::utc_offset)?,
             "source" => channel.sources.encoders = self.encoders(given)?,
             "archive" => archive(channel).age_ms = between(given, ARCHIVE_MS_MIN..=ARCHIVE_MS_MAX)?,
             "archive_mode" => archive(channel).is_required = given.read(archive_mode)?,
@@ -127,6 +129,13 @@ impl Reading<'_> {
                 let key = format!("channel.{other}");
                 self.complain(Some(span_of(other)), &key, why.to_owned());
             }
+        }
+        let playlist = &channel.sources.playlist;
+        let is_timed = playlist.iter().any(|programme| programme.at.is_some());
+        let is_read = !playlist.is_empty() || !table.contains_key("playlist");
+        if table.contains_key("utc_offset") && !is_timed && is_read {
+            let why = "needs a playlist with times (write { asset = \"films/a\", at = \"20:15\" })";
+            self.complain(Some(span_of("utc_offset")), "channel.utc_offset", why.to_owned());
         }
         if !table.contains_key("id") {
             self.complain(Some(span.clone()), "channel.id", "is missing".to_owned());

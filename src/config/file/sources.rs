@@ -4,8 +4,8 @@ use toml::de::DeTable;
 
 use super::Reading;
 use crate::config::given::{Given, Wrong};
-use crate::config::sources::{ASSETS_MAX, Encoder, SOURCES_MAX};
-use crate::config::{Push, settings, values};
+use crate::config::sources::{ASSETS_MAX, Encoder, Programme, SOURCES_MAX};
+use crate::config::{Push, day, settings, values};
 
 impl Reading<'_> {
     /// Encoders in their order: `[[channel.source]]`.
@@ -24,8 +24,8 @@ impl Reading<'_> {
         Ok(encoders)
     }
 
-    /// Assets that follow each other: `playlist = ["films/a", "films/b"]`.
-    pub(super) fn playlist(&self, given: Given<'_>) -> Result<Vec<String>, Wrong> {
+    /// Assets that follow each other: `playlist = ["films/a", { asset = "news", at = "20:15" }]`.
+    pub(super) fn playlist(&self, given: Given<'_>) -> Result<Vec<Programme>, Wrong> {
         let assets = given.list()?;
         if assets.is_empty() {
             return Err(given.blame("is empty (name an asset as it stands behind /vod/)"));
@@ -33,7 +33,21 @@ impl Reading<'_> {
         if let Some(beyond) = assets.get(ASSETS_MAX) {
             return Err(beyond.blame(format!("is one too many (at most {ASSETS_MAX})")));
         }
-        assets.iter().map(|asset| asset.read(asset_path)).collect()
+        let mut last = None;
+        let mut programmes = Vec::new();
+        for one in assets {
+            let programme = programme(one)?;
+            if let (Some(last), Some(at)) = (last, programme.at)
+                && at <= last
+            {
+                let last = day::time_text(last);
+                let why = format!("stands behind {last} (write times in the order of a day)");
+                return Err(one.blame(why));
+            }
+            last = programme.at.or(last);
+            programmes.push(programme);
+        }
+        Ok(programmes)
     }
 
     fn encoder(&self, given: Given<'_>) -> Result<Encoder, Wrong> {
@@ -63,6 +77,27 @@ impl Reading<'_> {
         let name = name.ok_or_else(|| given.blame("needs a name"))?;
         Ok(Encoder { name, push })
     }
+}
+
+/// An asset, or an asset with the time at which it begins.
+fn programme(given: Given<'_>) -> Result<Programme, Wrong> {
+    let Some(table) = given.table() else {
+        return Ok(Programme { asset: given.read(asset_path)?, at: None });
+    };
+    let (mut asset, mut at) = (None, None);
+    for (key, value) in table {
+        let value = Given::Toml(value);
+        match key.get_ref().as_ref() {
+            "asset" => asset = Some(value.read(asset_path)?),
+            "at" => at = Some(value.read(day::time_of_day)?),
+            other => {
+                let why = format!("{other:?} is not known here (write asset and at)");
+                return Err(Wrong { why, span: Some(key.span()) });
+            }
+        }
+    }
+    let asset = asset.ok_or_else(|| given.blame("needs an asset"))?;
+    Ok(Programme { asset, at })
 }
 
 /// The path of an asset, as it stands behind `/vod/`.

@@ -267,6 +267,23 @@ fn keys_of_a_channel_are_refused_with_their_lines() {
             "playlist = [\"a/../b\"]",
             "playlist: \"a/../b\" is no asset (write what stands behind /vod/, such as \"films/a\")",
         ),
+        ("playlist = [{ at = \"20:15\" }]", "playlist: needs an asset"),
+        (
+            "playlist = [{ asset = \"a\", at = \"8pm\" }]",
+            "playlist: \"8pm\" is no time of a day (write \"20:15\" or \"20:15:30\")",
+        ),
+        (
+            "playlist = [{ asset = \"a\", when = \"20:15\" }]",
+            "playlist: \"when\" is not known here (write asset and at)",
+        ),
+        (
+            "playlist = [{ asset = \"a\", at = \"20:15\" }, { asset = \"b\", at = \"08:00\" }]",
+            "playlist: stands behind 20:15 (write times in the order of a day)",
+        ),
+        (
+            "utc_offset = \"+01:00\"",
+            "utc_offset: needs a playlist with times (write { asset = \"films/a\", at = \"20:15\" })",
+        ),
         ("source = [{ user = \"u\", password_file = \"p\" }]", "source: needs a name"),
         (
             "source = [{ name = \"a\", user = \"u\" }]",
@@ -277,6 +294,22 @@ fn keys_of_a_channel_are_refused_with_their_lines() {
         let text = format!("[[channel]]\nid = \"a\"\n{line}\n");
         refused(&text, &format!("/etc/x.toml:3: channel.{complaint}"));
     }
+}
+
+#[test]
+fn a_playlist_may_have_times_of_day() {
+    let text = "[[channel]]\nid = \"a\"\nplaylist = [\"ads\", { asset = \"news\", at = \"08:00\" }, \
+         { asset = \"film\", at = \"20:15:30\" }, { asset = \"ads\" }]\n";
+    let draft = read(&format!("{text}utc_offset = \"-03:30\"\n"));
+    assert_eq!((draft.errors, draft.warnings), (vec![], vec![]));
+    let sources = &draft.config.channels[0].sources;
+    let list = sources.playlist.iter().map(|one| (one.asset.as_str(), one.at));
+    let expected = [("ads", None), ("news", Some(28_800)), ("film", Some(72_930)), ("ads", None)];
+    assert_eq!(list.collect::<Vec<_>>(), expected);
+    assert_eq!(sources.utc_offset, -210);
+    let complaint = "/etc/x.toml:4: channel.utc_offset: \"CET\" is no offset (write \"+01:00\", \
+         \"-03:30\" or \"UTC\")";
+    refused(&format!("{text}utc_offset = \"CET\"\n"), complaint);
 }
 
 #[test]
@@ -314,6 +347,7 @@ fn every_key_of_a_channel_is_read() {
                 },
             ],
             playlist: Vec::new(),
+            utc_offset: 0,
             folder: Some("/etc/enc".into()),
         },
     };

@@ -10,7 +10,7 @@ use crate::live::playlist::multivariant::Bandwidth;
 use crate::live::record::{About, Carried};
 
 /// Segments of one rendition: a day of seconds. Beyond it an asset is refused.
-const SEGMENTS_MAX: usize = 86_400;
+pub const SEGMENTS_MAX: usize = 86_400;
 
 /// Elements and texts of a manifest. Beyond it it is refused.
 const NODES_MAX: u32 = 1 << 20;
@@ -35,12 +35,24 @@ pub struct Rendition {
     pub timescale: u32,
     /// Where its segments begin, in ticks, and where the last one ends.
     pub times: Vec<u64>,
-    /// URI of its header, within the asset.
-    pub header: String,
-    /// URIs of its segments, as a template of DASH with its id filled in.
-    pub media: String,
-    /// The number of its first segment there.
-    pub first_number: u64,
+    /// URI of its header, within the asset; transport streams have none.
+    pub header: Option<String>,
+    /// URIs of its segments, within the asset.
+    pub media: Media,
+}
+
+/// Where segments are.
+#[derive(Clone, Debug)]
+pub enum Media {
+    /// At what a template of DASH, with its id filled in, makes of number or time.
+    Template {
+        /// The template.
+        text: String,
+        /// The number of the first segment there.
+        first_number: u64,
+    },
+    /// At these places.
+    List(Vec<String>),
 }
 
 /// Why an asset can't be part of a channel.
@@ -113,9 +125,13 @@ impl Rendition {
     /// The URI of a segment, within the asset.
     #[must_use]
     pub fn segment_uri(&self, index: usize) -> String {
-        let number = self.first_number + index as u64;
+        let (text, first_number) = match &self.media {
+            Media::Template { text, first_number } => (text, first_number),
+            Media::List(uris) => return uris[index].clone(),
+        };
+        let number = first_number + index as u64;
         let mut uri = String::new();
-        for (at, piece) in self.media.split('$').enumerate() {
+        for (at, piece) in text.split('$').enumerate() {
             let (word, width) = piece.split_once("%0").unwrap_or((piece, "1d"));
             let width = width.strip_suffix('d').and_then(|width| width.parse().ok()).unwrap_or(1);
             match (at % 2, word) {
@@ -187,9 +203,11 @@ fn rendition(set: Node<'_, '_>, one: Node<'_, '_>) -> Result<Rendition, Unfit> {
         about,
         timescale: timescale.ok_or_else(|| unfit("its timescale is no number"))?,
         times: times(timeline).ok_or_else(|| unfit("its timeline can't be"))?,
-        header: fill(header)?,
-        media: fill(media)?,
-        first_number: first_number.ok_or_else(|| unfit("its startNumber is no number"))?,
+        header: Some(fill(header)?),
+        media: Media::Template {
+            text: fill(media)?,
+            first_number: first_number.ok_or_else(|| unfit("its startNumber is no number"))?,
+        },
     })
 }
 

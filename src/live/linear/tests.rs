@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::live::playlist::linear;
 
+mod day;
+
 /// 2026-11-26T00:00:00Z.
 const MIDNIGHT: u64 = 1_795_651_200 * SECOND;
 const SECOND: u64 = 1_000_000_000;
@@ -42,13 +44,19 @@ fn four() -> String {
     )
 }
 
+/// These assets, one after the other.
+fn in_a_loop(assets: Vec<Asset>, window: u64) -> Result<(Schedule, Vec<String>), Unfit> {
+    let list: Vec<_> = (0..assets.len()).map(|asset| Entry { asset, at: None }).collect();
+    Schedule::new(assets, &list, window)
+}
+
 fn schedule() -> Schedule {
     let assets = vec![
         Asset::read("films/nine", NINE).unwrap(),
         Asset::read("films/f\u{f6}ur", &four()).unwrap(),
         Asset::read("films/nine", NINE).unwrap(),
     ];
-    let (schedule, left_out) = Schedule::new(assets, 20 * SECOND).unwrap();
+    let (schedule, left_out) = in_a_loop(assets, 20 * SECOND).unwrap();
     assert_eq!(left_out, ["v7"]);
     schedule
 }
@@ -163,7 +171,7 @@ fn numbers_and_dates_are_those_of_one_that_has_always_run() {
 fn a_playlist_to_the_letter() {
     // The second loop, 5 s into its second pass's successor.
     let now = 22_004_000_000 + 13_004_000_000 + 3 * SECOND;
-    let (schedule, _) = Schedule::new(schedule().assets, 8 * SECOND).unwrap();
+    let (schedule, _) = in_a_loop(schedule().assets, 8 * SECOND).unwrap();
     assert_eq!(
         linear::media(&schedule, 0, now),
         "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-INDEPENDENT-SEGMENTS\n\
@@ -198,7 +206,7 @@ fn a_playlist_to_the_letter() {
 
 #[test]
 fn a_set_has_one_number_in_all_periods() {
-    let (schedule, _) = Schedule::new(schedule().assets, 8 * SECOND).unwrap();
+    let (schedule, _) = in_a_loop(schedule().assets, 8 * SECOND).unwrap();
     let mut sounds_alone = 0;
     for step in 0..220 {
         let manifest = linear::manifest(&schedule, MIDNIGHT + step * SECOND / 10, "../clock");
@@ -219,7 +227,7 @@ fn a_set_has_one_number_in_all_periods() {
 #[test]
 fn texts_are_subtitles() {
     let assets = vec![Asset::read("a", &NINE.replace("audio", "text")).unwrap()];
-    let (schedule, _) = Schedule::new(assets, SECOND).unwrap();
+    let (schedule, _) = in_a_loop(assets, SECOND).unwrap();
     let manifest = linear::manifest(&schedule, MIDNIGHT, "../clock");
     assert!(manifest.contains("contentType=\"text\" mimeType=\"application/mp4\""), "{manifest}");
     assert!(manifest.contains("role:2011\" value=\"subtitle\"/>"), "{manifest}");
@@ -243,7 +251,7 @@ fn what_can_be_no_channel_is_refused_with_a_sentence() {
     }
     let no_sound = NINE.replace("audio", "text");
     let assets = vec![Asset::read("a", NINE).unwrap(), Asset::read("b", &no_sound).unwrap()];
-    let (schedule, left_out) = Schedule::new(assets, SECOND).unwrap();
+    let (schedule, left_out) = in_a_loop(assets, SECOND).unwrap();
     assert_eq!((schedule.tracks().len(), left_out), (1, vec!["a1".to_owned(), "t1".to_owned()]));
-    assert!(Schedule::new(Vec::new(), SECOND).is_err());
+    assert!(in_a_loop(Vec::new(), SECOND).is_err());
 }

@@ -11,6 +11,7 @@ use super::dash::{
 };
 use super::multivariant;
 use super::{Date, PLAIN, Seconds, put};
+use crate::live::linear::asset::Media;
 use crate::live::linear::{Pass, Schedule, Track};
 
 /// The multivariant playlist.
@@ -35,14 +36,11 @@ pub fn media(schedule: &Schedule, track: usize, now: u64) -> String {
         if at > 0 {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
+        if let Some(header) = &pass.rendition.header {
+            put(&mut text, format_args!("#EXT-X-MAP:URI=\"{folder}/{header}\"\n"));
+        }
         let date = Date(i64::try_from(pass.start_of(pass.segments.start) / 1000).unwrap_or(0));
-        put(
-            &mut text,
-            format_args!(
-                "#EXT-X-MAP:URI=\"{folder}/{}\"\n#EXT-X-PROGRAM-DATE-TIME:{date}\n",
-                pass.rendition.header
-            ),
-        );
+        put(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{date}\n"));
         for segment in pass.segments.clone() {
             // Two moments are rounded, never a length, so lengths add up.
             let micros = |at: usize| pass.rendition.nanos_until(pass.rendition.times[at]) / 1000;
@@ -54,7 +52,8 @@ pub fn media(schedule: &Schedule, track: usize, now: u64) -> String {
     text
 }
 
-/// The manifest. `clock` is where the server tells its time, as seen from there.
+/// The manifest, of a schedule that has one. `clock` is where the server tells its time, as seen
+/// from there.
 #[must_use]
 pub fn manifest(schedule: &Schedule, now: u64, clock: &str) -> String {
     let listed: Vec<_> =
@@ -111,11 +110,12 @@ fn write_period(
 
 fn write_representation(text: &mut String, track: &Track, pass: &Pass<'_>) {
     let one = pass.rendition;
+    let Media::Template { text: media, first_number } = &one.media else { return };
     begin_representation(text, &one.about.described(&track.name));
     let folder = folder(&pass.asset.path, "../../vod/");
     let (timescale, offset) = (one.timescale, one.times[0]);
-    let number = one.first_number + pass.segments.start as u64;
-    let (header, media) = (Escaped(&one.header), Escaped(&one.media));
+    let number = first_number + pass.segments.start as u64;
+    let (header, media) = (Escaped(one.header.as_deref().unwrap_or_default()), Escaped(media));
     put(
         text,
         format_args!(

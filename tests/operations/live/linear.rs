@@ -112,6 +112,75 @@ fn servers_that_were_started_at_different_moments_say_the_same() {
 }
 
 #[test]
+fn a_film_that_has_playlists_only_is_shown_by_hls() {
+    let place = Place::new();
+    films(&place);
+    let folder = place.path("films/plain");
+    std::fs::create_dir_all(folder.join("sound")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write(
+        "master.m3u8",
+        "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"s\",NAME=\"x\",URI=\"sound/index.m3u8\"\n\
+         #EXT-X-STREAM-INF:BANDWIDTH=9,CODECS=\"avc1.64000c,mp4a.40.2\",AUDIO=\"s\"\nv.m3u8\n",
+    );
+    for (name, of) in [("v.m3u8", ""), ("sound/index.m3u8", "sound/")] {
+        write(
+            name,
+            "#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:0.5,\n1.m4s\n#EXTINF:0.75,\n2.m4s\n\
+             #EXT-X-ENDLIST\n",
+        );
+        for file in ["init.mp4", "1.m4s", "2.m4s"] {
+            write(&format!("{of}{file}"), &format!("{of}{file}"));
+        }
+    }
+    let server = Running::start(&mut serve(&place.config(
+        "[[library]]\npath = \"films\"\n[[channel]]\nid = \"cinema\"\nwindow = \"10s\"\n\
+         playlist = [\"plain\", \"one\"]\n",
+    )));
+    for (rendition, file) in [("v0", "plain/2.m4s"), ("a1", "plain/sound/2.m4s")] {
+        let path = format!("/tv/cinema/{rendition}/index.m3u8");
+        let playlist = get(&server, &path);
+        assert_eq!(playlist.status, 200);
+        let text = playlist.text();
+        assert!(text.contains(&format!("#EXTINF:0.75,\n../../../vod/{file}\n")), "{text}");
+        assert!(text.contains("/vod/one/"), "{text}");
+        for uri in uris(text).into_iter().chain([quoted(text, "URI")]) {
+            assert_eq!(get(&server, &resolved(&path, uri)).status, 200, "{uri}");
+        }
+    }
+    // Where the time of its media begins is in no playlist.
+    assert_eq!(get(&server, "/tv/cinema/manifest.mpd").status, 404);
+}
+
+#[test]
+fn what_has_a_time_of_day_begins_then() {
+    let place = Place::new();
+    films(&place);
+    // Two minutes ago, on a clock that is three and a half hours behind UTC.
+    let now = std::time::UNIX_EPOCH.elapsed().expect("it is after 1970").as_secs();
+    let time = |moment: u64| {
+        let of_day = moment % 86_400;
+        format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    };
+    let (begun, there) = (time(now - 120), time(now - 120 + 86_400 - 12_600));
+    let server = Running::start(&mut serve(&place.config(&format!(
+        "[[library]]\npath = \"films\"\n[[channel]]\nid = \"cinema\"\nwindow = \"10min\"\n\
+         utc_offset = \"-03:30\"\n\
+         playlist = [\"one\", {{ asset = \"two\", at = \"{there}\" }}]\n"
+    ))));
+    for (rendition, id) in [("v0", 0), ("a1", 1)] {
+        let answer = get(&server, &format!("/tv/cinema/{rendition}/index.m3u8"));
+        assert_eq!(answer.status, 200);
+        let film = format!("/vod/two/seg-{id}-00001.m4s");
+        let all: Vec<_> = answer.text().split("#EXT-X-PROGRAM-DATE-TIME:").collect();
+        let of_film = all.iter().filter(|text| text.contains(&film)).collect::<Vec<_>>();
+        let [of_film] = of_film[..] else { panic!("{}", answer.text()) };
+        assert!(of_film.contains(&format!("T{begun}.000Z\n#EXTINF:0.5,\n../../..{film}")));
+        assert!(all.iter().filter(|text| text.contains("/vod/one/")).count() > 100);
+    }
+}
+
+#[test]
 fn linear_channels_come_and_go_on_sighup() {
     let place = Place::new();
     let server = Running::start(&mut serve(&films(&place)));
