@@ -132,6 +132,18 @@ pub const ARCHIVE_QUEUE_SIZE_MAX: usize = 256 * MIB;
 pub const ARCHIVE_QUEUE_MAX: usize = 4096;
 const _: () = assert!(ARCHIVE_QUEUE_SIZE_MAX as u64 >= SEGMENT_SIZE_MAX, "any segment can be kept");
 
+/// Size at which chunks of segments under way go into another file, in bytes: some seconds of a
+/// channel. A file stays until its segments are whole, so there are about two.
+pub const GROWING_FILE_SIZE: usize = if cfg!(test) { 8 * KIB } else { 4 * MIB };
+
+/// Such files of a channel, of which one segment of the longest takes less than all. Beyond it the
+/// oldest goes, and what is under way in it is not there after a crash.
+pub const GROWING_FILES_MAX: usize = 20;
+const _: () = assert!(
+    cfg!(test) || (GROWING_FILES_MAX - 2) * GROWING_FILE_SIZE >= SEGMENT_SIZE_MAX as usize,
+    "the longest segment has room beside others"
+);
+
 /// Milliseconds after which a disk that refused is tried again at first, and at most: each time it
 /// refuses the wait is doubled.
 pub const ARCHIVE_RETRY_MS: u64 = 1_000;

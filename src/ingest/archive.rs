@@ -2,10 +2,12 @@
 //!
 //! The live thread hands segments over when they are whole, by reference, and goes on. Threads of
 //! their own (`recorder`) write them: every channel belongs to one of them, which gathers what
-//! comes within `ARCHIVE_COMMIT_MS` and makes it durable together (`keeper`). What came of it is
-//! said in three places: in the channel's record, to the lender, who lists it for the shards, and
-//! to requests that wait for it (`Progress`).
+//! comes within `ARCHIVE_COMMIT_MS` and makes it durable together (`keeper`), and where that is
+//! asked for what is under way as well (`growing`). What came of it is said in three places: in the
+//! channel's record, to the lender, who lists it for the shards, and to requests that wait for it
+//! (`Progress`).
 
+pub mod growing;
 pub mod keeper;
 pub mod memory;
 pub mod progress;
@@ -28,6 +30,7 @@ use crate::library::lender::Lender;
 use crate::live::records::Records;
 use crate::sys::priority;
 
+use growing::Grown;
 use keeper::Whole;
 use memory::Memory;
 use progress::Progress;
@@ -76,6 +79,8 @@ pub struct Recovered {
     pub memory: Memory,
     /// The last number that is kept of each rendition.
     pub kept: Vec<(String, i64)>,
+    /// Chunks of segments that were not whole.
+    pub grown: Vec<Grown>,
 }
 
 impl Archives {
@@ -158,7 +163,7 @@ impl Recovered {
             is_kept: false,
             is_required: false,
         };
-        Self { archive, memory: Memory::default(), kept: Vec::new() }
+        Self { archive, memory: Memory::default(), kept: Vec::new(), grown: Vec::new() }
     }
 }
 
@@ -190,6 +195,17 @@ impl Archive {
             return;
         }
         let _ = queue.sender.send(ToRecorder::Whole(Arc::clone(&self.id), whole));
+    }
+
+    /// Hands a chunk over of a segment that is not whole, where that must outlast a crash. If too
+    /// much waits, what is whole comes first.
+    pub fn grow(&self, grown: Box<Grown>) {
+        let Some(queue) = self.queue.as_ref().filter(|_| self.is_kept && self.is_required) else {
+            return;
+        };
+        if queue.load.add(grown.bytes.len()) {
+            let _ = queue.sender.send(ToRecorder::Grown(Arc::clone(&self.id), grown));
+        }
     }
 
     /// What the channel remembers from now on.
@@ -230,6 +246,11 @@ impl Load {
 /// Where the archive of a channel lies.
 fn folder(state: &Path, id: &str) -> PathBuf {
     state.join("archive").join(id)
+}
+
+/// Where the chunks of its segments under way lie.
+fn growing_folder(state: &Path, id: &str) -> PathBuf {
+    state.join("growing").join(id)
 }
 
 /// Where a channel's memory lies.

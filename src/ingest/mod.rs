@@ -29,6 +29,7 @@ pub mod health;
 mod server;
 mod login;
 mod receive;
+mod replay;
 mod transport;
 mod durable;
 mod archive;
@@ -223,7 +224,8 @@ async fn run(
 }
 
 impl State {
-    fn add(&self, of: config::Channel, logins: Logins, access: Access, recovered: Recovered) {
+    fn add(&self, of: config::Channel, logins: Logins, access: Access, mut recovered: Recovered) {
+        let grown = std::mem::take(&mut recovered.grown);
         let counts = self.counts.of(&of.id);
         let channel = Channel::new(&of, access, self.post.clone(), counts, recovered);
         if channel.archive().is_kept() {
@@ -235,6 +237,7 @@ impl State {
         let (path, access) = (format!("/tv/{id}").into(), of.access.unwrap_or(access));
         self.post.list(&mut vec![Listing { path, change: Change::Channel(access) }]);
         let live = Rc::new(Live { of, logins, channel, records: Arc::clone(&self.records) });
+        replay::replay(&live, &grown);
         folder::begin(&live);
         self.channels.borrow_mut().insert(id, live);
     }

@@ -305,11 +305,10 @@ impl<'d, D: Disk> Blocks<'d, D> {
 }
 
 /// Appends all of `bytes`. A disk that fills up takes a part first, and says so at the next write.
-pub(super) fn write_whole<D: Disk>(
-    disk: &D,
-    file: &mut D::File,
-    mut bytes: &[u8],
-) -> io::Result<()> {
+///
+/// # Errors
+/// As write(2).
+pub fn write_whole<D: Disk>(disk: &D, file: &mut D::File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match disk.write(file, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -5,16 +5,17 @@
 //! while: live goes on, and the archive by itself when there is room.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
 
+use super::growing::{self, Growing, Grown};
 use super::keeper::{Keeper, Retention, Whole};
 use super::memory::Memory;
-use super::{Archive, Load, Recovered, folder, memory_path};
+use super::{Archive, Load, Recovered, folder, growing_folder, memory_path};
 use crate::config::{
     self, ARCHIVE_COMMIT_MS, ARCHIVE_RETRY_MS, ARCHIVE_RETRY_MS_MAX, Access, NUMBERS_RESERVED,
 };
@@ -34,6 +35,8 @@ pub enum ToRecorder {
     Begin(Box<Begun>),
     /// A segment of a channel is whole.
     Whole(Arc<str>, Box<Whole>),
+    /// A chunk of a segment under way.
+    Grown(Arc<str>, Box<Grown>),
     /// This is what a channel remembers from now on.
     Remember(Arc<str>, Memory),
     /// A channel is gone.
@@ -80,6 +83,11 @@ struct KeptChannel {
     /// None while the disk refuses.
     keeper: Option<Keeper<'static, RealDisk>>,
     pending: Vec<Whole>,
+    /// Where chunks of segments under way are put down, if they must be and the disk takes them.
+    growing: Option<Growing<'static, RealDisk>>,
+    grown: Vec<Grown>,
+    /// When chunks are put down again after the disk refused some.
+    grow_at: Option<Instant>,
     /// When it is tried again, and how long to wait after that.
     retry: Option<(Instant, Duration)>,
 }
@@ -100,7 +108,7 @@ impl Recorder {
             let told = queue.recv_timeout(due.saturating_duration_since(Instant::now()));
             match told {
                 Ok(told) => {
-                    if matches!(told, ToRecorder::Whole(..)) {
+                    if matches!(told, ToRecorder::Whole(..) | ToRecorder::Grown(..)) {
                         let gather = Duration::from_millis(ARCHIVE_COMMIT_MS);
                         commit_at.get_or_insert_with(|| Instant::now() + gather);
                     }
@@ -135,6 +143,13 @@ impl Recorder {
                     None => self.load.take(whole.size()),
                 }
             }
+            ToRecorder::Grown(id, grown) => {
+                let channel = self.channels.get_mut(&id).and_then(|of| of.kept.as_mut());
+                match channel {
+                    Some(channel) => channel.grown.push(*grown),
+                    None => self.load.take(grown.bytes.len()),
+                }
+            }
             ToRecorder::Remember(id, memory) => self.remember(&id, &memory),
             ToRecorder::Finish(done) => {
                 self.commit_all();
@@ -162,6 +177,7 @@ impl Recorder {
     fn begin(&mut self, begun: Begun) {
         let Begun { archive, settings, access, reply } = begun;
         let id = Arc::clone(&archive.id);
+        let growing_folder = growing_folder(&self.state, &id);
         let memory = Memory::load(&RealDisk, &memory_path(&self.state, &id));
         let memory = memory.unwrap_or_else(|error| {
             tracing::error!(channel = &*id, "what the channel remembered is lost: {error}");
@@ -181,6 +197,9 @@ impl Recorder {
             retention: Retention { age_ms: settings.age_ms, size_max: settings.size_max },
             keeper: None,
             pending: Vec::new(),
+            growing: None,
+            grown: Vec::new(),
+            grow_at: None,
             retry: None,
         });
         let mut channel = Channel { archive: archive.clone(), kept };
@@ -195,10 +214,19 @@ impl Recorder {
             };
             record.renditions.iter().filter_map(last).collect()
         });
+        let last: Vec<(String, i64)> = last.unwrap_or_default();
+        let grown = match &mut channel.kept {
+            Some(kept) => kept.grown_before(archive.is_required, &growing_folder, &last),
+            None => growing::clear(&RealDisk, &growing_folder).map(|()| Vec::new()),
+        };
+        let grown = grown.unwrap_or_else(|error| {
+            tracing::error!(channel = &*id, "what was under way before a restart: {error}");
+            Vec::new()
+        });
         channel.look(&self.lender);
         self.channels.insert(id, channel);
         // If nobody waits any more, the server ends.
-        let _ = reply.send(Recovered { archive, memory, kept: last.unwrap_or_default() });
+        let _ = reply.send(Recovered { archive, memory, kept: last, grown });
     }
 
     fn commit_all(&mut self) {
@@ -209,10 +237,11 @@ impl Recorder {
 
     fn commit_one(&mut self, id: &Arc<str>) {
         let Some(channel) = self.channels.get_mut(id) else { return };
-        let Some(kept) = channel.kept.as_mut().filter(|kept| !kept.pending.is_empty()) else {
-            return;
-        };
+        let Some(kept) = &mut channel.kept else { return };
         let batch = std::mem::take(&mut kept.pending);
+        if batch.is_empty() {
+            return kept.put_down(id, &self.load);
+        }
         let is_durable = kept.commit(id, &batch, &self.records);
         let progress = &channel.archive.progress;
         for whole in &batch {
@@ -223,9 +252,14 @@ impl Recorder {
                 progress.fail(&whole.rendition, whole.kept.number);
             }
         }
+        kept.settle(&batch);
         // First the shards, so that what an encoder is told of can be asked for.
         channel.look(&self.lender);
         channel.archive.progress.tell();
+        // Last, so that never more is there of a segment than of the one before it.
+        if let Some(kept) = &mut channel.kept {
+            kept.put_down(id, &self.load);
+        }
     }
 
     /// Looks after hours that are over, or too old.
@@ -285,6 +319,56 @@ impl KeptChannel {
                 false
             }
         }
+    }
+
+    /// What was under way before a restart; nothing, and nothing more, unless that is asked for.
+    fn grown_before(
+        &mut self,
+        is_required: bool,
+        folder: &Path,
+        kept: &[(String, i64)],
+    ) -> Result<Vec<Grown>, DiskError> {
+        if !is_required {
+            return growing::clear(&RealDisk, folder).map(|()| Vec::new());
+        }
+        make_folder(folder)?;
+        let last = |rendition: &str| {
+            kept.iter().find(|(known, _)| known == rendition).map(|(_, number)| *number)
+        };
+        let (growing, grown) = Growing::recovered(&RealDisk, folder.to_owned(), last)?;
+        self.growing = Some(growing);
+        Ok(grown)
+    }
+
+    /// Makes chunks durable of segments that are not whole yet.
+    fn put_down(&mut self, id: &str, load: &Load) {
+        let grown = std::mem::take(&mut self.grown);
+        for chunk in &grown {
+            load.take(chunk.bytes.len());
+        }
+        let Some(growing) = &mut self.growing else { return };
+        if grown.is_empty() || self.grow_at.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        match growing.append(&grown) {
+            Ok(()) => self.grow_at = None,
+            Err(error) => {
+                // What is whole is kept all the same, or refused by itself.
+                if self.grow_at.is_none() {
+                    tracing::error!(channel = id, "what is under way is not put down: {error}");
+                }
+                self.grow_at = Some(Instant::now() + Duration::from_millis(ARCHIVE_RETRY_MS));
+            }
+        }
+    }
+
+    /// These segments were tried: nothing is needed any more of what was put down of them.
+    fn settle(&mut self, batch: &[Whole]) {
+        let Some(growing) = &mut self.growing else { return };
+        for whole in batch {
+            growing.settle(&whole.rendition, whole.kept.number);
+        }
+        growing.remove_settled();
     }
 
     fn end_hour(&mut self, id: &str) {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::Channel;
 use crate::config::NUMBERS_RESERVED;
+use crate::ingest::archive::growing::Grown;
 use crate::ingest::archive::keeper::Whole;
 use crate::ingest::archive::memory::{Media, Memory};
 use crate::ingest::archive::{Archive, Recovered};
+use crate::ingest::output::Stamp;
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::Container;
 use crate::live::cut::Lengths;
@@ -36,13 +38,16 @@ struct Rendition {
     headers: Vec<(Header, Arc<Opened>)>,
     /// Up to here segments were handed over.
     until: i64,
+    /// The segment that grows, and the number of its next chunk.
+    grown: (i64, u32),
 }
 
 impl Keeping {
     /// Goes on with what was there.
     #[must_use]
     pub fn new(recovered: Recovered) -> Self {
-        let Recovered { archive, memory, kept } = recovered;
+        // What was under way is taken as if it came again, when the channel is there.
+        let Recovered { archive, memory, kept, grown: _ } = recovered;
         Self { archive, memory, before: kept, renditions: Vec::new() }
     }
 
@@ -84,7 +89,8 @@ impl Keeping {
     /// published.
     pub fn begin_rendition(&mut self, name: &str) -> (Option<i64>, Option<i64>) {
         let (name_of, headers) = (name.into(), Vec::new());
-        self.renditions.push(Rendition { name: name_of, headers, until: i64::MIN });
+        let (until, grown) = (i64::MIN, (i64::MIN, 0));
+        self.renditions.push(Rendition { name: name_of, headers, until, grown });
         let kept = self.before.iter().find(|(known, _)| known == name);
         (kept.map(|(_, number)| *number), self.memory.numbers.get(name).copied())
     }
@@ -136,6 +142,38 @@ impl Channel {
                 header,
                 opened,
             }));
+        }
+    }
+
+    /// A chunk was published: where that must outlast a crash at once, it is handed over, too.
+    pub(super) fn keep_grown(&mut self, at: usize, bytes: &[u8], stamp: Stamp) {
+        let (feed, of) = (&self.feeds[at], &self.renditions[at]);
+        let is_wanted = self.keeping.archive.is_required() && of.container == Container::Cmaf;
+        let last = of.publisher.timeline().segments().back();
+        let Some(number) = last.filter(|_| is_wanted).map(|last| last.number) else { return };
+        let Some(rendition) = self.keeping.renditions.get_mut(at) else { return };
+        if rendition.grown.0 != number {
+            rendition.grown = (number, 0);
+        }
+        let index = rendition.grown.1;
+        rendition.grown.1 += 1;
+        self.keeping.archive.grow(Box::new(Grown {
+            path: feed.path.as_str().into(),
+            rendition: Arc::clone(&rendition.name),
+            number,
+            index,
+            source: u16::try_from(feed.taken_from.unwrap_or(0)).unwrap_or(u16::MAX),
+            micros: stamp.micros,
+            tag: feed.header.tag,
+            header: Arc::clone(&feed.header.bytes),
+            bytes: bytes.to_vec(),
+        }));
+    }
+
+    /// Something is missing in the segment that grows: behind it nothing can be put together.
+    pub(super) fn keep_hole(&mut self, at: usize) {
+        if let Some(rendition) = self.keeping.renditions.get_mut(at) {
+            rendition.grown.1 = rendition.grown.1.saturating_add(1);
         }
     }
 

@@ -39,6 +39,12 @@ impl Sources {
 }
 
 impl Channel {
+    /// How many encoders it may have.
+    #[must_use]
+    pub fn source_count(&self) -> usize {
+        self.sources.count()
+    }
+
     /// Whether what a source sends of a feed is published, or would be.
     pub(super) fn is_taken_from(&self, feed: usize, source: usize) -> bool {
         let active = self.sources.selectors.get(feed).and_then(Selector::active);
@@ -182,6 +188,7 @@ impl Channel {
             micros = gap.start.plus(gap.duration).micros() - gap.start.micros(),
             "a source is lost, and the next one has other bytes: a gap"
         );
+        self.keep_hole(feed);
         let most = lengths.part.ticks_of(gap.start.timescale);
         let mut done = 0;
         while done < gap.duration {

@@ -114,13 +114,19 @@ fn a_stream_in_one_request_is_kept_segment_by_segment() {
     station.until_counted(
         "shardcast_archive_segments_total{channel=\"news\",result=\"committed\"} 2\n",
     );
+    let last = chunk((MIDNIGHT + 2) * 1000 + 500);
+    station.until_put_down(&last.bytes());
     let station = station.killed();
     for at in 0..2 {
         let whole = station.get(&format!("news/v/{}.m4s", MIDNIGHT + at));
         assert!(whole.status == 200 && whole.body == segment(MIDNIGHT + at), "{at}");
     }
-    // The third was not whole, and is not half there.
-    assert_eq!(station.get(&format!("news/v/{}.m4s", MIDNIGHT + 2)).status, 404);
+    // The third was not whole, and grows on.
+    for (part, start_ms) in [(0, 2000), (1, 2500)] {
+        let part = station.get(&format!("news/v/{}.{part}.m4s", MIDNIGHT + 2));
+        let bytes = chunk(MIDNIGHT * 1000 + start_ms).bytes();
+        assert!(part.status == 200 && part.body == bytes, "{start_ms}");
+    }
     let mut push = Push::begin(station.server.ingest, "/ingest/news/Streams(v.cmfv)");
     push.send(&header(Media::Picture));
     (1..4).for_each(|at| push.send(&segment(MIDNIGHT + at)));

@@ -24,6 +24,7 @@ mod events;
 mod texts;
 mod archive;
 mod restarts;
+mod underway;
 mod catchup;
 mod transport;
 mod continuous;
