@@ -228,8 +228,11 @@ pub enum Change {
     /// there under their own names as long as it is listed.
     Archived(Arc<Archived>),
     /// What lies below the path is control's to answer, where nothing else is listed: a channel
-    /// whose texts are made when somebody asks. Withdrawn by `Absent`.
+    /// whose texts are made when somebody asks. Withdrawn by `Unasked` alone: what is `Absent`
+    /// there may be a channel of that name that was pushed, of which others tell, at other times.
     Asked(Access),
+    /// Nobody is to be asked any more for what lies below the path.
+    Unasked,
     /// It will be there soon: requests for it wait. Withdrawn by `Present` or `Absent`.
     Expected,
     /// It is gone: new requests get 404, running transfers finish.

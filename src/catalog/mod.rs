@@ -380,6 +380,10 @@ impl Catalog {
                 self.token_count += usize::from(*access == Access::Token);
                 self.token_count -= usize::from(old == Some(Access::Token));
             }
+            Change::Unasked => {
+                let asked = self.asked.remove(path);
+                self.token_count -= usize::from(asked == Some(Access::Token));
+            }
             Change::Expected => {
                 if !self.expected.contains_key(path) {
                     self.expected_next = self.expected_next.wrapping_add(1);
@@ -394,8 +398,6 @@ impl Catalog {
                 self.end_growing(path);
                 self.renditions.remove(path, effects);
                 self.channels.remove(path);
-                let asked = self.asked.remove(path);
-                self.token_count -= usize::from(asked == Some(Access::Token));
             }
         }
     }

@@ -220,6 +220,7 @@ impl Told {
                         Change::Rendition(_)
                         | Change::Channel(_)
                         | Change::Asked(_)
+                        | Change::Unasked
                         | Change::Archived(_) => {
                             panic!("the library has nothing live")
                         }

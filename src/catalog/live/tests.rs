@@ -248,7 +248,10 @@ fn what_is_below_a_channel_of_assets_is_asked_for_by_those_who_may() {
     assert!(matches!(other, Found::Absent), "{other:?}");
     list(&mut catalog, &[asked(Access::Token)]);
     assert_eq!(found(&catalog, "x", ""), "withheld");
+    // Of a channel with this name that was pushed somebody else tells that it is gone.
     list(&mut catalog, &[Listing { path: "/tv/news".into(), change: Change::Absent }]);
+    assert_eq!(found(&catalog, "x", ""), "withheld");
+    list(&mut catalog, &[Listing { path: "/tv/news".into(), change: Change::Unasked }]);
     assert_eq!(found(&catalog, "x", ""), "absent");
 }
 

@@ -67,7 +67,7 @@ impl Server {
     fn take_linear(&mut self, new: &Config) {
         // Those that are named by the new config, too, are said again behind this.
         let mut listings = linear::listings(&self.config);
-        listings.iter_mut().for_each(|listing| listing.change = Change::Absent);
+        listings.iter_mut().for_each(|listing| listing.change = Change::Unasked);
         listings.extend(linear::listings(new));
         let linear = |config: &Config| -> Vec<Channel> {
             let is_linear = |channel: &&Channel| !channel.is_pushed();

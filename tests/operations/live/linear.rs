@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use super::boxes::{MIDNIGHT, Media, segment};
 use super::http::{self, Answer};
 use super::{PATIENCE, quoted, resolved, uris};
 use crate::running::{Place, Running, serve};
@@ -198,4 +199,46 @@ fn linear_channels_come_and_go_on_sighup() {
     };
     until("/tv/night/v0/index.m3u8", 200);
     until("/tv/cinema/master.m3u8", 404);
+}
+
+#[test]
+fn one_name_may_be_of_a_channel_that_is_pushed_and_then_of_one_of_films_and_back() {
+    let place = Place::new();
+    films(&place);
+    let write = |channel: &str| {
+        let more = format!("[[library]]\npath = \"films\"\n{channel}{}", super::channel("mark"));
+        super::config(&place, &more)
+    };
+    let pushed = super::channel("cinema");
+    let of_films = "[[channel]]\nid = \"cinema\"\nplaylist = [\"two\"]\n";
+    let server = Running::start(&mut serve(&write(&pushed)));
+    let until = |what: &str, is_there: &dyn Fn() -> bool| {
+        let began = std::time::Instant::now();
+        while !is_there() {
+            assert!(began.elapsed() < PATIENCE, "{what}");
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+    };
+    let put = |name: &str, body: &[u8]| {
+        http::put(server.ingest, &format!("/ingest/cinema/v/{name}"), body).status == 200
+    };
+    for round in 0..4 {
+        let (header, second) = (super::boxes::header(Media::Picture), MIDNIGHT + round);
+        until("a push", &|| put("init.mp4", &header) && put("1.m4s", &segment(second)));
+        let path = format!("/tv/cinema/v/{second}.m4s");
+        until(&path, &|| get(&server, &path).status == 200);
+        assert_eq!(get(&server, "/tv/cinema/v0/index.m3u8").status, 404, "{round}");
+        write(of_films);
+        server.signal("HUP");
+        server.says("the config was read again");
+        // The pushed channel may be told of, or that it is gone, after the one of films.
+        until("the end", &|| get(&server, &path).status == 404);
+        until("the films", &|| get(&server, "/tv/cinema/v0/index.m3u8").status == 200);
+        let master = get(&server, "/tv/cinema/master.m3u8");
+        assert_eq!((master.status, uris(master.text())), (200, vec!["v0/index.m3u8"]), "{round}");
+        write(&pushed);
+        server.signal("HUP");
+        server.says("the config was read again");
+        until("the films' end", &|| get(&server, "/tv/cinema/v0/index.m3u8").status == 404);
+    }
 }
