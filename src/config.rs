@@ -303,6 +303,9 @@ pub struct Limits {
     pub index_memory: usize,
     /// Milliseconds that running transfers may take after SIGTERM. Then they are reset.
     pub drain_timeout_ms: u64,
+    /// Milliseconds that an encoder may be silent in the middle of a request. Then it hears 408,
+    /// and what was whole of the segment stays.
+    pub ingest_idle_ms: u64,
 }
 
 impl Default for Limits {
@@ -320,6 +323,7 @@ impl Default for Limits {
             folder_memory: 256 * MIB,
             index_memory: 512 * MIB,
             drain_timeout_ms: 30_000,
+            ingest_idle_ms: INGEST_IDLE_MS,
         }
     }
 }

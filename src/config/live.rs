@@ -97,8 +97,8 @@ const _: () = assert!(INGEST_REST_MS > 2 * SEGMENT_MS_MAX, "encoders send a segm
 /// Connections of encoders. Beyond it they wait in the listener's queue.
 pub const INGEST_CONNECTIONS_MAX: usize = 4096;
 
-/// Milliseconds an encoder may be silent in the middle of a request. Then the connection is closed,
-/// and what was whole of the segment stays.
+/// Milliseconds an encoder may be silent in the middle of a request, where the config says nothing
+/// else: the longest segment, since some send nothing before that is whole.
 pub const INGEST_IDLE_MS: u64 = 30_000;
 
 /// Largest playlist or manifest that an encoder may push, in bytes. Beyond it: 413.

@@ -253,6 +253,14 @@ pub static SETTINGS: &[Setting] = &[
         shown: Some(|config| text(duration_text(config.limits.drain_timeout_ms))),
         reloads: true,
     },
+    Setting {
+        key: "limits.ingest_idle",
+        about: "Time that an encoder may be silent in the middle of a request; then it hears 408, \
+                and what was whole stays published.",
+        set: |config, given| put(&mut config.limits.ingest_idle_ms, positive_ms(given)),
+        shown: Some(|config| text(duration_text(config.limits.ingest_idle_ms))),
+        reloads: true,
+    },
 ];
 
 /// Most that a count can be set to: what a kernel may allow a process to open.

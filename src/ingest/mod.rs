@@ -70,6 +70,8 @@ pub struct Parts {
     pub lender: Lender,
     /// What is kept of every channel.
     pub records: Arc<Records>,
+    /// How long an encoder may be silent in the middle of a request.
+    pub idle: Duration,
 }
 
 /// What all requests share.
@@ -80,6 +82,8 @@ struct State {
     post: Post,
     /// Bytes of chunks that are being received, of all requests.
     receiving: Cell<usize>,
+    /// How long an encoder may be silent in the middle of a request.
+    idle: Cell<Duration>,
     archives: Archives,
     records: Arc<Records>,
     /// Channels that will be added when what there was of them is known.
@@ -110,6 +114,7 @@ pub struct Handle {
 struct Reload {
     channels: Vec<config::Channel>,
     access: Access,
+    idle: Duration,
 }
 
 impl Handle {
@@ -119,7 +124,8 @@ impl Handle {
         let (mut channels, access) = (config.channels.clone(), config.access);
         channels.retain(config::Channel::is_pushed);
         // It fails only when the thread has ended, and then nothing is live any more.
-        let _ = self.wishes.send(Reload { channels, access });
+        let idle = Duration::from_millis(config.limits.ingest_idle_ms);
+        let _ = self.wishes.send(Reload { channels, access, idle });
     }
 
     /// The server ends: whole segments are kept that wait for it, as long as that does not take
@@ -193,9 +199,10 @@ async fn run(
     tokio::task::spawn_local(post.clone().flush_for_ever());
     tokio::task::spawn_local(post.clone().squeeze_for_ever(squeezed));
     let mut wishes = parts.wishes;
-    let (channels, receiving) = (RefCell::default(), Cell::new(0));
+    let (channels, receiving, idle) = (RefCell::default(), Cell::new(0), Cell::new(parts.idle));
     let (lender, records, coming) = (parts.lender, parts.records, Coming::default());
-    let state = Rc::new(State { channels, counts, post, receiving, archives, records, coming });
+    let state = State { channels, counts, post, receiving, idle, archives, records, coming };
+    let state = Rc::new(state);
     let begin = |channel: &config::Channel| state.archives.begin(channel, parts.access);
     let archives: Vec<_> = parts.channels.iter().map(begin).collect();
     for ((channel, logins), recovered) in parts.channels.into_iter().zip(logins).zip(archives) {
@@ -283,6 +290,7 @@ impl State {
     }
 
     fn reload(self: &Rc<Self>, new: Reload) {
+        self.idle.set(new.idle);
         let stays = |id: &String| new.channels.iter().any(|channel| channel.id == *id);
         // At once, so that one that comes again finds its archive closed.
         self.coming.retain(stays).iter().for_each(|id| self.archives.end(id));

@@ -12,9 +12,7 @@ use super::durable::{self, Touched};
 use super::output::Stamp;
 use super::slab::Refused;
 use super::{Live, State};
-use crate::config::{
-    CHUNK_SIZE_MAX, INGEST_IDLE_MS, PUSHED_TEXT_SIZE_MAX, RECEIVING_SIZE_MAX, RENDITIONS_MAX,
-};
+use crate::config::{CHUNK_SIZE_MAX, PUSHED_TEXT_SIZE_MAX, RECEIVING_SIZE_MAX, RENDITIONS_MAX};
 use crate::live::boxes::BoxError;
 use crate::live::boxes::stream::{Chunk, Event, Reader, Span};
 use crate::live::publisher::Taken;
@@ -45,11 +43,10 @@ impl Outcome {
 ///
 /// # Errors
 ///
-/// The connection broke, the framing is wrong, or the encoder was silent for `INGEST_IDLE_MS`.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Outcome> {
+/// The connection broke, the framing is wrong, or the encoder was silent for so long.
+async fn next(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Outcome> {
     loop {
         let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
-        let idle = Duration::from_millis(INGEST_IDLE_MS);
         match tokio::time::timeout(idle, frame).await {
             Ok(None) => return Ok(None),
             Ok(Some(Ok(frame))) => {
@@ -64,10 +61,10 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Outcome> {
 }
 
 /// Takes a playlist or manifest and looks no further: times are read from the media itself.
-pub async fn skip(mut body: Incoming) -> Outcome {
+pub(super) async fn skip(mut body: Incoming, state: &State) -> Outcome {
     let mut size = 0;
     loop {
-        match next(&mut body).await {
+        match next(&mut body, state.idle.get()).await {
             Ok(None) => return Outcome::new(200, "taken"),
             Ok(Some(bytes)) => size += bytes.len(),
             Err(outcome) => return outcome,
@@ -114,7 +111,7 @@ pub(super) async fn all(
 ) -> Option<Outcome> {
     let mut receiving = Receiving { state, size: 0 };
     loop {
-        let waiting = match next(&mut body).await {
+        let waiting = match next(&mut body, state.idle.get()).await {
             Ok(None) => return None,
             Ok(Some(bytes)) => take(&bytes),
             Err(outcome) => Err(outcome),
@@ -300,6 +297,7 @@ impl<'r> Intake<'r> {
             BoxError::Missing(kind) if kind == *b"moov" => {
                 Outcome::new(412, "no header has come for this (push the init segment first)")
             }
+            BoxError::TooLong(_) => Outcome::new(413, error.to_string()),
             error => Outcome::new(400, error.to_string()),
         })
     }

@@ -21,7 +21,7 @@ use super::{Live, State, transport};
 use crate::config::{
     HEAD_SIZE_MAX, HEADER_LINES_MAX, INGEST_CONNECTIONS_MAX, INGEST_REST_MS, TARGET_SIZE_MAX,
 };
-use crate::live::upload::{Kind, upload};
+use crate::live::upload::{Kind, is_foreign, upload};
 use crate::request::route::unescaped;
 
 /// Takes connections until the process ends.
@@ -140,9 +140,13 @@ async fn taken(
         return Outcome::new(400, "send the whole object, without Content-Range");
     }
     let media_type = head.headers.get(header::CONTENT_TYPE);
-    let upload = upload(path, media_type.and_then(|value| value.to_str().ok()));
+    let media_type = media_type.and_then(|value| value.to_str().ok());
+    let upload = upload(path, media_type);
     match upload.kind {
-        Kind::Playlist | Kind::Manifest | Kind::Key => receive::skip(body).await,
+        Kind::Unknown if media_type.is_some_and(is_foreign) => {
+            Outcome::new(415, "neither the name nor the type is one of media, a playlist or a key")
+        }
+        Kind::Playlist | Kind::Manifest | Kind::Key => receive::skip(body, state).await,
         _ if upload.is_ts => transport::media(body, source, &upload, live, state).await,
         _ => receive::media(body, (source, path), &upload, live, state).await,
     }

@@ -21,6 +21,8 @@ pub enum BoxError {
     Short(Kind),
     /// Its size is below that of its header, or beyond what it stands in.
     Size(Kind),
+    /// It is longer than is taken.
+    TooLong(Kind),
     /// Its version is not known.
     Version(Kind),
     /// It says that it holds more than its size allows, or more than we take.
@@ -42,6 +44,7 @@ impl std::fmt::Display for BoxError {
         let (kind, what) = match self {
             Self::Short(kind) => (kind, "is cut short"),
             Self::Size(kind) => (kind, "has a size that can't be"),
+            Self::TooLong(kind) => (kind, "is longer than is taken"),
             Self::Version(kind) => (kind, "has a version that is not known"),
             Self::Count(kind) => (kind, "counts more than it holds, or than is taken"),
             Self::Missing(kind) => (kind, "is missing"),

@@ -398,6 +398,9 @@ impl Publisher {
         if let Some(run) = chunk.fragment.run(self.lead) {
             self.published.remove(&run.decode_time);
         }
+        if let Some(timed) = self.timed(chunk) {
+            self.timeline.take_back(cut_to_start(timed).duration);
+        }
     }
 
     fn remember(&mut self, decode_time: u64, hash: u64) {

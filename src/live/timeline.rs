@@ -345,6 +345,24 @@ impl Timeline {
         }
     }
 
+    /// What was added last, so many ticks, can't be had after all. The first of a segment stays:
+    /// that there is nothing to play is said of the whole segment then.
+    pub fn take_back(&mut self, duration: u64) {
+        let Some(last) = self.segments.back_mut().filter(|last| !last.is_whole) else { return };
+        if last.duration <= duration {
+            return;
+        }
+        let Some(part) = last.parts.last_mut() else { return };
+        last.duration -= duration;
+        if part.duration > duration {
+            part.duration -= duration;
+            last.last_part_is_whole = false;
+        } else {
+            last.parts.pop();
+            last.last_part_is_whole = true;
+        }
+    }
+
     /// Nothing of the last segment can be had: it is a gap.
     pub fn spoil_last(&mut self) {
         if let Some(last) = self.segments.back_mut() {

@@ -132,6 +132,15 @@ pub fn upload<'p>(path: &'p str, media_type: Option<&str>) -> Upload<'p> {
     Upload { kind, track, is_ts: format == Some(Format::Ts) }
 }
 
+/// Whether a type says that this is nothing an encoder sends; some say nothing by theirs.
+#[must_use]
+pub fn is_foreign(media_type: &str) -> bool {
+    let name = media_type.split(';').next().unwrap_or(media_type).trim();
+    let says_nothing = ["", "application/octet-stream", "application/x-www-form-urlencoded"];
+    let is_nothing = |nothing: &&str| name.eq_ignore_ascii_case(nothing);
+    of_type(media_type).is_none() && !says_nothing.iter().any(is_nothing)
+}
+
 impl<'p> Track<'p> {
     fn new(folder: &'p str, whole: &'p str) -> Self {
         Self { folder, whole, stem: [whole, ""] }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
+use std::time::Duration;
 
 use super::supervise::{Event, Server};
 use crate::cli::Failure;
@@ -22,7 +23,6 @@ use crate::{ingest, library, shard};
 /// A running server that is not ready yet.
 pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let mut config = draft.config.clone();
-    // Inherited descriptors come first: nothing that we open may take their numbers.
     let inherited = inherited(&mut config, &draft)?;
     let descriptors = raise_nofile();
     let (events, received) = mpsc::channel();
@@ -58,6 +58,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         state: config.state.clone(),
         lender: library.lender(),
         records: Arc::clone(&records),
+        idle: Duration::from_millis(config.limits.ingest_idle_ms),
     };
     let live = ingest.map(|listener| ingest::start(parts(listener))).transpose();
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
@@ -97,7 +98,8 @@ fn ingest_listener(config: &Config) -> Result<Option<TcpListener>, Failure> {
     address.map(listen::single).transpose().map_err(refused)
 }
 
-/// The listeners that somebody handed over. Without a `server.listen` of its own the server
+/// The listeners that somebody handed over. They come first: nothing that we open may take their
+/// numbers. Without a `server.listen` of its own the server
 /// listens where they do.
 fn inherited(config: &mut Config, draft: &Draft) -> Result<Vec<TcpListener>, Failure> {
     let (listeners, others) =

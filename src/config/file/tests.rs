@@ -158,6 +158,13 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
         "\"fast\" is not a size (write \"16KiB\" or \"256MiB\")",
     ),
     ("limits", "drain_timeout", "0", "{}", "is a table, not a string"),
+    (
+        "limits",
+        "ingest_idle",
+        "\"45s\"",
+        "0",
+        "is 0, and nobody could be served in no time (write \"10s\")",
+    ),
 ];
 
 #[test]

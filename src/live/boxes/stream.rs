@@ -156,7 +156,7 @@ impl Reader {
         events: &mut Vec<Event>,
     ) -> Result<(), BoxError> {
         if size > BOX_SIZE_MAX {
-            return Err(BoxError::Size(kind));
+            return Err(BoxError::TooLong(kind));
         }
         let is_read = matches!(&kind, b"moov" | b"moof" | b"styp" | b"prft" | b"emsg");
         if kind == *b"mdat" {
@@ -173,7 +173,7 @@ impl Reader {
         }
         if is_read {
             if size > READ_SIZE_MAX as u64 {
-                return Err(BoxError::Size(kind));
+                return Err(BoxError::TooLong(kind));
             }
             if size == header as u64 {
                 self.pending.clear();

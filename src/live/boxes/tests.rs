@@ -251,8 +251,8 @@ fn sizes_that_cannot_be_are_refused() {
     refused(b"\0\0\0\0free", BoxError::Size(*b"free"));
     refused(b"\0\0\0\x07free", BoxError::Size(*b"free"));
     refused(b"\0\0\0\x01free\0\0\0\0\0\0\0\x0f", BoxError::Size(*b"free"));
-    refused(b"\0\0\0\x01free\xff\0\0\0\0\0\0\0", BoxError::Size(*b"free"));
-    refused(b"\0\x20\0\0moof", BoxError::Size(*b"moof"));
+    refused(b"\0\0\0\x01free\xff\0\0\0\0\0\0\0", BoxError::TooLong(*b"free"));
+    refused(b"\0\x20\0\0moof", BoxError::TooLong(*b"moof"));
     // A child that is larger than its parent, and one that has no room for its header.
     refused(&boxed(b"moof", &[b"\0\0\0\x09traf"]), BoxError::Size(*b"traf"));
     refused(&boxed(b"moof", &[b"\0\0\0\x09"]), BoxError::Short(*b"moof"));

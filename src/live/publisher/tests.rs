@@ -285,3 +285,27 @@ fn after_a_restart_what_is_kept_stays_and_a_segment_begins_at_its_start() {
     let taken = fed.publisher.take(&middle, 1, fed.now, &mut fed.zeros);
     assert!(matches!(taken, Taken::Published(_)), "{taken:?}");
 }
+
+#[test]
+fn what_could_not_be_written_is_not_listed() {
+    let mut fed = Fed::new();
+    for at in 0..3 {
+        fed.take(MIDNIGHT + at);
+    }
+    fed.publisher.forget(&sent(MIDNIGHT + 2));
+    fed.publisher.end_segment();
+    let segment = fed.publisher.timeline().segments().back().unwrap();
+    assert_eq!((segment.duration, segment.parts.len()), (1000, 2));
+    // It may come again, with the next segment if not with this one.
+    assert_eq!(fed.take(MIDNIGHT + 2), Taken::NotIndependent);
+    // Half of a part.
+    let mut fed = Fed::new();
+    let quarter = |at: i64| raw((MIDNIGHT + 4) * 500 + at * 250, 250, at == 0);
+    for at in 0..2 {
+        fed.publisher.take(&quarter(at), at.unsigned_abs(), NOW, &mut fed.zeros);
+    }
+    fed.publisher.forget(&quarter(1));
+    let segment = fed.publisher.timeline().segments().back().unwrap();
+    assert_eq!((segment.duration, segment.parts.len()), (250, 1));
+    assert!(!segment.last_part_is_whole && segment.parts[0].duration == 250);
+}

@@ -211,3 +211,20 @@ fn no_name_can_break_it() {
         }
     }
 }
+
+#[test]
+fn a_type_that_no_encoder_sends_is_foreign() {
+    for (media_type, expected) in [
+        ("text/html", true),
+        ("image/png; a=b", true),
+        ("application/json", true),
+        ("", false),
+        ("application/octet-stream", false),
+        ("Application/X-WWW-form-urlencoded", false),
+        ("video/mp4; codecs=avc1", false),
+        ("VIDEO/MP2T", false),
+        ("application/dash+xml", false),
+    ] {
+        assert_eq!(is_foreign(media_type), expected, "{media_type}");
+    }
+}

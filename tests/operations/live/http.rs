@@ -166,6 +166,11 @@ impl Push {
         Answering::of(self.stream).and_then(Answering::rest).expect("a whole answer")
     }
 
+    /// Says nothing more, and hears what is said of that.
+    pub fn fall_silent(self) -> Answer {
+        Answering::of(self.stream).and_then(Answering::rest).expect("a whole answer")
+    }
+
     /// Breaks off in the middle of the body.
     pub fn tear(self) -> TcpStream {
         self.stream.shutdown(Shutdown::Write).unwrap();

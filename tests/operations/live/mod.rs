@@ -12,6 +12,7 @@ mod statuses;
 mod aligned;
 mod repeats;
 mod torn;
+mod mistakes;
 mod sources;
 mod linear;
 mod folder;
