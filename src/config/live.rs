@@ -64,6 +64,16 @@ pub const UNSETTLED_CHUNKS_MAX: usize = 8192;
 /// length, is ended there, and the next one begins where decoding can.
 pub const SEGMENT_CHUNKS_MAX: u32 = 4096;
 
+/// Segments that may be missing before one that is held until they have come. Encoders have a few
+/// connections; where more is missing nothing was sent, and what has come is published at once.
+pub const SEGMENTS_AWAITED_MAX: u64 = 3;
+
+/// Chunks of a rendition that wait for what they follow, in bytes. Beyond it what is missing is
+/// given up, and the first of them is published.
+pub const AWAITING_SIZE_MAX: usize = 64 * MIB;
+/// The same as a number of chunks: a few segments of the longest.
+pub const AWAITING_CHUNKS_MAX: usize = 8192;
+
 /// How far ahead of our clock media on the epoch's time is taken, in microseconds. What lies beyond
 /// it is ignored: once published, everything before it would come too late.
 pub const AHEAD_MICROS_MAX: i64 = 60_000_000;

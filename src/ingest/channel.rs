@@ -10,10 +10,12 @@ mod tell;
 mod gaps;
 mod health;
 mod sources;
+mod order;
 mod transport;
 mod remux;
 
 pub use headers::Header;
+pub use order::Request;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::live::channel::{Container, Rendition};
 use crate::live::cut::Lengths;
 use crate::live::events::Events;
 use crate::live::learn::Learner;
+use crate::live::order::Order;
 use crate::live::playlist::{DELTA, DELTA_OF_DATES, KEY_FRAMES, LOW_LATENCY, PLAIN};
 use crate::live::publisher::{Steps, Taken, Zeros, lead, timed};
 use crate::live::time::Length;
@@ -99,7 +102,7 @@ struct Given {
 #[derive(Debug)]
 struct Unsettled {
     feed: usize,
-    source: usize,
+    request: Request,
     chunk: Chunk,
     bytes: Vec<u8>,
     stamp: Stamp,
@@ -137,6 +140,10 @@ pub struct Channel {
     /// What the multivariant playlists said last.
     multivariants: [String; 2],
     sources: Sources,
+    /// Of one encoder, one a rendition: what waits for what it follows.
+    orders: Vec<Order>,
+    /// Requests that have begun.
+    requests: u64,
     is_closed: bool,
 }
 
@@ -178,6 +185,8 @@ impl Channel {
             remuxing: Remuxing::default(),
             multivariants: Default::default(),
             sources: Sources::new(&of.sources),
+            orders: Vec::new(),
+            requests: 0,
             is_closed: false,
         }
     }
@@ -200,7 +209,7 @@ impl Channel {
     pub fn take(
         &mut self,
         feed: usize,
-        source: usize,
+        request: Request,
         chunk: &Chunk,
         bytes: &[u8],
         stamp: Stamp,
@@ -209,19 +218,25 @@ impl Channel {
             return Err(Unfit::Gone);
         }
         if self.lengths.is_some() {
-            let taken = self.offer(feed, source, chunk, bytes, stamp)?;
+            let taken = self.offer(feed, request, chunk, bytes, stamp)?;
             if matches!(taken, Some(Taken::Published(steps)) if steps != Steps::default()) {
                 self.counts.published(stamp.instant.elapsed());
             }
             return Ok(taken);
         }
-        self.keep((feed, source), chunk, bytes, stamp);
+        self.keep((feed, request), chunk, bytes, stamp);
         let Some(lengths) = self.learnt() else { return Ok(None) };
         self.settle(lengths, stamp)
     }
 
-    fn keep(&mut self, (feed, source): (usize, usize), chunk: &Chunk, bytes: &[u8], stamp: Stamp) {
-        let of = &mut self.feeds[feed].given[source];
+    fn keep(
+        &mut self,
+        (feed, request): (usize, Request),
+        chunk: &Chunk,
+        bytes: &[u8],
+        stamp: Stamp,
+    ) {
+        let of = &mut self.feeds[feed].given[request.source];
         if let Some(timed) = of.header.as_ref().and_then(|header| timed(&header.init, chunk)) {
             of.learner.add(&timed);
             let end = timed.start.plus(timed.duration).micros();
@@ -229,7 +244,7 @@ impl Channel {
         }
         self.unsettled_size += bytes.len();
         let (chunk, bytes) = (chunk.clone(), bytes.to_vec());
-        self.unsettled.push_back(Unsettled { feed, source, chunk, bytes, stamp });
+        self.unsettled.push_back(Unsettled { feed, request, chunk, bytes, stamp });
         while self.unsettled_size > UNSETTLED_SIZE_MAX
             || self.unsettled.len() > UNSETTLED_CHUNKS_MAX
         {
@@ -269,7 +284,7 @@ impl Channel {
         self.unsettled_size = 0;
         let mut last = None;
         for one in std::mem::take(&mut self.unsettled) {
-            last = self.offer(one.feed, one.source, &one.chunk, &one.bytes, one.stamp)?;
+            last = self.offer(one.feed, one.request, &one.chunk, &one.bytes, one.stamp)?;
         }
         Ok(last)
     }

@@ -29,6 +29,20 @@ pub struct Touched {
 }
 
 impl Touched {
+    /// Notes a chunk that waits for what it follows. Success means that its segment is durable,
+    /// too.
+    pub fn await_one(&mut self, channel: &Channel, feed: usize, chunk: &Chunk) {
+        if channel.archive().is_required() {
+            self.add_number(channel.number_awaiting(feed, chunk));
+        }
+    }
+
+    fn add_number(&mut self, number: Option<i64>) {
+        let Some(number) = number else { return };
+        let (first, last) = self.numbers.unwrap_or((number, number));
+        self.numbers = Some((first.min(number), last.max(number)));
+    }
+
     /// Notes what came of a chunk.
     pub fn add(
         &mut self,
@@ -43,10 +57,7 @@ impl Touched {
         }
         let number = channel.number_of(feed, chunk, taken);
         match (taken, number) {
-            (Taken::Published(_) | Taken::Repeated, Some(number)) => {
-                let (first, last) = self.numbers.unwrap_or((number, number));
-                self.numbers = Some((first.min(number), last.max(number)));
-            }
+            (Taken::Published(_) | Taken::Repeated, Some(_)) => self.add_number(number),
             (Taken::Conflict, _) => self.is_other = true,
             (Taken::Late | Taken::NotIndependent, Some(number))
                 if is_kept(records, channel, feed, number) =>

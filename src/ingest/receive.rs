@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::http::StatusCode;
 use hyper::body::{Body as _, Bytes, Incoming};
 
-use super::channel::{Header, Unfit};
+use super::channel::{Header, Request, Unfit};
 use super::durable::{self, Touched};
 use super::output::Stamp;
 use super::slab::Refused;
@@ -125,8 +125,8 @@ pub(super) async fn all(
 /// What a request has brought, and what came of it.
 #[derive(Debug)]
 pub(super) struct Brought {
-    /// Of which source it is.
-    pub(super) source: usize,
+    /// Which request of which source it is.
+    pub(super) request: Request,
     /// The feed that it belongs to.
     pub(super) feed: Option<usize>,
     /// Segments of which it has brought something.
@@ -139,8 +139,8 @@ pub(super) struct Brought {
 
 impl Brought {
     /// Nothing yet.
-    pub(super) fn new(source: usize, feed: Option<usize>) -> Self {
-        Self { source, feed, touched: Touched::default(), refused: None, begun: None }
+    pub(super) fn new(request: Request, feed: Option<usize>) -> Self {
+        Self { request, feed, touched: Touched::default(), refused: None, begun: None }
     }
 
     /// Gives a chunk of this feed to the channel.
@@ -152,8 +152,11 @@ impl Brought {
         bytes: &[u8],
     ) -> Result<(), Outcome> {
         let mut channel = live.channel.borrow_mut();
-        let taken = channel.take(feed, self.source, chunk, bytes, now());
-        let Some(taken) = taken.map_err(unfit)? else { return Ok(()) };
+        let taken = channel.take(feed, self.request, chunk, bytes, now());
+        let Some(taken) = taken.map_err(unfit)? else {
+            self.touched.await_one(&channel, feed, chunk);
+            return Ok(());
+        };
         self.touched.add(&live.records, &channel, feed, chunk, taken);
         match taken {
             // A segment that was torn is sent again from its start.
@@ -168,7 +171,7 @@ impl Brought {
     /// The body has ended, or broke off.
     pub(super) fn end(&self, live: &Rc<Live>, is_whole: bool) {
         let Some(feed) = self.feed else { return };
-        live.channel.borrow_mut().end_request_of(feed, self.source, is_whole, now());
+        live.channel.borrow_mut().end_request_of(feed, self.request, is_whole, now());
         if let Some(segment) = self.begun {
             end(live, feed, segment, is_whole);
         }
@@ -260,11 +263,12 @@ impl<'r> Intake<'r> {
             _ => None,
         };
         let init = feed.and_then(|feed| live.channel.borrow().init(feed, source).cloned());
+        let request = live.channel.borrow_mut().begin_request(source);
         Self {
             live,
             path,
             reader: Reader::new(init),
-            brought: Brought::new(source, feed),
+            brought: Brought::new(request, feed),
             buffer: Vec::new(),
             start: 0,
             in_filler: false,
@@ -307,7 +311,8 @@ impl<'r> Intake<'r> {
         let bytes = |span: Span| &self.buffer[at(span.start)..at(span.end)];
         match event {
             Event::Header(span, init) => {
-                let (place, header) = ((self.brought.source, self.path), Header::Cmaf(bytes(span)));
+                let place = (self.brought.request.source, self.path);
+                let header = Header::Cmaf(bytes(span));
                 let feed = self.live.channel.borrow_mut().take_header(place, header, init, now());
                 self.brought.feed = Some(feed.map_err(unfit)?);
             }

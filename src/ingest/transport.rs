@@ -47,11 +47,12 @@ pub fn file(bytes: &[u8], source: usize, upload: &Upload<'_>, live: &Rc<Live>) -
 impl<'r> Intake<'r> {
     fn new(live: &'r Live, source: usize, upload: &Upload<'_>) -> Self {
         let key = upload.track.key();
-        let channel = live.channel.borrow();
+        let mut channel = live.channel.borrow_mut();
         let feed = channel.transport(&key, source);
         let known = feed.map(|feed| channel.known_transport(feed, source)).unwrap_or_default();
         let reader = Reader::new(known, channel.transport_ticks());
-        Self { live, reader, key, brought: Brought::new(source, feed), has_begun: false }
+        let brought = Brought::new(channel.begin_request(source), feed);
+        Self { live, reader, key, brought, has_begun: false }
     }
 
     /// Takes the next bytes; none at the end.
@@ -72,19 +73,21 @@ impl<'r> Intake<'r> {
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Outcome> {
-        let (live, source) = (self.live, self.brought.source);
+        let (live, source) = (self.live, self.brought.request.source);
         match (event, self.brought.feed) {
             (Event::Header(init), _) => {
                 let place = (source, self.key.as_str());
                 let feed = live.channel.borrow_mut().take_header(place, Header::Ts, init, now());
                 self.brought.feed = Some(feed.map_err(unfit)?);
             }
-            (Event::Break, Some(feed)) => live.channel.borrow_mut().break_transport(feed, source),
+            (Event::Break, Some(feed)) => {
+                live.channel.borrow_mut().break_transport(feed, source, now());
+            }
             (Event::Break, None) => {}
             (Event::Chunk(chunk, bytes), feed) => {
                 let feed = feed.expect("a reader says what it is before a chunk");
                 if !std::mem::replace(&mut self.has_begun, true) {
-                    live.channel.borrow_mut().begin_transport(feed, source, &chunk);
+                    live.channel.borrow_mut().begin_transport(feed, source, &chunk, now());
                 }
                 self.brought.take(live, feed, &chunk, &bytes)?;
             }
@@ -102,7 +105,7 @@ impl<'r> Intake<'r> {
         let brought = self.brought;
         if let Some(feed) = brought.feed {
             let known = self.reader.into_known();
-            live.channel.borrow_mut().keep_transport(feed, brought.source, known);
+            live.channel.borrow_mut().keep_transport(feed, brought.request.source, known);
         }
         brought.end(live, outcome.is_ok());
         (outcome.unwrap_or_else(|outcome| outcome), brought)

@@ -12,6 +12,7 @@ pub mod cut;
 pub mod stretches;
 pub mod timeline;
 pub mod publisher;
+pub mod order;
 pub mod select;
 pub mod upload;
 pub mod learn;

@@ -94,6 +94,17 @@ pub enum Taken {
     NotIndependent,
 }
 
+/// What would be missing before a chunk, if it were published now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing: it follows, or was there, or begins anew.
+    Nothing,
+    /// Some of the segment that grows.
+    Rest,
+    /// So many whole segments, and maybe more.
+    Segments(u64),
+}
+
 impl Publisher {
     /// One whose first header this is.
     #[must_use]
@@ -200,6 +211,42 @@ impl Publisher {
     #[must_use]
     pub fn start_of(&self, chunk: &Chunk) -> Option<Moment> {
         self.timed(chunk).map(|timed| cut_to_start(timed).start)
+    }
+
+    /// What would be missing before a chunk. Less than half of it is nothing: encoders round.
+    #[must_use]
+    pub fn missing_before(&self, chunk: &Chunk) -> Missing {
+        let begins_anew = self.may_begin_anew || self.is_other_encoder;
+        let last = self.timeline.segments().back().filter(|_| !begins_anew);
+        let (Some(last), Some(timed)) = (last, self.timed(chunk)) else { return Missing::Nothing };
+        let timed = cut_to_start(timed);
+        let hole = timed.start.micros().saturating_sub(last.end().micros());
+        let hole = u64::try_from(hole).unwrap_or(0);
+        let length = timed.start.plus(timed.duration).micros().abs_diff(timed.start.micros());
+        if hole.saturating_mul(2) <= length {
+            return Missing::Nothing;
+        }
+        let segment = self.timeline.lengths().segment.micros().max(1);
+        let by_time = hole.saturating_add(segment / 8) / segment;
+        let by_number = self.timeline.number_of(&timed).saturating_sub(last.number + 1);
+        match by_time.max(u64::try_from(by_number).unwrap_or(0)) {
+            0 => Missing::Rest,
+            count => Missing::Segments(count),
+        }
+    }
+
+    /// The number of the segment in which a chunk will lie, when all that is missing before it was
+    /// published, or a later one.
+    #[must_use]
+    pub fn number_after_missing(&self, chunk: &Chunk) -> Option<i64> {
+        let timed = cut_to_start(self.timed(chunk)?);
+        let last = self.timeline.segments().back()?.number;
+        let count = match self.missing_before(chunk) {
+            Missing::Segments(count) => i64::try_from(count).unwrap_or(i64::MAX),
+            Missing::Nothing | Missing::Rest => 0,
+        };
+        let next = i64::from(timed.independent).saturating_add(count);
+        Some(self.timeline.number_of(&timed).max(last.saturating_add(next)))
     }
 
     /// Takes a chunk whose bytes have this hash; `now_micros` is the Unix time.

@@ -178,6 +178,12 @@ impl Timeline {
         self.segments.back().filter(|last| !last.is_whole)
     }
 
+    /// The number that a segment would have in which this chunk lies, as the grid counts.
+    #[must_use]
+    pub fn number_of(&self, chunk: &Timed) -> i64 {
+        self.lengths.number_of(chunk).saturating_add(self.offset)
+    }
+
     /// The lengths that hold for it.
     #[must_use]
     pub fn lengths(&self) -> Lengths {

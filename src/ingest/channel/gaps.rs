@@ -11,18 +11,26 @@ impl Channel {
     pub fn publish_overdue(&mut self, stamp: Stamp) {
         let Some(segment) = self.lengths.map(|lengths| lengths.segment.micros()) else { return };
         for at in 0..self.renditions.len() {
+            // It may be here, and wait for what did not come.
+            self.publish_awaited(at, stamp);
             let output = &self.outputs[at];
             let waited = u64::from(output.gaps) * segment;
-            let silent = output.fed.map(|fed| stamp.instant.saturating_duration_since(fed));
-            // Whoever writes texts is behind the picture, and has less to lose by a gap late.
-            let more = if self.is_text(at) { 2 * segment } else { 0 };
-            let usual = Duration::from_micros(segment + segment / 2 + more);
-            let due = self.patience.unwrap_or(usual) + Duration::from_micros(waited);
-            let is_due = silent.is_some_and(|silent| silent >= due) && !output.is_over();
-            if is_due && waited <= self.window_micros {
+            let is_due = self.is_overdue(at, Duration::from_micros(waited), stamp);
+            if is_due && !self.outputs[at].is_over() && waited <= self.window_micros {
                 self.publish_gap(at, stamp);
             }
         }
+    }
+
+    /// Whether patience with a silent encoder has ended, so long ago at least.
+    pub(super) fn is_overdue(&self, at: usize, waited: Duration, stamp: Stamp) -> bool {
+        let segment = self.lengths.map_or(0, |lengths| lengths.segment.micros());
+        let silent = self.outputs[at].fed.map(|fed| stamp.instant.saturating_duration_since(fed));
+        // Whoever writes texts is behind the picture, and has less to lose by a gap late.
+        let more = if self.is_text(at) { 2 * segment } else { 0 };
+        let usual = Duration::from_micros(segment + segment / 2 + more);
+        let due = self.patience.unwrap_or(usual) + waited;
+        silent.is_some_and(|silent| silent >= due)
     }
 
     fn publish_gap(&mut self, at: usize, stamp: Stamp) {

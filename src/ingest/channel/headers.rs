@@ -128,6 +128,7 @@ impl Channel {
 
     /// A header holds for what comes next of a feed.
     pub(super) fn change_header(&mut self, at: usize, sent: &Sent, stamp: Stamp) {
+        self.publish_all_awaiting(at, stamp);
         let feed = &mut self.feeds[at];
         let (name, container) = (&feed.name, feed.container);
         let is_other = feed.header.tag != sent.tag;

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Channel, Feed, Header};
+use super::{Channel, Feed, Header, Request};
 use crate::config::{self, REMUX_ASK_MS, REMUX_IDLE_MS, REMUX_PAUSE_MS, REMUX_PAUSE_MS_MAX};
 use crate::ingest::archive::Recovered;
 use crate::ingest::output::{Stamp, absent};
@@ -237,10 +237,10 @@ impl Running {
                     feed.map(|feed| self.feed = Some(feed))
                 }
                 (Event::Chunk(chunk, bytes), Some(feed)) => {
-                    self.channel.take(feed, 0, &chunk, &bytes, stamp).map(drop)
+                    self.channel.take(feed, Request::default(), &chunk, &bytes, stamp).map(drop)
                 }
                 (Event::Break, Some(feed)) => {
-                    self.channel.break_transport(feed, 0);
+                    self.channel.break_transport(feed, 0, stamp);
                     Ok(())
                 }
                 (Event::Break | Event::Chunk(..), None) => Ok(()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::headers::Sent;
-use super::{Channel, Unfit};
+use super::{Channel, Request, Unfit};
 use crate::config::sources::{SOURCE_PATIENCE_MS, SPARE_SIZE_MAX};
 use crate::config::{self, AHEAD_MICROS_MAX};
 use crate::ingest::output::Stamp;
@@ -56,14 +56,14 @@ impl Channel {
     pub(super) fn offer(
         &mut self,
         feed: usize,
-        source: usize,
+        Request { source, number }: Request,
         chunk: &Chunk,
         bytes: &[u8],
         stamp: Stamp,
     ) -> Result<Option<Taken>, Unfit> {
         let hash = xxh3_64(bytes);
         if self.sources.count() == 1 {
-            return self.publish(feed, chunk, (bytes, hash), stamp).map(Some);
+            return self.publish_in_order(feed, number, chunk, (bytes, hash), stamp);
         }
         self.make_selectors();
         let Some(candidate) = self.candidate(feed, source, chunk, (bytes, hash)) else {
@@ -221,9 +221,12 @@ impl Channel {
         }
     }
 
-    /// A request of a source has ended, or broke off; nothing is done for a channel that has one.
-    pub fn end_request_of(&mut self, feed: usize, source: usize, is_whole: bool, stamp: Stamp) {
-        let Some(selector) = self.sources.selectors.get_mut(feed) else { return };
+    /// A request of a source has ended, or broke off.
+    pub fn end_request_of(&mut self, feed: usize, of: Request, is_whole: bool, stamp: Stamp) {
+        let Request { source, number } = of;
+        let Some(selector) = self.sources.selectors.get_mut(feed) else {
+            return self.end_request_in_order(feed, number, is_whole, stamp);
+        };
         if !is_whole {
             selector.break_request(source);
         } else if selector.end_request(source) {

@@ -2,6 +2,7 @@
 //! each other, and none of them has a header that says that an encoder has begun again.
 
 use super::{Channel, Feed};
+use crate::ingest::output::Stamp;
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{Container, Rendition};
 use crate::live::time::Length;
@@ -48,18 +49,21 @@ impl Channel {
 
     /// A request of a source begins with this chunk: an encoder that sends what was published long
     /// ago has begun again.
-    pub fn begin_transport(&mut self, at: usize, source: usize, chunk: &Chunk) {
+    pub fn begin_transport(&mut self, at: usize, source: usize, chunk: &Chunk, stamp: Stamp) {
         let left_behind = |one: &Rendition| one.publisher.is_left_behind(chunk);
         if self.renditions.get(at).is_some_and(left_behind) {
-            self.break_transport(at, source);
+            self.break_transport(at, source, stamp);
         }
     }
 
     /// Time does not go on in what a source sends.
-    pub fn break_transport(&mut self, at: usize, source: usize) {
-        let is_taken = self.is_taken_from(at, source);
+    pub fn break_transport(&mut self, at: usize, source: usize, stamp: Stamp) {
+        if !self.is_taken_from(at, source) {
+            return;
+        }
+        self.publish_all_awaiting(at, stamp);
         let init = self.feeds[at].header.init.clone();
-        if let Some(rendition) = self.renditions.get_mut(at).filter(|_| is_taken) {
+        if let Some(rendition) = self.renditions.get_mut(at) {
             rendition.publisher.take_header(init, false);
         }
     }

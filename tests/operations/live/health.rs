@@ -18,6 +18,8 @@ fn a_channel_says_how_it_is() {
     for at in [0, 1, 4] {
         station.push(MIDNIGHT + at);
     }
+    // What is missing before the last one is waited for.
+    station.until_says("news/v/index.m3u8", &format!("{}.m4s", MIDNIGHT + 4));
     station.put(&format!("news/v/{MIDNIGHT}.m4s"), &salted_segment(MIDNIGHT, 1));
     assert_eq!(station.put("news/v/5.m4s", b"no boxes").status, 400);
     station.settle();

@@ -13,6 +13,7 @@ mod aligned;
 mod repeats;
 mod torn;
 mod mistakes;
+mod orders;
 mod sources;
 mod linear;
 mod folder;

@@ -86,6 +86,8 @@ fn a_segment_that_is_passed_over_is_a_gap_and_stays_one() {
     for at in [0, 1, 3] {
         station.push(MIDNIGHT + at);
     }
+    // It is waited for a segment's length.
+    station.until_says("news/v/index.m3u8", &format!("{}.m4s", MIDNIGHT + 3));
     let next = MIDNIGHT + 4;
     station.hears("4.m4s", &chunk(next * 1000).bytes(), "taken");
     let late = MIDNIGHT + 2;

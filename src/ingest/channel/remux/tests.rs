@@ -52,7 +52,7 @@ fn channel_of(began: Instant, shards: Vec<Outbox>) -> Channel {
                 channel.take_header((0, "v/init.mp4"), header, init, at(began, 0)).unwrap();
             }
             stream::Event::Chunk(span, chunk) => {
-                channel.take(0, 0, &chunk, bytes(span), at(began, 0)).unwrap();
+                channel.take(0, Request::default(), &chunk, bytes(span), at(began, 0)).unwrap();
             }
         }
     }
