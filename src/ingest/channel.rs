@@ -11,6 +11,7 @@ mod gaps;
 mod health;
 mod sources;
 mod order;
+mod pushed;
 mod transport;
 mod remux;
 
@@ -37,6 +38,7 @@ use crate::live::learn::Learner;
 use crate::live::order::Order;
 use crate::live::playlist::{DELTA, DELTA_OF_DATES, KEY_FRAMES, LOW_LATENCY, PLAIN};
 use crate::live::publisher::{Steps, Taken, Zeros, lead, timed};
+use crate::live::pushed::Pushed;
 use crate::live::time::Length;
 use crate::live::timeline::Segment;
 use crate::live::ts::stream::Known;
@@ -144,6 +146,8 @@ pub struct Channel {
     orders: Vec<Order>,
     /// Requests that have begun.
     requests: u64,
+    /// One a source: what its playlists say.
+    pushed: Vec<Pushed>,
     is_closed: bool,
 }
 
@@ -187,6 +191,7 @@ impl Channel {
             sources: Sources::new(&of.sources),
             orders: Vec::new(),
             requests: 0,
+            pushed: Vec::new(),
             is_closed: false,
         }
     }

@@ -142,7 +142,7 @@ impl Folder {
         }
         let Some(live) = live.upgrade() else { return };
         let outcome = match read(path.to_owned()).await {
-            Ok(bytes) if upload.is_ts => transport::file(&bytes, 0, &upload, &live),
+            Ok(bytes) if upload.is_ts => transport::file(&bytes, (0, &below), &upload, &live),
             Ok(bytes) => receive::file(&bytes, (0, &below), &upload, &live),
             Err(error) => Outcome::new(400, error.to_string()),
         };

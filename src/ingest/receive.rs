@@ -60,19 +60,41 @@ async fn next(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Outc
     }
 }
 
-/// Takes a playlist or manifest and looks no further: times are read from the media itself.
-pub(super) async fn skip(mut body: Incoming, state: &State) -> Outcome {
+/// Takes what nobody looks into.
+pub(super) async fn skip(body: Incoming, state: &State) -> Outcome {
     let mut size = 0;
-    loop {
-        match next(&mut body, state.idle.get()).await {
-            Ok(None) => return Outcome::new(200, "taken"),
-            Ok(Some(bytes)) => size += bytes.len(),
-            Err(outcome) => return outcome,
-        }
-        if size > PUSHED_TEXT_SIZE_MAX {
-            return Outcome::new(413, "a playlist of more than 1 MiB");
-        }
+    let take = |bytes: &[u8]| {
+        size += bytes.len();
+        let is_short = size <= PUSHED_TEXT_SIZE_MAX;
+        is_short.then_some(0).ok_or_else(text_too_long)
+    };
+    all(body, state, take).await.unwrap_or_else(|| Outcome::new(200, "taken"))
+}
+
+/// What is said of a playlist or manifest that is too long.
+fn text_too_long() -> Outcome {
+    Outcome::new(413, "a playlist of more than 1 MiB")
+}
+
+/// Takes a playlist or a manifest: what only that can tell of the media beside it.
+pub(super) async fn text(
+    body: Incoming,
+    place: (usize, &str),
+    kind: Kind,
+    live: &Live,
+    state: &State,
+) -> Outcome {
+    let mut text = Vec::new();
+    let take = |bytes: &[u8]| {
+        text.extend_from_slice(bytes);
+        let is_short = text.len() <= PUSHED_TEXT_SIZE_MAX;
+        is_short.then_some(text.len()).ok_or_else(text_too_long)
+    };
+    if let Some(outcome) = all(body, state, take).await {
+        return outcome;
     }
+    live.channel.borrow_mut().take_text(place, kind, &text, now());
+    Outcome::new(200, "taken")
 }
 
 /// Bytes of all requests that are received and not whole: counted as long as this lives.
@@ -135,12 +157,15 @@ pub(super) struct Brought {
     pub(super) refused: Option<Taken>,
     /// The last segment that begins with a chunk of this request.
     begun: Option<i64>,
+    /// Where it was pushed to; none when a chunk has come.
+    path: Option<String>,
 }
 
 impl Brought {
     /// Nothing yet.
-    pub(super) fn new(request: Request, feed: Option<usize>) -> Self {
-        Self { request, feed, touched: Touched::default(), refused: None, begun: None }
+    pub(super) fn new(request: Request, feed: Option<usize>, path: &str) -> Self {
+        let path = Some(path.to_owned());
+        Self { request, feed, touched: Touched::default(), refused: None, begun: None, path }
     }
 
     /// Gives a chunk of this feed to the channel.
@@ -152,6 +177,9 @@ impl Brought {
         bytes: &[u8],
     ) -> Result<(), Outcome> {
         let mut channel = live.channel.borrow_mut();
+        if let Some(path) = self.path.take() {
+            channel.begin_object(feed, self.request, &path, chunk, now());
+        }
         let taken = channel.take(feed, self.request, chunk, bytes, now());
         let Some(taken) = taken.map_err(unfit)? else {
             self.touched.await_one(&channel, feed, chunk);
@@ -268,7 +296,7 @@ impl<'r> Intake<'r> {
             live,
             path,
             reader: Reader::new(init),
-            brought: Brought::new(request, feed),
+            brought: Brought::new(request, feed, path),
             buffer: Vec::new(),
             start: 0,
             in_filler: false,

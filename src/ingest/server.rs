@@ -146,8 +146,11 @@ async fn taken(
         Kind::Unknown if media_type.is_some_and(is_foreign) => {
             Outcome::new(415, "neither the name nor the type is one of media, a playlist or a key")
         }
-        Kind::Playlist | Kind::Manifest | Kind::Key => receive::skip(body, state).await,
-        _ if upload.is_ts => transport::media(body, source, &upload, live, state).await,
+        Kind::Playlist | Kind::Manifest => {
+            receive::text(body, (source, path), upload.kind, live, state).await
+        }
+        Kind::Key => receive::skip(body, state).await,
+        _ if upload.is_ts => transport::media(body, (source, path), &upload, live, state).await,
         _ => receive::media(body, (source, path), &upload, live, state).await,
     }
 }

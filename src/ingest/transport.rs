@@ -25,12 +25,12 @@ struct Intake<'r> {
 /// Takes a segment, or a stream that goes on and on.
 pub async fn media(
     body: Incoming,
-    source: usize,
+    (source, path): (usize, &str),
     upload: &Upload<'_>,
     live: &Rc<Live>,
     state: &State,
 ) -> Outcome {
-    let mut intake = Intake::new(live, source, upload);
+    let mut intake = Intake::new(live, (source, path), upload);
     let take = |bytes: &[u8]| intake.take(Some(bytes)).map(|()| intake.reader.kept());
     let torn = all(body, state, take).await;
     let (outcome, brought) = intake.finish(torn, live);
@@ -38,20 +38,25 @@ pub async fn media(
 }
 
 /// Takes a file that somebody has written, as if it had been pushed.
-pub fn file(bytes: &[u8], source: usize, upload: &Upload<'_>, live: &Rc<Live>) -> Outcome {
-    let mut intake = Intake::new(live, source, upload);
+pub fn file(
+    bytes: &[u8],
+    (source, path): (usize, &str),
+    upload: &Upload<'_>,
+    live: &Rc<Live>,
+) -> Outcome {
+    let mut intake = Intake::new(live, (source, path), upload);
     let torn = intake.take(Some(bytes)).err();
     intake.finish(torn, live).0
 }
 
 impl<'r> Intake<'r> {
-    fn new(live: &'r Live, source: usize, upload: &Upload<'_>) -> Self {
+    fn new(live: &'r Live, (source, path): (usize, &str), upload: &Upload<'_>) -> Self {
         let key = upload.track.key();
         let mut channel = live.channel.borrow_mut();
         let feed = channel.transport(&key, source);
         let known = feed.map(|feed| channel.known_transport(feed, source)).unwrap_or_default();
         let reader = Reader::new(known, channel.transport_ticks());
-        let brought = Brought::new(channel.begin_request(source), feed);
+        let brought = Brought::new(channel.begin_request(source), feed, path);
         Self { live, reader, key, brought, has_begun: false }
     }
 
@@ -81,7 +86,7 @@ impl<'r> Intake<'r> {
                 self.brought.feed = Some(feed.map_err(unfit)?);
             }
             (Event::Break, Some(feed)) => {
-                live.channel.borrow_mut().break_transport(feed, source, now());
+                live.channel.borrow_mut().may_begin_anew(feed, source, now())
             }
             (Event::Break, None) => {}
             (Event::Chunk(chunk, bytes), feed) => {

@@ -11,6 +11,7 @@ pub mod ts;
 pub mod cut;
 pub mod stretches;
 pub mod timeline;
+pub mod pushed;
 pub mod publisher;
 pub mod order;
 pub mod select;

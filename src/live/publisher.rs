@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::boxes::init::{Init, Media, Track};
 use super::boxes::stream::Chunk;
 use super::cut::{Cutter, Lengths, Place, Timed, Unplaced};
+use super::pushed::Dated;
 use super::stretches::{Stretch, Stretches};
 use super::time::Moment;
 use super::timeline::{Added, Before, Timeline};
@@ -29,6 +30,9 @@ const RESENT_SEGMENTS: usize = 3;
 
 /// Renditions of one encoder begin less than this apart, in microseconds.
 const SAME_ZERO_MICROS: u64 = 5_000_000;
+
+/// How far from the media of which a date was told that is believed, in microseconds.
+const TOLD_NEAR_MICROS: u64 = 15_000_000;
 
 /// How far a new timeline may lie over the end of the one before it, in microseconds: renditions of
 /// one encoder do not end at once.
@@ -57,6 +61,8 @@ pub struct Publisher {
     may_begin_anew: bool,
     /// What comes next is another encoder's, which counts by itself.
     is_other_encoder: bool,
+    /// Its encoder says that the next segment does not go on from the one before it.
+    is_broken: bool,
     headers: u32,
     /// The last segment that was kept before this one began.
     kept: Option<i64>,
@@ -121,6 +127,7 @@ impl Publisher {
             published: BTreeMap::new(),
             may_begin_anew: false,
             is_other_encoder: false,
+            is_broken: false,
             headers: 1,
             kept: None,
         }
@@ -191,6 +198,12 @@ impl Publisher {
     pub fn change_encoder(&mut self) {
         self.may_begin_anew = true;
         self.is_other_encoder = true;
+    }
+
+    /// What comes next does not go on from what came before, whatever its times say.
+    pub fn begin_stretch(&mut self) {
+        self.may_begin_anew = true;
+        self.is_broken = !self.timeline.segments().is_empty();
     }
 
     /// When a chunk is presented, as far as this rendition is concerned; none for a chunk without
@@ -267,11 +280,8 @@ impl Publisher {
             self.zero_micros = zeros.of(&timed, now_micros);
             self.timeline.begin_anew(self.zero_micros);
         }
-        if timed.independent && std::mem::take(&mut self.is_other_encoder) {
-            let is_new = !self.timeline.segments().is_empty();
-            if is_new && zeros.of(&timed, now_micros) != self.zero_micros {
-                return self.begin_anew(chunk, &timed, hash, now_micros, zeros);
-            }
+        if timed.independent && self.was_said_to_begin(&timed, now_micros, zeros) {
+            return self.begin_anew(chunk, &timed, hash, now_micros, zeros);
         }
         if self.is_overlong() && !timed.independent {
             // It waits for a chunk with which the next segment can begin.
@@ -319,6 +329,14 @@ impl Publisher {
             begins_segment: place.begins_segment,
             completes_part: place.ends_part,
         })
+    }
+
+    /// Whether it was said that a timeline begins with the next chunk that can begin one.
+    fn was_said_to_begin(&mut self, timed: &Timed, now_micros: i64, zeros: &mut Zeros) -> bool {
+        let is_other = std::mem::take(&mut self.is_other_encoder);
+        let is_other = is_other && !self.timeline.segments().is_empty();
+        std::mem::take(&mut self.is_broken)
+            || is_other && zeros.of(timed, now_micros) != self.zero_micros
     }
 
     /// What a chunk is whose time was published before, unless it begins anew with it.
@@ -504,6 +522,8 @@ pub fn is_epoch(start: Moment) -> bool {
 pub struct Zeros {
     /// Microseconds of Unix time; the newest last.
     known: Vec<i64>,
+    /// What encoders say of it.
+    told: Vec<Dated>,
     /// Where media does not go on.
     stretches: Stretches,
 }
@@ -513,7 +533,7 @@ impl Zeros {
     #[must_use]
     pub fn of_known(mut known: Vec<i64>, newest: Option<Stretch>) -> Self {
         known.drain(..known.len().saturating_sub(ZEROS_MAX));
-        Self { known, stretches: Stretches::behind(newest) }
+        Self { known, stretches: Stretches::behind(newest), ..Self::default() }
     }
 
     /// The channel's newest stretch, if anything has begun.
@@ -538,8 +558,22 @@ impl Zeros {
         if let Some(&known) = self.known.iter().rev().find(near) {
             return known;
         }
+        let is_of = |told: &&Dated| {
+            let away = told.start.micros().abs_diff(chunk.start.micros());
+            away < TOLD_NEAR_MICROS && told.zero_micros.abs_diff(zero) < SAME_ZERO_MICROS
+        };
+        let zero = self.told.iter().rev().find(is_of).map_or(zero, |told| told.zero_micros);
         self.remember(zero);
         zero
+    }
+
+    /// An encoder says when some of its media is. That is believed where the next media of a zero
+    /// of its own is placed, if our clock says nearly the same.
+    pub fn tell(&mut self, dated: Dated) {
+        if self.told.len() == ZEROS_MAX {
+            self.told.remove(0);
+        }
+        self.told.push(dated);
     }
 
     fn remember(&mut self, zero: i64) {

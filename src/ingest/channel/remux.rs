@@ -240,7 +240,7 @@ impl Running {
                     self.channel.take(feed, Request::default(), &chunk, &bytes, stamp).map(drop)
                 }
                 (Event::Break, Some(feed)) => {
-                    self.channel.break_transport(feed, 0, stamp);
+                    self.channel.may_begin_anew(feed, 0, stamp);
                     Ok(())
                 }
                 (Event::Break | Event::Chunk(..), None) => Ok(()),

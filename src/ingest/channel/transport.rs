@@ -52,12 +52,12 @@ impl Channel {
     pub fn begin_transport(&mut self, at: usize, source: usize, chunk: &Chunk, stamp: Stamp) {
         let left_behind = |one: &Rendition| one.publisher.is_left_behind(chunk);
         if self.renditions.get(at).is_some_and(left_behind) {
-            self.break_transport(at, source, stamp);
+            self.may_begin_anew(at, source, stamp);
         }
     }
 
-    /// Time does not go on in what a source sends.
-    pub fn break_transport(&mut self, at: usize, source: usize, stamp: Stamp) {
+    /// What a source sends may not go on from what it has sent.
+    pub fn may_begin_anew(&mut self, at: usize, source: usize, stamp: Stamp) {
         if !self.is_taken_from(at, source) {
             return;
         }

@@ -287,6 +287,53 @@ fn after_a_restart_what_is_kept_stays_and_a_segment_begins_at_its_start() {
 }
 
 #[test]
+fn what_is_said_not_to_go_on_begins_another_stretch_although_its_times_go_on() {
+    for from in [MIDNIGHT, 0] {
+        let mut fed = Fed::new();
+        for at in 0..8 {
+            fed.take(from + at);
+        }
+        fed.publisher.begin_stretch();
+        for at in 8..16 {
+            fed.take(from + at);
+        }
+        let numbers = fed.numbers();
+        let discontinuities: Vec<_> =
+            numbers.iter().map(|(_, discontinuity)| *discontinuity).collect();
+        assert_eq!(discontinuities, [false, false, true, false], "{from}");
+        assert!(numbers.is_sorted_by(|one, next| one.0 + 1 == next.0), "{numbers:?}");
+        // And also when it goes back by less than anybody would take for a new beginning.
+        fed.publisher.begin_stretch();
+        let taken = fed.take_other(from + 12, 99);
+        assert_eq!(matches!(taken, Taken::Published(_)), from == 0, "{taken:?}");
+    }
+}
+
+#[test]
+fn a_date_that_an_encoder_tells_is_believed_if_the_clock_says_nearly_the_same() {
+    let start = Moment { ticks: 0, timescale: 1000 };
+    let first = Timed { start, duration: 500, independent: true };
+    let zero = NOW - 500_000;
+    for (told, expected) in [
+        (zero - 2_000_000, zero - 2_000_000),
+        (zero + 4_999_999, zero + 4_999_999),
+        (zero - 5_000_000, zero),
+        (i64::MIN, zero),
+        (i64::MAX, zero),
+    ] {
+        let mut zeros = Zeros::default();
+        zeros.tell(Dated { start, zero_micros: told });
+        assert_eq!(zeros.of(&first, NOW), expected);
+        // The other renditions have the same one.
+        zeros.tell(Dated { start, zero_micros: told.saturating_add(1) });
+        assert_eq!(zeros.of(&first, NOW + 1_000_000), expected);
+    }
+    let mut zeros = Zeros::default();
+    zeros.tell(Dated { start: Moment { ticks: 20_000, ..start }, zero_micros: zero - 1 });
+    assert_eq!(zeros.of(&first, NOW), zero, "it was told of other media");
+}
+
+#[test]
 fn what_could_not_be_written_is_not_listed() {
     let mut fed = Fed::new();
     for at in 0..3 {

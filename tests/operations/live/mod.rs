@@ -14,6 +14,7 @@ mod repeats;
 mod torn;
 mod mistakes;
 mod orders;
+mod pushed;
 mod sources;
 mod linear;
 mod folder;

@@ -1,0 +1,233 @@
+//! Playlists and manifests that encoders push beside their media: text in, what only it can tell
+//! out.
+//!
+//! Times are read from the media itself. A playlist adds two things that media of a clock of its
+//! own can't say: where it does not go on, and when it was taken; a manifest, that its encoder has
+//! begun again. What is not understood is passed over: nothing that stands there is a mistake of
+//! the media.
+
+use std::collections::VecDeque;
+
+use roxmltree::{Document, ParsingOptions};
+
+use super::time::Moment;
+
+/// Segments of a channel's playlists of which something is remembered: a few, of each rendition.
+const REMEMBERED: usize = 256;
+
+/// Manifests of a channel of which something is remembered; encoders push one.
+const MANIFESTS: usize = 8;
+
+/// Elements and texts of a manifest. One with more is not looked at.
+const NODES_MAX: u32 = 50_000;
+
+/// Longest that is remembered of one, in bytes.
+const PRESENTATION_SIZE_MAX: usize = 512;
+
+/// What a playlist says of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The segment, below the channel's publishing point.
+    pub path: String,
+    /// Whether it does not go on from the one before it.
+    pub discontinuity: bool,
+    /// When it begins, in microseconds of Unix time.
+    pub date_micros: Option<i64>,
+}
+
+/// What the playlist at `base` says of the last of its segments of which it says anything.
+#[must_use]
+pub fn playlist(base: &str, text: &[u8]) -> Vec<Said> {
+    let mut all = VecDeque::new();
+    let (mut discontinuity, mut date_micros) = (false, None);
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    for line in text.split(is_end).filter_map(|line| str::from_utf8(line).ok()) {
+        let line = line.trim();
+        if line == "#EXT-X-DISCONTINUITY" {
+            discontinuity = true;
+        } else if let Some(date) = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:") {
+            date_micros = micros(date.trim());
+        } else if !line.is_empty() && !line.starts_with('#') {
+            let said = (std::mem::take(&mut discontinuity), date_micros.take());
+            let (discontinuity, date_micros) = said;
+            let path = resolved(base, line).filter(|_| said != (false, None));
+            all.extend(path.map(|path| Said { path, discontinuity, date_micros }));
+            if all.len() > REMEMBERED {
+                all.pop_front();
+            }
+        }
+    }
+    all.into()
+}
+
+/// The path that a reference in the playlist at `base` leads to; none if it leads elsewhere.
+fn resolved(base: &str, reference: &str) -> Option<String> {
+    let reference = reference.split(['?', '#']).next()?;
+    // Escapes and other servers are possible, and no encoder writes them.
+    if reference.contains(['%', ':', '\\']) || reference.starts_with('/') {
+        return None;
+    }
+    let mut path: Vec<_> = base.split('/').collect();
+    path.pop();
+    for element in reference.split('/') {
+        match element {
+            "" | "." => {}
+            ".." => drop(path.pop()?),
+            element => path.push(element),
+        }
+    }
+    Some(path.join("/"))
+}
+
+/// Microseconds of Unix time of a date as ISO 8601 writes it: `2026-11-26T00:00:00.5+01:00`.
+fn micros(date: &str) -> Option<i64> {
+    let (day, time) = date.split_once(['T', 't', ' '])?;
+    let mut numbers = day.split('-').map(|part| digits(part, 4));
+    let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    if numbers.next().is_some() || !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let zone_at = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
+    let (time, zone) = time.split_at(zone_at);
+    let (whole, fraction) = time.split_once(['.', ',']).unwrap_or((time, ""));
+    let mut numbers = whole.split(':').map(|part| digits(part, 2));
+    let (hour, minute) = (numbers.next()??, numbers.next()??);
+    let second = numbers.next().unwrap_or(Some(0))?;
+    if numbers.next().is_some() || hour > 24 || minute > 59 || second > 60 {
+        return None;
+    }
+    let fraction = fraction.get(..6).unwrap_or(fraction);
+    let micros = if fraction.is_empty() { 0 } else { digits(fraction, 6)? };
+    let micros = micros * 10_i64.pow(6 - u32::try_from(fraction.len()).ok()?);
+    let seconds = (days(year, month, day)? * 24 + hour) * 3600 + minute * 60 + second;
+    Some((seconds - offset(zone)?) * 1_000_000 + micros)
+}
+
+/// Seconds that a zone is ahead of UTC; one that is not said is UTC.
+fn offset(zone: &str) -> Option<i64> {
+    let sign = match zone.get(..1) {
+        None => return zone.is_empty().then_some(0),
+        Some("Z" | "z") => return (zone.len() == 1).then_some(0),
+        Some("+") => 1,
+        Some(_) => -1,
+    };
+    let rest = zone[1..].replace(':', "");
+    let (hours, minutes) = rest.split_at_checked(2)?;
+    let minutes = if minutes.is_empty() { 0 } else { digits(minutes, 2)? };
+    Some(sign * (digits(hours, 2)? * 3600 + minutes * 60))
+}
+
+/// A number of at most so many digits.
+fn digits(text: &str, count: usize) -> Option<i64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number && text.len() <= count)
+}
+
+/// Days from 1970 to a date in the Gregorian calendar; see `units::civil`, whose inverse it is.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    let (year, month) = match month {
+        1 | 2 => (year - 1, month + 9),
+        3..=12 => (year, month - 3),
+        _ => return None,
+    };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    Some(year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468)
+}
+
+/// What a manifest of DASH is the manifest of: when its presentation and its periods begin, and
+/// what they are called. Updates of one presentation agree in it.
+#[must_use]
+pub fn presentation(manifest: &[u8]) -> Option<String> {
+    let options = ParsingOptions { nodes_limit: NODES_MAX, ..ParsingOptions::default() };
+    let text = str::from_utf8(manifest).ok()?;
+    let document = Document::parse_with_options(text, options).ok()?;
+    let root = document.root_element();
+    let mut said = root.attribute("availabilityStartTime").unwrap_or_default().to_owned();
+    let mut periods = root.children().filter(|node| node.tag_name().name() == "Period");
+    // Of more than one the last is what is sent now.
+    if let Some(period) = periods.next_back() {
+        for name in ["id", "start"] {
+            said.push(' ');
+            said += period.attribute(name).unwrap_or_default();
+        }
+    }
+    (root.tag_name().name() == "MPD" && said.len() <= PRESENTATION_SIZE_MAX).then_some(said)
+}
+
+/// What a channel's playlists say of segments, which may come before them or behind.
+#[derive(Debug, Default)]
+pub struct Pushed {
+    /// Manifests by their paths, with what they are the manifests of.
+    presentations: VecDeque<(String, String)>,
+    /// Of segments that have not come.
+    said: VecDeque<Said>,
+    /// Paths of segments that have come, and when they begin.
+    begun: VecDeque<(String, Moment)>,
+}
+
+/// A date, and the media that it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dated {
+    /// Where the media begins that is meant.
+    pub start: Moment,
+    /// Microseconds of Unix time of the media's zero.
+    pub zero_micros: i64,
+}
+
+impl Pushed {
+    /// A playlist has come; gives the dates of what has come before it.
+    pub fn take(&mut self, base: &str, text: &[u8]) -> Vec<Dated> {
+        let mut dated = Vec::new();
+        for said in playlist(base, text) {
+            let begun = self.begun.iter().rev().find(|(path, _)| *path == said.path);
+            if let Some((_, start)) = begun {
+                // It is published, whether it went on or not.
+                dated.extend(said.dated(*start));
+                continue;
+            }
+            self.said.retain(|earlier| earlier.path != said.path);
+            self.said.push_back(said);
+            if self.said.len() > REMEMBERED {
+                self.said.pop_front();
+            }
+        }
+        dated
+    }
+
+    /// A manifest has come; gives whether it is that of another presentation than the one before it
+    /// at this path.
+    pub fn take_manifest(&mut self, path: &str, text: &[u8]) -> bool {
+        let Some(said) = presentation(text) else { return false };
+        let at = self.presentations.iter().position(|(earlier, _)| earlier == path);
+        let before = at.and_then(|at| self.presentations.remove(at));
+        let is_other = before.is_some_and(|(_, before)| before != said);
+        self.presentations.push_back((path.to_owned(), said));
+        if self.presentations.len() > MANIFESTS {
+            self.presentations.pop_front();
+        }
+        is_other
+    }
+
+    /// A segment begins that is pushed to this path; gives its date, and whether it does not go on
+    /// from the one before it, if that was said.
+    pub fn begin(&mut self, path: &str, start: Moment) -> (Option<Dated>, bool) {
+        self.begun.retain(|(earlier, _)| earlier != path);
+        self.begun.push_back((path.to_owned(), start));
+        if self.begun.len() > REMEMBERED {
+            self.begun.pop_front();
+        }
+        let at = self.said.iter().position(|said| said.path == path);
+        let said = at.and_then(|at| self.said.remove(at));
+        said.map_or((None, false), |said| (said.dated(start), said.discontinuity))
+    }
+}
+
+impl Said {
+    fn dated(&self, start: Moment) -> Option<Dated> {
+        let zero_micros = self.date_micros?.checked_sub(start.micros())?;
+        Some(Dated { start, zero_micros })
+    }
+}
+
+#[cfg(test)]
+mod tests;
