@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Failure;
 use super::sources::{SourceArgs, USUAL_FILE};
+use crate::config::Channel;
 use crate::config::file::Draft;
 use crate::ops::logs;
 
@@ -52,7 +53,14 @@ fn warn_of(draft: &Draft) {
     if draft.config.libraries.is_empty() && draft.config.channels.is_empty() {
         tracing::warn!("the config names no [[library]] and no [[channel]]: nothing is served");
     }
-    if draft.config.ingest.is_none() && !draft.config.channels.is_empty() {
+    if draft.config.ingest.is_none() && draft.config.channels.iter().any(needs_a_port) {
         tracing::warn!("server.ingest is \"off\": nobody can push to the channels");
     }
+}
+
+/// Whether nothing can come of a channel unless somebody pushes.
+fn needs_a_port(channel: &Channel) -> bool {
+    let sources = &channel.sources;
+    let has_folder = || sources.encoders.iter().any(|encoder| encoder.folder.is_some());
+    channel.is_pushed() && sources.folder.is_none() && !has_folder()
 }

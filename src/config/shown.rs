@@ -133,6 +133,8 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
     let encoders = channel.sources.encoders.iter().map(|encoder| {
         let mut table = encoder.push.as_ref().map(login_of).unwrap_or_default();
         table.insert("name".to_owned(), Value::String(encoder.name.clone()));
+        let folder = encoder.folder.as_ref().map(|folder| folder.display().to_string());
+        table.extend(folder.map(|folder| ("folder".to_owned(), Value::String(folder))));
         Value::Table(table)
     });
     let encoders: Vec<_> = encoders.collect();

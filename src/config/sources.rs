@@ -40,6 +40,20 @@ pub const FOLDER_FOLDERS_MAX: usize = 128;
 /// News of a watched folder that waits. Beyond it the folder is scanned.
 pub const FOLDER_NEWS_MAX: usize = 1024;
 
+/// Files of a watched folder that are read while they grow: one or two a rendition. Others are read
+/// when they are closed.
+pub const FOLDER_GROWING_MAX: usize = 128;
+
+/// Bytes of a file that are handed over at once, and how many such pieces may be under way. Beyond
+/// it the folder's thread waits.
+pub const FOLDER_PIECE_SIZE: u64 = MIB as u64;
+/// See `FOLDER_PIECE_SIZE`.
+pub const FOLDER_PIECES_MAX: usize = 8;
+
+/// Bytes of all files of a folder that are not part of a whole chunk yet. Beyond it the file that
+/// grows is refused until it is closed.
+pub const FOLDER_WAITING_SIZE_MAX: usize = 128 * MIB;
+
 /// What a channel is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
@@ -69,6 +83,8 @@ pub struct Encoder {
     pub name: String,
     /// Its own login; none = the channel's.
     pub push: Option<Push>,
+    /// A folder into which it writes, on this machine, what it would push.
+    pub folder: Option<PathBuf>,
 }
 
 impl Channel {

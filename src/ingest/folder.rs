@@ -1,212 +1,179 @@
-//! A folder that an encoder of this machine writes: what it closes or renames into place is taken
-//! as if it had been pushed under the same name.
+//! A folder that an encoder of this machine writes: what it writes there is taken as if it had been
+//! pushed under the same name, a segment also while it grows.
 //!
-//! What lay there before is not taken, but for headers, which encoders write once. Nothing is
-//! removed. Links are not followed. News that was lost is found again by a scan.
+//! A thread of the folder's own looks at the files (`files`), and hands over what is in them piece
+//! by piece; here that is read as the body of a request is, one piece after the other.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Metadata};
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::PathBuf;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
-use notify::{EventKind, INotifyWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::Receiver;
 
 use super::receive::{self, Outcome};
 use super::{Live, transport};
-use crate::config::SEGMENT_SIZE_MAX;
-use crate::config::sources::{FOLDER_FILES_MAX, FOLDER_FOLDERS_MAX, FOLDER_NEWS_MAX};
+use crate::config::sources::FOLDER_WAITING_SIZE_MAX;
+use crate::config::{CHUNK_SIZE_MAX, PUSHED_TEXT_SIZE_MAX};
 use crate::live::upload::{Kind, upload};
 
-/// How often it is looked whether the channel is still there, and whether news was lost.
+mod files;
+
+use files::{Again, Piece};
+
+/// How often it is looked whether the channel is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How a file was when it was taken.
-type Version = (SystemTime, u64);
-
-struct Folder {
-    root: PathBuf,
-    watcher: INotifyWatcher,
-    news: Receiver<PathBuf>,
-    lost: Arc<AtomicBool>,
-    watched: BTreeSet<PathBuf>,
-    known: BTreeMap<PathBuf, Version>,
-}
-
-/// Watches the folder of a channel until that is gone.
-pub async fn watch(root: PathBuf, live: Weak<Live>) {
-    let shown = root.display().to_string();
-    let mut folder = match Folder::open(root) {
-        Ok(folder) => folder,
-        Err(error) => return tracing::error!(folder = shown, "it can't be watched: {error}"),
-    };
-    folder.scan(&live, true).await;
-    loop {
-        let news = tokio::time::timeout(LOOK_EVERY, folder.news.recv()).await;
-        if live.strong_count() == 0 {
-            return;
-        }
-        if let Ok(Some(path)) = news {
-            folder.look(&path, &live, false).await;
-        }
-        if folder.lost.swap(false, Ordering::AcqRel) || folder.watched.is_empty() {
-            folder.scan(&live, false).await;
+/// Watches the folders of a channel, if it has any.
+pub fn begin(live: &Rc<Live>) {
+    let sources = &live.of.sources;
+    let of_encoders = sources.encoders.iter().map(|encoder| encoder.folder.as_ref());
+    let roots = (0..).zip(of_encoders).chain([(0, sources.folder.as_ref())]);
+    for (source, root) in roots {
+        if let Some(root) = root {
+            tokio::task::spawn_local(watch(root.clone(), source, Rc::downgrade(live)));
         }
     }
+}
+
+/// Takes what is written in a folder until the channel is gone.
+async fn watch(root: PathBuf, source: usize, live: Weak<Live>) {
+    let shown = root.display().to_string();
+    let (mut pieces, again) = match files::start(root) {
+        Ok(started) => started,
+        Err(error) => return tracing::error!(folder = shown, "it can't be watched: {error}"),
+    };
+    let mut folder = Folder { source, open: HashMap::new() };
+    loop {
+        let piece = tokio::time::timeout(LOOK_EVERY, next(&mut pieces)).await;
+        let Some(live) = live.upgrade() else { return };
+        match piece {
+            Ok(Some(piece)) => folder.take(piece, &live, &again),
+            Ok(None) => return tracing::error!(folder = shown, "it is not watched any more"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// The next piece, after others had their turn: a folder may have much to say at once.
+async fn next(pieces: &mut Receiver<Piece>) -> Option<Piece> {
+    tokio::task::yield_now().await;
+    pieces.recv().await
+}
+
+/// Files of which pieces come.
+struct Folder {
+    source: usize,
+    open: HashMap<String, Open>,
+}
+
+/// A file that is read as a body.
+struct Open {
+    intake: Intake,
+    /// What was wrong.
+    refused: Option<Outcome>,
+}
+
+enum Intake {
+    Boxes(receive::Intake),
+    Transport(transport::Intake),
+    /// A playlist or a manifest, of this source and path.
+    Text((usize, String), Kind, Vec<u8>),
 }
 
 impl Folder {
-    fn open(root: PathBuf) -> notify::Result<Self> {
-        let (sender, news) = channel(FOLDER_NEWS_MAX);
-        let lost = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&lost);
-        let config = notify::Config::default().with_follow_symlinks(false);
-        let watcher = INotifyWatcher::new(move |event| tell(event, &sender, &told), config)?;
-        let (watched, known) = (BTreeSet::new(), BTreeMap::new());
-        Ok(Self { root, watcher, news, lost, watched, known })
-    }
-
-    /// Looks at everything; at the start what is there is known, but for headers.
-    async fn scan(&mut self, live: &Weak<Live>, is_start: bool) {
-        // One that was made anew has the name of the old one, whose watch went with it.
-        self.watched.clear();
-        let mut folders = vec![self.root.clone()];
-        let mut files = Vec::new();
-        while let Some(folder) = folders.pop() {
-            // A watch before the first read misses nothing.
-            self.watch_folder(&folder);
-            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                    Ok(kind) if kind.is_file() => files.push(entry.path()),
-                    _ => {}
-                }
+    fn take(&mut self, piece: Piece, live: &Rc<Live>, again: &Again) {
+        let Piece { path, bytes, is_first, is_last, is_torn, series } = piece;
+        let waiting: usize = self.open.values().map(|open| open.intake.waiting()).sum();
+        let open = match self.open.entry(path.clone()) {
+            Entry::Occupied(mut entry) if is_first => {
+                entry.insert(Open::new(&path, self.source, live));
+                entry.into_mut()
             }
-            if self.watched.len() >= FOLDER_FOLDERS_MAX {
-                break;
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) if is_first => entry.insert(Open::new(&path, self.source, live)),
+            Entry::Vacant(_) => return,
+        };
+        if open.refused.is_none() {
+            open.refused = open.intake.take(&bytes, waiting).err();
+        }
+        if open.refused.is_some() {
+            series.refuse();
+        }
+        if !is_last {
+            return;
+        }
+        let Some(open) = self.open.remove(&path) else { return };
+        let torn = || Outcome::new(408, "its writer was silent for too long, or has removed it");
+        let outcome = open.intake.finish(open.refused.or_else(|| is_torn.then(torn)), live);
+        if outcome.status.is_success() {
+            return;
+        }
+        // What was taken while it grew may have been changed behind us.
+        if outcome.status.is_client_error() && !is_torn && series.grew() {
+            return again.ask(path);
+        }
+        let channel = live.of.id.as_str();
+        tracing::warn!(channel, path, "not taken: {}", outcome.why);
+        let what = format!("{path}: not taken: {}", outcome.why);
+        live.channel.borrow_mut().note(what, receive::now());
+    }
+}
+
+impl Open {
+    fn new(path: &str, source: usize, live: &Rc<Live>) -> Self {
+        let upload = upload(path, None);
+        let place = (source, path);
+        let intake = match upload.kind {
+            kind @ (Kind::Playlist | Kind::Manifest) => {
+                Intake::Text((source, path.to_owned()), kind, Vec::new())
+            }
+            _ if upload.is_ts => Intake::Transport(transport::Intake::new(live, place, &upload)),
+            _ => Intake::Boxes(receive::Intake::new(live, place, &upload)),
+        };
+        Self { intake, refused: None }
+    }
+}
+
+impl Intake {
+    /// Takes the next bytes, beside so many of all files that wait to be whole.
+    fn take(&mut self, bytes: &[u8], waiting: usize) -> Result<(), Outcome> {
+        match self {
+            Self::Boxes(intake) => intake.take(bytes),
+            Self::Transport(intake) => intake.take(Some(bytes)),
+            Self::Text(.., text) if text.len() + bytes.len() > PUSHED_TEXT_SIZE_MAX => {
+                Err(receive::text_too_long())
+            }
+            Self::Text(.., text) => {
+                text.extend_from_slice(bytes);
+                Ok(())
+            }
+        }?;
+        if self.waiting() > CHUNK_SIZE_MAX || waiting + bytes.len() > FOLDER_WAITING_SIZE_MAX {
+            return Err(Outcome::new(413, "a chunk is longer than is taken"));
+        }
+        Ok(())
+    }
+
+    /// Bytes that wait to be whole.
+    fn waiting(&self) -> usize {
+        match self {
+            Self::Boxes(intake) => intake.waiting(),
+            Self::Transport(intake) => intake.waiting(),
+            Self::Text(.., text) => text.len(),
+        }
+    }
+
+    fn finish(self, torn: Option<Outcome>, live: &Rc<Live>) -> Outcome {
+        match self {
+            Self::Boxes(intake) => intake.finish(torn, live),
+            Self::Transport(intake) => intake.finish(torn, live).0,
+            Self::Text((source, path), kind, text) => {
+                let mut channel = live.channel.borrow_mut();
+                channel.take_text((source, &path), kind, &text, receive::now());
+                torn.unwrap_or_else(|| Outcome::new(200, "taken"))
             }
         }
-        // Headers come first: files of one moment of the file system's clock have no order.
-        let order = |path: &PathBuf| {
-            let is_header = |name: &str| upload(name, None).kind == Kind::Header;
-            let written = fs::metadata(path).and_then(|of| of.modified()).ok();
-            (!path.to_str().is_some_and(is_header), written)
-        };
-        files.sort_by_cached_key(order);
-        for path in files {
-            self.look(&path, live, is_start).await;
-        }
-    }
-
-    fn watch_folder(&mut self, folder: &Path) {
-        if self.watched.contains(folder) {
-            return;
-        }
-        if self.watched.len() >= FOLDER_FOLDERS_MAX {
-            return tracing::warn!(folder = %folder.display(), "not watched: one folder too many");
-        }
-        match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
-            Ok(()) => drop(self.watched.insert(folder.to_owned())),
-            // It may not be there yet: the next look sees.
-            Err(error) => tracing::debug!(folder = %folder.display(), "not watched: {error}"),
-        }
-    }
-
-    /// Something was written, or a folder came.
-    async fn look(&mut self, path: &Path, live: &Weak<Live>, is_start: bool) {
-        let Ok(metadata) = fs::symlink_metadata(path) else { return };
-        if metadata.is_dir() {
-            // A scan watches it, and finds what was written there before.
-            return self.lost.store(true, Ordering::Release);
-        }
-        let Some(version) = version(&metadata) else { return };
-        let below = path.strip_prefix(&self.root).ok().and_then(Path::to_str).map(str::to_owned);
-        let Some(below) = below else { return };
-        let upload = upload(&below, None);
-        let is_media = matches!(upload.kind, Kind::Media | Kind::Stream);
-        if !(is_media || upload.kind == Kind::Header) {
-            return;
-        }
-        if self.known.get(path) == Some(&version) {
-            return;
-        }
-        self.remember(path, version);
-        if is_start && is_media {
-            return;
-        }
-        let Some(live) = live.upgrade() else { return };
-        let outcome = match read(path.to_owned()).await {
-            Ok(bytes) if upload.is_ts => transport::file(&bytes, (0, &below), &upload, &live),
-            Ok(bytes) => receive::file(&bytes, (0, &below), &upload, &live),
-            Err(error) => Outcome::new(400, error.to_string()),
-        };
-        if outcome.status.is_client_error() || outcome.status.is_server_error() {
-            let channel = live.of.id.as_str();
-            tracing::warn!(channel, path = below, "not taken: {}", outcome.why);
-        }
-    }
-
-    fn remember(&mut self, path: &Path, version: Version) {
-        self.known.insert(path.to_owned(), version);
-        if self.known.len() > FOLDER_FILES_MAX {
-            let oldest = self.known.iter().min_by_key(|(_, version)| version.0);
-            let oldest = oldest.map(|(path, _)| path.clone());
-            oldest.map(|path| self.known.remove(&path));
-        }
-    }
-}
-
-fn version(metadata: &Metadata) -> Option<Version> {
-    metadata
-        .is_file()
-        .then(|| (metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len()))
-}
-
-/// All of a file, off this thread.
-async fn read(path: PathBuf) -> io::Result<Vec<u8>> {
-    let read = move || {
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = fs::File::options().read(true).custom_flags(flags).open(path)?;
-        let mut bytes = Vec::new();
-        file.take(SEGMENT_SIZE_MAX + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes: io::Result<Vec<u8>> = tokio::task::spawn_blocking(read).await?;
-    let bytes = bytes?;
-    if bytes.len() as u64 > SEGMENT_SIZE_MAX {
-        return Err(io::Error::other("it is longer than is taken"));
-    }
-    Ok(bytes)
-}
-
-/// Runs on the watcher's thread, so it never waits.
-fn tell(event: notify::Result<notify::Event>, news: &Sender<PathBuf>, lost: &AtomicBool) {
-    let Ok(event) = event else { return lost.store(true, Ordering::Release) };
-    if event.need_rescan() || event.kind == EventKind::Remove(RemoveKind::Folder) {
-        lost.store(true, Ordering::Release);
-    }
-    let is_whole = matches!(
-        event.kind,
-        EventKind::Access(AccessKind::Close(AccessMode::Write))
-            | EventKind::Modify(ModifyKind::Name(RenameMode::To))
-            | EventKind::Create(CreateKind::Folder)
-    );
-    for path in event.paths.into_iter().filter(|_| is_whole) {
-        if news.try_send(path).is_err() {
-            lost.store(true, Ordering::Release);
-        }
-    }
-}
-
-/// Watches the folder of a channel, if it has one.
-pub fn begin(live: &Rc<Live>) {
-    if let Some(root) = live.of.sources.folder.clone() {
-        tokio::task::spawn_local(watch(root, Rc::downgrade(live)));
     }
 }

@@ -54,8 +54,8 @@ use slab::Ledger;
 /// What the live thread needs.
 #[derive(Debug)]
 pub struct Parts {
-    /// The ingest port.
-    pub listener: TcpListener,
+    /// The ingest port, if encoders push.
+    pub listener: Option<TcpListener>,
     /// The channels of the config.
     pub channels: Vec<config::Channel>,
     /// Who may watch those that say nothing of it.
@@ -160,7 +160,7 @@ const MACHINE_UNKNOWN: u64 = 4 << 30;
 /// A password file that can't be read, a runtime or a thread that can't be made.
 pub fn start(mut parts: Parts) -> io::Result<Handle> {
     parts.channels.retain(config::Channel::is_pushed);
-    parts.listener.set_nonblocking(true)?;
+    parts.listener.as_ref().map_or(Ok(()), |listener| listener.set_nonblocking(true))?;
     let logins = parts.channels.iter().map(Logins::read).collect::<io::Result<Vec<_>>>()?;
     let archives = Archives::start(&parts.state, &parts.lender, &parts.records)?;
     let (wishes, reloads) = unbounded_channel();
@@ -190,7 +190,7 @@ async fn run(
     (mut reloads, mut questions): (UnboundedReceiver<Reload>, health::Questions),
     started: mpsc::SyncSender<io::Result<()>>,
 ) {
-    let listener = match tokio::net::TcpListener::from_std(parts.listener) {
+    let listener = match parts.listener.map(tokio::net::TcpListener::from_std).transpose() {
         Ok(listener) => listener,
         Err(error) => return drop(started.send(Err(error))),
     };
@@ -214,7 +214,9 @@ async fn run(
     // Nobody is let in who would not find what is kept. So far nothing else waits for this thread.
     lender.wait();
     let _ = started.send(Ok(()));
-    tokio::task::spawn_local(server::serve(listener, Rc::clone(&state)));
+    if let Some(listener) = listener {
+        tokio::task::spawn_local(server::serve(listener, Rc::clone(&state)));
+    }
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {

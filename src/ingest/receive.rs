@@ -72,7 +72,7 @@ pub(super) async fn skip(body: Incoming, state: &State) -> Outcome {
 }
 
 /// What is said of a playlist or manifest that is too long.
-fn text_too_long() -> Outcome {
+pub(super) fn text_too_long() -> Outcome {
     Outcome::new(413, "a playlist of more than 1 MiB")
 }
 
@@ -210,9 +210,9 @@ impl Brought {
 const SPARE_SIZE: usize = 256 * KIB;
 
 /// A body of boxes under way.
-struct Intake<'r> {
-    live: &'r Live,
-    path: &'r str,
+pub(super) struct Intake {
+    live: Rc<Live>,
+    path: String,
     reader: Reader,
     brought: Brought,
     /// Bytes that are not part of a whole chunk yet.
@@ -234,22 +234,10 @@ pub async fn media(
     state: &State,
 ) -> Outcome {
     let mut intake = Intake::new(live, (source, path), upload);
-    let take = |bytes: &[u8]| intake.take(bytes).map(|()| intake.buffer.len());
+    let take = |bytes: &[u8]| intake.take(bytes).map(|()| intake.waiting());
     let outcome = all(body, state, take).await;
     let outcome = intake.finish(outcome, live);
     durable::told(outcome, live, intake.brought.feed, intake.brought.touched).await
-}
-
-/// Takes a file that somebody has written, as if it had been pushed.
-pub fn file(
-    bytes: &[u8],
-    (source, path): (usize, &str),
-    upload: &Upload<'_>,
-    live: &Rc<Live>,
-) -> Outcome {
-    let mut intake = Intake::new(live, (source, path), upload);
-    let outcome = intake.take(bytes).err();
-    intake.finish(outcome, live)
 }
 
 /// A request that began a segment has ended. If it was torn, that is closed at its last whole
@@ -284,8 +272,9 @@ pub fn now() -> Stamp {
     Stamp { micros, instant: Instant::now() }
 }
 
-impl<'r> Intake<'r> {
-    fn new(live: &'r Live, (source, path): (usize, &'r str), upload: &Upload<'_>) -> Self {
+impl Intake {
+    /// For what a source sends to this path.
+    pub(super) fn new(live: &Rc<Live>, (source, path): (usize, &str), upload: &Upload<'_>) -> Self {
         let feed = match upload.kind {
             Kind::Media => live.channel.borrow().feed_of(&upload.track),
             _ => None,
@@ -293,8 +282,8 @@ impl<'r> Intake<'r> {
         let init = feed.and_then(|feed| live.channel.borrow().init(feed, source).cloned());
         let request = live.channel.borrow_mut().begin_request(source);
         Self {
-            live,
-            path,
+            live: Rc::clone(live),
+            path: path.to_owned(),
             reader: Reader::new(init),
             brought: Brought::new(request, feed, path),
             buffer: Vec::new(),
@@ -305,13 +294,19 @@ impl<'r> Intake<'r> {
     }
 
     /// The body has ended, or broke off for this reason.
-    fn finish(&self, outcome: Option<Outcome>, live: &Rc<Live>) -> Outcome {
+    pub(super) fn finish(&self, outcome: Option<Outcome>, live: &Rc<Live>) -> Outcome {
         let is_whole = outcome.is_none() && self.buffer.is_empty();
         self.brought.end(live, is_whole);
         outcome.unwrap_or_else(|| self.outcome())
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
+    /// Bytes that are not part of a whole chunk yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), Outcome> {
         self.buffer.extend_from_slice(bytes);
         let mut events = Vec::new();
         let read = self.reader.take(bytes, &mut events);
@@ -339,7 +334,7 @@ impl<'r> Intake<'r> {
         let bytes = |span: Span| &self.buffer[at(span.start)..at(span.end)];
         match event {
             Event::Header(span, init) => {
-                let place = (self.brought.request.source, self.path);
+                let place = (self.brought.request.source, self.path.as_str());
                 let header = Header::Cmaf(bytes(span));
                 let feed = self.live.channel.borrow_mut().take_header(place, header, init, now());
                 self.brought.feed = Some(feed.map_err(unfit)?);
@@ -354,7 +349,7 @@ impl<'r> Intake<'r> {
                     self.had_filler = true;
                     return Ok(());
                 }
-                self.brought.take(self.live, feed, &chunk, bytes(span))?;
+                self.brought.take(&self.live, feed, &chunk, bytes(span))?;
             }
         }
         Ok(())

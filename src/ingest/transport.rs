@@ -12,8 +12,8 @@ use crate::live::ts::stream::{Event, Reader};
 use crate::live::upload::Upload;
 
 /// A body under way.
-struct Intake<'r> {
-    live: &'r Live,
+pub(super) struct Intake {
+    live: Rc<Live>,
     reader: Reader,
     /// Under which its feed is known.
     key: String,
@@ -31,37 +31,32 @@ pub async fn media(
     state: &State,
 ) -> Outcome {
     let mut intake = Intake::new(live, (source, path), upload);
-    let take = |bytes: &[u8]| intake.take(Some(bytes)).map(|()| intake.reader.kept());
+    let take = |bytes: &[u8]| intake.take(Some(bytes)).map(|()| intake.waiting());
     let torn = all(body, state, take).await;
     let (outcome, brought) = intake.finish(torn, live);
     durable::told(outcome, live, brought.feed, brought.touched).await
 }
 
-/// Takes a file that somebody has written, as if it had been pushed.
-pub fn file(
-    bytes: &[u8],
-    (source, path): (usize, &str),
-    upload: &Upload<'_>,
-    live: &Rc<Live>,
-) -> Outcome {
-    let mut intake = Intake::new(live, (source, path), upload);
-    let torn = intake.take(Some(bytes)).err();
-    intake.finish(torn, live).0
-}
-
-impl<'r> Intake<'r> {
-    fn new(live: &'r Live, (source, path): (usize, &str), upload: &Upload<'_>) -> Self {
+impl Intake {
+    /// For what a source sends.
+    pub(super) fn new(live: &Rc<Live>, (source, path): (usize, &str), upload: &Upload<'_>) -> Self {
         let key = upload.track.key();
         let mut channel = live.channel.borrow_mut();
         let feed = channel.transport(&key, source);
         let known = feed.map(|feed| channel.known_transport(feed, source)).unwrap_or_default();
         let reader = Reader::new(known, channel.transport_ticks());
         let brought = Brought::new(channel.begin_request(source), feed, path);
-        Self { live, reader, key, brought, has_begun: false }
+        drop(channel);
+        Self { live: Rc::clone(live), reader, key, brought, has_begun: false }
+    }
+
+    /// Bytes that are not part of a whole chunk yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.reader.kept()
     }
 
     /// Takes the next bytes; none at the end.
-    fn take(&mut self, bytes: Option<&[u8]>) -> Result<(), Outcome> {
+    pub(super) fn take(&mut self, bytes: Option<&[u8]>) -> Result<(), Outcome> {
         let mut events = Vec::new();
         self.reader.set_longest(self.live.channel.borrow().transport_ticks());
         let read = match bytes {
@@ -78,7 +73,7 @@ impl<'r> Intake<'r> {
     }
 
     fn happens(&mut self, event: Event) -> Result<(), Outcome> {
-        let (live, source) = (self.live, self.brought.request.source);
+        let (live, source) = (&*self.live, self.brought.request.source);
         match (event, self.brought.feed) {
             (Event::Header(init), _) => {
                 let place = (source, self.key.as_str());
@@ -101,7 +96,7 @@ impl<'r> Intake<'r> {
     }
 
     /// The body has ended, or broke off for this reason: what is said, and what it brought.
-    fn finish(mut self, torn: Option<Outcome>, live: &Rc<Live>) -> (Outcome, Brought) {
+    pub(super) fn finish(mut self, torn: Option<Outcome>, live: &Rc<Live>) -> (Outcome, Brought) {
         // Of a torn body the last chunk is not whole.
         let outcome = match torn {
             Some(outcome) => Err(outcome),

@@ -57,6 +57,7 @@ use crate::messages::mail::Outbox;
 use crate::sys::priority;
 
 pub use error::DiskError;
+pub use watch::watcher;
 
 use run::Event;
 

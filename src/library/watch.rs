@@ -39,6 +39,21 @@ impl std::fmt::Debug for Watch {
     }
 }
 
+/// A watcher that tells its news by `tell`, on a thread of its own, and follows no links.
+///
+/// # Errors
+///
+/// There is no inotify instance or thread left.
+pub fn watcher(
+    tell: impl Fn(notify::Result<notify::Event>) + Send + 'static,
+) -> notify::Result<INotifyWatcher> {
+    // If the watcher's own thread can't be made nobody says so, and the first watch panics; so a
+    // thread is made for trial.
+    let trial = std::thread::Builder::new().spawn(|| {}).map_err(notify::Error::io)?;
+    let _ = trial.join();
+    INotifyWatcher::new(tell, Config::default().with_follow_symlinks(false))
+}
+
 impl Watch {
     /// A watcher that tells `events`; without one (no inotify instance left) scans must do.
     pub(super) fn start(events: SyncSender<Event>, lost: Arc<AtomicBool>) -> Self {
@@ -51,14 +66,7 @@ impl Watch {
         lost: Arc<AtomicBool>,
         tell: impl Fn(notify::Result<notify::Event>) + Send + 'static,
     ) -> Self {
-        // If the watcher's own thread can't be made nobody says so, and the first watch panics; so
-        // a thread is made for trial.
-        let trial = std::thread::Builder::new().spawn(|| {});
-        let made = trial.map_err(notify::Error::io).and_then(|trial| {
-            let _ = trial.join();
-            INotifyWatcher::new(tell, Config::default().with_follow_symlinks(false))
-        });
-        match made {
+        match watcher(tell) {
             Ok(watcher) => Self { watcher: Some(watcher), lost, full: false },
             Err(error) => {
                 tracing::warn!(

@@ -38,7 +38,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         descriptors,
         library: to_library,
         control: Some(to_control),
-        live: ingest.is_some().then_some(to_live),
+        live: is_live(&config).then_some(to_live),
         access,
     };
     let shards = shard::thread::start(&config, listeners, &shared)
@@ -49,8 +49,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let library = library::start(&config, outboxes.clone(), from_shards)
         .map_err(|error| not_started("start the library", &error))?;
     let records = Arc::<Records>::default();
-    let parts = |listener| ingest::Parts {
-        listener,
+    let parts = || ingest::Parts {
+        listener: ingest,
         channels: config.channels.clone(),
         access: config.access,
         outboxes: outboxes.clone(),
@@ -60,7 +60,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         records: Arc::clone(&records),
         idle: Duration::from_millis(config.limits.ingest_idle_ms),
     };
-    let live = ingest.map(|listener| ingest::start(parts(listener))).transpose();
+    let live = is_live(&config).then(|| ingest::start(parts())).transpose();
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
     let catch_up = control::catchup::CatchUp::start(records, &config.state, outboxes.clone())
         .map_err(|error| not_started("start the catch-up thread", &error))?;
@@ -96,6 +96,11 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
 fn ingest_listener(config: &Config) -> Result<Option<TcpListener>, Failure> {
     let address = config.ingest.filter(|_| config.channels.iter().any(Channel::is_pushed));
     address.map(listen::single).transpose().map_err(refused)
+}
+
+/// Whether there is a live thread. Also without an ingest port: somebody may write into a folder.
+fn is_live(config: &Config) -> bool {
+    config.channels.iter().any(Channel::is_pushed)
 }
 
 /// The listeners that somebody handed over. They come first: nothing that we open may take their

@@ -52,7 +52,7 @@ impl Reading<'_> {
 
     fn encoder(&self, given: Given<'_>) -> Result<Encoder, Wrong> {
         let table: &DeTable<'_> = given.table().ok_or_else(|| given.not_a_table())?;
-        let (mut name, mut user, mut password_file) = (None, None, None);
+        let (mut name, mut user, mut password_file, mut folder) = (None, None, None, None);
         for (key, value) in table {
             let value = Given::Toml(value);
             match key.get_ref().as_ref() {
@@ -62,8 +62,9 @@ impl Reading<'_> {
                 }
                 "user" => user = Some(value.read(super::channel::user_name)?),
                 "password_file" => password_file = Some(self.beside(settings::path(value)?)),
+                "folder" => folder = Some(self.beside(settings::path(value)?)),
                 other => {
-                    let known = "name, user and password_file";
+                    let known = "name, user, password_file and folder";
                     let why = format!("{other:?} is not known here (write {known})");
                     return Err(Wrong { why, span: Some(key.span()) });
                 }
@@ -75,7 +76,7 @@ impl Reading<'_> {
             _ => return Err(given.blame("needs user and password_file, or neither")),
         };
         let name = name.ok_or_else(|| given.blame("needs a name"))?;
-        Ok(Encoder { name, push })
+        Ok(Encoder { name, push, folder })
     }
 }
 

@@ -326,7 +326,7 @@ fn every_key_of_a_channel_is_read() {
          segment = \"4s\"\npart = \"500ms\"\npatience = \"10s\"\nfolder = \"enc\"\n\
          archive = \"7d\"\narchive_mode = \"required\"\narchive_size = \"1TB\"\n\
          ingest = { user = \"enc1\", password_file = \"keys/enc1\" }\n\
-         [[channel.source]]\nname = \"a\"\n\
+         [[channel.source]]\nname = \"a\"\nfolder = \"enc-a\"\n\
          [[channel.source]]\nname = \"b\"\nuser = \"u\"\npassword_file = \"keys/b\"\n\
          [[channel]]\nid = \"b\"\n",
     );
@@ -347,10 +347,11 @@ fn every_key_of_a_channel_is_read() {
         push: Some(Push { user: "enc1".to_owned(), password_file: "/etc/keys/enc1".into() }),
         sources: Sources {
             encoders: vec![
-                Encoder { name: "a".to_owned(), push: None },
+                Encoder { name: "a".to_owned(), push: None, folder: Some("/etc/enc-a".into()) },
                 Encoder {
                     name: "b".to_owned(),
                     push: Some(Push { user: "u".to_owned(), password_file: "/etc/keys/b".into() }),
+                    folder: None,
                 },
             ],
             playlist: Vec::new(),
@@ -372,7 +373,7 @@ fn every_key_of_a_channel_is_read() {
     };
     assert_eq!(draft.config.channels, [news, defaults]);
     let places: Vec<_> = draft.channel_places.iter().map(Place::line).collect();
-    assert_eq!(places, [1, 20]);
+    assert_eq!(places, [1, 21]);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! A folder that an encoder of this machine writes.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use super::boxes::{MIDNIGHT, Media, header, segment};
-use super::{Station, channel, uris};
+use super::boxes::{MIDNIGHT, Media, chunk, header, segment};
+use super::{PATIENCE, Station, channel, http, uris};
+use crate::running::{Place, Running, serve};
 
 /// Writes beside the name and renames, as encoders do.
 fn rename_in(folder: &Path, name: &str, bytes: &[u8]) {
@@ -30,9 +32,14 @@ fn what_is_closed_or_renamed_into_a_folder_is_published() {
     station.until_says("news/v/index.m3u8", &format!("{MIDNIGHT}.m4s"));
     rename_in(&video, "3.m4s", &segment(MIDNIGHT + 1));
     rename_in(&video, "4.m4s", b"no boxes at all");
+    // What the playlist beside it says is heeded, too.
+    let list = "#EXTM3U\n3.m4s\n#EXT-X-DISCONTINUITY\n5.m4s\n";
+    rename_in(&video, "index.m3u8", list.as_bytes());
     rename_in(&video, "5.m4s", &segment(MIDNIGHT + 2));
     let plain = station.until_says("news/v/index.m3u8", &format!("{}.m4s", MIDNIGHT + 2));
     assert_eq!(uris(&plain), [0, 1, 2].map(|at| format!("{}.m4s", MIDNIGHT + at)));
+    let (_, behind) = plain.split_once("#EXT-X-DISCONTINUITY\n").expect("there is one");
+    assert_eq!(uris(behind), [format!("{}.m4s", MIDNIGHT + 2)], "{plain}");
     for at in 0..3 {
         let whole = station.get(&format!("news/v/{}.m4s", MIDNIGHT + at));
         assert!(whole.body == segment(MIDNIGHT + at), "{at}");
@@ -84,4 +91,95 @@ fn transport_streams_are_taken_from_a_folder_too() {
     let whole: Vec<u8> = whole.collect();
     assert_eq!(super::transport::counter_gaps(&whole), []);
     assert!(names.iter().all(|name| name.ends_with(".ts")), "{names:?}");
+}
+
+#[test]
+fn a_segment_is_published_while_it_is_written() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("enc");
+    fs::create_dir_all(root.join("v")).unwrap();
+    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
+    let station = Station::start(&of_folder);
+    rename_in(&root.join("v"), "init.mp4", &header(Media::Picture));
+    rename_in(&root.join("v"), "0.m4s", &segment(MIDNIGHT));
+    let second = MIDNIGHT + 1;
+    let chunks = [0, 1].map(|half| chunk(second * 1000 + half * 500).bytes());
+    let mut file = File::create(root.join("v/1.m4s")).unwrap();
+    file.write_all(&chunks[0]).unwrap();
+    file.write_all(&chunks[1][..100]).unwrap();
+    let low = station.until_says("news/v/ll.m3u8", &format!("{second}.0.m4s\""));
+    assert!(!low.contains(&format!("\n{second}.m4s\n")), "it grows: {low}");
+    assert!(station.get(&format!("news/v/{second}.0.m4s")).body == chunks[0]);
+    file.write_all(&chunks[1][100..]).unwrap();
+    drop(file);
+    station.until_says("news/v/index.m3u8", &format!("\n{second}.m4s\n"));
+    assert!(station.get(&format!("news/v/{second}.m4s")).body == chunks.concat());
+}
+
+#[test]
+fn what_is_changed_behind_its_reader_is_read_again_when_it_is_closed() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("enc");
+    fs::create_dir_all(root.join("v")).unwrap();
+    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
+    let station = Station::start(&of_folder);
+    rename_in(&root.join("v"), "init.mp4", &header(Media::Picture));
+    rename_in(&root.join("v"), "0.m4s", &segment(MIDNIGHT));
+    station.until_says("news/v/index.m3u8", &format!("{MIDNIGHT}.m4s"));
+    // Its first box has no size before the end is known.
+    let whole = segment(MIDNIGHT + 1);
+    let mut file = File::create(root.join("v/1.m4s")).unwrap();
+    file.write_all(&[&[0; 4], &whole[4..]].concat()).unwrap();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.write_all(&whole[..4]).unwrap();
+    drop(file);
+    station.until_says("news/v/index.m3u8", &format!("{}.m4s", MIDNIGHT + 1));
+    assert!(station.get(&format!("news/v/{}.m4s", MIDNIGHT + 1)).body == whole);
+}
+
+#[test]
+fn each_of_several_encoders_may_have_a_folder() {
+    let place = tempfile::tempdir().unwrap();
+    let roots = ["a", "b"].map(|name| place.path().join(name));
+    roots.iter().for_each(|root| fs::create_dir_all(root.join("v")).unwrap());
+    let source = |at: usize| {
+        let root = roots[at].to_str().unwrap();
+        format!("[[channel.source]]\nname = \"s{at}\"\nfolder = {root:?}\n")
+    };
+    let station = Station::start(&(channel("news") + &source(0) + &source(1)));
+    let write = |at: usize, name: &str, bytes: &[u8]| rename_in(&roots[at].join("v"), name, bytes);
+    for at in [0, 1] {
+        write(at, "init.mp4", &header(Media::Picture));
+    }
+    for second in MIDNIGHT..MIDNIGHT + 6 {
+        // The first one dies after three segments.
+        if second < MIDNIGHT + 3 {
+            write(0, &format!("{second}.m4s"), &segment(second));
+        }
+        write(1, &format!("{second}.m4s"), &segment(second));
+    }
+    let plain = station.until_says("news/v/index.m3u8", &format!("{}.m4s", MIDNIGHT + 5));
+    assert_eq!(uris(&plain).last(), Some(&format!("{}.m4s", MIDNIGHT + 5).as_str()));
+    assert!(!plain.contains("#EXT-X-GAP") && !plain.contains("DISCONTINUITY"), "{plain}");
+}
+
+#[test]
+fn a_folder_needs_no_ingest_port() {
+    let place = Place::new();
+    let root = place.path("enc");
+    fs::create_dir_all(root.join("v")).unwrap();
+    let config = place.config(&(channel("news") + "folder = \"enc\"\n"));
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("[server]\n", "[server]\ningest = \"off\"\n")).unwrap();
+    let server = Running::start(&mut serve(&config));
+    assert_eq!(server.ingest.port(), 0, "nobody listens");
+    rename_in(&root.join("v"), "init.mp4", &header(Media::Picture));
+    rename_in(&root.join("v"), "1.m4s", &segment(MIDNIGHT));
+    let began = std::time::Instant::now();
+    let path = format!("/tv/news/v/{MIDNIGHT}.m4s");
+    while http::get(server.public, &path).status != 200 {
+        assert!(began.elapsed() < PATIENCE, "it is published");
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
+    }
+    assert!(http::get(server.public, &path).body == segment(MIDNIGHT));
 }
