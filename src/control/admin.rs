@@ -95,10 +95,11 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
         return problem::problem(StatusCode::INTERNAL_SERVER_ERROR, "the shards can't be asked");
     };
     let ready = shared.readiness.stage() == Stage::Ready;
-    let pushed = shared
-        .pushed
-        .as_ref()
-        .map(|pushed| metrics::Pushed { objects: pushed.read(), times: Some(pushed.times()) });
+    let pushed = shared.pushed.as_ref().map(|pushed| metrics::Pushed {
+        objects: pushed.read(),
+        remuxes: pushed.remuxes(),
+        times: Some(pushed.times()),
+    });
     let pushed = pushed.unwrap_or_default();
     let mut metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
     metrics.push_str(&archives(shared.pushed.as_deref()));

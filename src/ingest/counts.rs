@@ -15,6 +15,8 @@ use crate::live::publisher::Taken;
 pub struct Counts {
     /// In the order of `RESULTS`.
     results: [AtomicU64; RESULTS.len()],
+    /// How often a transport stream began to be made of it.
+    remuxes: AtomicU64,
     times: Arc<Times>,
 }
 
@@ -56,6 +58,11 @@ impl Counts {
         self.times.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanos);
     }
 
+    /// A transport stream begins to be made of the channel, for all who watch it.
+    pub fn add_remux(&self) {
+        self.remuxes.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Result and how many, for each of them.
     pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let results = RESULTS.iter().zip(&self.results);
@@ -82,7 +89,7 @@ impl Table {
     pub fn of(&self, channel: &str) -> Arc<Counts> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         let times = Arc::clone(&self.times);
-        let new = || Arc::new(Counts { times, results: Default::default() });
+        let new = || Arc::new(Counts { times, ..Counts::default() });
         Arc::clone(channels.entry(channel.to_owned()).or_insert_with(new))
     }
 
@@ -116,6 +123,16 @@ impl Table {
         channels.iter().flat_map(of).collect()
     }
 
+    /// Channel, and how often a transport stream began to be made of it.
+    #[must_use]
+    pub fn remuxes(&self) -> Vec<(String, u64)> {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(channel, counts): (&String, &Arc<Counts>)| {
+            (channel.clone(), counts.remuxes.load(Ordering::Relaxed))
+        };
+        channels.iter().map(of).collect()
+    }
+
     /// How long publishing took, in nanoseconds.
     #[must_use]
     pub fn times(&self) -> Histogram<u64> {
@@ -135,6 +152,8 @@ mod tests {
         let _ = table.of("film");
         let late: Vec<_> = table.read().into_iter().filter(|one| one.1 == "late").collect();
         assert_eq!(late, [("film".to_owned(), "late", 0), ("news".to_owned(), "late", 2)]);
+        table.of("film").add_remux();
+        assert_eq!(table.remuxes(), [("film".to_owned(), 1), ("news".to_owned(), 0)]);
         table.remove("news");
         assert_eq!(table.read().len(), RESULTS.len());
         table.of("film").published(Duration::from_millis(3));

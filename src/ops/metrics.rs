@@ -66,6 +66,8 @@ const PUBLISH_BOUNDS: &[u64] = &[
 pub struct Pushed {
     /// Channel, what came of chunks, and how many.
     pub objects: Vec<(String, &'static str, u64)>,
+    /// Channel, and how often a transport stream began to be made of it.
+    pub remuxes: Vec<(String, u64)>,
     /// How long publishing took, in nanoseconds; none where there is nothing live.
     pub times: Option<Histogram<u64>>,
 }
@@ -263,6 +265,12 @@ fn live(out: &mut Exposition, pushed: &Pushed) {
     out.family(name, Kind::Counter, "Chunks that encoders pushed, by what came of them.");
     for (channel, result, count) in &pushed.objects {
         out.sample(name, &[("channel", channel), ("result", result)], *count);
+    }
+    let name = "shardcast_remuxes_total";
+    let help = "Times that a transport stream began to be made of a channel, for all who watch it.";
+    out.family(name, Kind::Counter, help);
+    for (channel, count) in &pushed.remuxes {
+        out.sample(name, &[("channel", channel)], *count);
     }
     out.family("shardcast_sessions", Kind::Gauge, "Sessions of subscribers.");
     out.sample("shardcast_sessions", &[], 0);

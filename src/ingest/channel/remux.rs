@@ -139,6 +139,7 @@ impl Channel {
         let known = self.zeros.known().to_vec();
         (channel.lengths, channel.zeros) =
             (self.lengths, Zeros::of_known(known, self.zeros.newest_stretch()));
+        self.counts.add_remux();
         tracing::info!(channel = self.id, "a transport stream is made of it");
         self.remuxing.running = Some(Running {
             muxer,

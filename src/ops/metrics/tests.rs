@@ -135,7 +135,8 @@ fn the_figures_of_all_shards_are_added_up() {
         times.record(nanos).unwrap();
     }
     let objects = vec![("news".to_owned(), "published", 7)];
-    let pushed = Pushed { objects, times: Some(times) };
+    let remuxes = vec![("news".to_owned(), 2)];
+    let pushed = Pushed { objects, remuxes, times: Some(times) };
     let text = text(&scrape, None, &pushed, true);
     let samples = parsed(&text);
     for (sample, value) in [
@@ -163,6 +164,7 @@ fn the_figures_of_all_shards_are_added_up() {
         ("shardcast_live_publish_seconds_bucket{le=\"10\"}", 2.0),
         ("shardcast_live_publish_seconds_count{}", 3.0),
         ("shardcast_ingest_objects_total{channel=\"news\",result=\"published\"}", 7.0),
+        ("shardcast_remuxes_total{channel=\"news\"}", 2.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample}\n{text}");
     }

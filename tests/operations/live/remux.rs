@@ -1,7 +1,7 @@
 //! Channels of CMAF as transport streams, made when somebody asks for them: `stream.ts`, `ts.m3u8`.
 
 use super::continuous::complaints_of;
-use super::http::Answering;
+use super::http::{self, Answering};
 use super::transport::{PACKET_SIZE, complaints, counter_gaps, encoder, published};
 use super::{Answer, Station, channel, uris};
 
@@ -78,6 +78,9 @@ fn fifty_viewers_share_one_stream_that_is_made_for_the_first_of_them() {
     }
     assert_eq!(counter_gaps(&all), []);
     assert_eq!(complaints_of(&all), "");
+    // Whoever asks gets the one that is made.
+    let metrics = http::get(station.server.admin, "/metrics");
+    assert!(metrics.text().contains("\nshardcast_remuxes_total{channel=\"news\"} 1\n"));
     // It is neither in the playlists nor in the manifests of the channel that it is made of.
     for name in ["master.m3u8", "ll.m3u8", "manifest.mpd", "ll.mpd"] {
         assert!(!station.get(&format!("news/{name}")).text().contains("ts/"), "{name}");
@@ -91,7 +94,7 @@ fn old_players_get_a_playlist_of_transport_streams_with_the_numbers_of_the_other
     media.push(&station, 0..3);
     station.until("news/v/index.m3u8", whole(3));
     let address = station.server.public;
-    let waiting = std::thread::spawn(move || super::http::get(address, "/tv/news/ts.m3u8"));
+    let waiting = std::thread::spawn(move || http::get(address, "/tv/news/ts.m3u8"));
     station.until_held(1);
     media.push(&station, 3..8);
     let playlist = waiting.join().unwrap();
