@@ -1,66 +1,73 @@
-// Encoders as child processes: `shardcast-bench feed`, and ffmpeg on the time of the epoch.
+// What operators' encoders do: ffmpeg pushes a ladder of two pictures with two languages of sound,
+// as HLS in fMP4, as HLS in transport streams, as low-latency DASH. Pictures have a clock for people
+// (where that ffmpeg can write) and one for programs.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { CLOCK_INPUT, burnt } from './clock.mjs';
 
 const run = promisify(execFile);
+/** How long a channel may take to have a window that players begin in. */
+const PATIENCE_MS = 60_000;
 
-/** A child that is to run until it is ended. If it ended by itself, whoever ends it hears of it. */
-export function start(program, args) {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  let [ended, isWanted] = [null, false];
-  const exited = new Promise((resolve) => {
-    child.on('error', (error) => resolve((ended ??= error.message)));
-    child.on('exit', (code, signal) => resolve((ended ??= `exit status ${code ?? signal}`)));
-  });
-  const end = async (signal) => {
-    if (ended !== null && !isWanted) throw new Error(`${program} ${args[0]} ended by itself: ${ended}`);
-    isWanted = true;
-    child.kill(signal);
-    await exited;
+const tone = (frequency) => ['-re', '-f', 'lavfi', '-i', `sine=frequency=${frequency}:sample_rate=48000`];
+const INPUTS = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25', ...tone(440), ...tone(660), ...CLOCK_INPUT];
+const CODECS = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-pix_fmt', 'yuv420p', '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', '-c:a', 'aac', '-b:a', '64k', '-b:v:0', '600k', '-b:v:1', '200k'];
+const WORDS = "drawtext=text='%{localtime\\:%T}.%{eif\\:mod(time(0)*1000\\,1000)\\:d\\:3}':x=8:y=h-40:fontsize=28:fontcolor=white:box=1:boxcolor=black";
+const LANGUAGES = ['eng', 'deu', 'eng', 'deu'];
+const languages = (count) => LANGUAGES.slice(0, count).flatMap((language, at) => [`-metadata:s:a:${at}`, `language=${language}`]);
+const APART = ['-map', '[a]', '-map', '[c]', '-map', '1:a', '-map', '2:a', ...languages(2), ...CODECS];
+const TOGETHER = ['-map', '[a]', '-map', '1:a', '-map', '2:a', '-map', '[c]', '-map', '1:a', '-map', '2:a', ...languages(4), ...CODECS];
+const PUT = ['-method', 'PUT', '-http_persistent', '1'];
+
+/** What each kind of encoder says, when it pushes below this URL. */
+const KINDS = {
+  dash: (url) => [...APART, '-f', 'dash', '-seg_duration', '2', '-frag_duration', '0.5', '-frag_type', 'duration', '-streaming', '1', '-ldash', '1',
+    '-use_template', '1', '-use_timeline', '0', '-adaptation_sets', 'id=0,streams=v id=1,streams=2 id=2,streams=3', ...PUT, `${url}/manifest.mpd`],
+  hls: (url) => [...APART, '-f', 'hls', '-hls_time', '2', '-hls_segment_type', 'fmp4', '-var_stream_map', 'v:0,name:high v:1,name:low a:0,name:one a:1,name:two',
+    '-hls_fmp4_init_filename', 'init.mp4', '-hls_segment_filename', `${url}/%v/%d.m4s`, ...PUT, `${url}/%v/index.m3u8`],
+  ts: (url) => [...TOGETHER, '-f', 'hls', '-hls_time', '2', '-hls_segment_type', 'mpegts', '-var_stream_map', 'v:0,a:0,a:1,name:high v:1,a:2,a:3,name:low',
+    '-hls_segment_filename', `${url}/%v/%d.ts`, ...PUT, `${url}/%v/index.m3u8`],
+};
+
+/** An ffmpeg: its major version, and whether it can write letters into pictures. */
+export async function ffmpegAt(path) {
+  const [{ stdout: version }, { stdout: filters }] = await Promise.all([run(path, ['-version']), run(path, ['-v', 'error', '-filters'])]);
+  const name = /^ffmpeg version n?([^ ]+)/.exec(version)?.[1];
+  if (!name) throw new Error(`${path} says no version that is understood`);
+  return { path, version: name, major: name.split('.')[0], hasLetters: / drawtext /.test(filters) };
+}
+
+export function startEncoder({ path, hasLetters }, kind, url) {
+  const filter = `${burnt(3, 640)}${hasLetters ? `,${WORDS}` : ''},split[a][b];[b]scale=320:180[c]`;
+  const args = ['-v', 'error', ...INPUTS, '-filter_complex', filter, ...KINDS[kind](url)];
+  const child = spawn(path, args, { stdio: ['pipe', 'inherit', 'inherit'] });
+  const encoder = { ended: null };
+  const exited = once(child, 'exit').then(([code, signal]) => (encoder.ended = `exit status ${code ?? signal}`));
+  exited.catch((error) => (encoder.ended = error.message));
+  child.stdin.on('error', () => {});
+  encoder.stop = async () => {
+    if (encoder.ended === null) {
+      child.stdin.write('q');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      await exited;
+      clearTimeout(timer);
+    }
   };
-  return { stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+  return encoder;
 }
 
-/** Pictures of these widths and a sound, in chunks of half a second and a little less, as files for `feed`. */
-export async function sources(folder, widths) {
-  const shape = ['-movflags', 'frag_keyframe+empty_moov+default_base_moof'];
-  const picture = (width) => ['-f', 'lavfi', '-i', `testsrc2=size=${width}x90:rate=24:duration=8`, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '48', '-sc_threshold', '0', '-frag_duration', '500000'];
-  const sound = ['-f', 'lavfi', '-i', 'sine=sample_rate=48000:duration=8', '-c:a', 'aac', '-frag_duration', '480000'];
-  const all = { ...Object.fromEntries(Object.entries(widths).map(([name, width]) => [name, picture(width)])), sound };
-  for (const [name, args] of Object.entries(all)) await run('ffmpeg', ['-v', 'error', '-y', ...args, ...shape, join(folder, `${name}.mp4`)]);
-  return Object.keys(all).map((name) => join(folder, `${name}.mp4`));
-}
-
-/** Feeds files that are named after renditions; two that are fed so send the same bytes. */
-export function feed(bench, ingest, files, more) {
-  return start(bench, ['feed', ingest, '--source', ...files, '--stems', '--alike', ...more]);
-}
-
-/** Feeds so much media as quickly as that goes. That a feeder was late (3) says nothing here. */
-export async function feedQuickly(bench, ingest, files, more) {
-  const child = spawn(bench, ['feed', ingest, '--source', ...files, '--stems', '--alike', ...more], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const [code, signal] = await once(child, 'exit');
-  if (code !== 0 && code !== 3) throw new Error(`feed ended with ${code ?? signal}`);
-}
-
-/**
- * ffmpeg with a key frame every two seconds of Unix time, in chunks of 0.4 s, as one long request. Two of
- * them make other bytes of other pictures.
- */
-export async function ffmpeg(ingest, path, picture) {
-  const zero = Math.ceil(Date.now() / 2000 + 0.1) * 2;
-  await delay(zero * 1000 - Date.now());
-  return start('ffmpeg', ['-v', 'error', '-re', '-f', 'lavfi', '-i', `${picture}=size=160x90:rate=25`, '-pix_fmt', 'yuv420p',
-    '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', '-b:v', '200k',
-    '-output_ts_offset', `${zero}`, '-avoid_negative_ts', 'disabled', '-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov+default_base_moof+frag_discont', '-frag_duration', '400000',
-    '-flush_packets', '1', '-method', 'POST', '-chunked_post', '1', '-send_expect_100', '0', `${ingest}/${path}`]);
-}
-
-/** What ffmpeg complains about when it decodes a file. */
-export async function complaints(path) {
-  const { stderr } = await run('ffmpeg', ['-v', 'error', '-i', path, '-f', 'null', '-']);
-  return stderr.trim();
+/** Waits until the channel at this URL lists as many segments as players want to begin with. */
+export async function ready(url, encoder) {
+  for (const end = Date.now() + PATIENCE_MS; ;) {
+    if (encoder.ended !== null) throw new Error(`the ffmpeg that feeds ${url} ended: ${encoder.ended}`);
+    if (Date.now() > end) throw new Error(`${url} had no window within ${PATIENCE_MS} ms`);
+    const master = await fetch(`${url}/master.m3u8`);
+    const lines = master.ok ? (await master.text()).split('\n') : [];
+    const variants = lines.filter((line) => line && !line.startsWith('#'));
+    const lists = await Promise.all(variants.map(async (uri) => (await fetch(`${url}/${uri}`)).text()));
+    if (lists.length >= 2 && lists.every((list) => list.split('#EXTINF').length > 5)) return;
+    await delay(200);
+  }
 }

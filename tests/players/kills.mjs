@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { acknowledged, flaw } from './acknowledged.mjs';
-import { complaints, feed, feedQuickly, ffmpeg, sources } from './encoders.mjs';
+import { complaints, feed, feedQuickly, ffmpeg, sources } from './feeders.mjs';
 import { startStation, stopAll } from './server.mjs';
 import { Viewer, listed } from './viewer.mjs';
 

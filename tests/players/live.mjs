@@ -1,51 +1,85 @@
-// Live channels in real players: ffmpeg pushes low-latency DASH and HLS, and hls.js, dash.js and Shaka
-// Player play every edition of both in headless Chromium; ffprobe reads them, too.
+// Live channels in real players: ffmpeg pushes a ladder as HLS in fMP4 and in transport streams and as
+// low-latency DASH, and hls.js, dash.js and Shaka Player play every edition in headless Chromium; mpv
+// and ffprobe read them, too. A clock that is burnt into the pictures tells how old they are on the
+// screen.
 //
-//   node tests/players/live.mjs --server target/release/shardcast [--seconds 8] [--out DIR]
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+//   node tests/players/live.mjs --server target/release/shardcast [--seconds 8] [--ffmpeg PATH]…
+//     [--only TEXT] [--long SECONDS] [--out DIR]
+//
+// With --long, one pairing of each protocol plays for so long and must not stall, and what has low
+// latency must be less than 3 s old.
+import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { Browser } from './browser.mjs';
+import { spread } from './clock.mjs';
+import { ffmpegAt, ready, startEncoder } from './encoders.mjs';
+import { playMpv } from './mpv.mjs';
+import { startPace } from './pace.mjs';
 import { servePages, startLive } from './server.mjs';
+import { startWords, zeroOf } from './words.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
 const run = promisify(execFile);
-/** How long a channel may take to have a window that players begin in. */
-const PATIENCE_MS = 60_000;
-
-const picture = (size) => `testsrc2=size=${size}:rate=25`;
-const clock = "drawtext=text='%{localtime\\:%T}.%{eif\\:mod(t*1000\\,1000)\\:d\\:3}':x=8:y=h-40:fontsize=28:fontcolor=white:box=1:boxcolor=black";
-const inputs = ['-re', '-f', 'lavfi', '-i', picture('640x360'), '-re', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000', '-re', '-f', 'lavfi', '-i', 'sine=frequency=660:sample_rate=48000'];
-const codecs = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-pix_fmt', 'yuv420p', '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', '-c:a', 'aac', '-b:a', '64k'];
-const ladder = ['-filter_complex', `[0:v]${clock},split[a][b];[b]scale=320x180[c]`, '-map', '[a]', '-map', '[c]', '-map', '1:a', '-map', '2:a', '-b:v:0', '600k', '-b:v:1', '200k'];
-
-/** What operators' encoders do. Each pushes to the channel of its name. */
-const ENCODERS = {
-  dash: (ingest) => [...ladder, ...codecs, '-f', 'dash', '-seg_duration', '2', '-frag_duration', '0.5', '-frag_type', 'duration', '-streaming', '1', '-ldash', '1',
-    '-use_template', '1', '-use_timeline', '0', '-adaptation_sets', 'id=0,streams=v id=1,streams=2 id=2,streams=3', '-method', 'PUT', '-http_persistent', '1', `${ingest}/dash/manifest.mpd`],
-  hls: (ingest) => [...ladder, ...codecs, '-f', 'hls', '-hls_time', '2', '-hls_segment_type', 'fmp4', '-var_stream_map', 'v:0,name:high v:1,name:low a:0,name:one a:1,name:two',
-    '-hls_fmp4_init_filename', 'init.mp4', '-hls_segment_filename', `${ingest}/hls/%v/%d.m4s`, '-method', 'PUT', '-http_persistent', '1', `${ingest}/hls/%v/index.m3u8`],
-};
+/** How old a picture of low latency may be on the screen. */
+const LOW_MS = 3_000;
+/** A player is asked so often whether it still plays. */
+const STRIDE = 5;
 
 /** Low-latency editions of the channel that is pushed in small chunks; all plain ones. */
-const CASES = [
-  { player: 'hls.js', path: 'dash/ll.m3u8', low: true },
-  { player: 'dash.js', path: 'dash/ll.mpd', low: true },
-  { player: 'shaka-player', path: 'dash/ll.m3u8', low: true },
-  { player: 'shaka-player', path: 'dash/ll.mpd', low: true },
-  { player: 'hls.js', path: 'dash/master.m3u8' },
-  { player: 'dash.js', path: 'dash/manifest.mpd' },
-  { player: 'shaka-player', path: 'dash/manifest.mpd' },
-  { player: 'hls.js', path: 'hls/master.m3u8' },
-  { player: 'dash.js', path: 'hls/manifest.mpd' },
-  { player: 'shaka-player', path: 'hls/master.m3u8' },
-];
-const PROBED = ['dash/master.m3u8', 'dash/manifest.mpd', 'hls/master.m3u8', 'hls/manifest.mpd'];
+const CASES = {
+  dash: [
+    { player: 'hls.js', path: 'll.m3u8', low: true, long: true },
+    { player: 'dash.js', path: 'll.mpd', low: true, long: true },
+    { player: 'shaka-player', path: 'll.m3u8', low: true },
+    { player: 'shaka-player', path: 'll.mpd', low: true },
+    { player: 'hls.js', path: 'master.m3u8' },
+    { player: 'dash.js', path: 'manifest.mpd' },
+    { player: 'shaka-player', path: 'manifest.mpd' },
+    { player: 'mpv', path: 'master.m3u8' },
+    { player: 'mpv', path: 'stream.ts' },
+    { player: 'mpv', path: 'ts.m3u8' },
+    { player: 'ffprobe', path: 'master.m3u8' },
+    { player: 'ffprobe', path: 'manifest.mpd' },
+    { player: 'ffprobe', path: 'stream.ts' },
+  ],
+  hls: [
+    { player: 'hls.js', path: 'master.m3u8', long: true },
+    { player: 'dash.js', path: 'manifest.mpd' },
+    { player: 'shaka-player', path: 'master.m3u8' },
+    { player: 'mpv', path: 'master.m3u8' },
+    { player: 'ffprobe', path: 'master.m3u8' },
+    { player: 'ffprobe', path: 'manifest.mpd' },
+  ],
+  ts: [
+    { player: 'mpv', path: 'master.m3u8', long: true },
+    { player: 'hls.js', path: 'master.m3u8' },
+    { player: 'shaka-player', path: 'master.m3u8' },
+    { player: 'mpv', path: 'stream.ts' },
+    { player: 'ffprobe', path: 'master.m3u8' },
+    { player: 'ffprobe', path: 'stream.ts' },
+  ],
+  // Subtitles beside what `dash` pushes. hls.js knows `wvtt` in no boxes, and of two kinds the first only.
+  wvtt: [
+    { player: 'shaka-player', path: 'master.m3u8', words: 'eng' },
+    { player: 'dash.js', path: 'manifest.mpd', words: 'eng' },
+  ],
+  stpp: [
+    { player: 'hls.js', path: 'master.m3u8', words: 'deu' },
+    { player: 'shaka-player', path: 'manifest.mpd', words: 'deu' },
+    { player: 'dash.js', path: 'manifest.mpd', words: 'deu' },
+  ],
+};
+/** What pictures and sounds are pushed as, where the kind is that of subtitles. */
+const PUSHED = { wvtt: 'dash', stpp: 'dash' };
+/**
+ * A subtitle stays for 2 s from the time that it says, by the channel's clock. An encoder that has too
+ * little of a processor burns a later time into its pictures, so this much after it is no fault.
+ */
+const WORDS_MS = [-1_500, 10_000];
 
 function options() {
   try {
@@ -53,118 +87,172 @@ function options() {
       options: {
         server: { type: 'string' },
         seconds: { type: 'string', default: '8' },
+        long: { type: 'string' },
+        ffmpeg: { type: 'string', multiple: true, default: ['ffmpeg'] },
         out: { type: 'string', default: join(root, 'scratch/live') },
         only: { type: 'string', default: '' },
       },
     });
     if (!values.server || !(Number(values.seconds) >= 3)) throw new Error('--server, and at least 3 --seconds, are needed');
-    return { ...values, server: resolve(values.server), seconds: Number(values.seconds) };
+    const long = values.long && Number(values.long);
+    return { ...values, server: resolve(values.server), seconds: Number(values.seconds), long };
   } catch (error) {
     console.error(`live: ${error.message} (see the head of tests/players/live.mjs)`);
     process.exit(2);
   }
 }
 
-function startEncoder(name, ingest) {
-  const args = ['-v', 'error', ...inputs, ...ENCODERS[name](ingest)];
-  const child = spawn('ffmpeg', args, { stdio: ['pipe', 'inherit', 'inherit'] });
-  const encoder = { name, ended: null };
-  const exited = once(child, 'exit').then(([code, signal]) => (encoder.ended = `exit status ${code ?? signal}`));
-  exited.catch((error) => (encoder.ended = error.message));
-  child.stdin.on('error', () => {});
-  encoder.stop = async () => {
-    if (encoder.ended === null) {
-      child.stdin.write('q');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
-      await exited;
-      clearTimeout(timer);
-    }
-  };
-  return encoder;
+/** What a viewer saw, in words, and what is wrong with it. */
+function judged({ played, took, behind, unreadable, waits, jumps, standstills, stood, dropped }, { low, strict, told }) {
+  const errors = [];
+  const longest = standstills.length ? ` (${Math.max(...standstills)} ms at most)` : '';
+  const age = spread(behind);
+  const seconds = (milliseconds) => (milliseconds / 1000).toFixed(2);
+  const ages = age.count ? `${seconds(age.middle)} s old (${seconds(age.least)} to ${seconds(age.most)}, ${age.count} looks)` : 'of unknown age';
+  // Not a measure of speed: a player that has stalled for as long as it played is not playing.
+  if (took > 2 * played) errors.push(`${played} s took ${took.toFixed(1)} s`);
+  if (!age.count || unreadable > age.count) errors.push(`the clock in the picture was read ${age.count} times, and ${unreadable} times it could not be`);
+  if (strict && waits + jumps + standstills.length > 0) errors.push('it stalled');
+  if (strict && low && !(age.middle < LOW_MS)) errors.push(`the picture is ${seconds(age.middle)} s old`);
+  const seen = `${played.toFixed(1)} s in ${took.toFixed(1)} s, ${ages}${told === undefined ? '' : `, ${told?.toFixed(2)} s as the player tells it`}; `
+    + `${waits} waits, ${jumps} jumps, ${standstills.length} standstills${longest}, ${dropped} pictures dropped`;
+  return { seen, errors, figures: { played, took, age, unreadable, waits, jumps, standstills, stood, dropped } };
 }
 
-/** Waits until a channel lists as many segments as players want to begin with. */
-async function ready(base, encoder) {
-  for (const end = Date.now() + PATIENCE_MS; ;) {
-    if (encoder.ended !== null) throw new Error(`ffmpeg of ${encoder.name} ended: ${encoder.ended}`);
-    if (Date.now() > end) throw new Error(`the channel ${encoder.name} had no window within ${PATIENCE_MS} ms`);
-    const master = await fetch(`${base}/${encoder.name}/master.m3u8`);
-    const lines = master.ok ? (await master.text()).split('\n') : [];
-    const variants = lines.filter((line) => line && !line.startsWith('#'));
-    const lists = await Promise.all(variants.map(async (uri) => (await fetch(`${base}/${encoder.name}/${uri}`)).text()));
-    if (lists.length >= 2 && lists.every((list) => list.split('#EXTINF').length > 5)) return;
-    await delay(200);
-  }
+/** What is wrong with the subtitles that were seen, each with the time of its picture. */
+function misspoken(spoken) {
+  const day = 86_400_000;
+  const pairs = spoken.filter(([, text]) => text).map(([taken, text]) => [taken, /^\d\d:\d\d:\d\d UTC$/.test(text) ? Date.parse(`1970-01-01T${text.slice(0, 8)}Z`) : NaN, text]);
+  const off = pairs.map(([taken, said, text]) => [((taken - said + day / 2) % day) - day / 2, text]);
+  const wrong = off.filter(([by]) => !(by >= WORDS_MS[0] && by <= WORDS_MS[1])).map(([by, text]) => `the subtitle "${text}" is off by ${by} ms`);
+  if (pairs.length < 5) wrong.push(`subtitles were on the screen at ${pairs.length} of ${spoken.length} looks`);
+  return wrong.slice(0, 3);
 }
 
-async function play(tab, { player, path, low }, base, seconds, screenshot) {
+async function playInBrowser(tab, { player, path, low, words }, url, { seconds, strict, screenshot }) {
   const call = (text) => tab.evaluate(text);
-  await call(`load(${JSON.stringify(player)}, ${JSON.stringify(`${base}/${path}`)})`);
+  await call(`load(${JSON.stringify(player)}, ${JSON.stringify(`${url}/${path}`)})`);
   // Until it has caught up with the live edge, a player may jump.
-  await call('playFor(2)');
+  const chosen = words === undefined || await call(`player.words(${JSON.stringify(words)})`);
+  await call('playFor(4)');
+  await call('watch()');
   const begun = Date.now();
-  const played = await call(`playFor(${seconds})`);
+  let played = 0;
+  while (played < seconds) played += await call(`playFor(${Math.min(STRIDE, seconds - played)})`);
   const took = (Date.now() - begun) / 1000;
   const first = await call('picture()');
   await call('playFor(0.5)');
   const second = await call('picture()');
   writeFileSync(screenshot, await tab.screenshot());
-  const latency = await call('player.latency()');
-  const errors = [];
-  if (first.hash === second.hash) errors.push('two pictures half a second apart are the same');
-  if (!(first.contrast > 20)) errors.push(`the picture is blank (contrast ${first.contrast})`);
-  // Not a measure of speed: a player that has stalled for as long as it played is not playing.
-  if (took > 2 * seconds) errors.push(`${played} s took ${took.toFixed(1)} s`);
-  return { seen: `played ${played} s in ${took.toFixed(1)} s, ${latency?.toFixed(2)} s behind${low ? ' (low latency)' : ''}`, errors };
+  const told = await call('player.latency()');
+  const seen = await call('watched()');
+  const result = judged({ ...seen, played, took }, { low, strict, told });
+  if (first.hash === second.hash) result.errors.push('two pictures half a second apart are the same');
+  if (!(first.contrast > 20)) result.errors.push(`the picture is blank (contrast ${first.contrast})`);
+  if (!chosen) result.errors.push(`no subtitles of the language ${words} are offered`);
+  if (words) {
+    result.errors.push(...misspoken(seen.spoken));
+    result.seen += `; subtitles at ${seen.spoken.filter(([, text]) => text).length} of ${seen.spoken.length} looks`;
+  }
+  const log = await call('log');
+  result.errors.push(...log.errors, ...tab.exceptions);
+  if (log.warnings.length) result.seen += `, ${log.warnings.length} warnings`;
+  return result;
 }
 
-async function probe(base, path) {
-  const args = ['-v', 'error', '-show_entries', 'stream=codec_type', '-of', 'csv=p=0', `${base}/${path}`];
-  const { stdout, stderr } = await run('ffprobe', args, { timeout: 30_000 });
-  const kinds = stdout.trim().split('\n').sort().join(' ');
-  const errors = stderr.trim() ? [stderr.trim().split('\n')[0]] : [];
-  if (!kinds.includes('audio') || !kinds.includes('video')) errors.push(`ffprobe found ${kinds}`);
-  return { seen: kinds, errors };
+async function inBrowser(browser, pages, one, url, how) {
+  const tab = await browser.open(`${pages.base}/page.html`);
+  try {
+    return await playInBrowser(tab, one, url, how);
+  } catch (error) {
+    const log = await tab.evaluate('log').catch(() => ({ errors: [] }));
+    return { seen: 'not played', errors: [error.message.split('\n')[0], ...log.errors, ...tab.exceptions] };
+  } finally {
+    await tab.close();
+  }
+}
+
+async function inMpv({ path }, url, { seconds, strict, screenshot }) {
+  const seen = await playMpv(`${url}/${path}`, seconds, screenshot);
+  const result = judged(seen, { strict });
+  result.seen += `; sounds: ${seen.sounds.join(' ')}`;
+  if (seen.sounds.length < 2) result.errors.push('two languages of sound were pushed');
+  result.errors.push(...seen.said.slice(0, 5));
+  return result;
+}
+
+/** Reads so much of a stream, as it comes, and looks at the times of all packets. */
+async function probe({ path }, url, { seconds }) {
+  const entries = ['-show_entries', 'stream=index,codec_type:packet=stream_index,dts_time', '-of', 'compact=p=0'];
+  const args = ['-v', 'warning', ...entries, '-read_intervals', `%+${seconds}`, `${url}/${path}`];
+  const { stdout, stderr } = await run('ffprobe', args, { timeout: (seconds + 40) * 1000, maxBuffer: 64 << 20 });
+  const [last, streams] = [new Map(), new Map()];
+  const errors = stderr.trim() ? stderr.trim().split('\n').slice(0, 5) : [];
+  let packets = 0;
+  for (const line of stdout.split('\n')) {
+    const of = Object.fromEntries(line.split('|').map((field) => field.split('=')));
+    if (of.codec_type) streams.set(of.index, of.codec_type);
+    if (of.stream_index === undefined || of.dts_time === 'N/A') continue;
+    const [stream, dts] = [of.stream_index, Number(of.dts_time)];
+    packets += 1;
+    if (dts <= (last.get(stream) ?? -Infinity)) errors.push(`stream ${stream} goes from ${last.get(stream)} to ${dts} s`);
+    last.set(stream, dts);
+  }
+  const found = [...streams.values()].sort().join(' ');
+  if (!found.includes('audio audio') || !found.includes('video')) errors.push(`ffprobe found ${found}`);
+  if (packets < 25 * seconds) errors.push(`ffprobe read ${packets} packets`);
+  return { seen: `${found}, ${packets} packets`, errors: errors.slice(0, 5) };
 }
 
 const wanted = options();
 rmSync(wanted.out, { recursive: true, force: true });
 mkdirSync(wanted.out, { recursive: true });
 const results = [];
-const record = (name, { seen, errors }) => {
-  results.push({ name, seen, errors });
+const record = (name, { seen, errors, figures }) => {
+  results.push({ name, seen, errors, figures });
   const lines = errors.map((error) => `\n    ${error}`).join('');
   console.log(`live: ${errors.length ? 'FAILED' : 'ok'} ${name}: ${seen}${lines}`);
 };
-const server = await startLive(wanted.server, Object.keys(ENCODERS), wanted.out);
+
+const ffmpegs = await Promise.all(wanted.ffmpeg.map(ffmpegAt));
+/** Every pairing: who pushes what, what is asked for, who plays it. Some with the first ffmpeg only. */
+const pairings = ffmpegs.flatMap((ffmpeg, at) => Object.entries(CASES).map(([kind, cases]) => {
+  const channel = `${kind}${ffmpeg.major}`;
+  const all = cases.map((one) => ({ ...one, name: `${one.player}/${channel}/${one.path}`, strict: wanted.long > 0 && at === 0 && one.long }));
+  return { ffmpeg, kind, channel, cases: all.filter(({ name, words }) => name.includes(wanted.only) && (at === 0 || !words)) };
+})).filter(({ cases }) => cases.length > 0);
+const server = await startLive(wanted.server, pairings.map(({ channel }) => channel), wanted.out);
 const encoders = [];
 try {
   const pages = await servePages(here);
   const browser = await Browser.start();
   try {
     // One encoder at a time: two of them and a browser would be more than a small machine has.
-    for (const name of Object.keys(ENCODERS)) {
-      const encoder = startEncoder(name, server.ingest);
+    for (const { ffmpeg, kind, channel, cases } of pairings) {
+      console.log(`live: ffmpeg ${ffmpeg.version} pushes ${channel}`);
+      const [ingest, url] = [`${server.ingest}/${channel}`, `${server.base}/${channel}`];
+      const encoder = startEncoder(ffmpeg, PUSHED[kind] ?? kind, ingest);
       encoders.push(encoder);
-      await ready(server.base, encoder);
-      for (const one of CASES.filter(({ path, player }) => path.startsWith(`${name}/`) && `${player}/${path}`.includes(wanted.only))) {
-        const tab = await browser.open(`${pages.base}/page.html`);
-        const screenshot = join(wanted.out, `${one.player}-${one.path.replaceAll('/', '-')}.png`);
-        let result;
-        try {
-          result = await play(tab, one, server.base, wanted.seconds, screenshot);
-        } catch (error) {
-          result = { seen: 'not played', errors: [error.message.split('\n')[0]] };
+      await ready(url, encoder);
+      const words = PUSHED[kind] ? startWords(ingest, kind, await zeroOf(url)) : null;
+      if (words) encoders.push(words);
+      for (const one of cases) {
+        const screenshot = join(wanted.out, `${one.name.replaceAll('/', '-')}.png`);
+        const how = { seconds: one.strict ? wanted.long : wanted.seconds, strict: one.strict, screenshot };
+        const playing = { mpv: () => inMpv(one, url, how), ffprobe: () => probe(one, url, how) }[one.player];
+        const pace = one.strict ? await startPace(url) : null;
+        const played = await (playing ? playing() : inBrowser(browser, pages, one, url, how))
+          .catch((error) => ({ seen: 'not played', errors: error.message.split('\n').slice(0, 3) }));
+        if (pace) {
+          const { parts, longest, at, lag, fault } = await pace();
+          played.seen += `; a client without a screen got ${parts} parts, ${longest} ms apart at most (at ${at}; it was itself ${lag} ms late at most)`;
+          if (fault) played.errors.push(`that client: ${fault}`);
         }
-        const log = await tab.evaluate('log').catch(() => ({ errors: [], warnings: [] }));
-        const warned = log.warnings.length ? `, ${log.warnings.length} warnings` : '';
-        record(`${one.player}/${one.path}`, { seen: result.seen + warned, errors: [...result.errors, ...log.errors, ...tab.exceptions] });
-        await tab.close();
+        record(one.name, played);
       }
-      for (const path of PROBED.filter((path) => path.startsWith(`${name}/`) && `ffprobe/${path}`.includes(wanted.only))) {
-        record(`ffprobe/${path}`, await probe(server.base, path).catch((error) => ({ seen: '', errors: [error.message.split('\n')[0]] })));
-      }
-      if (encoder.ended !== null) record(`ffmpeg/${name}`, { seen: '', errors: [`it ended: ${encoder.ended}`] });
+      await words?.stop();
+      if (words?.fault) record(`words/${channel}`, { seen: '', errors: [words.fault] });
+      if (encoder.ended !== null) record(`ffmpeg/${channel}`, { seen: '', errors: [`it ended: ${encoder.ended}`] });
       await encoder.stop();
     }
   } finally {

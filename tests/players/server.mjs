@@ -70,7 +70,7 @@ export async function startServer(binary, paths, state, ports = null) {
     child.kill('SIGKILL');
     await exited;
   };
-  return { base: `http://127.0.0.1:${listen}/vod`, ports, stop, kill };
+  return { base: `http://127.0.0.1:${listen}/vod`, admin: `http://127.0.0.1:${admin}`, pid: child.pid, ports, stop, kill };
 }
 
 /** Stops children, all of them whatever happens to one; whether each had run until then. */
@@ -91,6 +91,7 @@ export async function servePages(folder) {
   const script = 'text/javascript; charset=utf-8';
   const files = new Map([
     ['/page.html', file('page.html', 'text/html; charset=utf-8')],
+    ['/clock.mjs', file('clock.mjs', script)],
     ['/hls.js', file('node_modules/hls.js/dist/hls.js', script)],
     ['/dash.js', file('node_modules/dashjs/dist/modern/umd/dash.all.min.js', script)],
     ['/shaka.js', file('node_modules/shaka-player/dist/shaka-player.compiled.js', script)],

@@ -10,7 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { feed, sources } from './encoders.mjs';
+import { feed, sources } from './feeders.mjs';
 import { startLive, stopAll } from './server.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
