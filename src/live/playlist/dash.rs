@@ -57,13 +57,20 @@ pub enum Edition {
 pub fn manifest(presentation: &Presentation<'_>, edition: Edition) -> String {
     let Some(first) = presentation.tracks.first() else { return String::new() };
     let target = target_seconds(first.timeline);
+    let part = first.timeline.lengths().part.micros();
+    // A player knows of a segment by the manifest alone. Asking once a segment it may learn of one
+    // when that is nearly over; dash.js then had nothing to play for 2 s, every 45 s.
+    let update = match edition {
+        Edition::Plain => target.to_string(),
+        Edition::LowLatency => Seconds(part).to_string(),
+    };
     let mut text = String::with_capacity(4096);
     put(
         &mut text,
         format_args!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" \
              profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"dynamic\" id=\"live\" \
-             availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\"{}\" minimumUpdatePeriod=\"PT{target}S\" \
+             availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\"{}\" minimumUpdatePeriod=\"PT{update}S\" \
              timeShiftBufferDepth=\"PT{}S\" suggestedPresentationDelay=\"PT{}S\" \
              minBufferTime=\"PT{target}S\" maxSegmentDuration=\"PT{}S\">\n",
             Date(presentation.published_micros),
@@ -73,13 +80,14 @@ pub fn manifest(presentation: &Presentation<'_>, edition: Edition) -> String {
         ),
     );
     if edition == Edition::LowLatency {
-        let part = first.timeline.lengths().part.micros() / 1000;
+        let part = part / 1000;
         put(
             &mut text,
             format_args!(
                 " <ServiceDescription id=\"0\">\n  <Latency target=\"{}\" min=\"{}\" max=\"{}\"/>\n  \
                  <PlaybackRate min=\"0.96\" max=\"1.04\"/>\n </ServiceDescription>\n",
-                3 * part,
+                // One is made, one is on its way, one is learnt of, and one is for what goes wrong.
+                4 * part,
                 2 * part,
                 3 * target * 1000,
             ),

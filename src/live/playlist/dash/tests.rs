@@ -94,7 +94,9 @@ fn a_low_latency_manifest_lists_the_segment_that_grows_at_its_full_length() {
     assert!(found.contains("<S t=\"161608608000000\" d=\"180000\" r=\"2\"/>"), "{found}");
     let offset = "availabilityTimeOffset=\"1.5\" availabilityTimeComplete=\"false\"";
     assert_eq!(found.matches(offset).count(), 2);
-    assert!(found.contains("<Latency target=\"1500\" min=\"1000\" max=\"6000\"/>"));
+    // What is told of it comes as often as parts do.
+    assert!(found.contains(" minimumUpdatePeriod=\"PT0.5S\" "), "{found}");
+    assert!(found.contains("<Latency target=\"2000\" min=\"1000\" max=\"6000\"/>"));
 }
 
 #[test]
