@@ -20,6 +20,7 @@ pub mod file;
 pub mod load;
 pub mod shown;
 pub mod sources;
+pub mod inputs;
 
 pub use catch_up::*;
 pub use live::*;

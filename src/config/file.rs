@@ -17,6 +17,7 @@ use super::{Access, Config, Library};
 
 mod channel;
 mod sources;
+mod inputs;
 
 /// Where a value was set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use serde_json::json;
 use toml::Value;
 
 use super::file::{Draft, Place};
+use super::inputs::{self, Input, Scheme};
 use super::load::variable;
 use super::settings::{SETTINGS, Setting};
 use super::sources::Programme;
@@ -130,6 +131,7 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
             .as_ref()
             .map(|folder| ("folder", Value::String(folder.display().to_string()))),
     );
+    keys.extend(inputs_of(channel));
     let encoders = channel.sources.encoders.iter().map(|encoder| {
         let mut table = encoder.push.as_ref().map(login_of).unwrap_or_default();
         table.insert("name".to_owned(), Value::String(encoder.name.clone()));
@@ -149,6 +151,34 @@ fn programme(of: &Programme) -> Value {
     let Some(at) = of.at else { return asset };
     let table = [("asset", asset), ("at", Value::String(day::time_text(at)))];
     Value::Table(table.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+/// What ffmpeg reads. Of a URL only where it leads is shown: what is printed here is shown around.
+fn inputs_of(channel: &Channel) -> Vec<(&'static str, Value)> {
+    let of = &channel.sources.inputs;
+    if of.list.is_empty() {
+        return Vec::new();
+    }
+    let switch = |on: bool| Value::String(if on { "on" } else { "off" }.to_owned());
+    let input = |input: &Input| {
+        let key = if matches!(input.place, inputs::Place::File(_)) { "path" } else { "url" };
+        let mut table = toml::Table::new();
+        table.insert(key.to_owned(), Value::String(input.to_string()));
+        // That an SRT URL says so itself is not shown of it.
+        if let inputs::Place::Url { scheme: Scheme { listen: Some(_), .. }, .. } = input.place {
+            table.insert("listen".to_owned(), switch(input.listens));
+        }
+        table.insert("paced".to_owned(), switch(input.is_paced));
+        Value::Table(table)
+    };
+    let start = if of.on_demand { "on-demand" } else { "always" };
+    let mut keys = vec![
+        ("inputs", Value::Array(of.list.iter().map(input).collect())),
+        ("start", Value::String(start.to_owned())),
+        ("encode", Value::String(of.encode.word().to_owned())),
+    ];
+    keys.extend(of.idle_ms.map(|ms| ("idle", Value::String(duration_text(ms)))));
+    keys
 }
 
 fn login_of(push: &Push) -> toml::Table {

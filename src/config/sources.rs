@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::inputs::Inputs;
 use super::{Channel, Push};
 use crate::units::MIB;
 
@@ -65,6 +66,8 @@ pub struct Sources {
     pub utc_offset: i32,
     /// A folder into which an encoder of this machine writes what it would push.
     pub folder: Option<PathBuf>,
+    /// What ffmpeg reads, of those channels for which it does.
+    pub inputs: Inputs,
 }
 
 /// An asset in a playlist.

@@ -7,8 +7,10 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::inputs::settle_encoded;
 use super::{Reading, nearest, unknown_key};
 use crate::config::given::{Given, Wrong};
+use crate::config::inputs::{CHILD_IDLE_MS_MAX, CHILD_IDLE_MS_MIN, Encode};
 use crate::config::values::{self, duration_ms, duration_text};
 use crate::config::{
     ARCHIVE_MS_MAX, ARCHIVE_MS_MIN, Access, Archive, CHANNELS_MAX, Channel, PART_MS_MAX,
@@ -17,7 +19,7 @@ use crate::config::{
 };
 
 /// Every key of a channel.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 19] = [
     "id",
     "name",
     "access",
@@ -33,6 +35,10 @@ const KEYS: [&str; 15] = [
     "playlist",
     "utc_offset",
     "folder",
+    "inputs",
+    "start",
+    "encode",
+    "idle",
 ];
 
 impl Reading<'_> {
@@ -73,6 +79,7 @@ impl Reading<'_> {
             }
         }
         self.look_at_the_whole(&channel, table, &span);
+        settle_encoded(&mut channel);
         if errors != self.draft.errors.len() {
             return;
         }
@@ -105,6 +112,13 @@ impl Reading<'_> {
             "playlist" => channel.sources.playlist = self.playlist(given)?,
             "utc_offset" => channel.sources.utc_offset = given.read(day::utc_offset)?,
             "source" => channel.sources.encoders = self.encoders(given)?,
+            "inputs" => channel.sources.inputs.list = self.inputs(given)?,
+            "start" => channel.sources.inputs.on_demand = given.read(is_on_demand)?,
+            "encode" => channel.sources.inputs.encode = given.read(Encode::from_word)?,
+            "idle" => {
+                let idle = between(given, CHILD_IDLE_MS_MIN..=CHILD_IDLE_MS_MAX)?;
+                channel.sources.inputs.idle_ms = Some(idle);
+            }
             "archive" => archive(channel).age_ms = between(given, ARCHIVE_MS_MIN..=ARCHIVE_MS_MAX)?,
             "archive_mode" => archive(channel).is_required = given.read(archive_mode)?,
             _ => archive(channel).size_max = Some(given.read(values::size)?),
@@ -123,6 +137,7 @@ impl Reading<'_> {
             self.complain(Some(span_of("part")), "channel.part", why);
         }
         self.look_at_archive(channel, table);
+        self.look_at_inputs(channel, table);
         for other in ["ingest", "source", "segment", "part", "patience", "folder"] {
             if table.contains_key("playlist") && table.contains_key(other) {
                 let why = "does not go with playlist: nobody pushes to such a channel";
@@ -185,6 +200,15 @@ impl Reading<'_> {
             (Some(user), Some(password_file)) => Ok(Push { user, password_file }),
             _ => Err(given.blame("needs user and password_file")),
         }
+    }
+}
+
+/// When its inputs are read.
+fn is_on_demand(word: &str) -> Result<bool, String> {
+    match word {
+        "always" => Ok(false),
+        "on-demand" => Ok(true),
+        _ => Err(format!("{word:?} is not known here (write \"always\" or \"on-demand\")")),
     }
 }
 

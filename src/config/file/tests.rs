@@ -357,6 +357,7 @@ fn every_key_of_a_channel_is_read() {
             playlist: Vec::new(),
             utc_offset: 0,
             folder: Some("/etc/enc".into()),
+            inputs: Default::default(),
         },
     };
     let defaults = Channel {
