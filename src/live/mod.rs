@@ -28,6 +28,7 @@ pub mod record;
 pub mod catchup;
 pub mod records;
 pub mod linear;
+pub mod inputs;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]
