@@ -9,6 +9,7 @@ pub mod ring;
 pub mod names;
 pub mod enter;
 pub mod restrict;
+pub mod confine;
 pub mod features;
 pub mod slots;
 pub mod buffers;
