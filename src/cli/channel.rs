@@ -93,6 +93,7 @@ fn shown(channel: &Value) -> String {
         facts.push(("chunks", counts.collect::<Vec<_>>().join(", ")));
     }
     facts.push(("last error", word(&channel["last_error"]["what"])));
+    facts.extend(input_facts(&channel["ffmpeg"]));
     let mut text = format!("{}\n", word(&channel["id"]));
     for (fact, value) in facts {
         text += &format!("  {fact:10}  {value}\n");
@@ -128,7 +129,26 @@ fn shown(channel: &Value) -> String {
         "DRIFT",
     ];
     text += &table(&head, rows.collect());
+    for line in channel["ffmpeg"]["lines"].as_array().map_or(&[][..], Vec::as_slice) {
+        text += &format!("  ffmpeg: {}\n", word(line));
+    }
     text
+}
+
+/// What ffmpeg reads for the channel, if it does.
+fn input_facts(child: &Value) -> Vec<(&'static str, String)> {
+    let Some(inputs) = child["inputs"].as_array() else { return Vec::new() };
+    let at = child["input"].as_u64().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
+    let (count, input) = (inputs.len(), word(inputs.get(at).unwrap_or(&Value::Null)));
+    let state = format!("{}, {}", word(&child["state"]), word(&child["start"]));
+    let mut facts = vec![
+        ("ffmpeg", format!("{state}, begun {} times", word(&child["starts"]))),
+        ("reads", format!("{input} ({} of {count})", at + 1)),
+    ];
+    if !child["last_exit"].is_null() {
+        facts.push(("last exit", word(&child["last_exit"]["what"])));
+    }
+    facts
 }
 
 /// Columns as wide as their widest cell.
@@ -201,6 +221,26 @@ mod tests {
                 },
             ],
         })
+    }
+
+    #[test]
+    fn what_ffmpeg_reads_is_shown_with_what_it_says() {
+        let mut news = news();
+        news["renditions"] = json!([]);
+        news["ffmpeg"] = json!({
+            "state": "running", "start": "always", "input": 1, "starts": 3,
+            "inputs": ["udp://a:1", "https://b/***"],
+            "last_exit": { "unix_ms": 1, "input": 0, "what": "exit status: 1; no route" },
+            "lines": ["no \u{1b}route"],
+        });
+        let text = shown(&news);
+        let (_, text) = text.split_once("no\n").unwrap();
+        assert_eq!(
+            text,
+            "  ffmpeg      running, always, begun 3 times\n  reads       https://b/*** (2 of 2)\n  \
+             last exit   exit status: 1; no route\nRENDITION  CODECS  INPUT  BITRATE  NEWEST  \
+             LENGTHS  MISSING  LATE  DELAY  DRIFT\n  ffmpeg: no route\n"
+        );
     }
 
     #[test]

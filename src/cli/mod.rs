@@ -16,6 +16,7 @@ pub mod package;
 pub mod demo;
 pub mod admin_api;
 pub mod channel;
+pub mod confined_child;
 pub mod completions;
 pub mod man;
 
@@ -54,6 +55,9 @@ pub enum Verb {
     Completions(completions::CompletionsArgs),
     /// Print the manual
     Man(man::ManArgs),
+    /// Become what the server says, in bounds: the server begins ffmpeg so
+    #[command(hide = true)]
+    ConfinedChild,
 }
 
 /// Reads the arguments, runs the verb, prints what failed.
@@ -82,6 +86,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Doctor(args) => doctor::run(args),
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),
+        Verb::ConfinedChild => confined_child::run(),
     }
 }
 

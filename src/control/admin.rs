@@ -103,6 +103,10 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     let pushed = pushed.unwrap_or_default();
     let mut metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
     metrics.push_str(&archives(shared.pushed.as_deref()));
+    let inputs = shared.pushed.as_ref().map(|pushed| pushed.read_children());
+    if let Some(inputs) = inputs.filter(|inputs| !inputs.is_empty()) {
+        metrics.push_str(&metrics::inputs(&inputs));
+    }
     let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(
         header::CONTENT_TYPE,

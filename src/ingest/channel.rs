@@ -14,6 +14,7 @@ mod order;
 mod pushed;
 mod transport;
 mod remux;
+mod demand;
 
 pub use headers::Header;
 pub use order::Request;
@@ -118,6 +119,8 @@ pub struct Channel {
     /// From when its time is counted.
     began: Instant,
     last_error: Option<Fault>,
+    /// When a chunk came last.
+    came: Option<Instant>,
     access: Access,
     window_micros: u64,
     patience: Option<Duration>,
@@ -169,6 +172,7 @@ impl Channel {
             name: of.name.clone(),
             began: Instant::now(),
             last_error: None,
+            came: None,
             access: of.access.unwrap_or(access),
             window_micros: of.window_ms * 1000,
             patience: of.patience_ms.map(Duration::from_millis),
@@ -222,6 +226,7 @@ impl Channel {
         if self.is_closed {
             return Err(Unfit::Gone);
         }
+        self.came = Some(stamp.instant);
         if self.lengths.is_some() {
             let taken = self.offer(feed, request, chunk, bytes, stamp)?;
             if matches!(taken, Some(Taken::Published(steps)) if steps != Steps::default()) {
@@ -315,7 +320,6 @@ impl Channel {
         self.batch.push(absent(format!("/tv/{}", self.id)));
         self.post.list(&mut self.batch);
         self.keeping.archive().end();
-        tracing::info!(channel = self.id, "the channel is gone");
     }
 
     /// Publishes a chunk, whose bytes have this hash, if it has a place.
@@ -413,7 +417,8 @@ impl Channel {
 
     /// Nothing more comes to the segment that grows.
     pub fn end_segment(&mut self, at: usize, stamp: Stamp) {
-        if self.close_segment(at, stamp) {
+        // A request that broke off may say so when the channel is gone.
+        if !self.is_closed && self.close_segment(at, stamp) {
             self.tell(at, true, false, stamp);
         }
     }

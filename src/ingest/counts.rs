@@ -8,6 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::ingest::archive::progress::{Figures, Progress};
+use crate::ingest::child::health as child;
 use crate::live::publisher::Taken;
 
 /// The counts of one channel.
@@ -81,6 +82,7 @@ pub struct Table {
     channels: Mutex<BTreeMap<String, Arc<Counts>>>,
     times: Arc<Times>,
     archives: Mutex<BTreeMap<String, Arc<Progress>>>,
+    children: Mutex<BTreeMap<String, Arc<child::Figures>>>,
 }
 
 impl Table {
@@ -97,6 +99,20 @@ impl Table {
     pub fn remove(&self, channel: &str) {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(channel);
         self.archives.lock().unwrap_or_else(PoisonError::into_inner).remove(channel);
+        self.children.lock().unwrap_or_else(PoisonError::into_inner).remove(channel);
+    }
+
+    /// ffmpeg reads what the channel's config names, and this is how that goes.
+    pub fn add_child(&self, channel: &str, figures: Arc<child::Figures>) {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.insert(channel.to_owned(), figures);
+    }
+
+    /// Whether media comes of each such channel, which input is read, how often one was begun with.
+    #[must_use]
+    pub fn read_children(&self) -> Vec<(String, [u64; 3])> {
+        let children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.iter().map(|(id, figures)| (id.clone(), figures.read())).collect()
     }
 
     /// A channel is kept, and this is how far that has come.

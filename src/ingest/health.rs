@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::child::health::ChildHealth;
 use crate::config::HEALTH_QUESTIONS_MAX;
 
 /// A channel.
@@ -29,6 +30,8 @@ pub struct Health {
     pub chunks: BTreeMap<&'static str, u64>,
     /// What went wrong last.
     pub last_error: Option<Fault>,
+    /// What ffmpeg reads for it, if that is where it comes from.
+    pub ffmpeg: Option<ChildHealth>,
     /// In the order in which they came.
     pub renditions: Vec<RenditionHealth>,
 }

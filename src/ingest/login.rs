@@ -85,6 +85,12 @@ impl Logins {
         Ok(Self { own: read(channel.push.as_ref())?, sources })
     }
 
+    /// Of a channel to which nobody may push but who says this: `user:password`.
+    #[must_use]
+    pub fn only(login: &str) -> Self {
+        Self { own: Some(Login { expected: login.to_owned() }), sources: Vec::new() }
+    }
+
     /// The source as which this path is pushed to, and the path without that source's name.
     ///
     /// A source is named by the first element, `@name`; else it is the one whose login is given,

@@ -15,6 +15,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
 
 use crate::config::{self, Access, LIVE_MEMORY_PARTS};
 use crate::library::lender::Lender;
@@ -35,6 +36,7 @@ mod durable;
 mod archive;
 mod coming;
 mod folder;
+pub mod child;
 mod channel;
 mod output;
 mod slab;
@@ -45,6 +47,7 @@ pub use archive::progress::Figures;
 
 use archive::{Archives, Recovered};
 use channel::Channel;
+use child::Children;
 use coming::Coming;
 use counts::Table;
 use login::Logins;
@@ -88,6 +91,7 @@ struct State {
     records: Arc<Records>,
     /// Channels that will be added when what there was of them is known.
     coming: Coming,
+    children: Children,
 }
 
 /// A channel, and who may push to it.
@@ -194,6 +198,10 @@ async fn run(
         Ok(listener) => listener,
         Err(error) => return drop(started.send(Err(error))),
     };
+    let children = match listener.local_addr() {
+        Ok(ingest) => Children::new(ingest, parts.state, parts.access),
+        Err(error) => return drop(started.send(Err(error))),
+    };
     let memory = memory::of_machine().unwrap_or(MACHINE_UNKNOWN) / LIVE_MEMORY_PARTS;
     let (post, squeezed) = Post::new(parts.outboxes, Ledger::new(memory));
     tokio::task::spawn_local(post.clone().flush_for_ever());
@@ -201,7 +209,8 @@ async fn run(
     let mut wishes = parts.wishes;
     let (channels, receiving, idle) = (RefCell::default(), Cell::new(0), Cell::new(parts.idle));
     let (lender, records, coming) = (parts.lender, parts.records, Coming::default());
-    let state = State { channels, counts, post, receiving, idle, archives, records, coming };
+    let state =
+        State { channels, counts, post, receiving, idle, archives, records, coming, children };
     let state = Rc::new(state);
     let begin = |channel: &config::Channel| state.archives.begin(channel, parts.access);
     let archives: Vec<_> = parts.channels.iter().map(begin).collect();
@@ -233,7 +242,15 @@ async fn run(
 }
 
 impl State {
-    fn add(&self, of: config::Channel, logins: Logins, access: Access, mut recovered: Recovered) {
+    fn add(
+        self: &Rc<Self>,
+        of: config::Channel,
+        logins: Logins,
+        access: Access,
+        mut recovered: Recovered,
+    ) {
+        // What ffmpeg reads for a channel is all that may be pushed to it.
+        let logins = child::begin(self, &of).unwrap_or(logins);
         let grown = std::mem::take(&mut recovered.grown);
         let counts = self.counts.of(&of.id);
         let channel = Channel::new(&of, access, self.post.clone(), counts, recovered);
@@ -251,18 +268,24 @@ impl State {
         self.channels.borrow_mut().insert(id, live);
     }
 
-    /// Adds a channel when what there was of it is known, unless it is gone by then.
-    fn add_later(self: &Rc<Self>, of: config::Channel, logins: Logins, access: Access) {
-        let Some(ticket) = self.coming.begin(&of.id) else { return };
+    /// Adds a channel when what there was of it is known, unless it is gone by then; and says so.
+    fn add_later(
+        self: &Rc<Self>,
+        of: config::Channel,
+        logins: Logins,
+        access: Access,
+        what: &'static str,
+    ) -> Option<JoinHandle<()>> {
+        let ticket = self.coming.begin(&of.id)?;
         let recovered = self.archives.begin(&of, access);
         let state = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        Some(tokio::task::spawn_local(async move {
             let Ok(recovered) = recovered.await else { return };
             if state.coming.arrive(&of.id, ticket) {
-                tracing::info!(channel = of.id, "a channel is added");
+                tracing::info!(channel = of.id, "{what}");
                 state.add(of, logins, access, recovered);
             }
-        });
+        }))
     }
 
     fn look(&self) {
@@ -280,6 +303,7 @@ impl State {
         if let ToLive::Gzip(source) = wish {
             return self.post.squeeze(*source);
         }
+        self.children.hear(wish);
         for live in self.channels.borrow().values() {
             live.channel.borrow_mut().want(wish, receive::now());
         }
@@ -288,20 +312,26 @@ impl State {
     fn health(&self) -> Vec<health::Health> {
         let now = receive::now();
         let channels = self.channels.borrow();
-        channels.values().map(|live| live.channel.borrow().health(now)).collect()
+        let health = |(id, live): (&String, &Rc<Live>)| health::Health {
+            ffmpeg: self.children.health(id),
+            ..live.channel.borrow().health(now)
+        };
+        channels.iter().map(health).collect()
     }
 
     fn reload(self: &Rc<Self>, new: Reload) {
         self.idle.set(new.idle);
         let stays = |id: &String| new.channels.iter().any(|channel| channel.id == *id);
         // At once, so that one that comes again finds its archive closed.
-        self.coming.retain(stays).iter().for_each(|id| self.archives.end(id));
+        self.coming.retain(&stays).iter().for_each(|id| self.archives.end(id));
+        self.children.retain(&stays);
         self.channels.borrow_mut().retain(|id, live| {
             if stays(id) {
                 return true;
             }
             live.channel.borrow_mut().close();
             self.counts.remove(id);
+            tracing::info!(channel = id, "the channel is gone");
             false
         });
         for channel in new.channels {
@@ -313,7 +343,7 @@ impl State {
                 }
                 None => match Logins::read(&channel) {
                     Ok(logins) => {
-                        self.add_later(channel, logins, new.access);
+                        self.add_later(channel, logins, new.access, "a channel is added");
                     }
                     Err(error) => tracing::error!(channel = channel.id, "not added: {error}"),
                 },

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::config::Config;
 
+mod children;
 mod files;
 mod kernel;
 mod limits;
@@ -111,6 +112,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     findings.extend(limits::findings(config));
     findings.extend(storage::findings(config));
     findings.extend(network::findings());
+    findings.extend(children::findings(config));
     findings
 }
 

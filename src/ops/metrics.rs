@@ -253,6 +253,25 @@ pub fn archives(kept: &[Kept]) -> String {
     out.text()
 }
 
+/// What ffmpeg reads, to stand behind all others: channels with whether media comes, which input it
+/// comes from, and how often one was begun with.
+#[must_use]
+pub fn inputs(channels: &[(String, [u64; 3])]) -> String {
+    let mut out = Exposition::default();
+    let families = [
+        ("shardcast_input_up", Kind::Gauge, "Whether media comes from an input of the channel."),
+        ("shardcast_input_number", Kind::Gauge, "Which input is read: 0 is the first."),
+        ("shardcast_input_starts_total", Kind::Counter, "How often an input was begun with."),
+    ];
+    for (at, (name, kind, help)) in families.into_iter().enumerate() {
+        out.family(name, kind, help);
+        for (channel, figures) in channels {
+            out.sample(name, &[("channel", channel)], figures[at]);
+        }
+    }
+    out.text()
+}
+
 /// What is live. Names of parts that this version lacks stand at 0.
 fn live(out: &mut Exposition, pushed: &Pushed) {
     let name = "shardcast_live_publish_seconds";

@@ -74,6 +74,7 @@ impl Channel {
             window_ms: self.window_micros / 1000,
             chunks: self.counts.read().collect(),
             last_error: self.last_error.clone(),
+            ffmpeg: None,
             renditions,
         }
     }

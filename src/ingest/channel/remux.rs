@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Channel, Feed, Header, Request};
 use crate::config::{self, REMUX_ASK_MS, REMUX_IDLE_MS, REMUX_PAUSE_MS, REMUX_PAUSE_MS_MAX};
 use crate::ingest::archive::Recovered;
-use crate::ingest::output::{Stamp, absent};
+use crate::ingest::output::{Output, Stamp, absent};
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{self, Container, Latency};
 use crate::live::protection::Protection;
@@ -24,10 +24,10 @@ use crate::messages::{SourceId, ToLive};
 pub(super) const FOLDER: &str = "ts";
 
 /// The channel's playlist for players that know nothing but transport streams.
-const PLAYLIST: &str = "ts.m3u8";
+pub(super) const PLAYLIST: &str = "ts.m3u8";
 
 /// The channel as one stream.
-const STREAM: &str = "stream.ts";
+pub(super) const STREAM: &str = "stream.ts";
 
 /// Whether and how a channel is made of this one.
 #[derive(Debug, Default)]
@@ -78,6 +78,16 @@ impl Channel {
             self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
             self.multivariants[0] = text;
         }
+    }
+
+    /// Whether it can be asked for.
+    pub(super) fn is_remux_offered(&self) -> bool {
+        !self.remuxing.offered.is_empty() || self.remuxing.running.is_some()
+    }
+
+    /// Where it goes, while it is made.
+    pub(super) fn remuxed_output(&self) -> Option<&Output> {
+        self.remuxing.running.as_ref()?.channel.outputs.first()
     }
 
     fn muxer(&self) -> Option<Muxer> {

@@ -18,6 +18,7 @@ mod pushed;
 mod sources;
 mod linear;
 mod folder;
+mod inputs;
 mod blocking;
 mod growing;
 mod manifests;
