@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Complaint, Draft, Place, nearest};
 use super::settings::SETTINGS;
-use super::{Access, Library};
+use super::{Access, Channel, Library};
 
 /// Variables that begin like a setting's and are something else.
 const OTHER_VARIABLES: &[&str] = &[
@@ -167,6 +167,14 @@ fn doors(draft: &mut Draft) {
     for (index, door) in doors.iter().enumerate().skip(config.listen.len()) {
         let earlier = doors[..index].iter().filter(|earlier| takes_clients(earlier.1, door.1));
         errors.extend(earlier.map(|earlier| taken(draft, *door, *earlier)));
+    }
+    let reads = |channel: &&Channel| !channel.sources.inputs.list.is_empty();
+    if let (None, Some(channel)) = (config.ingest, config.channels.iter().find(reads)) {
+        errors.push(Complaint {
+            place: draft.places.get("server.ingest").cloned().unwrap_or_default(),
+            key: "server.ingest".to_owned(),
+            why: format!("is off, but what ffmpeg reads for channel {} comes there", channel.id),
+        });
     }
     if let Some(admin) = config.admin
         && !admin.ip().to_canonical().is_loopback()

@@ -60,8 +60,8 @@ pub struct Children {
     all: RefCell<HashMap<String, Kept>>,
     /// How many run.
     count: Rc<Cell<usize>>,
-    /// Where they push.
-    ingest: SocketAddr,
+    /// Where they push, if there is such a port.
+    ingest: Option<SocketAddr>,
     /// The server's folder.
     state: PathBuf,
     /// Who may watch channels that say nothing of it.
@@ -106,14 +106,16 @@ struct Child {
 impl Children {
     /// None yet; they push to where this port listens.
     #[must_use]
-    pub fn new(ingest: SocketAddr, state: PathBuf, access: Access) -> Self {
+    pub fn new(ingest: Option<SocketAddr>, state: PathBuf, access: Access) -> Self {
         // A port that listens everywhere is reached from here by the loopback address.
-        let host = match ingest.ip() {
-            IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            host => host,
-        };
-        let ingest = SocketAddr::new(host, ingest.port());
+        let ingest = ingest.map(|ingest| {
+            let host = match ingest.ip() {
+                IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+                host => host,
+            };
+            SocketAddr::new(host, ingest.port())
+        });
         Self { all: RefCell::default(), count: Rc::default(), ingest, state, access }
     }
 
@@ -152,9 +154,11 @@ pub(super) fn begin(state: &Rc<State>, of: &config::Channel) -> Option<Logins> {
         return None;
     }
     let children = &state.children;
+    // A config without that port says nothing of inputs.
+    let ingest = children.ingest?;
     let mut all = children.all.borrow_mut();
     let kept = all.entry(of.id.clone()).or_insert_with(|| {
-        let child = Rc::new(Child::new(of, children));
+        let child = Rc::new(Child::new(of, children, ingest));
         // Before anybody is let in who could ask.
         child.offer(state, Vec::new());
         state.counts.add_child(&of.id, Arc::clone(&child.figures));
@@ -195,7 +199,7 @@ async fn supervise(child: Rc<Child>, state: Rc<State>) {
 }
 
 impl Child {
-    fn new(of: &config::Channel, children: &Children) -> Self {
+    fn new(of: &config::Channel, children: &Children, ingest: SocketAddr) -> Self {
         let began = Instant::now();
         let inputs = RefCell::new(Inputs::new(plan(&of.sources.inputs), began.elapsed()));
         let mut lines = Lines::default();
@@ -206,7 +210,7 @@ impl Child {
             String::new()
         });
         let login = format!("{USER}:{login}");
-        let target = Target { ingest: children.ingest, state: children.state.clone(), login };
+        let target = Target { ingest, state: children.state.clone(), login };
         Self {
             of: of.clone(),
             access: children.access,

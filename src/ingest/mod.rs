@@ -198,7 +198,8 @@ async fn run(
         Ok(listener) => listener,
         Err(error) => return drop(started.send(Err(error))),
     };
-    let children = match listener.local_addr() {
+    let address = listener.as_ref().map(tokio::net::TcpListener::local_addr).transpose();
+    let children = match address {
         Ok(ingest) => Children::new(ingest, parts.state, parts.access),
         Err(error) => return drop(started.send(Err(error))),
     };
@@ -323,8 +324,8 @@ impl State {
         self.idle.set(new.idle);
         let stays = |id: &String| new.channels.iter().any(|channel| channel.id == *id);
         // At once, so that one that comes again finds its archive closed.
-        self.coming.retain(&stays).iter().for_each(|id| self.archives.end(id));
-        self.children.retain(&stays);
+        self.coming.retain(stays).iter().for_each(|id| self.archives.end(id));
+        self.children.retain(stays);
         self.channels.borrow_mut().retain(|id, live| {
             if stays(id) {
                 return true;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::Live;
 use super::archive::growing::Grown;
-use super::channel::{Header, Unfit};
+use super::channel::{Header, Request, Unfit};
 use super::output::Stamp;
 use super::receive;
 use crate::live::boxes::stream::{Event, Reader};
@@ -60,12 +60,14 @@ fn header(live: &Live, one: &Grown) -> Option<usize> {
 fn chunk(live: &Live, feed: usize, one: &Grown) -> Result<(), Unfit> {
     let mut channel = live.channel.borrow_mut();
     let source = usize::from(one.source).min(channel.source_count() - 1);
+    // It lies in the order in which it was published, as what one request brings does.
+    let request = Request { source, ..Request::default() };
     let mut events = Vec::new();
     // It was read before it was put down.
     let read = Reader::new(channel.init(feed, source).cloned()).take(&one.bytes, &mut events);
     for event in events.into_iter().filter(|_| read.is_ok()) {
         if let Event::Chunk(_, chunk) = event {
-            channel.take(feed, source, &chunk, &one.bytes, stamp(one))?;
+            channel.take(feed, request, &chunk, &one.bytes, stamp(one))?;
         }
     }
     Ok(())

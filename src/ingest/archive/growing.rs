@@ -138,8 +138,8 @@ impl<'d, D: Disk> Growing<'d, D> {
     /// Makes these chunks durable, as far as their segments are not settled.
     ///
     /// # Errors
-    /// If the disk refuses. Another file is written the next time; of the segments that these chunks
-    /// are of, what came before them is what there is.
+    /// If the disk refuses. Another file is written the next time; of the segments of these chunks
+    /// what came before them is what there is.
     pub fn append(&mut self, chunks: &[Grown]) -> Result<(), DiskError> {
         let is_settled = |chunk: &&Grown| {
             self.settled.get(&chunk.rendition).is_some_and(|until| chunk.number <= *until)
