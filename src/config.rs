@@ -11,6 +11,7 @@ use crate::units::{KIB, MIB};
 
 mod catch_up;
 mod live;
+mod dash;
 mod transport;
 mod values;
 mod day;
@@ -23,6 +24,7 @@ pub mod sources;
 pub mod inputs;
 
 pub use catch_up::*;
+pub use dash::*;
 pub use live::*;
 pub use transport::*;
 

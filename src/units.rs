@@ -206,7 +206,7 @@ impl Class {
         let extension = extension(name);
         if is_any(extension, &["m3u8", "m3u"]) {
             Self::Playlist
-        } else if is_any(extension, &["mpd"]) {
+        } else if is_any(extension, &["mpd", "mpp"]) {
             Self::Manifest
         } else if is_any(extension, &["init", "cmfi"])
             || (is_any(extension, &["mp4", "m4s", "m4v", "m4a", "cmfv", "cmfa", "cmft"])
@@ -251,6 +251,7 @@ const MEDIA_TYPES: &[(&str, &str)] = &[
     ("m3u8", "application/vnd.apple.mpegurl"),
     ("m3u", "application/vnd.apple.mpegurl"),
     ("mpd", "application/dash+xml"),
+    ("mpp", "application/dash-patch+xml"),
     ("ts", "video/mp2t"),
     ("m2ts", "video/mp2t"),
     ("m4s", "video/iso.segment"),
@@ -303,6 +304,7 @@ mod tests {
         for (path, class) in [
             ("a/master.m3u8", Class::Playlist),
             ("a/manifest.MPD", Class::Manifest),
+            ("patch/live-1-2.mpp", Class::Manifest),
             ("a/init-0.mp4", Class::Init),
             ("a/video.init", Class::Init),
             ("a/chunk-1.m4s", Class::Segment),

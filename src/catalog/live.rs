@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::growing::{Growing, Piece};
 use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
 use crate::live::catchup::address::channel_folder;
+use crate::live::playlist::dash::recent::folder_of_patch;
 use crate::live::reload::{Directives, Reach, Reload, Skip};
 use crate::messages::{GrowingId, Growth, SourceKind};
 use crate::request::authorise::Grant;
@@ -53,6 +54,12 @@ impl Catalog {
             && let Some(reach) = Reach::of_name(name).filter(|reach| state.comes(*reach))
         {
             return Found::Expected(Place::Reach(place, reach));
+        }
+        if let Some(folder) = folder_of_patch(path)
+            && let Some(&slot) = self.files.get(folder)
+            && self.allows(slot, grant)
+        {
+            return self.object(slot, || Some(0));
         }
         if let Some(folder) = channel_folder(path)
             && let Some(&access) = self.channels.get(folder)

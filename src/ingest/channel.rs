@@ -7,6 +7,7 @@
 mod headers;
 mod keep;
 mod tell;
+mod manifests;
 mod gaps;
 mod health;
 mod sources;
@@ -46,6 +47,7 @@ use crate::live::ts::stream::Known;
 use crate::messages::Listing;
 
 use headers::Sent;
+use manifests::Manifests;
 use remux::Remuxing;
 use sources::Sources;
 
@@ -144,6 +146,7 @@ pub struct Channel {
     remuxing: Remuxing,
     /// What the multivariant playlists said last.
     multivariants: [String; 2],
+    manifests: [Manifests; 2],
     sources: Sources,
     /// Of one encoder, one a rendition: what waits for what it follows.
     orders: Vec<Order>,
@@ -192,6 +195,7 @@ impl Channel {
             of: of.clone(),
             remuxing: Remuxing::default(),
             multivariants: Default::default(),
+            manifests: Default::default(),
             sources: Sources::new(&of.sources),
             orders: Vec::new(),
             requests: 0,
@@ -311,6 +315,7 @@ impl Channel {
             self.batch.push(absent(output.folder.clone()));
         }
         self.close_remux();
+        self.close_manifests();
         for name in self.texts() {
             self.batch.push(absent(format!("/tv/{}/{name}", self.id)));
         }

@@ -262,7 +262,8 @@ impl State {
         let id = of.id.clone();
         // Known before anything is pushed: what is past of it can be asked for.
         let (path, access) = (format!("/tv/{id}").into(), of.access.unwrap_or(access));
-        self.post.list(&mut vec![Listing { path, change: Change::Channel(access) }]);
+        let no_patch = channel.borrow().no_patch(receive::now());
+        self.post.list(&mut vec![Listing { path, change: Change::Channel(access) }, no_patch]);
         let live = Rc::new(Live { of, logins, channel, records: Arc::clone(&self.records) });
         replay::replay(&live, &grown);
         folder::begin(&live);
@@ -296,6 +297,7 @@ impl State {
             channel.look_at_sources(now);
             channel.publish_overdue(now);
             channel.look_at_remux(now);
+            channel.look_at_patches(now);
         }
     }
 

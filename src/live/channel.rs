@@ -5,6 +5,7 @@
 use super::boxes::init::Media;
 use super::events::Events;
 use super::measure::Measure;
+use super::playlist::dash::recent::Recent;
 use super::playlist::multivariant;
 use super::playlist::{KEY_FRAMES, LOW_LATENCY, PLAIN, dash, hls};
 use super::protection::Protection;
@@ -174,25 +175,23 @@ pub fn media(
     hls::media(&media, edition)
 }
 
-/// The manifest; none before anything can be listed. A rendition of which nothing has come is left
-/// out.
-#[must_use]
-pub fn manifest(
+/// Publishes the manifest anew, among the recent ones of this edition; none if there is nothing new
+/// in it, or nothing at all. Gives the names of patches that are not to be had any more. A
+/// rendition of which nothing has come is left out.
+pub fn publish_manifest(
     renditions: &[Rendition],
     events: &Events,
     window_micros: u64,
-    edition: dash::Edition,
-) -> Option<String> {
-    let with_parts = edition == dash::Edition::LowLatency;
+    (edition, recent): (dash::Edition, &mut Recent),
+) -> Option<Vec<String>> {
     let newest = |one: &Rendition| {
-        let mut newest_first = one.publisher.timeline().segments().iter().rev();
-        let last = newest_first.find(|segment| segment.is_listed(with_parts))?;
+        let last = edition.newest(one.publisher.timeline())?;
         Some(last.origin.unix_micros(last.end()))
     };
     let is_listed = |one: &Rendition| one.container == Container::Cmaf && newest(one).is_some();
     let listed: Vec<_> = (0..).zip(renditions).filter(|(_, one)| is_listed(one)).collect();
     let (numbers, renditions): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
-    let published_micros = renditions.iter().filter_map(|one| newest(one)).max()?;
+    let newest_micros = renditions.iter().filter_map(|one| newest(one)).max()?;
     let abouts: Vec<_> = renditions.iter().map(|one| one.about()).collect();
     let described = described(&renditions, &abouts);
     let tracks: Vec<_> = renditions
@@ -208,7 +207,9 @@ pub fn manifest(
             streams: events.streams_of(number).collect(),
         })
         .collect();
-    let presentation =
-        dash::Presentation { tracks: &tracks, window_micros, published_micros, clock: CLOCK };
-    Some(dash::manifest(&presentation, edition))
+    let presentation = dash::Presentation { tracks: &tracks, window_micros, clock: CLOCK };
+    let body = dash::body(&presentation, edition);
+    let published = recent.next(edition.id(), &body, newest_micros)?;
+    let head = dash::head(&presentation, edition, (published.0, &published.1));
+    Some(recent.keep(published, &head, &body))
 }

@@ -131,6 +131,7 @@ function misspoken(spoken) {
 
 async function playInBrowser(tab, { player, path, low, words }, url, { seconds, strict, screenshot }) {
   const call = (text) => tab.evaluate(text);
+  await call('performance.setResourceTimingBufferSize(100000)');
   await call(`load(${JSON.stringify(player)}, ${JSON.stringify(`${url}/${path}`)})`);
   // Until it has caught up with the live edge, a player may jump.
   const chosen = words === undefined || await call(`player.words(${JSON.stringify(words)})`);
@@ -154,10 +155,19 @@ async function playInBrowser(tab, { player, path, low, words }, url, { seconds, 
     result.errors.push(...misspoken(seen.spoken));
     result.seen += `; subtitles at ${seen.spoken.filter(([, text]) => text).length} of ${seen.spoken.length} looks`;
   }
+  if (path.endsWith('.mpd')) result.seen += await manifestUpdates(call, result.errors);
   const log = await call('log');
   result.errors.push(...log.errors, ...tab.exceptions);
   if (log.warnings.length) result.seen += `, ${log.warnings.length} warnings`;
   return result;
+}
+
+/** How a player kept its manifest new. One that can't use a patch loads the manifest after each. */
+async function manifestUpdates(call, errors) {
+  const [manifests, patches] = JSON.parse(await call(`JSON.stringify(['.mpd', '.mpp'].map((end) => performance.getEntriesByType('resource')
+    .filter((one) => new URL(one.name).pathname.endsWith(end)).length))`));
+  if (patches <= manifests) errors.push(`${manifests} manifests and ${patches} patches were loaded`);
+  return `, ${manifests} manifests and ${patches} patches`;
 }
 
 async function inBrowser(browser, pages, one, url, how) {

@@ -138,7 +138,7 @@ fn representation(node: Node<'_, '_>) -> Result<Representation, String> {
     let mut next: u64 = number(template, "startNumber")?;
     let timeline = children(template, "SegmentTimeline").next().ok_or("no SegmentTimeline")?;
     let mut gaps = Vec::new();
-    for missing in children(timeline, "FailoverContent") {
+    for missing in children(template, "FailoverContent") {
         for gap in children(missing, "FCS") {
             gaps.push(number::<i64>(gap, "t")?);
         }

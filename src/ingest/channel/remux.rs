@@ -129,7 +129,8 @@ impl Channel {
                     self.start_remux(stamp);
                 }
             }
-            ToLive::Wanted(_) | ToLive::Gzip(_) => {}
+            ToLive::Wanted(source) => self.want_patch(*source, stamp),
+            ToLive::Gzip(_) => {}
             ToLive::Watched(folder) => {
                 if let Some(running) = &mut self.remuxing.running
                     && running.folder() == Some(folder)

@@ -50,10 +50,10 @@ impl Channel {
         }
         if segment_ended {
             self.write_multivariants(stamp);
-            self.write_manifest("manifest.mpd", dash::Edition::Plain, stamp);
+            self.write_manifest(dash::Edition::Plain, stamp);
         }
         if segment_ended || segment_begun {
-            self.write_manifest("ll.mpd", dash::Edition::LowLatency, stamp);
+            self.write_manifest(dash::Edition::LowLatency, stamp);
             // Headers are read for that, which is too much for every part.
             self.offer_remux();
         }
@@ -127,14 +127,6 @@ impl Channel {
             let path = format!("/tv/{}/{name}", self.id);
             self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
             self.multivariants[at] = text;
-        }
-    }
-
-    fn write_manifest(&mut self, name: &str, edition: dash::Edition, stamp: Stamp) {
-        let text = channel::manifest(&self.renditions, &self.events, self.window_micros, edition);
-        if let Some(text) = text {
-            let path = format!("/tv/{}/{name}", self.id);
-            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
         }
     }
 }

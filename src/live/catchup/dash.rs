@@ -9,7 +9,7 @@ use super::tracks::{Track, Tracks};
 use crate::config::{CATCH_UP_TEXT_SIZE_MAX, REWIND_SECONDS};
 use crate::live::channel::Container;
 use crate::live::playlist::dash::{
-    Entry, Escaped, begin_representation, begin_set, sets, write_clock, write_timeline,
+    Entry, Escaped, begin_representation, begin_set, sets, write_clock, write_role, write_timeline,
 };
 use crate::live::playlist::{Date, Seconds, keys, put};
 use crate::live::protection::Protection;
@@ -133,6 +133,7 @@ fn write_sets(text: &mut String, tracks: &Tracks, timeline: usize, origin: i64, 
     for (id, set) in sets(here) {
         begin_set(text, id, &set[0].of.described());
         let shared = keys::write_shared(text, set.iter().map(|track| protection(track, timeline)));
+        write_role(text, &set[0].of.described());
         for track in set {
             if text.len() <= CATCH_UP_TEXT_SIZE_MAX {
                 let own = protection(track, timeline).filter(|_| shared.is_none());

@@ -207,7 +207,7 @@ fn a_playlist_to_the_letter() {
 #[test]
 fn a_set_has_one_number_in_all_periods() {
     let (schedule, _) = in_a_loop(schedule().assets, 8 * SECOND).unwrap();
-    let mut sounds_alone = 0;
+    let mut periods = 0;
     for step in 0..220 {
         let manifest = linear::manifest(&schedule, MIDNIGHT + step * SECOND / 10, "../clock");
         let document = roxmltree::Document::parse(&manifest).unwrap();
@@ -217,11 +217,12 @@ fn a_set_has_one_number_in_all_periods() {
             let sets = sets.map(|set| (set.attribute("id"), set.attribute("contentType")));
             let sets: Vec<_> = sets.collect();
             let (video, audio) = ((Some("0"), Some("video")), (Some("1"), Some("audio")));
-            assert!([&[video, audio][..], &[video], &[audio]].contains(&&sets[..]), "{sets:?}");
-            sounds_alone += u32::from(sets == [audio]);
+            // Also where a sound's segment ends before the picture's, and is listed before it.
+            assert_eq!(sets, [video, audio]);
+            periods += 1;
         }
     }
-    assert!(sounds_alone > 0);
+    assert!(periods > 220);
 }
 
 #[test]

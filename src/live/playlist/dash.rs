@@ -3,6 +3,17 @@
 //! Each stretch of the channel is a Period. Segments have the same names as in HLS, and both are
 //! served from one copy. `$Number$` counts the entries of a SegmentTimeline, in which a segment
 //! that did not come keeps its entry, and is marked as missing (FailoverContent, 5.3.9.7).
+//!
+//! Durations are told of segments that have begun, never promised by `@duration`, although a set
+//! length makes them constant on the epoch's time. A Period can't take such a promise back: when an
+//! encoder begins again with another rhythm, or a segment is longer, whoever goes by it asks for
+//! what is not there, or gets what is not then. It would claim that all of the window can be had
+//! from the first segment on, and that media comes as the clock says. What it would save, loading
+//! the manifest for each segment, is what patches are for: a manifest names the place of what turns
+//! it into a newer one (`recent`, `patch`), where a request waits until there is something.
+
+pub mod patch;
+pub mod recent;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,6 +23,7 @@ use super::super::protection::Protection;
 use super::super::timeline::{Segment, Timeline};
 use super::multivariant::{Carries, Rendition};
 use super::{Date, Seconds, keys, put, target_seconds};
+use crate::config::MPD_PATCH_SECONDS;
 
 /// A channel, as its manifest needs it.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +32,6 @@ pub struct Presentation<'p> {
     pub tracks: &'p [Track<'p>],
     /// How far back it can be watched, in microseconds.
     pub window_micros: u64,
-    /// When the text was made, in microseconds of Unix time.
-    pub published_micros: i64,
     /// Where the server tells its time, as seen from the manifest.
     pub clock: &'p str,
 }
@@ -52,35 +62,74 @@ pub enum Edition {
     LowLatency,
 }
 
-/// The manifest.
+impl Edition {
+    /// What one of the channel's manifests is known by: `MPD@id`.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Plain => "live",
+            Self::LowLatency => "low-latency",
+        }
+    }
+
+    /// Whether it lists a segment. One that has begun can be had while it grows.
+    fn lists(self, segment: &Segment) -> bool {
+        segment.is_whole || self == Self::LowLatency
+    }
+
+    /// The newest segment of a timeline that it lists.
+    #[must_use]
+    pub fn newest(self, timeline: &Timeline) -> Option<&Segment> {
+        timeline.segments().iter().rev().find(|segment| self.lists(segment))
+    }
+}
+
+/// The first lines of a manifest, which say when it was published, and where changes to it are.
 #[must_use]
-pub fn manifest(presentation: &Presentation<'_>, edition: Edition) -> String {
+pub fn head(
+    presentation: &Presentation<'_>,
+    edition: Edition,
+    (published_micros, patches): (i64, &str),
+) -> String {
     let Some(first) = presentation.tracks.first() else { return String::new() };
     let target = target_seconds(first.timeline);
-    let part = first.timeline.lengths().part.micros();
+    let id = edition.id();
     // A player knows of a segment by the manifest alone. Asking once a segment it may learn of one
-    // when that is nearly over; dash.js then had nothing to play for 2 s, every 45 s.
+    // when that is nearly over; dash.js then had nothing to play. Requests for a patch wait until there is one, so
+    // players that know patches do not come more often for that.
     let update = match edition {
-        Edition::Plain => target.to_string(),
-        Edition::LowLatency => Seconds(part).to_string(),
+        Edition::Plain => target * 1_000_000,
+        Edition::LowLatency => first.timeline.lengths().part.micros(),
     };
     let mut text = String::with_capacity(4096);
     put(
         &mut text,
         format_args!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" \
-             profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"dynamic\" id=\"live\" \
-             availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\"{}\" minimumUpdatePeriod=\"PT{update}S\" \
+             profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"dynamic\" id=\"{id}\" \
+             availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\"{}\" minimumUpdatePeriod=\"PT{}S\" \
              timeShiftBufferDepth=\"PT{}S\" suggestedPresentationDelay=\"PT{}S\" \
-             minBufferTime=\"PT{target}S\" maxSegmentDuration=\"PT{}S\">\n",
-            Date(presentation.published_micros),
+             minBufferTime=\"PT{target}S\" maxSegmentDuration=\"PT{}S\">\n \
+             <PatchLocation ttl=\"{MPD_PATCH_SECONDS}\">{}</PatchLocation>\n",
+            Date(published_micros),
+            Seconds(update),
             Seconds(presentation.window_micros),
             3 * target,
             Seconds(first.timeline.lengths().segment.micros()),
+            Escaped(patches),
         ),
     );
+    text
+}
+
+/// The rest of it, which is other text only when it says something else.
+#[must_use]
+pub fn body(presentation: &Presentation<'_>, edition: Edition) -> String {
+    let Some(first) = presentation.tracks.first() else { return String::new() };
+    let target = target_seconds(first.timeline);
+    let mut text = String::with_capacity(4096);
     if edition == Edition::LowLatency {
-        let part = part / 1000;
+        let part = first.timeline.lengths().part.micros() / 1000;
         put(
             &mut text,
             format_args!(
@@ -93,10 +142,8 @@ pub fn manifest(presentation: &Presentation<'_>, edition: Edition) -> String {
             ),
         );
     }
-    let segments = presentation.tracks.iter().flat_map(|track| track.timeline.segments());
-    let periods: BTreeSet<u64> = segments.map(|segment| segment.sequence).collect();
-    for period in periods {
-        write_period(&mut text, presentation, edition, period);
+    for period in periods(presentation, edition) {
+        write_period(&mut text, presentation, edition, &period);
     }
     write_clock(&mut text, presentation.clock);
     text.push_str("</MPD>\n");
@@ -109,23 +156,81 @@ pub(in crate::live) fn write_clock(text: &mut String, clock: &str) {
     put(text, format_args!(" <UTCTiming schemeIdUri=\"{scheme}\" value=\"{clock}\"/>\n"));
 }
 
-/// The segments of a track in one period that an edition lists.
-fn in_period<'p>(track: &Track<'p>, edition: Edition, period: u64) -> Vec<&'p Segment> {
-    let with_parts = edition == Edition::LowLatency;
-    let segments = track.timeline.segments().iter();
-    let here = |one: &&Segment| one.sequence == period && one.is_listed(with_parts);
-    segments.filter(here).collect()
+/// A stretch of the channel.
+struct Period<'p> {
+    number: u64,
+    /// What is listed of each track, in their order.
+    segments: Vec<Vec<&'p Segment>>,
 }
 
-fn write_period(text: &mut String, presentation: &Presentation<'_>, edition: Edition, period: u64) {
-    let tracks = presentation.tracks.iter();
-    let segments: Vec<_> = tracks.map(|track| in_period(track, edition, period)).collect();
+impl Period<'_> {
+    /// Whether pictures or sounds are missing here that are there. Texts are rare.
+    fn lacks(&self, tracks: &[Track<'_>], other: &Self) -> bool {
+        let both = self.segments.iter().zip(&other.segments).zip(tracks);
+        let counts = |track: &Track<'_>| !matches!(track.rendition.carries, Carries::Text { .. });
+        both.into_iter()
+            .any(|((here, there), track)| here.is_empty() && !there.is_empty() && counts(track))
+    }
+
+    /// The Unix time at which its media ends, in microseconds.
+    fn end_micros(&self) -> i64 {
+        let ends = self.segments.iter().filter_map(|segments| segments.last());
+        ends.map(|last| last.origin.unix_micros(last.end())).max().unwrap_or(i64::MIN)
+    }
+}
+
+/// What there is to list, oldest first.
+///
+/// Renditions neither come to a Period at once nor leave it at once. A player for which one of
+/// them is missing from a Period gives it up for good, or the whole manifest (Shaka Player: 4037).
+/// So a new one is listed when all renditions of the one before have come to it, or would not come
+/// any more; and an old one no longer when one of them has left it.
+fn periods<'p>(presentation: &Presentation<'p>, edition: Edition) -> Vec<Period<'p>> {
+    let segments = presentation.tracks.iter().flat_map(|track| track.timeline.segments());
+    let listed = segments.filter(|segment| edition.lists(segment));
+    let numbers: BTreeSet<u64> = listed.map(|segment| segment.sequence).collect();
+    let of = |track: &'p Track<'p>, number: u64| -> Vec<&'p Segment> {
+        let segments = track.timeline.segments().iter();
+        segments.filter(|one| one.sequence == number && edition.lists(one)).collect()
+    };
+    let period = |number| {
+        let tracks = presentation.tracks.iter();
+        Period { number, segments: tracks.map(|track| of(track, number)).collect() }
+    };
+    let mut periods: Vec<_> = numbers.into_iter().map(period).collect();
+    if let [.., before, last] = &periods[..]
+        && last.lacks(presentation.tracks, before)
+        && last.segments.iter().all(|all| all.iter().filter(|one| one.is_whole).count() < 2)
+    {
+        periods.pop();
+    }
+    if let [first, next, ..] = &periods[..]
+        && let Some(track) = presentation.tracks.first()
+    {
+        let segment = track.timeline.lengths().segment.micros();
+        let newest = periods.iter().map(Period::end_micros).max().unwrap_or(0);
+        let leaves = newest
+            .saturating_sub_unsigned(presentation.window_micros)
+            .saturating_add_unsigned(2 * segment);
+        if first.end_micros() <= leaves && first.lacks(presentation.tracks, next) {
+            periods.remove(0);
+        }
+    }
+    periods
+}
+
+fn write_period(
+    text: &mut String,
+    presentation: &Presentation<'_>,
+    edition: Edition,
+    Period { number, segments }: &Period<'_>,
+) {
     // Whatever leaves the window, a period begins where it began.
     let Some(origin) = segments.iter().flatten().next().map(|first| first.origin) else { return };
     let start = origin.start_micros.saturating_add(origin.zero_micros);
     let start = Seconds(u64::try_from(start).unwrap_or(0));
-    put(text, format_args!(" <Period id=\"{period}\" start=\"PT{start}S\">\n"));
-    let tracks = presentation.tracks.iter().zip(&segments);
+    put(text, format_args!(" <Period id=\"{number}\" start=\"PT{start}S\">\n"));
+    let tracks = presentation.tracks.iter().zip(segments);
     let here = tracks.map(|(track, segments)| {
         let is_here = !segments.is_empty();
         (track.rendition.carries, is_here.then_some((track, segments)))
@@ -169,6 +274,10 @@ pub(in crate::live) fn begin_set(text: &mut String, id: usize, rendition: &Rendi
         put(text, format_args!(" lang=\"{}\"", Escaped(language)));
     }
     text.push_str(">\n");
+}
+
+/// What a set is for, where that is not clear. It stands behind everything but representations.
+pub(in crate::live) fn write_role(text: &mut String, rendition: &Rendition<'_>) {
     if matches!(rendition.carries, Carries::Text { .. }) {
         text.push_str("   <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"subtitle\"/>\n");
     }
@@ -179,6 +288,7 @@ fn write_set(text: &mut String, id: usize, set: &[(&Track<'_>, &Vec<&Segment>)],
     let shared =
         keys::write_shared(text, set.iter().map(|(track, segments)| protection(track, segments)));
     write_streams(text, set.iter().flat_map(|(track, _)| &track.streams));
+    write_role(text, set[0].0.rendition);
     for (track, segments) in set {
         let own = protection(track, segments).filter(|_| shared.is_none());
         write_representation(text, track, segments, (edition, own));
@@ -304,17 +414,19 @@ fn entries(timeline: &Timeline, segments: &[&Segment]) -> Vec<Entry> {
     segments.iter().map(entry).collect()
 }
 
+/// What a template holds: which segments are missing, and when each is.
+///
 /// Entries of equal duration that follow each other are one, repeated.
 pub(in crate::live) fn write_timeline(text: &mut String, entries: &[Entry]) {
-    text.push_str("     <SegmentTimeline>\n");
     let mut missing = entries.iter().filter(|entry| entry.is_gap).peekable();
     if missing.peek().is_some() {
-        text.push_str("      <FailoverContent valid=\"false\">\n");
+        text.push_str("     <FailoverContent valid=\"false\">\n");
         for Entry { start, duration, .. } in missing {
-            put(text, format_args!("       <FCS t=\"{start}\" d=\"{duration}\"/>\n"));
+            put(text, format_args!("      <FCS t=\"{start}\" d=\"{duration}\"/>\n"));
         }
-        text.push_str("      </FailoverContent>\n");
+        text.push_str("     </FailoverContent>\n");
     }
+    text.push_str("     <SegmentTimeline>\n");
     let mut at = 0;
     let mut end = None;
     while let Some(&Entry { start, duration, .. }) = entries.get(at) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::dash::{
-    Entry, Escaped, begin_representation, begin_set, sets, write_clock, write_timeline,
+    Entry, Escaped, begin_representation, begin_set, sets, write_clock, write_role, write_timeline,
 };
 use super::multivariant;
 use super::{Date, PLAIN, Seconds, put};
@@ -77,7 +77,15 @@ pub fn manifest(schedule: &Schedule, now: u64, clock: &str) -> String {
         ),
     );
     let passes = listed.iter().flatten();
-    let periods: BTreeSet<_> = passes.map(|pass| (pass.number, pass.start)).collect();
+    let mut periods: BTreeSet<_> = passes.map(|pass| (pass.number, pass.start)).collect();
+    // Renditions neither come to a Period at once nor leave it at once, and players give up one
+    // that lacks one of them.
+    let is_whole = |(number, _): &(u64, u64)| {
+        listed.iter().all(|passes| passes.iter().any(|pass| pass.number == *number))
+    };
+    if periods.iter().any(is_whole) {
+        periods.retain(is_whole);
+    }
     for period in periods {
         write_period(&mut text, schedule, &listed, period);
     }
@@ -100,6 +108,7 @@ fn write_period(
     });
     for (id, set) in sets(here) {
         begin_set(text, id, &set[0].0.described());
+        write_role(text, &set[0].0.described());
         for (track, pass) in set {
             write_representation(text, track, pass);
         }

@@ -6,6 +6,9 @@ use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, segment};
 use super::http::{self, Answer};
 use super::{Station, channel, quoted, uris};
 
+#[path = "../../../src/live/playlist/dash/patch/applier.rs"]
+mod applier;
+
 /// A second of sound.
 fn sound(second: u64) -> Vec<u8> {
     let of = |start| Chunk { media: Media::Sound, independent: true, ..chunk(start) }.bytes();
@@ -34,7 +37,8 @@ fn elements(xml: &str) -> Vec<(&str, &str)> {
     let (declaration, mut rest) = xml.split_once("?>").expect("a declaration");
     assert_eq!(declaration, "<?xml version=\"1.0\" encoding=\"UTF-8\"");
     while let Some((between, behind)) = rest.split_once('<') {
-        assert!(between.trim().is_empty(), "text: {between}");
+        let may_say = open.last() == Some(&"PatchLocation");
+        assert!(may_say || between.trim().is_empty(), "text: {between}");
         let (tag, behind) = behind.split_once('>').expect("a tag ends");
         rest = behind;
         if let Some(name) = tag.strip_prefix('/') {
@@ -113,6 +117,15 @@ fn manifests_are_well_formed_and_name_what_is_there() {
         for ((template, media), header) in templates.iter().zip(pushed).zip(headers) {
             check_template(&station, template, &media, &header);
         }
+        let sizes = [segment(MIDNIGHT), sound(MIDNIGHT)].map(|media| media.len() as u64 * 8);
+        for (one, bits) in attributes("Representation").into_iter().zip(sizes) {
+            // Measured, and rounded up to two digits.
+            let bandwidth: u64 = quoted(one, "bandwidth").parse().unwrap();
+            assert!((bits..bits + bits / 10 + 1).contains(&bandwidth), "{bandwidth} of {bits}");
+        }
+        let [picture, _] = attributes("Representation")[..] else { panic!("{elements:?}") };
+        let ends = " codecs=\"avc1.4d400a\" width=\"64\" height=\"36\" frameRate=\"50/1\"";
+        assert!(picture.ends_with(ends), "{picture}");
         let timelines = attributes("S");
         let expected = [90_000, 48_000]
             .map(|ticks| format!("t=\"{}\" d=\"{ticks}\" r=\"3\"", MIDNIGHT * ticks));
@@ -255,4 +268,82 @@ fn first_pictures_are_in_the_ranges_that_their_playlist_names() {
     station.push(next);
     let answer = held.join().unwrap();
     assert!(answer.text().ends_with(&format!("\n{next}.m4s\n")), "{}", answer.text());
+}
+
+/// Where the manifest of an edition says that changes to it are.
+fn place_of_changes(manifest: &str) -> String {
+    let (_, behind) = manifest.split_once("<PatchLocation ttl=\"60\">").expect("it has one");
+    format!("news/{}", behind.split('<').next().unwrap())
+}
+
+#[test]
+fn a_patch_makes_of_an_older_manifest_the_newest_one() {
+    let station = with_sound(3);
+    for name in ["manifest.mpd", "ll.mpd"] {
+        let path = format!("news/{name}");
+        let second = MIDNIGHT + if name == "ll.mpd" { 5 } else { 3 };
+        let old = station.get(&path).text().to_owned();
+        let place = place_of_changes(&old);
+        // Of the newest one there is nothing to tell: who asks waits for the next one.
+        let (public, held_path) = (station.server.public, format!("/tv/{place}"));
+        let held = std::thread::spawn(move || http::get(public, &held_path));
+        station.until_held(1);
+        station.push(second);
+        let first = held.join().unwrap();
+        assert_eq!(
+            (first.status, first.header("Content-Type")),
+            (200, Some("application/dash-patch+xml"))
+        );
+        assert!(first.header("Cache-Control").is_some_and(|value| value.contains("max-age=1")));
+        station.push(second + 1);
+        assert_eq!(station.put("news/a/1.m4s", &sound(second)).status, 200);
+        assert_eq!(station.put("news/a/2.m4s", &sound(second + 1)).status, 200);
+        station.settle();
+        let new = station.get(&path).text().to_owned();
+        let patch = station.get(&place);
+        assert_eq!(patch.status, 200);
+        assert_eq!(applier::applied(&old, patch.text()), applier::read(&new), "{}", patch.text());
+        assert!(patch.body.len() < new.len() && patch.body != first.body);
+    }
+}
+
+#[test]
+fn who_asks_for_a_patch_that_is_not_there_is_told_to_load_the_manifest() {
+    let station = with_sound(2);
+    let old = station.get("news/manifest.mpd").text().to_owned();
+    (2..40).for_each(|at| station.push(MIDNIGHT + at));
+    station.settle();
+    // Too old; of another server; of a channel of which nothing has come; of one that is none.
+    let too_old = place_of_changes(&old);
+    for (path, status) in [
+        (too_old.as_str(), 200),
+        ("news/patch/live-1795651200000-0123456789abcdef.mpp", 200),
+        ("news/patch/1.m4s", 404),
+        ("news/1.mpp", 404),
+        ("olds/patch/live-1-0.mpp", 404),
+    ] {
+        let answer = station.get(path);
+        assert_eq!(answer.status, status, "{path}");
+        if status == 200 {
+            // A player can see that it is not for its manifest.
+            let text = answer.text();
+            assert_eq!(answer.header("Content-Type"), Some("application/dash-patch+xml"));
+            assert_eq!(quoted(text, "originalPublishTime"), "1970-01-01T00:00:00Z");
+            assert_ne!(quoted(text, "mpdId"), quoted(&old, " id"));
+        }
+    }
+}
+
+#[test]
+fn a_segment_is_listed_for_low_latency_from_its_first_chunk_on() {
+    let station = with_sound(2);
+    let next = MIDNIGHT + 2;
+    // A picture, as encoders send that are in a hurry: it is no part yet.
+    let picture = Chunk { millis: 40, ..chunk(next * 1000) };
+    station.put("news/v/2.m4s", &picture.bytes());
+    station.settle();
+    let low = station.get("news/ll.mpd");
+    assert!(low.text().contains(&format!("t=\"{}\" d=\"90000\" r=\"2\"", MIDNIGHT * 90_000)));
+    let plain = station.get("news/manifest.mpd");
+    assert!(plain.text().contains(&format!("t=\"{}\" d=\"90000\" r=\"1\"", MIDNIGHT * 90_000)));
 }

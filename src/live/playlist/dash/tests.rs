@@ -1,6 +1,7 @@
 //! Manifests, whole, as a player gets them.
 
-use super::super::super::fixture::{MIDNIGHT, fed, feed};
+use super::super::super::cut::Cutter;
+use super::super::super::fixture::{MIDNIGHT, fed, feed, feed_cut, lengths};
 use super::super::super::protection::sample;
 use super::super::multivariant::Bandwidth;
 use super::*;
@@ -39,10 +40,10 @@ fn protected(
     let presentation = Presentation {
         tracks: &[track(&video, timelines[0]), track(&audio, timelines[1])],
         window_micros: 60_000_000,
-        published_micros: 1_795_651_205_250_000,
         clock: "time",
     };
-    manifest(&presentation, edition)
+    let head = head(&presentation, edition, (1_795_651_205_250_000, "patch/1.mpp"));
+    head + &body(&presentation, edition)
 }
 
 #[test]
@@ -50,9 +51,10 @@ fn a_plain_manifest_lists_whole_segments() {
     let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>
 <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" \
 type=\"dynamic\" id=\"live\" availabilityStartTime=\"1970-01-01T00:00:00Z\" \
-publishTime=\"2026-11-26T00:00:05.250Z\" minimumUpdatePeriod=\"PT2S\" \
+publishTime=\"2026-11-26T00:00:05.250Z\" minimumUpdatePeriod=\"PT2.0S\" \
 timeShiftBufferDepth=\"PT60.0S\" suggestedPresentationDelay=\"PT6S\" minBufferTime=\"PT2S\" \
 maxSegmentDuration=\"PT2.0S\">
+ <PatchLocation ttl=\"60\">patch/1.mpp</PatchLocation>
  <Period id=\"0\" start=\"PT0.0S\">
   <AdaptationSet id=\"0\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" \
 startWithSAP=\"1\">
@@ -109,10 +111,11 @@ fn a_segment_that_did_not_come_keeps_its_number() {
     let found = text([&video, &audio], Edition::Plain);
     let (t, d) = (161_608_608_000_000_u64, 180_000);
     let expected = format!(
-        "      <FailoverContent valid=\"false\">
-       <FCS t=\"{}\" d=\"{d}\"/>
-       <FCS t=\"{}\" d=\"{d}\"/>
-      </FailoverContent>
+        "     <FailoverContent valid=\"false\">
+      <FCS t=\"{}\" d=\"{d}\"/>
+      <FCS t=\"{}\" d=\"{d}\"/>
+     </FailoverContent>
+     <SegmentTimeline>
       <S t=\"{t}\" d=\"{d}\" r=\"3\"/>
 ",
         t + d,
@@ -153,7 +156,12 @@ fn another_timeline_is_another_period() {
 fn a_period_has_only_what_lies_in_it() {
     let mut video = fed(90_000, MIDNIGHT, 8);
     video.change_header(1);
-    feed(&mut video, 90_000, MIDNIGHT + 8, 5);
+    // One whole segment might be of a rendition that is just ahead of the others.
+    let mut cutter = Cutter::new(lengths());
+    feed_cut(&mut video, &mut cutter, 90_000, (MIDNIGHT + 8, 5));
+    let found = text([&fed(48_000, MIDNIGHT, 8), &video], Edition::Plain);
+    assert!(!found.contains("<Period id=\"1\""), "{found}");
+    feed_cut(&mut video, &mut cutter, 90_000, (MIDNIGHT + 13, 4));
     let found = text([&fed(48_000, MIDNIGHT, 8), &video], Edition::Plain);
     let begins = "<Period id=\"1\" start=\"PT1795651204.0S\">\n";
     let (first, second) = found.split_once(begins).expect("there are two");
@@ -196,4 +204,20 @@ fn encrypted_media_says_so_at_its_set() {
 #[test]
 fn names_are_escaped() {
     assert_eq!(Escaped("a<b>&\"c\"\u{1}").to_string(), "a&lt;b>&amp;&quot;c&quot;");
+}
+
+#[test]
+fn a_period_that_one_of_its_renditions_has_left_is_listed_no_more() {
+    let mut timelines = [fed(90_000, MIDNIGHT, 8), fed(48_000, MIDNIGHT, 8)];
+    for (timeline, timescale) in timelines.iter_mut().zip([90_000, 48_000]) {
+        timeline.change_header(1);
+        feed(timeline, timescale, MIDNIGHT + 8, 120);
+    }
+    let [video, audio] = &mut timelines;
+    let both = text([video, audio], Edition::Plain);
+    assert_eq!(both.matches("<Period id=\"0\"").count(), 1);
+    audio.trim(60_000_000);
+    assert!(audio.segments()[0].sequence == 1 && video.segments()[0].sequence == 0);
+    let found = text([video, audio], Edition::Plain);
+    assert!(!found.contains("<Period id=\"0\""), "{found}");
 }
