@@ -22,6 +22,7 @@ mod inputs;
 mod blocking;
 mod growing;
 mod manifests;
+mod times;
 mod window;
 mod health;
 mod events;
