@@ -10,7 +10,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::open::open_path;
-use crate::config::Library;
+use super::root::Root;
+use crate::config::{Access, Library};
+use crate::messages::SourceKind;
 
 /// The text at this path below `/vod/`, up to so many bytes.
 ///
@@ -19,7 +21,7 @@ use crate::config::Library;
 /// `NotFound`, or why it can't be read.
 pub fn text(libraries: &[Library], path: &str, size_max: u64) -> io::Result<String> {
     for library in libraries {
-        match in_library(&library.path, path, size_max) {
+        match in_library(library, path, size_max) {
             Err(error) if is_missing(&error) => {}
             outcome => return outcome,
         }
@@ -31,27 +33,16 @@ fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn in_library(root: &Path, path: &str, size_max: u64) -> io::Result<String> {
-    let root = root.canonicalize()?;
-    if root.is_file() {
-        let name = root.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let inside = path.strip_prefix(name).and_then(|rest| rest.strip_prefix('/'));
-        return in_pack(&root, inside.ok_or(io::ErrorKind::NotFound)?, size_max);
-    }
+fn in_library(library: &Library, path: &str, size_max: u64) -> io::Result<String> {
+    let root = Root::new(library, Access::Open);
     for (end, _) in path.match_indices('/') {
-        let pack = root.join(format!("{}.pack", &path[..end]));
-        match within(&root, &pack).and_then(|pack| in_pack(&pack, &path[end + 1..], size_max)) {
+        let pack = place(&root, &path[..end], SourceKind::Pack);
+        match pack.and_then(|pack| in_pack(&pack, &path[end + 1..], size_max)) {
             Err(error) if is_missing(&error) => {}
             outcome => return outcome,
         }
     }
-    let file = within(&root, &root.join(path));
-    let file = file.or_else(|error| {
-        // A library that is itself an asset is named after its folder.
-        let name = root.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let inside = path.strip_prefix(name).and_then(|rest| rest.strip_prefix('/'));
-        within(&root, &root.join(inside.ok_or(error)?))
-    })?;
+    let file = place(&root, path, SourceKind::File)?;
     if !fs::metadata(&file)?.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -63,10 +54,15 @@ fn in_library(root: &Path, path: &str, size_max: u64) -> io::Result<String> {
     Ok(text)
 }
 
-/// The path without links, if it lies below the root.
-fn within(root: &Path, path: &Path) -> io::Result<PathBuf> {
-    let path = path.canonicalize()?;
-    if path.starts_with(root) { Ok(path) } else { Err(io::ErrorKind::NotFound.into()) }
+/// Where something of this name lies, without links, if the library has that for its viewers.
+fn place(root: &Root, name: &str, kind: SourceKind) -> io::Result<PathBuf> {
+    let below = root.below(name, kind);
+    let is_it = root.public(&below).is_some_and(|(public, of)| public == name && of == kind);
+    if !is_it {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let path = root.folder.join(below).canonicalize()?;
+    if path.starts_with(&root.folder) { Ok(path) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 fn in_pack(pack: &Path, inside: &str, size_max: u64) -> io::Result<String> {
@@ -87,6 +83,8 @@ fn in_pack(pack: &Path, inside: &str, size_max: u64) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::library::disk::RealDisk;
+    use crate::library::write::pack_folder;
 
     #[test]
     fn a_text_is_found_where_a_viewer_finds_it() {
@@ -110,5 +108,46 @@ mod tests {
         // A library that is itself an asset.
         let asset = [library(&other.join("films/b"))];
         assert!(text(&asset, "b/manifest.mpd", 1000).unwrap().ends_with("films/b"));
+        assert!(text(&asset, "manifest.mpd", 1000).is_err());
+    }
+
+    #[test]
+    fn packs_are_found_wherever_they_are_and_what_is_hidden_is_not() {
+        let place = tempfile::tempdir().unwrap();
+        let show = place.path().join("show");
+        let pack = |at: &Path, text: &str| {
+            let folder = place.path().join("packed");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("manifest.mpd"), text).unwrap();
+            pack_folder(&RealDisk, &folder, at, true, &mut |_| {}).unwrap();
+        };
+        for folder in [show.join("more"), show.join(".git"), place.path().join("one")] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        pack(&show.join("extra.pack"), "extra");
+        pack(&show.join("more/a.pack"), "more");
+        pack(&show.join(".hidden.pack"), "hidden");
+        pack(&place.path().join("one/film.pack"), "film");
+        fs::write(show.join(".git/manifest.mpd"), "git").unwrap();
+        fs::write(show.join("manifest.mpd.tmp"), "unfinished").unwrap();
+        let library = |path: &Path| Library { path: path.to_owned(), access: None };
+        let find = |path: &Path, name: &str| text(&[library(path)], name, 1000).ok();
+        assert_eq!(find(&show, "extra/manifest.mpd").as_deref(), Some("extra"));
+        assert_eq!(find(&show, "more/a/manifest.mpd").as_deref(), Some("more"));
+        for hidden in [".hidden/manifest.mpd", ".git/manifest.mpd", "manifest.mpd.tmp"] {
+            assert_eq!(find(&show, hidden), None, "{hidden}");
+        }
+        // One file of a folder.
+        let film = place.path().join("one/film.pack");
+        assert_eq!(find(&film, "film/manifest.mpd").as_deref(), Some("film"));
+        assert_eq!(find(&film, "extra/manifest.mpd"), None);
+        // A library that is itself an asset.
+        fs::write(show.join("master.m3u8"), "#EXTM3U").unwrap();
+        assert_eq!(find(&show, "show/master.m3u8").as_deref(), Some("#EXTM3U"));
+        assert_eq!(find(&show, "show/extra/manifest.mpd").as_deref(), Some("extra"));
+        assert_eq!(find(&show, "show/more/a/manifest.mpd").as_deref(), Some("more"));
+        for missing in ["extra/manifest.mpd", "show/.git/manifest.mpd", "showmaster.m3u8"] {
+            assert_eq!(find(&show, missing), None, "{missing}");
+        }
     }
 }
