@@ -154,6 +154,13 @@ const _: () = assert!(
     "the longest segment has room beside others"
 );
 
+/// Bytes of headers of one channel's archive that are kept in memory, where players find them: one
+/// has a kilobyte, and stays the same for years. Beyond it the oldest goes, and what needs it can
+/// be played no more.
+pub const ARCHIVE_HEADERS_SIZE_MAX: u64 = 32 * MIB as u64;
+const _: () =
+    assert!(ARCHIVE_HEADERS_SIZE_MAX > HEADER_SIZE_MAX as u64 * 64, "the newest have room");
+
 /// Milliseconds after which a disk that refused is tried again at first, and at most: each time it
 /// refuses the wait is doubled.
 pub const ARCHIVE_RETRY_MS: u64 = 1_000;

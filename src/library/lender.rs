@@ -8,8 +8,9 @@
 //! reads indexes and headers, and no payload.
 
 mod files;
+mod headers;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -33,6 +34,7 @@ use crate::sys::priority;
 use crate::units::MIB;
 
 use files::{opened, opened_file, opened_pack, payload, unlink};
+use headers::Headers;
 
 /// How often a full inbox is tried again.
 const FLUSH_EVERY: Duration = Duration::from_millis(5);
@@ -162,8 +164,8 @@ struct Lending {
     sources: HashMap<SourceId, HourOf>,
     /// Packs that are gone and still held by shards.
     leaving: HashMap<SourceId, Leaving>,
-    /// Paths of headers that are listed, by channel.
-    headers: HashMap<Arc<str>, HashSet<Arc<str>>>,
+    /// Headers that are listed, by channel.
+    headers: HashMap<Arc<str>, Headers>,
     next: u64,
     batch: Vec<Listing>,
     waiting: Vec<SyncSender<()>>,
@@ -241,7 +243,7 @@ impl Lending {
             }
             News::Finished { of, file, access, numbers, headers } => {
                 self.handle_finished(&of, &file, access, numbers);
-                self.list_headers(&of.channel, &file, access, &headers)
+                self.list_headers(&of, &file, access, &headers)
             }
             News::Removed { of, files } => {
                 self.remove(&of, files);
@@ -282,7 +284,7 @@ impl Lending {
                 What::Segment(rendition, number) => {
                     self.list_single(of, access, (&rendition, number), &object, &payload);
                 }
-                What::Header => self.list_header(&of.channel, access, &object, &payload)?,
+                What::Header => self.list_header(of, access, &object, &payload)?,
             }
         }
         Ok(())
@@ -316,17 +318,18 @@ impl Lending {
     /// A header is small, and players begin with it: it is kept in memory, under its own name.
     fn list_header(
         &mut self,
-        channel: &Arc<str>,
+        of: &HourOf,
         access: Access,
         object: &Object,
         payload: &FilePayload,
     ) -> Result<(), DiskError> {
-        let path: Arc<str> = format!("/tv/{channel}/{}", object.path).into();
+        let path: Arc<str> = format!("/tv/{}/{}", of.channel, object.path).into();
         let extent = object.identity.variant.extent;
-        let listed = self.headers.entry(Arc::clone(channel)).or_default();
-        if extent.size > HEADER_SIZE_MAX || !listed.insert(Arc::clone(&path)) {
+        let lent = self.headers.entry(Arc::clone(&of.channel)).or_default();
+        if extent.size > HEADER_SIZE_MAX || !lent.add(&path, of.hour, extent.size) {
             return Ok(());
         }
+        let too_many = lent.bound();
         let mut bytes = vec![0; usize::try_from(extent.size).expect("at most a mebibyte")];
         let read = payload.fd.try_clone().map(File::from);
         read.and_then(|file| file.read_exact_at(&mut bytes, extent.offset))
@@ -338,6 +341,7 @@ impl Lending {
         }
         let opened = Some(Arc::new(opened));
         self.list(path, Change::Present { source, kind: SourceKind::File, access, opened });
+        too_many.into_iter().for_each(|path| self.list(path, Change::Absent));
         Ok(())
     }
 
@@ -367,17 +371,21 @@ impl Lending {
 
     fn list_headers(
         &mut self,
-        channel: &Arc<str>,
+        of: &HourOf,
         file: &Path,
         access: Access,
         headers: &[String],
     ) -> Result<(), DiskError> {
-        let listed = self.headers.get(channel);
-        let is_new = |header: &&String| {
-            let path = format!("/tv/{channel}/{header}");
-            listed.is_none_or(|listed| !listed.contains(path.as_str()))
-        };
-        let new: Vec<_> = headers.iter().filter(is_new).collect();
+        let mut new = Vec::new();
+        let lent = self.headers.entry(Arc::clone(&of.channel)).or_default();
+        for header in headers {
+            let path: Arc<str> = format!("/tv/{}/{header}", of.channel).into();
+            if lent.has(&path) {
+                lent.add(&path, of.hour, 0);
+            } else {
+                new.push(header);
+            }
+        }
         if new.is_empty() {
             return Ok(());
         }
@@ -394,7 +402,7 @@ impl Lending {
                 identity: crate::pack::writer::Written { variant: entry.identity, crc: entry.crc },
                 gzip: None,
             };
-            self.list_header(channel, access, &object, &payload)?;
+            self.list_header(of, access, &object, &payload)?;
         }
         Ok(())
     }
@@ -402,6 +410,9 @@ impl Lending {
     /// Withdraws an hour, and removes these files when nobody has it any more.
     fn remove(&mut self, of: &HourOf, files: Vec<PathBuf>) {
         let lent = self.withdraw(of);
+        let headers = self.headers.get_mut(&of.channel);
+        let gone = headers.map(|headers| headers.remove(of.hour)).unwrap_or_default();
+        gone.into_iter().for_each(|path| self.list(path, Change::Absent));
         match lent.and_then(|lent| Some((lent.source?, lent.holders))) {
             Some((source, holders)) if !holders.is_empty() => {
                 self.leaving.insert(source, Leaving { holders, files });
@@ -427,7 +438,7 @@ impl Lending {
         for hour in self.hours.keys().filter(of).cloned().collect::<Vec<_>>() {
             self.withdraw(&hour);
         }
-        for path in self.headers.remove(channel).unwrap_or_default() {
+        for path in self.headers.remove(channel).into_iter().flat_map(Headers::into_paths) {
             self.list(path, Change::Absent);
         }
     }
