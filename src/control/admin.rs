@@ -95,14 +95,8 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
         return problem::problem(StatusCode::INTERNAL_SERVER_ERROR, "the shards can't be asked");
     };
     let ready = shared.readiness.stage() == Stage::Ready;
-    let pushed = shared.pushed.as_ref().map(|pushed| metrics::Pushed {
-        objects: pushed.read(),
-        remuxes: pushed.remuxes(),
-        times: Some(pushed.times()),
-    });
-    let pushed = pushed.unwrap_or_default();
+    let pushed = shared.pushed.as_deref().map(pushed).unwrap_or_default();
     let mut metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
-    metrics.push_str(&archives(shared.pushed.as_deref()));
     let inputs = shared.pushed.as_ref().map(|pushed| pushed.read_children());
     if let Some(inputs) = inputs.filter(|inputs| !inputs.is_empty()) {
         metrics.push_str(&metrics::inputs(&inputs));
@@ -115,9 +109,8 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     response
 }
 
-/// The lines of channels that are kept; none if none is.
-fn archives(pushed: Option<&ingest::counts::Table>) -> String {
-    let kept = pushed.map(ingest::counts::Table::read_archives).unwrap_or_default();
+/// What encoders pushed, and what is kept of it.
+fn pushed(table: &ingest::counts::Table) -> metrics::Pushed {
     let of = |(channel, figures): (String, Figures)| metrics::Kept {
         channel,
         segments: [
@@ -127,6 +120,7 @@ fn archives(pushed: Option<&ingest::counts::Table>) -> String {
         ],
         bytes: figures.size,
     };
-    let kept: Vec<_> = kept.into_iter().map(of).collect();
-    if kept.is_empty() { String::new() } else { metrics::archives(&kept) }
+    let kept = table.read_archives().into_iter().map(of).collect();
+    let (objects, remuxes) = (table.read(), table.remuxes());
+    metrics::Pushed { objects, remuxes, times: Some(table.times()), kept }
 }

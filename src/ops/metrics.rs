@@ -70,6 +70,8 @@ pub struct Pushed {
     pub remuxes: Vec<(String, u64)>,
     /// How long publishing took, in nanoseconds; none where there is nothing live.
     pub times: Option<Histogram<u64>>,
+    /// What is kept of channels that have archives.
+    pub kept: Vec<Kept>,
 }
 
 /// The body of `/metrics`.
@@ -80,6 +82,7 @@ pub fn text(scrape: &Reports, log: Option<&Counters>, pushed: &Pushed, ready: bo
     requests(&mut out, &scrape.reports);
     shards(&mut out, scrape);
     live(&mut out, pushed);
+    archives(&mut out, &pushed.kept);
     access_log(&mut out, &scrape.reports, log);
     out.family("shardcast_ready", Kind::Gauge, "1 if everything that was found can be served.");
     out.sample("shardcast_ready", &[], u64::from(ready));
@@ -232,10 +235,11 @@ pub struct Kept {
     pub bytes: u64,
 }
 
-/// The lines of archives, to stand behind all others.
-#[must_use]
-pub fn archives(kept: &[Kept]) -> String {
-    let mut out = Exposition::default();
+/// The lines of archives; none where nothing is kept.
+fn archives(out: &mut Exposition, kept: &[Kept]) {
+    if kept.is_empty() {
+        return;
+    }
     let name = "shardcast_archive_segments_total";
     let help = "Segments for the archives: durable, refused by the disk, dropped because it was \
                 behind.";
@@ -250,7 +254,6 @@ pub fn archives(kept: &[Kept]) -> String {
     for one in kept {
         out.sample(name, &[("channel", &one.channel)], one.bytes);
     }
-    out.text()
 }
 
 /// What ffmpeg reads, to stand behind all others: channels with whether media comes, which input it

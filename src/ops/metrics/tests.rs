@@ -136,7 +136,9 @@ fn the_figures_of_all_shards_are_added_up() {
     }
     let objects = vec![("news".to_owned(), "published", 7)];
     let remuxes = vec![("news".to_owned(), 2)];
-    let pushed = Pushed { objects, remuxes, times: Some(times) };
+    let segments = [("committed", 8), ("failed", 1), ("dropped", 0)];
+    let kept = vec![Kept { channel: "news".to_owned(), segments, bytes: 4096 }];
+    let pushed = Pushed { objects, remuxes, times: Some(times), kept };
     let text = text(&scrape, None, &pushed, true);
     let samples = parsed(&text);
     for (sample, value) in [
@@ -145,6 +147,8 @@ fn the_figures_of_all_shards_are_added_up() {
         ("shardcast_refusals_total{reason=\"not_found\"}", 2.0),
         ("shardcast_refusals_total{reason=\"a \\\"b\\\" \\\\ \\n\"}", 4.0),
         ("shardcast_sent_bytes_total{}", 200.0),
+        ("shardcast_archive_segments_total{channel=\"news\",result=\"committed\"}", 8.0),
+        ("shardcast_archive_bytes{channel=\"news\"}", 4096.0),
         ("shardcast_connections{}", 6.0),
         ("shardcast_send_backend{backend=\"sendfile\"}", 2.0),
         ("shardcast_send_backend{backend=\"send_zc\"}", 0.0),
