@@ -161,7 +161,10 @@ impl Post {
     pub fn opened(&self, described: Described) -> Arc<Opened> {
         let Described { placed: (payload, extent), etag, media_type, class, modified } = described;
         let identity = Variant { extent, etag };
-        let single = Single { media_type, class, modified, identity, gzip: None };
+        self.opened_as(Single { media_type, class, modified, identity, gzip: None }, payload)
+    }
+
+    fn opened_as(&self, single: Single, payload: Payload) -> Arc<Opened> {
         let source = SourceId::of_live(self.number());
         Arc::new(Opened { source, index: Index::Single(single), payload })
     }
@@ -169,27 +172,37 @@ impl Post {
     /// The listing of an object.
     #[must_use]
     pub fn object(&self, path: &str, described: Described, access: Access) -> Listing {
-        let opened = self.opened(described);
-        let (source, kind) = (opened.source, SourceKind::File);
-        let change = Change::Present { source, kind, access, opened: Some(opened) };
-        Listing { path: path.into(), change }
+        listing_of(path, self.opened(described), access)
     }
 
     /// The listing of a text or a header, which lies in heap memory.
     #[must_use]
     pub fn text(&self, path: &str, bytes: &[u8], access: Access, stamp: Stamp) -> Listing {
+        let mut squeezer = self.shared.squeezer.borrow_mut();
+        let gzipped = squeezer.at_once(path, bytes);
         let extent = Extent { offset: 0, size: bytes.len() as u64 };
-        let described = Described {
-            placed: (Payload::Heap(bytes.into()), extent),
-            etag: ETag::of(bytes),
+        let gzip = gzipped.as_ref().map(|gzipped| Variant {
+            extent: Extent { offset: extent.size, size: gzipped.len() as u64 },
+            etag: ETag::of(gzipped),
+        });
+        let all = [bytes, gzipped.as_deref().unwrap_or_default()].concat();
+        let single = Single {
             media_type: media_type(path),
             class: if path.ends_with(".mp4") { Class::Init } else { Class::of(path) },
             modified: stamp.unix(),
+            identity: Variant { extent, etag: ETag::of(bytes) },
+            gzip,
         };
-        let listing = self.object(path, described, access);
-        if let Change::Present { opened: Some(opened), .. } = &listing.change {
-            self.shared.squeezer.borrow_mut().published(&listing.path, opened, access);
-        }
+        let opened = self.opened_as(single, Payload::Heap(all.into()));
+        let listing = listing_of(path, Arc::clone(&opened), access);
+        squeezer.published(&listing.path, &opened, access);
         listing
     }
+}
+
+/// The listing of what is there.
+fn listing_of(path: &str, opened: Arc<Opened>, access: Access) -> Listing {
+    let (source, kind) = (opened.source, SourceKind::File);
+    let change = Change::Present { source, kind, access, opened: Some(opened) };
+    Listing { path: path.into(), change }
 }

@@ -2,9 +2,14 @@
 //!
 //! Most texts are replaced every half second, and most channels have nobody who watches: to
 //! compress each would be work for nobody. So shards say which text a client would have had
-//! gzipped, and that one and those that replace it in the next seconds are compressed, on a thread
-//! of low priority. What it makes replaces the text as it is, if that is still the newest; a text
-//! is always told of before, so nobody who waits for it waits for this.
+//! gzipped, and that one and those that replace it in the next seconds are compressed.
+//!
+//! Players of low latency wait for a text, and have what it is when they are released. So a text
+//! that is wanted is compressed before it is told of: a playlist of a minute has 2 KiB, which takes
+//! a tenth of a millisecond and a fifth of the bytes. All channels together may take `AT_ONCE` of
+//! each `PERIOD` for that, since whoever comes behind them waits, too. What is too large or comes
+//! when that is used up is told of as it is and compressed by a thread of low priority; what that
+//! makes replaces the text, if it is still the newest.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,8 +27,19 @@ use crate::units::{Class, ETag, Extent, KIB, Variant};
 /// Smallest text that is worth it, in bytes: a smaller one fits a packet as it is.
 const SIZE_MIN: u64 = KIB as u64;
 
-/// How long texts are compressed after somebody asked.
-const WANTED: Duration = Duration::from_secs(10);
+/// How long texts are compressed after somebody asked. Then one comes as it is, and whoever has it
+/// asks again.
+const WANTED: Duration = Duration::from_secs(30);
+
+/// Largest text that is compressed before it is told of, in bytes: a playlist of ten minutes.
+const AT_ONCE_SIZE_MAX: usize = 16 * KIB;
+
+/// How much of each period texts may take that are compressed before they are told of: so much
+/// later is the last of all that come in the same moment.
+const AT_ONCE: Duration = Duration::from_millis(2);
+
+/// See `AT_ONCE`.
+const PERIOD: Duration = Duration::from_millis(20);
 
 /// What lowers the thread's priority, as `nice` counts.
 const NICE: i32 = 10;
@@ -35,6 +51,8 @@ pub struct Squeezer {
     by_source: HashMap<SourceId, Arc<str>>,
     /// None where no thread could be made: texts stay as they are.
     jobs: Option<SyncSender<Job>>,
+    /// When the period began, and what it has taken so far.
+    period: (Instant, Duration),
 }
 
 /// The newest version of a text.
@@ -80,7 +98,24 @@ impl Squeezer {
                 None
             }
         };
-        (Self { texts: HashMap::new(), by_source: HashMap::new(), jobs }, results)
+        let (texts, by_source) = (HashMap::new(), HashMap::new());
+        (Self { texts, by_source, jobs, period: (Instant::now(), Duration::ZERO) }, results)
+    }
+
+    /// The gzipped form of a text that will be published, if it is wanted and there is time.
+    pub fn at_once(&mut self, path: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+        let wanted = self.texts.get(path)?.wanted?;
+        let began = Instant::now();
+        if began.saturating_duration_since(self.period.0) >= PERIOD {
+            self.period = (began, Duration::ZERO);
+        }
+        let is_wanted = began.saturating_duration_since(wanted) < WANTED;
+        if !is_wanted || bytes.len() > AT_ONCE_SIZE_MAX || self.period.1 >= AT_ONCE {
+            return None;
+        }
+        let gzipped = compress::gzip_now(bytes);
+        self.period.1 += began.elapsed();
+        gzipped
     }
 
     /// A text is published, in the place of an older one of its path.
@@ -92,7 +127,7 @@ impl Squeezer {
             return;
         }
         let wanted = wanted.filter(|since| since.elapsed() < WANTED);
-        if wanted.is_some() {
+        if wanted.is_some() && single.gzip.is_none() {
             self.compress(path, opened);
         }
         self.by_source.insert(opened.source, Arc::clone(path));
@@ -223,6 +258,32 @@ mod tests {
         assert!(squeezer.listing(late, SourceId::of_live(5)).is_none());
         let newest = results.blocking_recv().unwrap();
         assert!(squeezer.listing(newest, SourceId::of_live(6)).is_some());
+    }
+
+    #[test]
+    fn a_text_that_is_wanted_is_compressed_before_it_is_told_of_as_long_as_there_is_time() {
+        let (mut squeezer, mut results) = Squeezer::new();
+        let path: Arc<str> = "/tv/news/v/ll.m3u8".into();
+        let body = "#EXTINF:2.0,\n897825600.m4s\n".repeat(60);
+        squeezer.published(&path, &text(1, &body), Access::Open);
+        assert!(squeezer.at_once(&path, body.as_bytes()).is_none(), "nobody has asked");
+        squeezer.asked(SourceId::of_live(1));
+        let gzipped = squeezer.at_once(&path, body.as_bytes()).expect("somebody has");
+        let mut plain = String::new();
+        flate2::read::GzDecoder::new(&gzipped[..]).read_to_string(&mut plain).unwrap();
+        assert_eq!(plain, body);
+        // What a period may take is taken, and then it is over.
+        squeezer.period = (Instant::now() + PERIOD, AT_ONCE);
+        assert!(squeezer.at_once(&path, body.as_bytes()).is_none());
+        squeezer.period.0 = Instant::now().checked_sub(PERIOD).expect("the machine runs longer");
+        assert!(squeezer.at_once(&path, body.as_bytes()).is_some());
+        assert!(squeezer.at_once(&path, &vec![b'x'; AT_ONCE_SIZE_MAX + 1]).is_none());
+        // What has both forms is left alone.
+        let first = results.blocking_recv().unwrap();
+        let both = squeezer.listing(first, SourceId::of_live(2)).and_then(|one| one.opened());
+        squeezer.published(&path, &both.expect("it is the newest"), Access::Open);
+        squeezer.jobs = None;
+        assert!(results.blocking_recv().is_none(), "nothing more was to be done");
     }
 
     #[test]

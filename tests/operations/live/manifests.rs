@@ -237,6 +237,13 @@ fn texts_are_gzipped_once_somebody_would_have_them_so() {
     assert_eq!(both.map(|one| one.header("Vary")), [Some("Accept-Encoding"); 2]);
     assert_ne!(both[0].header("ETag"), both[1].header("ETag"));
     assert_eq!(both[1].header("ETag"), plain.header("ETag"));
+    // And whoever waits for the next part is released with it.
+    let query = format!("?_HLS_msn={}&_HLS_part=0", MIDNIGHT + 40);
+    let (address, head) = (station.server.public, head.replace(" HTTP", &format!("{query} HTTP")));
+    let waiting = std::thread::spawn(move || http::ask(address, &head, b""));
+    station.until_held(1);
+    station.push(MIDNIGHT + 40);
+    assert!(is_gzipped(&waiting.join().unwrap().expect("a whole answer")));
 }
 
 #[test]
