@@ -290,10 +290,11 @@ impl Publisher {
         }
         let mut cutter = self.cutter.clone();
         let place = match cutter.place(&timed) {
-            Ok(place) => place,
+            Ok(place) if !self.may_begin_anew || !self.is_behind(&timed) => place,
             Err(Unplaced::NotIndependent) => return Taken::NotIndependent,
             Err(Unplaced::Backward) if is_epoch(timed.start) => return Taken::Late,
-            Err(Unplaced::Backward) => {
+            // Or another header has come, and times begin anew with it.
+            Ok(_) | Err(Unplaced::Backward) => {
                 return self.begin_anew(chunk, &timed, hash, now_micros, zeros);
             }
         };
@@ -380,6 +381,7 @@ impl Publisher {
         self.published.clear();
         self.cutter = Cutter::new(self.timeline.lengths());
         self.shift = None;
+        self.may_begin_anew = false;
         self.zero_micros = zero;
         self.timeline.begin_anew(zero);
         match self.take(chunk, hash, now_micros, zeros) {
@@ -427,6 +429,14 @@ impl Publisher {
     pub fn is_left_behind(&self, chunk: &Chunk) -> bool {
         let is_behind = |timed: Timed| !is_epoch(timed.start) && !self.is_recent(&timed);
         !self.timeline.segments().is_empty() && self.timed(chunk).is_some_and(is_behind)
+    }
+
+    /// Whether a chunk of media that is not on the epoch's time lies before the end of what is
+    /// published, by more than encoders put it there.
+    fn is_behind(&self, timed: &Timed) -> bool {
+        let Some(last) = self.timeline.segments().back() else { return false };
+        let behind = last.end().micros().saturating_sub(timed.start.micros());
+        timed.independent && !is_epoch(timed.start) && behind > OVERLAP_MICROS
     }
 
     /// Whether something is published for this time or a later one, if only a gap.
