@@ -146,7 +146,7 @@ impl Channel {
             self.renditions[at].publisher.take_header(sent.init.clone(), is_other);
             self.begin_behind(at);
             if is_other {
-                self.stop_remux();
+                self.renew_remux(stamp);
             }
         } else {
             self.outputs[at].header = Some((header, sent.bytes.to_vec()));

@@ -37,6 +37,8 @@ pub(super) struct Remuxing {
     /// What is listed, to be made on demand.
     offered: Vec<SourceId>,
     running: Option<Running>,
+    /// The last number that was published: what is made anew within one segment has other bytes.
+    last: Option<i64>,
     /// How often it failed in a row, and when it may begin again.
     failures: u32,
     not_before: Option<Instant>,
@@ -90,7 +92,9 @@ impl Channel {
         self.remuxing.running.as_ref()?.channel.outputs.first()
     }
 
-    fn muxer(&self) -> Option<Muxer> {
+    /// What puts all renditions together, if they can be: one that goes on behind another, if there
+    /// is one.
+    fn muxer(&self, before: Option<&Muxer>) -> Option<Muxer> {
         let can_be = |feed: &Feed| {
             feed.container == Container::Cmaf && Protection::of(&feed.header.init).is_none()
         };
@@ -102,13 +106,18 @@ impl Channel {
             header: &feed.header.bytes,
             init: &feed.header.init,
         });
-        Muxer::new(&sources.collect::<Vec<_>>()).ok().flatten()
+        let sources: Vec<_> = sources.collect();
+        let muxer = match before {
+            Some(before) => before.renewed(&sources),
+            None => Muxer::new(&sources),
+        };
+        muxer.ok().flatten()
     }
 
     /// Lists what can be made on demand, if it is not yet.
     pub(super) fn offer_remux(&mut self) {
         let Remuxing { is_result, offered, running, .. } = &self.remuxing;
-        if *is_result || !offered.is_empty() || running.is_some() || self.muxer().is_none() {
+        if *is_result || !offered.is_empty() || running.is_some() || self.muxer(None).is_none() {
             return;
         }
         for name in [STREAM, PLAYLIST] {
@@ -142,10 +151,12 @@ impl Channel {
     }
 
     fn start_remux(&mut self, stamp: Stamp) {
-        let Some(muxer) = self.muxer() else { return };
+        let Some(muxer) = self.muxer(None) else { return };
         let (post, counts) = (self.post.clone(), Default::default());
         let of = config::Channel { sources: Default::default(), ..self.of.clone() };
-        let mut channel = Channel::new(&of, self.access, post, counts, Recovered::nothing());
+        let kept = self.remuxing.last.map(|number| (FOLDER.to_owned(), number));
+        let recovered = Recovered { kept: Vec::from_iter(kept), ..Recovered::nothing() };
+        let mut channel = Channel::new(&of, self.access, post, counts, recovered);
         channel.remuxing.is_result = true;
         let known = self.zeros.known().to_vec();
         (channel.lengths, channel.zeros) =
@@ -193,6 +204,20 @@ impl Channel {
         }
     }
 
+    /// A rendition has another header: what is made goes on with it, behind a discontinuity. Where
+    /// that can't be, it ends.
+    pub(super) fn renew_remux(&mut self, stamp: Stamp) {
+        let Some(running) = &self.remuxing.running else { return };
+        let renewed = self.muxer(Some(&running.muxer));
+        let Some((muxer, running)) = renewed.zip(self.remuxing.running.as_mut()) else {
+            return self.stop_remux();
+        };
+        if let Err(error) = running.go_on_with(muxer, stamp) {
+            tracing::warn!(channel = self.id, error, "its transport stream can't go on");
+            self.stop_remux();
+        }
+    }
+
     /// Nothing is made any more, until somebody wants it again.
     pub(super) fn stop_remux(&mut self) {
         if self.remuxing.running.is_some() {
@@ -205,6 +230,7 @@ impl Channel {
     /// What is made of the channel is gone, and nothing is offered.
     pub(super) fn close_remux(&mut self) {
         if let Some(mut running) = self.remuxing.running.take() {
+            self.remuxing.last = running.last().or(self.remuxing.last);
             running.channel.close();
         }
         if !std::mem::take(&mut self.remuxing.offered).is_empty() {
@@ -237,11 +263,39 @@ impl Running {
         self.channel.outputs.first().map(|output| output.folder.as_str())
     }
 
+    /// The number of the last segment that was begun.
+    fn last(&self) -> Option<i64> {
+        let timeline = self.channel.renditions.first()?.publisher.timeline();
+        timeline.segments().back().map(|last| last.number)
+    }
+
     /// Packets go the way of those that an encoder pushes.
     fn publish(&mut self, packets: &[u8], stamp: Stamp) -> Result<(), String> {
         let Some(reader) = &mut self.reader else { return Ok(()) };
         let mut events = Vec::new();
         let read = reader.take(packets, &mut events);
+        self.take_events(events, stamp)?;
+        read.map_err(|error| error.to_string())
+    }
+
+    /// What was made so far ends, and other headers hold for what comes next.
+    fn go_on_with(&mut self, muxer: Muxer, stamp: Stamp) -> Result<(), String> {
+        let mut packets = Vec::new();
+        self.muxer.finish(&mut packets);
+        self.publish(&packets, stamp)?;
+        let mut events = Vec::new();
+        if let Some(reader) = &mut self.reader {
+            reader.end(&mut events);
+        }
+        self.take_events(events, stamp)?;
+        self.muxer = muxer;
+        if let Some(feed) = self.feed {
+            self.channel.change_streams(feed);
+        }
+        Ok(())
+    }
+
+    fn take_events(&mut self, events: Vec<Event>, stamp: Stamp) -> Result<(), String> {
         for event in events {
             let taken = match (event, self.feed) {
                 (Event::Header(init), _) => {
@@ -259,7 +313,7 @@ impl Running {
             };
             taken.map_err(|unfit| format!("{unfit:?}"))?;
         }
-        read.map_err(|error| error.to_string())
+        Ok(())
     }
 }
 

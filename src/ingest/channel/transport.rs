@@ -56,6 +56,14 @@ impl Channel {
         }
     }
 
+    /// What comes next of a feed is made of other headers, whether or not its packets say so.
+    pub(super) fn change_streams(&mut self, at: usize) {
+        let init = self.feeds[at].header.init.clone();
+        if let Some(rendition) = self.renditions.get_mut(at) {
+            rendition.publisher.take_header(init, true);
+        }
+    }
+
     /// What a source sends may not go on from what it has sent.
     pub fn may_begin_anew(&mut self, at: usize, source: usize, stamp: Stamp) {
         if !self.is_taken_from(at, source) {

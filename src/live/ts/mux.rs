@@ -44,6 +44,8 @@ pub struct Source<'h> {
 /// Puts tracks together.
 #[derive(Debug)]
 pub struct Muxer {
+    /// Of the programme's table.
+    version: u8,
     tables: Vec<u8>,
     streams: Vec<Stream>,
     waits_size: usize,
@@ -80,6 +82,26 @@ impl Muxer {
     ///
     /// What is wrong with a header.
     pub fn new(sources: &[Source<'_>]) -> Result<Option<Self>, BoxError> {
+        Self::of_version(sources, 0)
+    }
+
+    /// The same of renditions some of which have other headers: what goes on where this one ends.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a header.
+    pub fn renewed(&self, sources: &[Source<'_>]) -> Result<Option<Self>, BoxError> {
+        let renewed = Self::of_version(sources, self.version)?;
+        match renewed {
+            // Nobody reads a table again that has the version of the last one.
+            Some(renewed) if renewed.tables != self.tables => {
+                Self::of_version(sources, (self.version + 1) & 31)
+            }
+            renewed => Ok(renewed),
+        }
+    }
+
+    fn of_version(sources: &[Source<'_>], version: u8) -> Result<Option<Self>, BoxError> {
         let mut streams: Vec<Stream> = Vec::new();
         let mut listed = Vec::new();
         for source in sources {
@@ -108,8 +130,9 @@ impl Muxer {
         let clock = streams.iter().position(|one| one.setup.is_picture()).unwrap_or(0);
         let Some(first) = streams.get_mut(clock) else { return Ok(None) };
         first.has_clock = true;
-        let Some(programme) = Programme::made(TABLE, first.pid, &listed) else { return Ok(None) };
-        Ok(Some(Self { tables: programme.packets(), streams, waits_size: 0 }))
+        let programme = Programme::made((TABLE, version), first.pid, &listed);
+        let Some(programme) = programme else { return Ok(None) };
+        Ok(Some(Self { version, tables: programme.packets(), streams, waits_size: 0 }))
     }
 
     /// Whether anything of a rendition is taken.
@@ -154,12 +177,17 @@ impl Muxer {
                 stream.waits.push_back(Unit { decoded, presented, independent, bytes });
             }
         }
-        self.write(out);
+        self.write(out, false);
         Ok(())
     }
 
-    /// Writes what no track has anything before.
-    fn write(&mut self, out: &mut Vec<u8>) {
+    /// Nothing more comes: writes what waits.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        self.write(out, true);
+    }
+
+    /// Writes what no track has anything before; all of it, if nothing more comes.
+    fn write(&mut self, out: &mut Vec<u8>, is_all: bool) {
         loop {
             let heads = self.streams.iter().enumerate();
             let heads = heads.filter_map(|(at, one)| Some((one.waits.front()?.decoded, at)));
@@ -170,7 +198,7 @@ impl Muxer {
             let waits = !self.streams.iter().all(is_next);
             let can_wait = newest.saturating_sub(decoded) < WAITS_TICKS_MAX
                 && self.waits_size < WAITS_SIZE_MAX;
-            if waits && can_wait {
+            if waits && can_wait && !is_all {
                 return;
             }
             let stream = &mut self.streams[at];

@@ -148,12 +148,18 @@ impl Programme {
         packets
     }
 
-    /// A programme that somebody makes: its streams' identifiers, types, languages.
+    /// A programme that somebody makes: its streams' identifiers, types, languages. Its table has
+    /// this version, of 32.
     #[must_use]
-    pub fn made(table: u16, clock: u16, streams: &[(u16, u8, Option<[u8; 3]>)]) -> Option<Self> {
+    pub fn made(
+        (table, version): (u16, u8),
+        clock: u16,
+        streams: &[(u16, u8, Option<[u8; 3]>)],
+    ) -> Option<Self> {
         let number = 1;
         let [c0, c1] = clock.to_be_bytes();
-        let mut section = vec![2, 0, 0, 0, number as u8, 0xc1, 0, 0, 0xe0 | c0, c1, 0xf0, 0];
+        let version = 0xc1 | (version & 31) << 1;
+        let mut section = vec![2, 0, 0, 0, number as u8, version, 0, 0, 0xe0 | c0, c1, 0xf0, 0];
         for (pid, kind, language) in streams {
             let [p0, p1] = pid.to_be_bytes();
             let descriptor = language.map(|[a, b, c]| [10, 4, a, b, c, 0]);

@@ -12,8 +12,14 @@ struct Media {
 }
 
 fn media(seconds: u32) -> Media {
+    media_of(seconds, &[])
+}
+
+/// The same of an encoder that was told something else, too.
+fn media_of(seconds: u32, more: &[&str]) -> Media {
     let dir = tempfile::tempdir().unwrap();
     let mut ffmpeg = encoder(seconds);
+    ffmpeg.args(more);
     ffmpeg.args(["-map", "0", "-map", "1", "-f", "dash", "-seg_duration", "1"]);
     assert!(ffmpeg.arg(dir.path().join("m.mpd")).status().unwrap().success());
     let read = |name: String| std::fs::read(dir.path().join(name)).unwrap();
@@ -25,10 +31,14 @@ fn media(seconds: u32) -> Media {
 impl Media {
     fn begin(&self) -> Station {
         let station = Station::start(&channel("news"));
+        self.push_headers(&station);
+        station
+    }
+
+    fn push_headers(&self, station: &Station) {
         for (name, header) in ["v", "a"].iter().zip(&self.headers) {
             assert_eq!(station.put(&format!("news/{name}/init.mp4"), header).status, 200);
         }
-        station
     }
 
     /// Pushes these segments.
@@ -114,4 +124,37 @@ fn old_players_get_a_playlist_of_transport_streams_with_the_numbers_of_the_other
     assert!(made.iter().all(|number| given.contains(number)), "{made:?} and {given:?}");
     let url = format!("http://{address}/tv/news/ts.m3u8");
     assert_eq!(complaints(&url, 2), "");
+}
+
+#[test]
+fn viewers_stay_when_the_encoder_sends_other_headers() {
+    let (one, other) = (media(6), media_of(5, &["-s", "96x54"]));
+    let station = one.begin();
+    one.push(&station, 0..2);
+    station.until("news/v/index.m3u8", whole(2));
+    let address = station.server.public;
+    let (chunks, got) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut viewer = Answering::get(address, "/tv/news/stream.ts");
+        while let Ok(Some(chunk)) = viewer.chunk() {
+            if chunks.send(chunk).is_err() {
+                return;
+            }
+        }
+    });
+    station.until_held(1);
+    one.push(&station, 2..6);
+    other.push_headers(&station);
+    other.push(&station, 0..5);
+    let index = station.until_says("news/ts/index.m3u8", "#EXT-X-DISCONTINUITY\n");
+    let all = published(&station, "ts", uris(&index).len());
+    let last = &all.last().unwrap()[..20 * PACKET_SIZE];
+    let mut stream = Vec::new();
+    while memchr::memmem::find(&stream, last).is_none() {
+        stream.extend(got.recv_timeout(crate::running::PATIENCE).expect("the stream goes on"));
+    }
+    assert_eq!(counter_gaps(&stream), []);
+    // Pictures of the second size are told of where they begin, and with a break in the clock.
+    let is_break = |packet: &[u8]| packet[3] & 0x20 != 0 && packet[4] > 0 && packet[5] & 0x80 != 0;
+    assert!(stream.chunks(PACKET_SIZE).any(is_break), "no discontinuity is said");
 }

@@ -83,12 +83,27 @@ fn what_nobody_wants_is_not_made_and_what_nobody_watches_ends() {
 }
 
 #[test]
-fn another_header_ends_it_and_a_channel_that_goes_takes_it_along() {
+fn it_goes_on_with_another_header_and_a_channel_that_goes_takes_it_along() {
     let began = Instant::now();
     let mut channel = channel(began);
     channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(began, 0));
-    channel.stop_remux();
-    assert!(channel.remuxing.running.is_none() && channel.remuxing.offered.len() == 2);
+    // The same header in other bytes: nothing was in them.
+    let feed = &channel.feeds[0];
+    let (init, bytes) = (feed.header.init.clone(), feed.header.bytes.clone());
+    let bytes = [&bytes[..], &[0, 0, 0, 8], b"free"].concat();
+    let header = Header::Cmaf(&bytes);
+    channel.take_header((0, "v/init.mp4"), header, init.clone(), at(began, 0)).unwrap();
+    assert_eq!(channel.renditions[0].headers.len(), 2);
+    assert!(channel.remuxing.running.is_some());
+    // And one of which none can be made.
+    let header = Header::Cmaf(b"no box");
+    channel.take_header((0, "v/init.mp4"), header, init, at(began, 0)).unwrap();
+    assert!(channel.remuxing.running.is_none());
+    let header = Header::Cmaf(&bytes);
+    let init = channel.feeds[0].header.init.clone();
+    channel.take_header((0, "v/init.mp4"), header, init, at(began, 0)).unwrap();
+    channel.offer_remux();
+    assert_eq!(channel.remuxing.offered.len(), 2);
     channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(began, 0));
     channel.close();
     assert!(channel.remuxing.running.is_none());
@@ -115,5 +130,20 @@ fn what_can_be_made_no_more_is_listed_no_more() {
     }
     for name in [STREAM, PLAYLIST] {
         assert_eq!(listed.get(&format!("/tv/news/{name}")), Some(&false), "{name}");
+    }
+}
+
+#[test]
+fn what_is_made_again_begins_above_what_was_published() {
+    let began = Instant::now();
+    let mut channel = channel(began);
+    let news = Instant::now();
+    for (kept, number) in [(None, 7), (Some(7), 9), (Some(9), 9)] {
+        channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(news, 0));
+        let running = channel.remuxing.running.as_mut().expect("it is wanted");
+        assert_eq!(running.channel.keeping.begin_rendition(FOLDER).0, kept);
+        channel.stop_remux();
+        // As if so much had been published.
+        channel.remuxing.last = Some(number);
     }
 }

@@ -111,3 +111,28 @@ fn a_sound_that_does_not_say_how_it_is_coded_is_left_out() {
     silent[at] = b'x';
     check(&[&silent], "avc1.42c00a und; 0+83091 83091+9000 ");
 }
+
+#[test]
+fn a_table_that_says_something_else_has_another_version() {
+    let (avc, hevc) = (parsed(AVC), parsed(HEVC));
+    let source = |(header, init, _): &'_ Parsed<'static>| (*header, init.clone());
+    let (avc, hevc) = (source(&avc), source(&hevc));
+    let of = |(header, init): &(&'static [u8], Init), muxer: Option<&Muxer>| {
+        let sources = [Source { id: 0, header, init }];
+        let made = muxer.map_or_else(|| Muxer::new(&sources), |muxer| muxer.renewed(&sources));
+        made.unwrap().expect("it can be carried")
+    };
+    let first = of(&avc, None);
+    assert_eq!(of(&avc, Some(&first)).version, 0);
+    let second = of(&hevc, Some(&first));
+    assert_eq!((second.version, of(&avc, Some(&second)).version), (1, 2));
+    // What waited for more is written when nothing more comes.
+    let (header, init, chunks) = parsed(BOTH);
+    let sources = [Source { id: 0, header, init: &init }];
+    let mut muxer = Muxer::new(&sources).unwrap().expect("it can be carried");
+    let (mut packets, mut rest) = (Vec::new(), Vec::new());
+    muxer.take(0, &init, chunks[0], &mut packets).unwrap();
+    muxer.finish(&mut rest);
+    assert!(muxer.streams.iter().all(|stream| stream.waits.is_empty()) && muxer.waits_size == 0);
+    assert!(rest.len().is_multiple_of(PACKET_SIZE));
+}
