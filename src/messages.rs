@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::config::{Access, Limits, SMALL_BODY_SIZE_MAX};
+use crate::live::playlist::name::Promise;
 use crate::live::reload::Edge;
 use crate::live::time::Length;
 use crate::pack::index::PackIndex;
@@ -253,6 +254,8 @@ pub struct Rendition {
     /// How long a request may be held, in milliseconds: three target durations (RFC 8216bis,
     /// 6.2.5.2).
     pub hold_ms: u64,
+    /// What its playlists promise, and so their names, if that is not what they did at first.
+    pub promise: Option<Promise>,
     /// Who may have it.
     pub access: Access,
 }

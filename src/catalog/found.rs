@@ -2,6 +2,7 @@
 
 use super::SourceSlot;
 use crate::config::Access;
+use crate::live::playlist::name::Name;
 use crate::request::locate::{self, Place};
 
 /// What a path is.
@@ -17,6 +18,8 @@ pub enum Found<'c> {
     Expected(Place),
     /// Control can write it, for viewers of this access.
     Asked(Access),
+    /// Under this name in the same folder.
+    Moved(Name),
     /// A playlist that holds what is asked for can't be waited for.
     TooFar,
     /// In a source that can't be served.

@@ -7,6 +7,7 @@ use super::growing::{Growing, Piece};
 use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
 use crate::live::catchup::address::channel_folder;
 use crate::live::playlist::dash::recent::folder_of_patch;
+use crate::live::playlist::name::Name;
 use crate::live::reload::{Directives, Reach, Reload, Skip};
 use crate::messages::{GrowingId, Growth, SourceKind};
 use crate::request::authorise::Grant;
@@ -40,6 +41,17 @@ impl Catalog {
                     };
                     self.object(*delta.unwrap_or(&slot), || Some(0))
                 }
+            };
+        }
+        if let Some((place, state, name)) = rendition
+            && let Some(asked) = Name::of(name)
+            && asked.promise != state.news.promise
+        {
+            // Whoever waits for what comes waits here, since a name leads to another at once.
+            return match state.news.edge.reload(directives, state.news.part) {
+                Reload::Wait(reach) => Found::Expected(Place::Reach(place, reach)),
+                Reload::TooFar => Found::TooFar,
+                Reload::Now => Found::Moved(Name { promise: state.news.promise, ..asked }),
             };
         }
         match self.coming(path, grant) {

@@ -64,6 +64,7 @@ fn shown(found: &Found<'_>) -> String {
         Found::Expected(_) => "expected".to_owned(),
         Found::Asked(access) => format!("asked for {access:?}"),
         Found::TooFar => "too far".to_owned(),
+        Found::Moved(name) => format!("now {name}"),
         Found::Damaged => "damaged".to_owned(),
         Found::Absent => "absent".to_owned(),
         Found::Withheld => "withheld".to_owned(),

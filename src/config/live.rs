@@ -61,7 +61,7 @@ pub const UNSETTLED_SIZE_MAX: usize = 64 * MIB;
 pub const UNSETTLED_CHUNKS_MAX: usize = 8192;
 
 /// Chunks of one segment that are published. One that goes on beyond that, or beyond four times its
-/// length, is ended there, and the next one begins where decoding can.
+/// length and `SEGMENT_UNCUT_MICROS`, is ended there, and the next one begins where decoding can.
 pub const SEGMENT_CHUNKS_MAX: u32 = 4096;
 
 /// Segments that may be missing before one that is held until they have come. Encoders have a few
@@ -73,6 +73,14 @@ pub const SEGMENTS_AWAITED_MAX: u64 = 3;
 pub const AWAITING_SIZE_MAX: usize = 64 * MIB;
 /// The same as a number of chunks: a few segments of the longest.
 pub const AWAITING_CHUNKS_MAX: usize = 8192;
+
+/// Microseconds of a segment that are published in any case, if no chunk comes with which the next
+/// one can begin: encoders that were told nothing put up to 250 pictures between two such.
+pub const SEGMENT_UNCUT_MICROS: u64 = 12_000_000;
+
+/// Longest segment for which playlists are made that promise as much, in microseconds: four times
+/// the longest that can be set. A longer one is a mistake of its encoder, and is only noted.
+pub const SEGMENT_PROMISED_MICROS_MAX: u64 = 4 * 1000 * SEGMENT_MS_MAX;
 
 /// How far ahead of our clock media on the epoch's time is taken, in microseconds. What lies beyond
 /// it is ignored: once published, everything before it would come too late.

@@ -8,6 +8,8 @@ mod headers;
 mod keep;
 mod tell;
 mod manifests;
+mod longer;
+mod parts;
 mod gaps;
 mod health;
 mod sources;
@@ -38,11 +40,11 @@ use crate::live::cut::Lengths;
 use crate::live::events::Events;
 use crate::live::learn::Learner;
 use crate::live::order::Order;
-use crate::live::playlist::{DELTA, DELTA_OF_DATES, KEY_FRAMES, LOW_LATENCY, PLAIN};
-use crate::live::publisher::{Steps, Taken, Zeros, lead, timed};
+use crate::live::playlist::name::{Kind, Longer};
+use crate::live::playlist::{DELTA, DELTA_OF_DATES};
+use crate::live::publisher::{Steps, Taken, Zeros, lead};
 use crate::live::pushed::Pushed;
 use crate::live::time::Length;
-use crate::live::timeline::Segment;
 use crate::live::ts::stream::Known;
 use crate::messages::Listing;
 
@@ -54,6 +56,10 @@ use sources::Sources;
 /// Media of a sound that is waited for a picture, in microseconds: longer than encoders take from
 /// the first header to the last.
 const PICTURE_AWAITED_MICROS: u64 = 6_000_000;
+
+/// Media of a picture that waits for the first chunk of sounds whose headers have come, in
+/// microseconds: parts are to fit both.
+const SOUNDS_AWAITED_MICROS: u64 = 2_000_000;
 
 /// Why something that an encoder sent was not taken.
 #[derive(Debug)]
@@ -99,6 +105,8 @@ struct Given {
     /// Of a transport stream, what its next request has to know.
     known: Known,
     learner: Learner,
+    /// How long a sample of its leading track is, in ticks.
+    sample: u64,
     /// Microseconds of media that came before lengths were known.
     unsettled_micros: u64,
 }
@@ -129,6 +137,10 @@ pub struct Channel {
     /// What the config says of them.
     given: (Option<Length>, Option<Length>),
     lengths: Option<Lengths>,
+    /// What came to be longer than that.
+    longer: Option<Longer>,
+    /// Whether parts are as long as chunks fill them.
+    is_fitted: bool,
     feeds: Vec<Feed>,
     unsettled: VecDeque<Unsettled>,
     unsettled_size: usize,
@@ -170,6 +182,7 @@ impl Channel {
         let length = |millis: Option<u64>| millis.map(Length::of_millis);
         let given = (length(of.segment_ms), length(of.part_ms));
         let keeping = keep::Keeping::new(recovered);
+        let lengths = keeping.lengths(given);
         Self {
             id: of.id.clone(),
             name: of.name.clone(),
@@ -180,7 +193,9 @@ impl Channel {
             window_micros: of.window_ms * 1000,
             patience: of.patience_ms.map(Duration::from_millis),
             given,
-            lengths: keeping.lengths(given),
+            lengths,
+            longer: keeping.longer(lengths),
+            is_fitted: lengths.is_none() || keeping.is_fitted(given.1),
             feeds: Vec::new(),
             unsettled: VecDeque::new(),
             unsettled_size: 0,
@@ -232,6 +247,7 @@ impl Channel {
         }
         self.came = Some(stamp.instant);
         if self.lengths.is_some() {
+            self.fit(feed, request.source, chunk, stamp);
             let taken = self.offer(feed, request, chunk, bytes, stamp)?;
             if matches!(taken, Some(Taken::Published(steps)) if steps != Steps::default()) {
                 self.counts.published(stamp.instant.elapsed());
@@ -251,8 +267,7 @@ impl Channel {
         stamp: Stamp,
     ) {
         let of = &mut self.feeds[feed].given[request.source];
-        if let Some(timed) = of.header.as_ref().and_then(|header| timed(&header.init, chunk)) {
-            of.learner.add(&timed);
+        if let Some(timed) = of.learn(chunk) {
             let end = timed.start.plus(timed.duration).micros();
             of.unsettled_micros += end.abs_diff(timed.start.micros());
         }
@@ -277,12 +292,20 @@ impl Channel {
             feed.given.iter().map(micros).max().unwrap_or(0) >= PICTURE_AWAITED_MICROS
         };
         let other = || self.feeds.iter().find(awaited);
-        let mut given = picture.or_else(other)?.given.iter();
-        given.find_map(|given| given.learner.lengths(false))
+        let lead = picture.or_else(other)?;
+        let has_come = |feed: &Feed| feed.given.iter().any(|given| given.learner.chunk().is_some());
+        let all = self.feeds.iter().all(|feed| !is(&feed, Media::Audio) || has_come(feed));
+        let given = self.feeds.iter().flat_map(|feed| &feed.given);
+        let micros = given.map(|given| given.unsettled_micros).max().unwrap_or(0);
+        if !all && micros < SOUNDS_AWAITED_MICROS {
+            return None;
+        }
+        lead.given.iter().find_map(|given| given.learner.lengths(false))
     }
 
     /// Lengths are known: everything that has come is published. Gives what came of the last chunk.
     fn settle(&mut self, lengths: Lengths, stamp: Stamp) -> Result<Option<Taken>, Unfit> {
+        let lengths = self.fitted(lengths, stamp);
         let millis = |length: Length| length.micros() / 1000;
         tracing::info!(
             channel = self.id,
@@ -291,7 +314,7 @@ impl Channel {
             "lengths are settled"
         );
         self.lengths = Some(lengths);
-        self.keeping.settle(lengths);
+        self.keeping.settle(lengths, self.given.1);
         for at in 0..self.feeds.len() {
             self.begin_rendition(at, lengths, stamp);
         }
@@ -308,8 +331,9 @@ impl Channel {
         self.is_closed = true;
         for (output, rendition) in self.outputs.iter_mut().zip(&self.renditions) {
             output.forget_all(&self.post, &mut self.batch);
-            let names = [PLAIN, LOW_LATENCY, DELTA, DELTA_OF_DATES, KEY_FRAMES].into_iter();
-            let names = names.chain(rendition.headers.iter().map(String::as_str));
+            let names = Kind::ALL.into_iter().map(|kind| rendition.playlist(kind));
+            let names = names.chain([DELTA, DELTA_OF_DATES].map(str::to_owned));
+            let names = names.chain(rendition.headers.iter().cloned());
             self.batch.extend(names.map(|name| absent(format!("{}/{name}", output.folder))));
             // The folder goes last: it releases whoever waits there.
             self.batch.push(absent(output.folder.clone()));
@@ -344,6 +368,9 @@ impl Channel {
             rendition.measure.add_run(run.samples, run.duration, track.timescale);
         }
         self.tally(at, chunk, taken, stamp);
+        if taken == Taken::Late {
+            self.learn_from_late(at, chunk, stamp);
+        }
         let Taken::Published(steps) = taken else { return Ok(taken) };
         self.outputs[at].fed = Some(stamp.instant);
         self.take_events(at, chunk);
@@ -430,8 +457,8 @@ impl Channel {
 
     /// The same, and nobody is told yet; false if none grows.
     fn close_segment(&mut self, at: usize, stamp: Stamp) -> bool {
-        let last = self.renditions[at].publisher.timeline().segments().back();
-        let part_grew = last.is_some_and(|last| !last.last_part_is_whole);
+        let growing = self.renditions[at].publisher.timeline().growing();
+        let part_grew = growing.is_some_and(|last| !last.last_part_is_whole);
         if !self.renditions[at].publisher.end_segment() {
             return false;
         }
@@ -451,16 +478,15 @@ impl Channel {
     /// The segment of a feed that grows.
     #[must_use]
     pub fn growing(&self, at: usize) -> Option<Grown> {
-        let last = self.renditions.get(at)?.publisher.timeline().segments().back()?;
-        let Segment { number, duration, .. } = *last;
-        (!last.is_whole).then_some(Grown { number, duration })
+        let last = self.renditions.get(at)?.publisher.timeline().growing()?;
+        Some(Grown { number: last.number, duration: last.duration })
     }
 
     /// The number of the segment that grows, if this is its first chunk.
     #[must_use]
     pub fn begun_with(&self, at: usize, chunk: &Chunk) -> Option<i64> {
         let publisher = &self.renditions.get(at)?.publisher;
-        let last = publisher.timeline().segments().back().filter(|last| !last.is_whole)?;
+        let last = publisher.timeline().growing()?;
         (publisher.start_of(chunk)? == last.start).then_some(last.number)
     }
 

@@ -55,6 +55,8 @@ pub struct Output {
     pub tally: Tally,
     /// The newest segment that was too long.
     pub long: Option<i64>,
+    /// Whether some of its parts are too short, and that was noted.
+    pub has_short_parts: bool,
     /// How its encoder's clock runs.
     pub drift: Drift,
     /// Microseconds from when its encoder took a picture, by its own word, until that came.
@@ -118,6 +120,7 @@ impl Output {
             gaps: 0,
             tally: Tally::default(),
             long: None,
+            has_short_parts: false,
             drift: Drift::default(),
             captured_delay: None,
             ended: Vec::new(),

@@ -6,8 +6,8 @@ use super::boxes::init::Media;
 use super::events::Events;
 use super::measure::Measure;
 use super::playlist::dash::recent::Recent;
-use super::playlist::multivariant;
-use super::playlist::{KEY_FRAMES, LOW_LATENCY, PLAIN, dash, hls};
+use super::playlist::name::{Kind, Name};
+use super::playlist::{dash, hls, multivariant};
 use super::protection::Protection;
 use super::publisher::{Publisher, lead};
 use super::record::{About, Carried};
@@ -95,6 +95,12 @@ impl Rendition {
         }
     }
 
+    /// The name of one of its playlists.
+    #[must_use]
+    pub fn playlist(&self, kind: Kind) -> String {
+        Name { kind, promise: self.publisher.timeline().promise() }.to_string()
+    }
+
     /// Codings of all of its tracks, as `CODECS` lists them.
     #[must_use]
     pub fn codecs(&self) -> String {
@@ -117,10 +123,11 @@ pub fn multivariant(renditions: &[Rendition], latency: Latency) -> String {
     let renditions: Vec<_> = renditions.iter().filter(is_listed).collect();
     let abouts: Vec<_> = renditions.iter().map(|one| one.about()).collect();
     let described = described(&renditions, &abouts);
-    let mut text = multivariant::multivariant(&described, playlist_name(latency));
+    let name = |kind| renditions.first().map_or_else(String::new, |one| one.playlist(kind));
+    let mut text = multivariant::multivariant(&described, &name(playlist_kind(latency)));
     for (one, described) in renditions.iter().zip(&described) {
         if let Some(peak) = one.measure.key_bandwidth() {
-            multivariant::write_key_frames(&mut text, described, peak, KEY_FRAMES);
+            multivariant::write_key_frames(&mut text, described, peak, &name(Kind::KeyFrames));
         }
     }
     text
@@ -134,12 +141,10 @@ fn described<'r>(
     renditions.iter().zip(abouts).map(|(one, about)| about.described(&one.name)).collect()
 }
 
-/// Name of a rendition's playlist.
-#[must_use]
-pub fn playlist_name(latency: Latency) -> &'static str {
+fn playlist_kind(latency: Latency) -> Kind {
     match latency {
-        Latency::Plain => PLAIN,
-        Latency::Low => LOW_LATENCY,
+        Latency::Plain => Kind::Plain,
+        Latency::Low => Kind::LowLatency,
     }
 }
 
@@ -154,7 +159,7 @@ pub fn media(
     let one = &renditions[at];
     let uris: Vec<_> = renditions
         .iter()
-        .map(|other| format!("../{}/{}", other.name, playlist_name(Latency::Low)))
+        .map(|other| format!("../{}/{}", other.name, other.playlist(Kind::LowLatency)))
         .collect();
     let others: Vec<_> = renditions
         .iter()

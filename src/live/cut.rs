@@ -17,7 +17,7 @@ pub struct Timed {
     pub independent: bool,
 }
 
-/// Lengths of a channel; settled once, and never changed while it is published.
+/// Lengths of a channel: settled once. That of parts grows when something longer comes.
 #[derive(Clone, Copy, Debug)]
 pub struct Lengths {
     /// Of a segment.
@@ -77,6 +77,11 @@ impl Cutter {
     #[must_use]
     pub fn new(lengths: Lengths) -> Self {
         Self { lengths, current: None }
+    }
+
+    /// Parts may be so long from now on.
+    pub fn set_part(&mut self, part: Length) {
+        self.lengths.part = part;
     }
 
     /// Where the next chunk belongs.

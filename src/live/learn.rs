@@ -19,7 +19,10 @@
 //! 2. From 200 ms on it is the length of a part.
 //! 3. If it is shorter, parts are as many such chunks as fit into 500 ms.
 //!
-//! A part is never longer than a segment. Lengths that are given are not learnt.
+//! A part is never longer than a segment. Lengths that are given are not learnt, but a part is made
+//! to fit the chunks (`part`).
+
+pub mod part;
 
 use std::cmp::Ordering;
 
@@ -110,6 +113,12 @@ impl Learner {
             None if chunk.independent => self.since = Some(begin),
             None => {}
         }
+    }
+
+    /// The length of the longest chunk so far.
+    #[must_use]
+    pub fn chunk(&self) -> Option<Length> {
+        Length::new(self.longest, self.timescale)
     }
 
     /// The lengths, once they are known: after two chunks with which decoding can begin, or at once

@@ -32,4 +32,4 @@ pub mod inputs;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -6,6 +6,7 @@ pub(super) mod keys;
 pub mod hls;
 pub mod linear;
 pub mod multivariant;
+pub mod name;
 
 use std::fmt::Write as _;
 
@@ -13,28 +14,24 @@ use super::cut::Lengths;
 use super::timeline::Timeline;
 use crate::units::civil;
 
-/// Name of a rendition's playlist for every player.
+/// Name of a playlist of a channel of assets.
 pub const PLAIN: &str = "index.m3u8";
-/// Name of a low-latency playlist, a channel's and a rendition's.
-pub const LOW_LATENCY: &str = "ll.m3u8";
-/// Name of a rendition's playlist of pictures with which decoding can begin.
-pub const KEY_FRAMES: &str = "iframes.m3u8";
 /// Name of a rendition's low-latency playlist without what a player has had since long.
 pub const DELTA: &str = "delta.m3u8";
 /// Name of the same without the date ranges either that a player has had since long.
 pub const DELTA_OF_DATES: &str = "delta2.m3u8";
 
-/// The segment length to the nearest second: `EXT-X-TARGETDURATION`. It never changes, since the
-/// length does not.
+/// The length of the longest segment to the nearest second: `EXT-X-TARGETDURATION`. A playlist with
+/// another one has another name.
 #[must_use]
 pub fn target_seconds(timeline: &Timeline) -> u64 {
-    target_of(timeline.lengths())
+    name::target_of(timeline.longest())
 }
 
 /// The same of lengths alone.
 #[must_use]
 pub fn target_of(lengths: Lengths) -> u64 {
-    (lengths.segment.micros() + 500_000).div_euclid(1_000_000).max(1)
+    name::target_of(lengths.segment)
 }
 
 pub(super) fn put(text: &mut String, what: std::fmt::Arguments<'_>) {

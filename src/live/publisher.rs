@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use super::boxes::init::{Init, Media, Track};
 use super::boxes::stream::Chunk;
 use super::cut::{Cutter, Lengths, Place, Timed, Unplaced};
+use super::playlist::name::Longer;
 use super::pushed::Dated;
 use super::stretches::{Stretch, Stretches};
-use super::time::Moment;
+use super::time::{Length, Moment};
 use super::timeline::{Added, Before, Timeline};
-use crate::config::{AHEAD_MICROS_MAX, SEGMENT_CHUNKS_MAX};
+use crate::config::{AHEAD_MICROS_MAX, SEGMENT_CHUNKS_MAX, SEGMENT_UNCUT_MICROS};
 
 /// Chunks that are remembered: an hour of half seconds, twice.
 const CHUNKS_REMEMBERED: usize = 14_400;
@@ -177,6 +178,18 @@ impl Publisher {
     /// The same, to take off what has left the window.
     pub fn timeline_mut(&mut self) -> &mut Timeline {
         &mut self.timeline
+    }
+
+    /// Something longer has come than was promised of the channel.
+    pub fn lengthen(&mut self, longer: Longer) {
+        self.timeline.lengthen(longer);
+        self.cutter.set_part(longer.part);
+    }
+
+    /// Parts are so long. Nothing has been published.
+    pub fn set_part(&mut self, part: Length) {
+        self.timeline.set_part(part);
+        self.cutter.set_part(part);
     }
 
     /// A header has come. `is_other`: its bytes are not those of the newest one. The same one again
@@ -464,8 +477,10 @@ impl Publisher {
     fn is_overlong(&self) -> bool {
         let Some(last) = self.timeline.growing() else { return false };
         let length = self.timeline.lengths().segment;
+        let micros = last.end().micros().abs_diff(last.start.micros());
         self.chunks >= SEGMENT_CHUNKS_MAX
-            || length.cmp_ticks(last.duration / 4, last.start.timescale).is_lt()
+            || (micros > SEGMENT_UNCUT_MICROS
+                && length.cmp_ticks(last.duration / 4, last.start.timescale).is_lt())
     }
 
     /// A chunk that was published could not be written after all: the encoder may send it again.

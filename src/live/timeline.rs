@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 
 use super::cut::{Lengths, Place, Timed};
+use super::playlist::name::{Longer, Promise};
 use super::stretches::{Begun, Stretches};
-use super::time::Moment;
+use super::time::{Length, Moment};
 
 /// Gaps that are published one by one. What is missing beyond that is a new timeline: no player
 /// waits through an hour of nothing.
@@ -87,8 +88,7 @@ pub enum Added {
     Placed,
     /// So many segments are missing before it, and are published as gaps.
     AfterGaps(u32),
-    /// Its number does not follow, although its media does, or too much is missing: it belongs to a
-    /// new timeline. Nothing was added.
+    /// Too much is missing before it: it belongs to a new timeline. Nothing was added.
     Apart,
 }
 
@@ -96,6 +96,8 @@ pub enum Added {
 #[derive(Debug)]
 pub struct Timeline {
     lengths: Lengths,
+    /// What came to be longer than that.
+    longer: Option<Longer>,
     segments: VecDeque<Segment>,
     header: u32,
     /// What is added to a number of the grid to get a published one.
@@ -146,6 +148,7 @@ impl Timeline {
     pub fn new(lengths: Lengths, zero_micros: i64) -> Self {
         Self {
             lengths,
+            longer: None,
             segments: VecDeque::new(),
             header: 0,
             offset: offset_of(lengths, zero_micros),
@@ -190,6 +193,36 @@ impl Timeline {
         self.lengths
     }
 
+    /// Something longer has come: from now on so long a part is filled, and so long a segment is
+    /// nothing unusual. Where segments are cut does not change, nor do their numbers.
+    pub fn lengthen(&mut self, longer: Longer) {
+        self.set_part(longer.part);
+        self.longer = Some(longer);
+    }
+
+    /// Parts are so long from now on.
+    pub fn set_part(&mut self, part: Length) {
+        self.lengths.part = part;
+    }
+
+    /// The length of the longest segment.
+    #[must_use]
+    pub fn longest(&self) -> Length {
+        self.longer.map_or(self.lengths.segment, |longer| longer.segment)
+    }
+
+    /// What its playlists promise, if that is not what they did at first.
+    #[must_use]
+    pub fn promise(&self) -> Option<Promise> {
+        self.longer.map(|longer| longer.promise())
+    }
+
+    /// The number of the segment in which a moment lies, if segments are as long as usual.
+    #[must_use]
+    pub fn number_at(&self, at: Moment) -> i64 {
+        self.lengths.segment.whole_until(at).saturating_add(self.offset)
+    }
+
     /// The discontinuity sequence number of the first segment that is listed.
     #[must_use]
     pub fn discontinuity_sequence(&self) -> u64 {
@@ -202,7 +235,7 @@ impl Timeline {
     #[must_use]
     pub fn next_part(&self) -> Option<(i64, u32)> {
         let last = self.segments.back()?;
-        let is_full = self.lengths.segment.cmp_ticks(last.duration, last.start.timescale).is_le();
+        let is_full = self.longest().cmp_ticks(last.duration, last.start.timescale).is_le();
         let parts = u32::try_from(last.whole_parts().len()).unwrap_or(u32::MAX);
         let grows = !last.last_part_is_whole && !last.parts.is_empty();
         if last.is_whole || (is_full && !grows) {
@@ -290,7 +323,8 @@ impl Timeline {
     /// How many segments are missing before the one that this chunk begins.
     ///
     /// A timeline that begins anew keeps to the grid if that goes on from what was published, and
-    /// else is counted on from there: numbers only go up, and none is left out.
+    /// else is counted on from there: numbers only go up, and none is left out. So they are counted
+    /// on behind a segment that is longer than the grid's: nothing is missing where media follows.
     fn missing_before(&mut self, chunk: &Timed, place: &Place) -> Result<u32, ()> {
         let Some(last) = self.segments.back() else {
             self.offset = self.offset.max(-place.segment);
@@ -307,17 +341,19 @@ impl Timeline {
             self.offset = last.number + 1 - place.segment;
             missing = 0;
         }
-        let can_be_filled = (0..=GAPS_MAX).contains(&missing);
-        if self.is_anew {
-            if !can_be_filled {
-                self.offset = last.number + 1 - place.segment;
-                return Ok(0);
-            }
-        } else {
-            let follows = chunk.start <= last.end().plus(1);
-            if !can_be_filled || (missing > 0 && follows) {
+        if missing > 0 && self.origin.zero_micros == last.origin.zero_micros {
+            let hole = chunk.start.micros().saturating_sub(last.end().micros());
+            let one = i64::try_from(self.lengths.segment.micros()).unwrap_or(i64::MAX).max(1);
+            let in_hole = (hole.saturating_add(one / 2) / one).max(0);
+            self.offset = self.offset.saturating_sub((missing - in_hole).max(0));
+            missing = missing.min(in_hole);
+        }
+        if !(0..=GAPS_MAX).contains(&missing) {
+            if !self.is_anew {
                 return Err(());
             }
+            self.offset = last.number + 1 - place.segment;
+            missing = 0;
         }
         Ok(u32::try_from(missing).expect("between 0 and the most gaps"))
     }

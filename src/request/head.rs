@@ -13,6 +13,7 @@ use super::plan::{Connection, Content, Part, Plan};
 use super::range::ByteRange;
 use super::refusal::Refusal;
 use crate::config::RESPONSE_HEAD_SIZE_MAX;
+use crate::live::playlist::name::{Name, Promise};
 use crate::messages::{SourceId, SourceKind};
 use crate::units::{Class, UnixTime, Variant, civil};
 
@@ -187,6 +188,10 @@ fn compose(
         }
         Content::PreconditionFailed => lines.put(NO_STORE_NO_BODY),
         Content::Growing(_) => put_growing(&mut lines, plan, media_type),
+        Content::Moved(name) => {
+            put_location(&mut lines, *name);
+            lines.put(NO_STORE_NO_BODY);
+        }
         Content::Options { preflight } => {
             lines.put(ALLOW);
             cors = if *preflight { &common.preflight } else { cors };
@@ -303,6 +308,19 @@ fn put_growing(lines: &mut Lines<'_>, plan: &Plan, media_type: &str) {
     if plan.chunks {
         lines.put(b"Transfer-Encoding: chunked\r\n");
     }
+}
+
+/// As seen from what was asked for: whatever stands in front of its path stays there.
+fn put_location(lines: &mut Lines<'_>, Name { kind, promise }: Name) {
+    lines.put(b"Location: ");
+    lines.put(kind.stem().as_bytes());
+    if let Some(Promise { seconds, part_ms }) = promise {
+        lines.put(b"-");
+        lines.number(u64::from(seconds));
+        lines.put(b"-");
+        lines.number(u64::from(part_ms));
+    }
+    lines.put(b".m3u8\r\n");
 }
 
 fn put_refusal(lines: &mut Lines<'_>, plan: &Plan, refusal: Refusal) -> Text {
@@ -439,6 +457,7 @@ fn status_line(status: u16) -> &'static str {
         200 => "HTTP/1.1 200 OK\r\n",
         204 => "HTTP/1.1 204 No Content\r\n",
         206 => "HTTP/1.1 206 Partial Content\r\n",
+        302 => "HTTP/1.1 302 Found\r\n",
         304 => "HTTP/1.1 304 Not Modified\r\n",
         400 => "HTTP/1.1 400 Bad Request\r\n",
         403 => "HTTP/1.1 403 Forbidden\r\n",

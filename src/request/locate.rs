@@ -5,7 +5,7 @@ use super::refusal::Refusal;
 use super::route::Target;
 use crate::catalog::{Catalog, Found, GrowingSlot, RenditionSlot, SourceSlot};
 use crate::config::Access;
-use crate::live::playlist;
+use crate::live::playlist::name::{Kind, Name};
 use crate::live::reload::{Directives, Reach, Skip};
 use crate::messages::{Index, Opened, SourceId, SourceKind};
 use crate::pack::index::Facts;
@@ -92,6 +92,8 @@ pub enum Located<'c> {
     NotYet(Place),
     /// Control knows, and viewers of this access may.
     Ask(Access),
+    /// Under this name in the same folder.
+    Moved(Name),
 }
 
 /// Finds what the target names, as far as the grant allows.
@@ -118,6 +120,7 @@ pub fn located<'c>(
         Found::Closed(source) => Ok(Located::NotYet(Place::Source(source))),
         Found::Expected(place) => Ok(Located::NotYet(place)),
         Found::Asked(access) => Ok(Located::Ask(access)),
+        Found::Moved(name) => Ok(Located::Moved(name)),
         Found::TooFar => Err(Refusal::Directive),
         Found::Withheld => Err(Refusal::TokenMissing),
         Found::Damaged => Err(Refusal::Damaged),
@@ -128,14 +131,12 @@ pub fn located<'c>(
 /// What a query asks of a low-latency playlist. Of everything else it asks nothing.
 fn directives(path: &str, query: &[u8]) -> Result<Directives, Refusal> {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let may_wait = [playlist::LOW_LATENCY, playlist::KEY_FRAMES].contains(&name);
-    if query.is_empty() || !may_wait {
-        return Ok(Directives::default());
-    }
+    let kind = Name::of(name).map(|name| name.kind).filter(|kind| *kind != Kind::Plain);
+    let Some(kind) = kind.filter(|_| !query.is_empty()) else { return Ok(Directives::default()) };
     let query = str::from_utf8(query).map_err(|_| Refusal::Directive)?;
     let read = Directives::read(query).map_err(|_| Refusal::Directive)?;
     // Of pictures alone there is no delta.
-    let skip = if name == playlist::LOW_LATENCY { read.skip } else { Skip::No };
+    let skip = if kind == Kind::LowLatency { read.skip } else { Skip::No };
     Ok(Directives { skip, ..read })
 }
 

@@ -75,6 +75,7 @@ pub fn steps(
         Located::Object(object) => Step::Respond(plan::response(request, &object)),
         Located::Growing(growing) => Step::Respond(plan::growing(request, &growing)),
         Located::Fixed(fixed) => Step::Respond(plan::fixed(request, fixed, view.now)),
+        Located::Moved(name) => Step::Respond(plan::moved(request, name)),
         Located::NotYet(place) => Step::Wait(place),
         Located::Ask(access) => Step::Ask { framing: request.body, access },
     })

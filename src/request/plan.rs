@@ -9,6 +9,7 @@ use super::parse::{BodyFraming, Method, Request, Version};
 use super::range::{self, ByteRange, Ranges, Selection};
 use super::refusal::Refusal;
 use crate::catalog::GrowingSlot;
+use crate::live::playlist::name::Name;
 use crate::units::{Class, Now, UnixTime, Variant};
 
 /// What becomes of the connection after the response.
@@ -63,6 +64,8 @@ pub enum Content {
     PreconditionFailed,
     /// Bytes of a growing object (200, chunked).
     Growing(GrowingSlot),
+    /// A playlist has another name now (302).
+    Moved(Name),
     /// The answer to OPTIONS (204).
     Options {
         /// To a preflight.
@@ -160,6 +163,12 @@ pub fn fixed(request: &Request<'_>, fixed: Fixed, now: Now) -> Plan {
             plan(request, 204, Content::Options { preflight: request.preflight }, Class::Other)
         }
     }
+}
+
+/// The response to a request for a playlist that goes on under this name.
+#[must_use]
+pub fn moved(request: &Request<'_>, name: Name) -> Plan {
+    plan(request, 302, Content::Moved(name), Class::Playlist)
 }
 
 /// The response to a request that was understood, but not granted.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::catalog::Capacity;
 use crate::config::{Access, STREAM_PIECES_BEHIND_MAX, STREAM_PIECES_MAX};
+use crate::live::playlist::name::Promise;
 use crate::live::reload::Edge;
 use crate::live::time::Length;
 use crate::messages::{Change, Listing, Rendition, SourceId, SourceKind};
@@ -29,7 +30,7 @@ fn there(name: &str, number: u64) -> Listing {
 fn edge(segment: i64, parts: u32, is_whole: bool, access: Access) -> Listing {
     let edge = Edge { segment, parts, is_whole };
     let part = Length::of_millis(500);
-    let news = Rendition { edge, part, parts_a_segment: 4, hold_ms: 6000, access };
+    let news = Rendition { edge, part, parts_a_segment: 4, hold_ms: 6000, promise: None, access };
     Listing { path: FOLDER.into(), change: Change::Rendition(news) }
 }
 
@@ -51,6 +52,7 @@ fn found(catalog: &Catalog, name: &str, query: &str) -> String {
             format!("waits for {}.{}", reach.segment, reach.parts)
         }
         Found::TooFar => "too far".to_owned(),
+        Found::Moved(name) => format!("now {name}"),
         Found::Growing(_) => "grows".to_owned(),
         Found::Absent => "absent".to_owned(),
         Found::Withheld => "withheld".to_owned(),
@@ -112,6 +114,31 @@ fn a_delta_is_given_where_there_is_one() {
     list(&mut catalog, &[there("delta.m3u8", 5)]);
     assert_eq!(found(&catalog, "ll.m3u8", "_HLS_skip=YES"), "object 5");
     assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=12"), "waits for 12");
+}
+
+#[test]
+fn a_playlist_that_promises_something_else_leads_to_the_one_that_is_there() {
+    let mut catalog = news();
+    // The name that is there is none of those that lead elsewhere, listed or not.
+    assert_eq!(found(&catalog, "index.m3u8", ""), "absent");
+    assert_eq!(found(&catalog, "ll-4-500.m3u8", ""), "now ll.m3u8");
+    let mut longer = edge(12, 2, false, Access::Open);
+    if let Change::Rendition(news) = &mut longer.change {
+        news.promise = Some(Promise { seconds: 4, part_ms: 500 });
+    }
+    let gone = Listing { path: format!("{FOLDER}/ll.m3u8").into(), change: Change::Absent };
+    list(&mut catalog, &[there("ll-4-500.m3u8", 6), gone, longer]);
+    assert_eq!(found(&catalog, "ll-4-500.m3u8", ""), "object 6");
+    assert_eq!(found(&catalog, "ll.m3u8", ""), "now ll-4-500.m3u8");
+    assert_eq!(found(&catalog, "index.m3u8", ""), "now index-4-500.m3u8");
+    assert_eq!(found(&catalog, "index-4-500.m3u8", ""), "absent");
+    // Under an old name a player waits as under the new one.
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=12&_HLS_part=2"), "waits for 12.3");
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=12&_HLS_part=1"), "now ll-4-500.m3u8");
+    assert_eq!(found(&catalog, "ll.m3u8", "_HLS_msn=99"), "too far");
+    for other in ["delta-4-500.m3u8", "index-4.m3u8"] {
+        assert_eq!(found(&catalog, other, ""), "absent");
+    }
 }
 
 #[test]

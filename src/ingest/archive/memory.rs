@@ -5,16 +5,19 @@
 //! lengths 2000/1000 500/1000
 //! zero 1795651200123456
 //! stretch 3 1795651200123456
+//! given 600/1000
+//! longer 4000/1000 512/1000
 //! number video 4711
 //! media video 1795651200123456 5c9f0e2b7a1d4c3e8f60718293a4b5c6
 //! end
 //! ```
 //!
-//! Lengths as ticks and ticks a second, of a segment and of a part; where media that is not on the
-//! epoch's time has its zero, in microseconds of Unix time; the newest stretch: its discontinuity
-//! sequence number, and the Unix time at which it begins; up to which number a rendition may have
-//! published; and what its media was last: its zero, and the tag of its header. A file without its
-//! last line, or with one that is not understood, is none.
+//! Lengths as ticks and ticks a second, of a segment and of a part; of a part, what the config
+//! gave; those of the longest ones, if they came to be longer than had been promised; where media
+//! that is not on the epoch's time has its zero, in microseconds of Unix time; the newest stretch:
+//! its discontinuity sequence number, and the Unix time at which it begins; up to which number a
+//! rendition may have published; and what its media was last: its zero, and the tag of its header.
+//! A file without its last line, or with one that is not understood, is none.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,6 +28,7 @@ use crate::library::DiskError;
 use crate::library::archive::replaced;
 use crate::library::disk::{Disk, unfinished_name};
 use crate::live::cut::Lengths;
+use crate::live::playlist::name::Longer;
 use crate::live::stretches::Stretch;
 use crate::live::time::Length;
 use crate::units::ETag;
@@ -40,6 +44,10 @@ const SIZE_MAX: usize = 64 * 1024;
 pub struct Memory {
     /// Its lengths, once they were settled.
     pub lengths: Option<Lengths>,
+    /// Of parts, what the config said then.
+    pub given_part: Option<Length>,
+    /// What came to be longer than they are.
+    pub longer: Option<Longer>,
     /// Zeros of media, the newest last.
     pub zeros: Vec<i64>,
     /// The newest stretch, once one was begun.
@@ -65,9 +73,14 @@ impl Memory {
         let mut put = |line: std::fmt::Arguments<'_>| {
             writeln!(text, "{line}").expect("a string takes everything");
         };
-        if let Some(lengths) = self.lengths {
-            let (segment, part) = (lengths.segment.ticks(), lengths.part.ticks());
-            put(format_args!("lengths {}/{} {}/{}", segment.0, segment.1, part.0, part.1));
+        let lengths = self.lengths.map(|lengths| ("lengths", lengths.segment, lengths.part));
+        let longer = self.longer.map(|longer| ("longer", longer.segment, longer.part));
+        for (word, segment, part) in lengths.into_iter().chain(longer) {
+            let (segment, part) = (segment.ticks(), part.ticks());
+            put(format_args!("{word} {}/{} {}/{}", segment.0, segment.1, part.0, part.1));
+        }
+        if let Some((ticks, timescale)) = self.given_part.map(Length::ticks) {
+            put(format_args!("given {ticks}/{timescale}"));
         }
         for zero in &self.zeros {
             put(format_args!("zero {zero}"));
@@ -99,6 +112,11 @@ impl Memory {
                     let (segment, part) = (length(segment)?, length(part)?);
                     memory.lengths = Some(Lengths { segment, part });
                 }
+                ["longer", segment, part] => {
+                    let (segment, part) = (length(segment)?, length(part)?);
+                    memory.longer = Some(Longer { segment, part });
+                }
+                ["given", part] => memory.given_part = Some(length(part)?),
                 ["zero", zero] => memory.zeros.push(zero.parse().ok()?),
                 ["number", rendition, number] => {
                     memory.numbers.insert(rendition.to_owned(), number.parse().ok()?);
@@ -159,9 +177,12 @@ mod tests {
             segment: Length::new(180_180, 90_000).unwrap(),
             part: Length::of_millis(500),
         };
+        let longer = Longer { segment: lengths.segment, part: lengths.part };
         let numbers = [("video", number), ("audio-2", 7)];
         Memory {
             lengths: Some(lengths),
+            given_part: Some(Length::of_millis(600)),
+            longer: Some(Longer { segment: Length::of_millis(4000), ..longer }),
             zeros: vec![1_795_651_200_123_456, -5],
             stretch: Some(Stretch { sequence: 7, start_micros: -3 }),
             numbers: numbers.map(|(name, number)| (name.to_owned(), number)).into(),

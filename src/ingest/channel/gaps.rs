@@ -25,10 +25,11 @@ impl Channel {
     /// Whether patience with a silent encoder has ended, so long ago at least.
     pub(super) fn is_overdue(&self, at: usize, waited: Duration, stamp: Stamp) -> bool {
         let segment = self.lengths.map_or(0, |lengths| lengths.segment.micros());
+        let longest = self.renditions[at].publisher.timeline().longest().micros();
         let silent = self.outputs[at].fed.map(|fed| stamp.instant.saturating_duration_since(fed));
         // Whoever writes texts is behind the picture, and has less to lose by a gap late.
         let more = if self.is_text(at) { 2 * segment } else { 0 };
-        let usual = Duration::from_micros(segment + segment / 2 + more);
+        let usual = Duration::from_micros(longest + longest / 2 + more);
         let due = self.patience.unwrap_or(usual) + waited;
         silent.is_some_and(|silent| silent >= due)
     }

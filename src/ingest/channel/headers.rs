@@ -99,6 +99,7 @@ impl Channel {
             header: None,
             known: Known::default(),
             learner: learner.clone(),
+            sample: 0,
             unsettled_micros: 0,
         };
         let mut given: Vec<_> = (0..self.sources.count()).map(|_| nothing()).collect();
@@ -159,6 +160,9 @@ impl Channel {
         let mut publisher = Publisher::new(feed.header.init.clone(), lengths);
         let (kept, used) = self.keeping.begin_rendition(&feed.name);
         publisher.resume(kept, used);
+        if let Some(longer) = self.longer {
+            publisher.lengthen(longer);
+        }
         let (name, container) = (feed.name.clone(), feed.container);
         let mut rendition = Rendition {
             name,

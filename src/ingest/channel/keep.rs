@@ -13,6 +13,7 @@ use crate::ingest::output::Stamp;
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::Container;
 use crate::live::cut::Lengths;
+use crate::live::playlist::name::{Longer, target_of};
 use crate::live::publisher::{Taken, Zeros};
 use crate::live::record::{Header, Kept};
 use crate::live::time::Length;
@@ -68,10 +69,12 @@ impl Keeping {
     #[must_use]
     pub fn lengths(&self, given: (Option<Length>, Option<Length>)) -> Option<Lengths> {
         let settled = self.memory.lengths;
+        let is_fitted = self.is_fitted(given.1);
         let (segment, part) = match (given, settled) {
             ((Some(segment), Some(part)), None) if self.archive.is_required() => (segment, part),
             ((segment, part), Some(settled)) => {
-                (segment.unwrap_or(settled.segment), part.unwrap_or(settled.part))
+                let part = part.filter(|_| !is_fitted).unwrap_or(settled.part);
+                (segment.unwrap_or(settled.segment), part)
             }
             _ => return None,
         };
@@ -79,9 +82,33 @@ impl Keeping {
         Some(Lengths { segment, part: if is_longer { segment } else { part } })
     }
 
-    /// The lengths are settled from now on.
-    pub fn settle(&mut self, lengths: Lengths) {
-        self.memory.lengths = Some(lengths);
+    /// Whether the length of parts that was settled fits the chunks, where this one is given.
+    #[must_use]
+    pub fn is_fitted(&self, given: Option<Length>) -> bool {
+        let micros = |length: Option<Length>| length.map(|length| length.micros());
+        let is_same = given.is_none() || micros(given) == micros(self.memory.given_part);
+        self.memory.lengths.is_some() && is_same
+    }
+
+    /// What came to be longer than these lengths, which the channel begins with.
+    #[must_use]
+    pub fn longer(&self, lengths: Option<Lengths>) -> Option<Longer> {
+        let (lengths, longer) = (lengths?, self.memory.longer?);
+        let is_longer = target_of(longer.segment) > target_of(lengths.segment)
+            || longer.part.micros() > lengths.part.micros();
+        is_longer.then_some(longer)
+    }
+
+    /// Something longer has come.
+    pub fn lengthen(&mut self, longer: Longer) {
+        self.memory.longer = Some(longer);
+        self.archive.remember(self.memory.clone());
+    }
+
+    /// The lengths are settled from now on, where this one is given for parts.
+    pub fn settle(&mut self, lengths: Lengths, given_part: Option<Length>) {
+        self.memory.given_part = given_part;
+        (self.memory.lengths, self.memory.longer) = (Some(lengths), None);
         self.archive.remember(self.memory.clone());
     }
 
@@ -228,7 +255,7 @@ impl Channel {
         }
         let start = publisher.start_of(chunk)?;
         let found = segments.iter().rev().find(|one| one.start <= start && start < one.end());
-        let of_grid = || publisher.timeline().lengths().segment.whole_until(start);
+        let of_grid = || publisher.timeline().number_at(start);
         Some(found.map_or_else(of_grid, |found| found.number))
     }
 }

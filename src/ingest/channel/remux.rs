@@ -158,9 +158,10 @@ impl Channel {
         let recovered = Recovered { kept: Vec::from_iter(kept), ..Recovered::nothing() };
         let mut channel = Channel::new(&of, self.access, post, counts, recovered);
         channel.remuxing.is_result = true;
+        (channel.lengths, channel.longer) = (self.lengths, self.longer);
+        channel.is_fitted = true;
         let known = self.zeros.known().to_vec();
-        (channel.lengths, channel.zeros) =
-            (self.lengths, Zeros::of_known(known, self.zeros.newest_stretch()));
+        channel.zeros = Zeros::of_known(known, self.zeros.newest_stretch());
         self.counts.add_remux();
         tracing::info!(channel = self.id, "a transport stream is made of it");
         self.remuxing.running = Some(Running {
@@ -185,7 +186,9 @@ impl Channel {
             let ticks = i128::from(timed.start.ticks) * i128::from(TIMESCALE)
                 / i128::from(timed.start.timescale);
             let known = Known::at(i64::try_from(ticks).unwrap_or(0).max(0));
-            running.reader = Some(Reader::new(known, running.channel.transport_ticks()));
+            // A segment is known to be whole with the first chunk of the next one.
+            let longest = running.channel.transport_ticks().min(u64::from(TIMESCALE) / 2);
+            running.reader = Some(Reader::new(known, longest));
         }
         let mut packets = Vec::new();
         let muxed =

@@ -6,7 +6,8 @@ use crate::ingest::output::Stamp;
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{self, Latency};
 use crate::live::events::Found;
-use crate::live::playlist::{DELTA, DELTA_OF_DATES, KEY_FRAMES, dash, hls, target_seconds};
+use crate::live::playlist::name::Kind;
+use crate::live::playlist::{DELTA, DELTA_OF_DATES, dash, hls, target_seconds};
 use crate::live::reload::Edge;
 use crate::live::timeline::Timeline;
 use crate::messages::{Change, Listing};
@@ -25,31 +26,18 @@ impl Channel {
     ) {
         if segment_ended {
             self.keep_ended(at);
-            let window = self.window_micros;
-            self.renditions[at].publisher.timeline_mut().trim(window);
-            self.flag_long(at, stamp);
+            let window_micros = self.window_micros;
+            let timeline = self.renditions[at].publisher.timeline_mut();
+            timeline.trim(listed_micros(timeline, window_micros));
         }
+        let is_moved = self.look_at_lengths(at, stamp);
         self.trim_events();
-        let mut texts = vec![
-            (channel::playlist_name(Latency::Low), hls::Edition::LowLatency),
-            (DELTA, hls::Edition::Delta),
-        ];
-        if self.events.has_been() {
-            texts.push((DELTA_OF_DATES, hls::Edition::DeltaOfDates));
-        }
-        if segment_ended {
-            texts.push((channel::playlist_name(Latency::Plain), hls::Edition::Plain));
-            if self.renditions[at].measure.key_bandwidth().is_some() {
-                texts.push((KEY_FRAMES, hls::Edition::KeyFrames));
-            }
-        }
-        for (name, edition) in texts {
-            let text = channel::media(&self.renditions, &self.events, at, edition);
-            let path = format!("{}/{name}", self.outputs[at].folder);
-            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
-        }
-        if segment_ended {
+        let with_whole = segment_ended || (is_moved && self.has_whole(at));
+        self.write_playlists(at, with_whole, stamp);
+        if segment_ended || is_moved {
             self.write_multivariants(stamp);
+        }
+        if segment_ended {
             self.write_manifest(dash::Edition::Plain, stamp);
         }
         if segment_ended || segment_begun {
@@ -58,34 +46,41 @@ impl Channel {
             self.offer_remux();
         }
         let timeline = self.renditions[at].publisher.timeline();
-        let news = news(timeline, self.access);
         let kept = Kept::of(timeline, self.window_micros);
-        let output = &mut self.outputs[at];
-        output.forget(kept.parts_from, kept.segments_from, &mut self.batch);
-        let path = output.folder.as_str().into();
-        self.batch.extend(news.map(|news| Listing { path, change: Change::Rendition(news) }));
+        self.outputs[at].forget(kept.parts_from, kept.segments_from, &mut self.batch);
+        self.tell_reach(at);
         self.post.list(&mut self.batch);
     }
 
-    /// Notes a segment that is longer than its playlist says any is. Its encoder has changed the
-    /// length of its segments, and somebody should know.
-    fn flag_long(&mut self, at: usize, stamp: Stamp) {
-        let timeline = self.renditions[at].publisher.timeline();
-        let mut newest_first = timeline.segments().iter().rev();
-        let Some(last) = newest_first.find(|one| one.is_whole && !one.is_gap) else { return };
-        let (number, micros) = (last.number, last.end().micros().abs_diff(last.start.micros()));
-        let (seconds, target) = ((micros + 500_000) / 1_000_000, target_seconds(timeline));
-        if seconds <= target || self.outputs[at].long == Some(number) {
-            return;
+    /// Writes the media playlists of a rendition; `with_whole`: also those that list nothing but
+    /// whole segments.
+    pub(super) fn write_playlists(&mut self, at: usize, with_whole: bool, stamp: Stamp) {
+        let rendition = &self.renditions[at];
+        let mut texts = vec![
+            (rendition.playlist(Kind::LowLatency), hls::Edition::LowLatency),
+            (DELTA.to_owned(), hls::Edition::Delta),
+        ];
+        if self.events.has_been() {
+            texts.push((DELTA_OF_DATES.to_owned(), hls::Edition::DeltaOfDates));
         }
-        let is_first = self.outputs[at].long.replace(number).is_none();
-        self.outputs[at].tally.long_segments += 1;
-        let rendition = &self.renditions[at].name;
-        let what = format!("{rendition}: segment {number} is longer than {target} s");
-        if is_first {
-            tracing::warn!(channel = self.id, "{what}: its encoder has another length now");
+        if with_whole {
+            texts.push((rendition.playlist(Kind::Plain), hls::Edition::Plain));
+            if rendition.measure.key_bandwidth().is_some() {
+                texts.push((rendition.playlist(Kind::KeyFrames), hls::Edition::KeyFrames));
+            }
         }
-        self.note(what, stamp);
+        for (name, edition) in texts {
+            let text = channel::media(&self.renditions, &self.events, at, edition);
+            let path = format!("{}/{name}", self.outputs[at].folder);
+            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+        }
+    }
+
+    /// How far a rendition has come, which releases those who wait for that.
+    pub(super) fn tell_reach(&mut self, at: usize) {
+        let news = news(self.renditions[at].publisher.timeline(), self.access);
+        let path = self.outputs[at].folder.as_str().into();
+        self.batch.extend(news.map(|news| Listing { path, change: Change::Rendition(news) }));
     }
 
     /// Takes what a chunk of a rendition, which was just published, tells of.
@@ -134,15 +129,21 @@ impl Channel {
 /// What shards are to know of a rendition.
 fn news(timeline: &Timeline, access: Access) -> Option<crate::messages::Rendition> {
     let lengths = timeline.lengths();
-    let parts = lengths.segment.micros().div_ceil(lengths.part.micros().max(1));
+    let parts = timeline.longest().micros().div_ceil(lengths.part.micros().max(1));
     Some(crate::messages::Rendition {
         edge: Edge::of(timeline)?,
         part: lengths.part,
         // One more, for a last one that is short.
         parts_a_segment: u32::try_from(parts).unwrap_or(u32::MAX - 1) + 1,
         hold_ms: 3 * target_seconds(timeline) * 1000,
+        promise: timeline.promise(),
         access,
     })
+}
+
+/// How much is listed: three target durations at least (RFC 8216bis, 6.2.2).
+fn listed_micros(timeline: &Timeline, window_micros: u64) -> u64 {
+    window_micros.max(3 * target_seconds(timeline) * 1_000_000)
 }
 
 /// From which segment on things stay.
@@ -157,9 +158,11 @@ impl Kept {
     fn of(timeline: &Timeline, window_micros: u64) -> Self {
         let last = timeline.segments().back().map_or(0, |last| last.number);
         let segment = timeline.lengths().segment.micros().max(1);
+        let longest = timeline.longest().micros();
+        let listed = listed_micros(timeline, window_micros);
         let behind =
             |micros: u64| last.saturating_sub_unsigned(micros.div_ceil(segment).saturating_add(1));
         let parts = PARTS_KEPT * target_seconds(timeline) * 1_000_000;
-        Self { parts_from: behind(parts), segments_from: behind(2 * window_micros + segment) }
+        Self { parts_from: behind(parts), segments_from: behind(2 * listed + longest) }
     }
 }

@@ -115,7 +115,7 @@ pub fn head(
             Seconds(update),
             Seconds(presentation.window_micros),
             3 * target,
-            Seconds(first.timeline.lengths().segment.micros()),
+            Seconds(first.timeline.longest().micros()),
             Escaped(patches),
         ),
     );
@@ -372,8 +372,8 @@ fn write_representation(
         ),
     );
     if edition == Edition::LowLatency {
-        let lengths = track.timeline.lengths();
-        let early = lengths.segment.micros().saturating_sub(lengths.part.micros());
+        let part = track.timeline.lengths().part;
+        let early = track.timeline.longest().micros().saturating_sub(part.micros());
         put(
             text,
             format_args!(
@@ -401,7 +401,7 @@ pub(in crate::live) struct Entry {
 /// What a timeline's segments are in a SegmentTimeline.
 fn entries(timeline: &Timeline, segments: &[&Segment]) -> Vec<Entry> {
     let nominal = |segment: &Segment| {
-        timeline.lengths().segment.ticks_of(segment.start.timescale).max(segment.duration)
+        timeline.longest().ticks_of(segment.start.timescale).max(segment.duration)
     };
     // A segment that grows has the length that it will have.
     let duration =

@@ -26,20 +26,24 @@ impl Fed {
         self.cutter = Cutter::new(lengths());
     }
 
-    /// number:parts, with `D` for a discontinuity, `G` for a gap, and `+` while it grows.
     fn listed(&self) -> String {
-        let words = self.timeline.segments().iter().map(|segment| {
-            format!(
-                "{}{}{}:{}{}",
-                if segment.discontinuity { "D" } else { "" },
-                if segment.is_gap { "G" } else { "" },
-                segment.number,
-                segment.whole_parts().len(),
-                if segment.is_whole { "" } else { "+" },
-            )
-        });
-        words.collect::<Vec<_>>().join(" ")
+        listed(&self.timeline)
     }
+}
+
+/// number:parts, with `D` for a discontinuity, `G` for a gap, and `+` while it grows.
+fn listed(timeline: &Timeline) -> String {
+    let words = timeline.segments().iter().map(|segment| {
+        format!(
+            "{}{}{}:{}{}",
+            if segment.discontinuity { "D" } else { "" },
+            if segment.is_gap { "G" } else { "" },
+            segment.number,
+            segment.whole_parts().len(),
+            if segment.is_whole { "" } else { "+" },
+        )
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -94,20 +98,35 @@ fn a_gap_before_another_header_is_not_said_to_have_it() {
 }
 
 #[test]
-fn a_number_that_does_not_follow_from_its_media_belongs_apart() {
+fn behind_what_is_longer_than_the_grid_numbers_are_counted_on() {
     let mut timeline = Timeline::new(lengths(), 0);
     let mut cutter = Cutter::new(lengths());
-    // Three seconds that can't be cut, in a channel of two.
+    // In a channel of two seconds. At last four seconds are missing.
     let mut start = Moment { ticks: 0, timescale: 1000 };
-    let mut last = Added::Placed;
-    for duration in [5000, 2000] {
-        let chunk = Timed { start, duration, independent: true };
+    for (duration, hole) in [(2000, 0), (5000, 0), (4000, 0), (2000, 0), (2000, 4000), (2000, 0)] {
+        let chunk = Timed { start: start.plus(hole), duration, independent: true };
         let place = cutter.place(&chunk).unwrap();
-        last = timeline.add(&chunk, &place);
-        start = start.plus(duration);
+        assert_ne!(timeline.add(&chunk, &place), Added::Apart);
+        start = chunk.start.plus(duration);
     }
-    assert_eq!(last, Added::Apart);
-    assert_eq!(timeline.segments().len(), 1, "and nothing was published");
+    assert_eq!(listed(&timeline), "0:1 1:1 2:1 3:1 G4:4 G5:4 6:1 7:1+");
+    // An encoder that begins anew on the same grid goes on there, too.
+    timeline.begin_anew(0);
+    let chunk = Timed { start: start.plus(2000), duration: 2000, independent: true };
+    let place = Cutter::new(lengths()).place(&chunk).unwrap();
+    assert_eq!(timeline.add(&chunk, &place), Added::AfterGaps(1));
+    assert_eq!(listed(&timeline), "0:1 1:1 2:1 3:1 G4:4 G5:4 6:1 7:1 G8:4 D9:1+");
+}
+
+#[test]
+fn a_longest_segment_is_not_full_before_it_is_as_long() {
+    let mut fed = Fed::new();
+    fed.feed(400, 4);
+    assert_eq!(fed.timeline.next_part(), Some((101, 0)));
+    let longer = Longer { segment: Length::of_millis(4000), part: Length::of_millis(500) };
+    fed.timeline.lengthen(longer);
+    assert_eq!(fed.timeline.next_part(), Some((100, 4)));
+    assert_eq!(fed.timeline.promise(), Some(Promise { seconds: 4, part_ms: 500 }));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! have a test of their own, so the others leave CORS off.
 
 use super::*;
+use crate::live::playlist::name::Kind;
 use crate::request::fixture::{self, catalog, planned};
 use crate::request::plan;
 use crate::units::ETag;
@@ -331,5 +332,25 @@ fn numbers_are_written_as_they_are_counted() {
         lines.number(number);
         assert_eq!(lines.size(), digits(number));
         assert_eq!(str::from_utf8(&out[..digits(number)]), Ok(number.to_string().as_str()));
+    }
+}
+
+#[test]
+fn a_playlist_with_another_name_is_found_beside_the_old_one() {
+    let head = b"GET /s/a.b/tv/news/v/index.m3u8 HTTP/1.1\r\nHost: tv\r\n\r\n";
+    let request = crate::request::parse::request(head).unwrap().unwrap();
+    let promise = Some(Promise { seconds: 4, part_ms: 512 });
+    for (promise, location) in [(promise, "ll-4-512.m3u8"), (None, "ll.m3u8")] {
+        let plan = plan::moved(&request, Name { kind: Kind::LowLatency, promise });
+        let mut out = [0; RESPONSE_HEAD_SIZE_MAX];
+        let written = write(&plan, None, &Common::default(), NOW, &mut out);
+        let now = str::from_utf8(NOW).expect("ASCII");
+        assert_eq!(
+            str::from_utf8(&out[..written.size]).expect("heads are ASCII"),
+            format!(
+                "HTTP/1.1 302 Found\r\nDate: {now}\r\nLocation: {location}\r\n\
+                 Cache-Control: no-store\r\nContent-Length: 0\r\n\r\n"
+            )
+        );
     }
 }

@@ -106,7 +106,7 @@ fn a_segment_that_is_too_long_is_noted() {
     assert_eq!(news["renditions"][0]["tally"]["long_segments"], 1, "{news}");
     let error = news["last_error"]["what"].as_str().expect("it is noted");
     assert_eq!(error, format!("v: segment {} is longer than 1 s", MIDNIGHT + 1));
-    // TARGETDURATION stays what it was.
-    let plain = station.get("news/v/index.m3u8").text().to_owned();
-    assert!(plain.contains("#EXT-X-TARGETDURATION:1\n") && plain.contains("#EXTINF:2.0,\n"));
+    // No playlist says that it is not.
+    let plain = station.get("news/v/index-2-500.m3u8").text().to_owned();
+    assert!(plain.contains("#EXT-X-TARGETDURATION:2\n") && plain.contains("#EXTINF:2.0,\n"));
 }

@@ -24,6 +24,7 @@ mod growing;
 mod manifests;
 mod times;
 mod window;
+mod longer;
 mod health;
 mod events;
 mod texts;
