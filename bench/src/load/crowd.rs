@@ -98,7 +98,7 @@ impl Crowd {
         address: SocketAddr,
         count: usize,
         congestion: Option<&str>,
-        hot: Option<Hot>,
+        mut hot: Option<Hot>,
     ) -> io::Result<Self> {
         let poller = Poller::new()?;
         let mut members = Vec::with_capacity(count);
@@ -108,9 +108,9 @@ impl Crowd {
             poller.add(&socket, index as u64)?;
             members.push(Member { socket, receiver: Receiver::default(), is_waiting: false });
         }
-        if let Some(hot) = &hot {
+        if let Some(hot) = &mut hot {
             // Which of them has news is looked for when it matters.
-            hot.sockets().try_for_each(|socket| poller.add(socket, u64::MAX))?;
+            hot.unwatched().try_for_each(|socket| poller.add(socket, u64::MAX))?;
         }
         let (buffer, ready, first) = (vec![0; READ_SIZE], Vec::new(), Vec::new());
         Ok(Self { members, poller, buffer, ready, hot, first })
@@ -138,7 +138,7 @@ impl Crowd {
             }
             member.is_waiting = true;
             if index % MEMBERS_A_LOOK == 0 {
-                look_after(&mut self.hot);
+                look_after(&mut self.hot, &self.poller);
             }
         }
         Ok(began)
@@ -154,7 +154,7 @@ impl Crowd {
             let due = self.hot.as_ref().map_or(WAIT_MAX, |hot| hot.due_in(now));
             let timeout = due.min(WAIT_MAX).min(deadline - now);
             self.ready.extend(self.poller.wait(timeout)?);
-            look_after(&mut self.hot);
+            look_after(&mut self.hot, &self.poller);
             for at in 0..self.ready.len() {
                 if let Ok(index) = usize::try_from(self.ready[at])
                     && index < self.members.len()
@@ -162,7 +162,7 @@ impl Crowd {
                     self.receive(index, round);
                 }
                 if at % MEMBERS_A_LOOK == MEMBERS_A_LOOK - 1 {
-                    look_after(&mut self.hot);
+                    look_after(&mut self.hot, &self.poller);
                 }
             }
             self.ready.clear();
@@ -247,9 +247,11 @@ impl Crowd {
     }
 }
 
-fn look_after(hot: &mut Option<Hot>) {
+fn look_after(hot: &mut Option<Hot>, poller: &Poller) {
     if let Some(hot) = hot {
         hot.turn();
+        // One that a poller does not take is looked at all the same, if later.
+        let _ = hot.unwatched().try_for_each(|socket| poller.add(socket, u64::MAX));
     }
 }
 
