@@ -4,14 +4,16 @@
 //! decoding time. One that was published is never published again, whatever comes with its time:
 //! the same bytes are a repetition, others a conflict.
 
+mod zeros;
+
 use std::collections::BTreeMap;
+
+pub use zeros::Zeros;
 
 use super::boxes::init::{Init, Media, Track};
 use super::boxes::stream::Chunk;
 use super::cut::{Cutter, Lengths, Place, Timed, Unplaced};
 use super::playlist::name::Longer;
-use super::pushed::Dated;
-use super::stretches::{Stretch, Stretches};
 use super::time::{Length, Moment};
 use super::timeline::{Added, Before, Timeline};
 use crate::config::{AHEAD_MICROS_MAX, SEGMENT_CHUNKS_MAX, SEGMENT_UNCUT_MICROS};
@@ -29,18 +31,9 @@ const TICKS_MAX: u64 = 1 << 60;
 /// Segments that an encoder may send again after it was cut off.
 const RESENT_SEGMENTS: usize = 3;
 
-/// Renditions of one encoder begin less than this apart, in microseconds.
-const SAME_ZERO_MICROS: u64 = 5_000_000;
-
-/// How far from the media of which a date was told that is believed, in microseconds.
-const TOLD_NEAR_MICROS: u64 = 15_000_000;
-
 /// How far a new timeline may lie over the end of the one before it, in microseconds: renditions of
 /// one encoder do not end at once.
 const OVERLAP_MICROS: i64 = 100_000;
-
-/// Zeros that are remembered: a few runs of a few encoders.
-const ZEROS_MAX: usize = 16;
 
 /// Publishes one rendition.
 #[derive(Debug)]
@@ -536,77 +529,6 @@ fn cut_to_start(timed: Timed) -> Timed {
 #[must_use]
 pub fn is_epoch(start: Moment) -> bool {
     start.micros() >= EPOCH_MICROS_MIN
-}
-
-/// Where the media of a channel has its zero, for all of its renditions.
-///
-/// What is not on the epoch's time is placed by when its first chunk came. Chunks of one encoder's
-/// renditions do not come at once, and must not be put apart by that: what has its zero near a
-/// known one has that.
-#[derive(Debug, Default)]
-pub struct Zeros {
-    /// Microseconds of Unix time; the newest last.
-    known: Vec<i64>,
-    /// What encoders say of it.
-    told: Vec<Dated>,
-    /// Where media does not go on.
-    stretches: Stretches,
-}
-
-impl Zeros {
-    /// With these known already, the newest last, and behind this stretch, if there was one.
-    #[must_use]
-    pub fn of_known(mut known: Vec<i64>, newest: Option<Stretch>) -> Self {
-        known.drain(..known.len().saturating_sub(ZEROS_MAX));
-        Self { known, stretches: Stretches::behind(newest), ..Self::default() }
-    }
-
-    /// The channel's newest stretch, if anything has begun.
-    #[must_use]
-    pub fn newest_stretch(&self) -> Option<Stretch> {
-        self.stretches.newest()
-    }
-
-    /// Those that are known.
-    #[must_use]
-    pub fn known(&self) -> &[i64] {
-        &self.known
-    }
-
-    /// The zero of media of which this chunk has just come: its end is now.
-    pub fn of(&mut self, chunk: &Timed, now_micros: i64) -> i64 {
-        if is_epoch(chunk.start) {
-            return 0;
-        }
-        let zero = now_micros.saturating_sub(chunk.start.plus(chunk.duration).micros());
-        let near = |known: &&i64| known.abs_diff(zero) < SAME_ZERO_MICROS;
-        if let Some(&known) = self.known.iter().rev().find(near) {
-            return known;
-        }
-        let is_of = |told: &&Dated| {
-            let away = told.start.micros().abs_diff(chunk.start.micros());
-            away < TOLD_NEAR_MICROS && told.zero_micros.abs_diff(zero) < SAME_ZERO_MICROS
-        };
-        let zero = self.told.iter().rev().find(is_of).map_or(zero, |told| told.zero_micros);
-        self.remember(zero);
-        zero
-    }
-
-    /// An encoder says when some of its media is. That is believed where the next media of a zero
-    /// of its own is placed, if our clock says nearly the same.
-    pub fn tell(&mut self, dated: Dated) {
-        if self.told.len() == ZEROS_MAX {
-            self.told.remove(0);
-        }
-        self.told.push(dated);
-    }
-
-    fn remember(&mut self, zero: i64) {
-        if self.known.len() == ZEROS_MAX {
-            self.known.remove(0);
-        }
-        self.known.push(zero);
-    }
 }
 
 #[cfg(test)]

@@ -189,6 +189,7 @@ impl World {
             | Change::Rendition(_)
             | Change::Channel(_)
             | Change::Asked(_)
+            | Change::Unasked
             | Change::Archived(_) => {
                 return;
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Channel;
 use super::remux::{PLAYLIST, STREAM};
-use crate::live::playlist::{LOW_LATENCY, PLAIN};
+use crate::live::playlist::name::{Kind, Name};
 use crate::messages::GrowingId;
 
 /// A stream that there is not.
@@ -32,8 +32,19 @@ impl Channel {
     pub fn playlists(&self) -> Vec<String> {
         let texts = self.texts().iter().chain(&[STREAM, PLAYLIST]);
         let texts = texts.map(|name| format!("/tv/{}/{name}", self.id));
-        let of_one = |folder: &String| [PLAIN, LOW_LATENCY].map(|name| format!("{folder}/{name}"));
-        texts.chain(self.outputs.iter().flat_map(|output| of_one(&output.folder))).collect()
+        let mut names: Vec<_> = texts.collect();
+        for (output, rendition) in self.outputs.iter().zip(&self.renditions) {
+            for kind in [Kind::Plain, Kind::LowLatency] {
+                // Players that came early ask for the first name, whatever it is now.
+                let (now, first) = (rendition.playlist(kind), Name { kind, promise: None });
+                names.push(format!("{}/{now}", output.folder));
+                names.extend(
+                    Some(format!("{}/{first}", output.folder))
+                        .filter(|name| names.last() != Some(name)),
+                );
+            }
+        }
+        names
     }
 
     /// Whether it has listed such a path itself.

@@ -95,8 +95,8 @@ pub fn head(
     let target = target_seconds(first.timeline);
     let id = edition.id();
     // A player knows of a segment by the manifest alone. Asking once a segment it may learn of one
-    // when that is nearly over; dash.js then had nothing to play. Requests for a patch wait until there is one, so
-    // players that know patches do not come more often for that.
+    // when that is nearly over; dash.js then had nothing to play. Requests for a patch wait until
+    // there is one, so players that know patches do not come more often for that.
     let update = match edition {
         Edition::Plain => target * 1_000_000,
         Edition::LowLatency => first.timeline.lengths().part.micros(),

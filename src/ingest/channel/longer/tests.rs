@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config::Access;
 use crate::ingest::archive::Recovered;
-use crate::ingest::channel::Header;
+use crate::ingest::channel::{Header, Request};
 use crate::ingest::post::Post;
 use crate::ingest::slab::Ledger;
 use crate::live::boxes::chunk::{Fragment, Run};
@@ -80,7 +80,7 @@ fn whole_segments_of_another_length_are_waited_for_once_one_came_too_late() {
             until += 100;
         }
         let chunk = chunk(start, duration, true);
-        channel.take(0, 0, &chunk, &start.to_be_bytes(), at(began, end)).unwrap();
+        channel.take(0, Request::default(), &chunk, &start.to_be_bytes(), at(began, end)).unwrap();
         channel.end_request(0, at(began, end));
     }
     // When the first one of four seconds came, a gap had been published in its place.
@@ -96,7 +96,9 @@ fn a_segment_that_grows_too_long_is_promised_when_it_is_whole_and_a_long_part_at
     let names = |channel: &Channel| channel.renditions[0].playlist(Kind::LowLatency);
     let take = |channel: &mut Channel, (start, duration, independent)| {
         let chunk = chunk(start, duration, independent);
-        channel.take(0, 0, &chunk, &start.to_be_bytes(), at(began, start)).unwrap();
+        channel
+            .take(0, Request::default(), &chunk, &start.to_be_bytes(), at(began, start))
+            .unwrap();
     };
     // Three seconds, and the start of the next one.
     (0..6).for_each(|half| take(&mut channel, (half * 500, 500, half == 0)));
@@ -125,7 +127,9 @@ fn parts_are_made_to_fit_chunks_and_those_that_do_not_are_noted() {
     for at_chunk in 0..10 {
         let start = at_chunk * 200;
         let chunk = chunk(start, 200, at_chunk == 0);
-        channel.take(0, 0, &chunk, &start.to_be_bytes(), at(began, start)).unwrap();
+        channel
+            .take(0, Request::default(), &chunk, &start.to_be_bytes(), at(began, start))
+            .unwrap();
     }
     let timeline = channel.renditions[0].publisher.timeline();
     let last = timeline.segments().back().unwrap();
@@ -137,7 +141,9 @@ fn parts_are_made_to_fit_chunks_and_those_that_do_not_are_noted() {
     for at_chunk in 0..6 {
         let start = 2000 + at_chunk * 300;
         let chunk = chunk(start, 300, at_chunk == 0);
-        channel.take(0, 0, &chunk, &start.to_be_bytes(), at(began, start)).unwrap();
+        channel
+            .take(0, Request::default(), &chunk, &start.to_be_bytes(), at(began, start))
+            .unwrap();
     }
     let fault = channel.last_error.take().expect("it is noted");
     assert_eq!(fault.what, "v: its chunks do not fill the channel's parts");
