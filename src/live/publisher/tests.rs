@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::live::fixture::{MIDNIGHT, init, lengths, sent};
+use crate::live::pushed::Dated;
 
 const NOW: i64 = MIDNIGHT * 500_000;
 
