@@ -299,7 +299,6 @@ impl Publisher {
             Ok(place) if !self.may_begin_anew || !self.is_behind(&timed) => place,
             Err(Unplaced::NotIndependent) => return Taken::NotIndependent,
             Err(Unplaced::Backward) if is_epoch(timed.start) => return Taken::Late,
-            // Or another header has come, and times begin anew with it.
             Ok(_) | Err(Unplaced::Backward) => {
                 return self.begin_anew(chunk, &timed, hash, now_micros, zeros);
             }
@@ -438,7 +437,7 @@ impl Publisher {
     }
 
     /// Whether a chunk of media that is not on the epoch's time lies before the end of what is
-    /// published, by more than encoders put it there.
+    /// published, by more than encoders put it there: times may begin anew with another header.
     fn is_behind(&self, timed: &Timed) -> bool {
         let Some(last) = self.timeline.segments().back() else { return false };
         let behind = last.end().micros().saturating_sub(timed.start.micros());
