@@ -93,8 +93,8 @@ fn transport_streams_are_taken_from_a_folder_too() {
     assert!(names.iter().all(|name| name.ends_with(".ts")), "{names:?}");
 }
 
-#[test]
-fn a_segment_is_published_while_it_is_written() {
+/// A watched folder with a picture's header and first segment, and whoever watches it.
+fn begun() -> (tempfile::TempDir, std::path::PathBuf, Station) {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("enc");
     fs::create_dir_all(root.join("v")).unwrap();
@@ -102,6 +102,12 @@ fn a_segment_is_published_while_it_is_written() {
     let station = Station::start(&of_folder);
     rename_in(&root.join("v"), "init.mp4", &header(Media::Picture));
     rename_in(&root.join("v"), "0.m4s", &segment(MIDNIGHT));
+    (place, root, station)
+}
+
+#[test]
+fn a_segment_is_published_while_it_is_written() {
+    let (_place, root, station) = begun();
     let second = MIDNIGHT + 1;
     let chunks = [0, 1].map(|half| chunk(second * 1000 + half * 500).bytes());
     let mut file = File::create(root.join("v/1.m4s")).unwrap();
@@ -118,13 +124,7 @@ fn a_segment_is_published_while_it_is_written() {
 
 #[test]
 fn what_is_changed_behind_its_reader_is_read_again_when_it_is_closed() {
-    let place = tempfile::tempdir().unwrap();
-    let root = place.path().join("enc");
-    fs::create_dir_all(root.join("v")).unwrap();
-    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
-    let station = Station::start(&of_folder);
-    rename_in(&root.join("v"), "init.mp4", &header(Media::Picture));
-    rename_in(&root.join("v"), "0.m4s", &segment(MIDNIGHT));
+    let (_place, root, station) = begun();
     station.until_says("news/v/index.m3u8", &format!("{MIDNIGHT}.m4s"));
     // Its first box has no size before the end is known.
     let whole = segment(MIDNIGHT + 1);
