@@ -106,7 +106,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 Wish::Wait { place, .. } => {
                     self.wait(owner, place, head);
                     // Its time runs from the first wait.
-                    if matches!(self.connections[owner].phase, Phase::Waiting(_)) {
+                    let connection = self.connections.get(owner);
+                    if connection.is_some_and(|of| matches!(of.phase, Phase::Waiting(_))) {
                         self.set_deadline(owner, deadline);
                     }
                 }

@@ -36,12 +36,10 @@ impl Channel {
         for (output, rendition) in self.outputs.iter().zip(&self.renditions) {
             for kind in [Kind::Plain, Kind::LowLatency] {
                 // Players that came early ask for the first name, whatever it is now.
-                let (now, first) = (rendition.playlist(kind), Name { kind, promise: None });
-                names.push(format!("{}/{now}", output.folder));
-                names.extend(
-                    Some(format!("{}/{first}", output.folder))
-                        .filter(|name| names.last() != Some(name)),
-                );
+                let first = Name { kind, promise: None }.to_string();
+                let mut of_kind = vec![first, rendition.playlist(kind)];
+                of_kind.dedup();
+                names.extend(of_kind.iter().map(|name| format!("{}/{name}", output.folder)));
             }
         }
         names

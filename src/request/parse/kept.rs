@@ -28,14 +28,13 @@ fn shortened(of: &Request<'_>) -> Vec<u8> {
         Version::Http10 => (&b" HTTP/1.0"[..], false),
         Version::Http11 => (&b" HTTP/1.1"[..], true),
     };
-    out.extend([method, b" ", of.path].concat());
+    let mut put = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    put(&[method, b" ", of.path]);
     if !of.query.is_empty() {
-        out.extend([b"?", of.query].concat());
+        put(&[b"?", of.query]);
     }
-    out.extend(version);
-    let mut field = |name: &str, value: &[u8]| {
-        out.extend([b"\r\n", name.as_bytes(), b": ", value].concat());
-    };
+    put(&[version]);
+    let mut field = |name: &str, value: &[u8]| put(&[b"\r\n", name.as_bytes(), b": ", value]);
     if !of.host.is_empty() {
         field("Host", of.host);
     }
