@@ -157,15 +157,24 @@ pub(super) fn begin(state: &Rc<State>, of: &config::Channel) -> Option<Logins> {
     // A config without that port says nothing of inputs.
     let ingest = children.ingest?;
     let mut all = children.all.borrow_mut();
-    let kept = all.entry(of.id.clone()).or_insert_with(|| {
-        let child = Rc::new(Child::new(of, children, ingest));
-        // Before anybody is let in who could ask.
-        child.offer(state, Vec::new());
-        state.counts.add_child(&of.id, Arc::clone(&child.figures));
-        let task = supervise(Rc::clone(&child), Rc::clone(state));
-        Kept { child, task: tokio::task::spawn_local(task) }
-    });
-    Some(Logins::only(&kept.child.target.login))
+    if let Some(kept) = all.get(&of.id) {
+        return Some(Logins::only(&kept.child.target.login));
+    }
+    let login = match secret() {
+        Ok(secret) => format!("{USER}:{secret}"),
+        Err(error) => {
+            tracing::error!(channel = of.id, "nothing is read for it: no random numbers: {error}");
+            return Some(Logins::nobody());
+        }
+    };
+    let logins = Logins::only(&login);
+    let child = Rc::new(Child::new(of, children, ingest, login));
+    // Before anybody is let in who could ask.
+    child.offer(state, Vec::new());
+    state.counts.add_child(&of.id, Arc::clone(&child.figures));
+    let task = tokio::task::spawn_local(supervise(Rc::clone(&child), Rc::clone(state)));
+    all.insert(of.id.clone(), Kept { child, task });
+    Some(logins)
 }
 
 /// Does what is to be done for a channel's inputs, until it is gone.
@@ -199,17 +208,11 @@ async fn supervise(child: Rc<Child>, state: Rc<State>) {
 }
 
 impl Child {
-    fn new(of: &config::Channel, children: &Children, ingest: SocketAddr) -> Self {
+    fn new(of: &config::Channel, children: &Children, ingest: SocketAddr, login: String) -> Self {
         let began = Instant::now();
         let inputs = RefCell::new(Inputs::new(plan(&of.sources.inputs), began.elapsed()));
         let mut lines = Lines::default();
         of.sources.inputs.list.iter().for_each(|input| lines.hide(input));
-        let login = secret().unwrap_or_else(|error| {
-            // Nobody gets in then, not even the child, and its lines say so.
-            tracing::error!(channel = of.id, "no random numbers: {error}");
-            String::new()
-        });
-        let login = format!("{USER}:{login}");
         let target = Target { ingest, state: children.state.clone(), login };
         Self {
             of: of.clone(),

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use crate::config::sources::Encoder;
 use crate::config::{Channel, Push};
 
-/// An encoder's name and password, as it sends them.
+/// An encoder's name and password, as it sends them; empty is nobody's.
 pub struct Login {
     expected: String,
 }
@@ -46,7 +46,8 @@ impl Login {
     pub fn is(&self, authorization: &str) -> bool {
         let Some((scheme, given)) = authorization.split_once(' ') else { return false };
         let given = BASE64_STANDARD.decode(given.trim()).unwrap_or_default();
-        scheme.eq_ignore_ascii_case("basic") && bool::from(given.ct_eq(self.expected.as_bytes()))
+        let is_it = || bool::from(given.ct_eq(self.expected.as_bytes()));
+        scheme.eq_ignore_ascii_case("basic") && !self.expected.is_empty() && is_it()
     }
 }
 
@@ -89,6 +90,12 @@ impl Logins {
     #[must_use]
     pub fn only(login: &str) -> Self {
         Self { own: Some(Login { expected: login.to_owned() }), sources: Vec::new() }
+    }
+
+    /// Of a channel to which nobody may push.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self::only("")
     }
 
     /// The source as which this path is pushed to, and the path without that source's name.
@@ -136,6 +143,15 @@ fn check(login: Option<&Login>, given: Option<&str>, is_loopback: bool) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_nobody_whatever_is_said() {
+        for said in ["", ":", "ffmpeg:", "a:b"] {
+            let said = format!("Basic {}", BASE64_STANDARD.encode(said));
+            assert_eq!(Logins::nobody().admit("v/1.m4s", Some(&said), true), Err(Denied::Wrong));
+        }
+        assert_eq!(Logins::nobody().admit("v/1.m4s", None, true), Err(Denied::Missing));
+    }
 
     #[test]
     fn only_the_right_name_and_password_are_let_in() {
