@@ -25,6 +25,7 @@ pub mod read;
 pub mod verify;
 pub mod open;
 pub mod archive;
+pub mod state;
 pub mod hours;
 pub mod lender;
 mod error;

@@ -24,6 +24,7 @@ pub mod protection;
 pub mod channel;
 pub mod playlist;
 pub mod reload;
+pub mod remembered;
 pub mod record;
 pub mod catchup;
 pub mod records;

@@ -5,14 +5,13 @@
 //! as long as the server runs.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::REWIND_FILE_SIZE_MAX;
 use crate::library::DiskError;
-use crate::library::archive::replaced;
-use crate::library::disk::{Disk, RealDisk, unfinished_name};
+use crate::library::disk::RealDisk;
 use crate::library::hours::make_folder;
+use crate::library::state;
 use crate::live::catchup::passed::Passed;
 
 /// Windows of channels.
@@ -65,22 +64,12 @@ impl Windows {
 }
 
 fn load(path: &Path) -> Result<Passed, DiskError> {
-    match RealDisk.read(path, 0, REWIND_FILE_SIZE_MAX) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Passed::default()),
-        Err(error) => Err(DiskError::new("reading", path, error)),
-        Ok(bytes) => str::from_utf8(&bytes)
-            .ok()
-            .and_then(Passed::of_text)
-            .ok_or_else(|| DiskError::new("reading", path, "it is not understood")),
-    }
+    state::load(&RealDisk, path, REWIND_FILE_SIZE_MAX, Passed::of_text)
 }
 
 fn store(folder: &Path, channel: &str, passed: &Passed) -> Result<(), DiskError> {
     make_folder(folder)?;
-    let path = folder.join(channel);
-    // An earlier attempt may have left it.
-    let _ = RealDisk.remove(&unfinished_name(&path, 0));
-    replaced(&RealDisk, &path, passed.text().as_bytes()).map(drop)
+    state::store(&RealDisk, &folder.join(channel), &passed.text())
 }
 
 #[cfg(test)]

@@ -21,20 +21,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
 use std::path::Path;
 
-use crate::library::DiskError;
-use crate::library::archive::replaced;
-use crate::library::disk::{Disk, unfinished_name};
+use crate::library::disk::Disk;
+use crate::library::{DiskError, state};
 use crate::live::cut::Lengths;
 use crate::live::playlist::name::Longer;
+use crate::live::remembered::{self, LAST};
 use crate::live::stretches::Stretch;
 use crate::live::time::Length;
 use crate::units::ETag;
 
 const FIRST: &str = "shardcast channel 1";
-const LAST: &str = "end";
 
 /// Largest such file that is read, in bytes: 64 renditions have a few kilobytes.
 const SIZE_MAX: usize = 64 * 1024;
@@ -101,13 +99,8 @@ impl Memory {
 
     fn of_text(text: &str) -> Option<Self> {
         let mut memory = Self::default();
-        let mut lines = text.lines();
-        if lines.next()? != FIRST {
-            return None;
-        }
-        loop {
-            let words: Vec<_> = lines.next()?.split(' ').collect();
-            match words[..] {
+        remembered::read(text, FIRST, |words| {
+            match *words {
                 ["lengths", segment, part] => {
                     let (segment, part) = (length(segment)?, length(part)?);
                     memory.lengths = Some(Lengths { segment, part });
@@ -130,10 +123,11 @@ impl Memory {
                     let (zero_micros, tag) = (zero.parse().ok()?, ETag(tag.to_be_bytes()));
                     memory.media.insert(rendition.to_owned(), Media { zero_micros, tag });
                 }
-                [LAST] => return Some(memory),
                 _ => return None,
             }
-        }
+            Some(())
+        })?;
+        Some(memory)
     }
 
     /// What is remembered at this path; nothing, if there is no such file.
@@ -141,14 +135,7 @@ impl Memory {
     /// # Errors
     /// If it can't be read, or is not understood.
     pub fn load<D: Disk>(disk: &D, path: &Path) -> Result<Self, DiskError> {
-        match disk.read(path, 0, SIZE_MAX) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(DiskError::new("reading", path, error)),
-            Ok(bytes) => str::from_utf8(&bytes)
-                .ok()
-                .and_then(Self::of_text)
-                .ok_or_else(|| DiskError::new("reading", path, "it is not understood")),
-        }
+        state::load(disk, path, SIZE_MAX, Self::of_text)
     }
 
     /// Writes it, in place of what was there.
@@ -156,9 +143,7 @@ impl Memory {
     /// # Errors
     /// If the disk refuses. What was there stays.
     pub fn store<D: Disk>(&self, disk: &D, path: &Path) -> Result<(), DiskError> {
-        // An earlier attempt may have left it.
-        let _ = disk.remove(&unfinished_name(path, 0));
-        replaced(disk, path, self.text().as_bytes()).map(drop)
+        state::store(disk, path, &self.text())
     }
 }
 

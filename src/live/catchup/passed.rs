@@ -19,9 +19,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::live::record::Recorded;
+use crate::live::remembered::{self, LAST};
 
 const FIRST: &str = "shardcast rewind 1";
-const LAST: &str = "end";
 
 /// What is remembered of a window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,22 +100,18 @@ impl Passed {
     #[must_use]
     pub fn of_text(text: &str) -> Option<Self> {
         let mut passed = Self::default();
-        let mut lines = text.lines();
-        if lines.next()? != FIRST {
-            return None;
-        }
-        loop {
-            let words: Vec<_> = lines.next()?.split(' ').collect();
-            match words[..] {
+        remembered::read(text, FIRST, |words| {
+            match *words {
                 ["gone", count] => passed.gone = count.parse().ok()?,
                 ["boundary", date] => passed.boundaries.push(date.parse().ok()?),
                 ["skipped", rendition, seen, total] => {
                     let counted = (seen.parse().ok()?, total.parse().ok()?);
                     passed.skipped.insert(rendition.to_owned(), counted);
                 }
-                [LAST] => return Some(passed),
                 _ => return None,
             }
-        }
+            Some(())
+        })?;
+        Some(passed)
     }
 }
