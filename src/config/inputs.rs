@@ -70,6 +70,9 @@ pub const CHILD_MEMORY_MAX: u64 = 4 << 30;
 /// Descriptors that a child may have open: it needs one a rendition, and some.
 pub const CHILD_DESCRIPTORS_MAX: u64 = 256;
 
+/// Milliseconds of segments and parts that a child makes, if its channel says nothing else.
+const CHILD_LENGTHS_MS: (u64, u64) = (2_000, 500);
+
 /// What ffmpeg reads for a channel, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
@@ -245,6 +248,22 @@ impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Input({self})")
     }
+}
+
+impl Inputs {
+    /// When they are read, in the config's word.
+    #[must_use]
+    pub fn start(&self) -> &'static str {
+        if self.on_demand { "on-demand" } else { "always" }
+    }
+}
+
+/// How long segments and parts are that a child makes of a channel of these lengths, in
+/// milliseconds.
+#[must_use]
+pub fn lengths_ms(segment_ms: Option<u64>, part_ms: Option<u64>) -> (u64, u64) {
+    let segment = segment_ms.unwrap_or(CHILD_LENGTHS_MS.0);
+    (segment, part_ms.unwrap_or(CHILD_LENGTHS_MS.1.min(segment)))
 }
 
 impl Encode {

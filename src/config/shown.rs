@@ -171,10 +171,9 @@ fn inputs_of(channel: &Channel) -> Vec<(&'static str, Value)> {
         table.insert("paced".to_owned(), switch(input.is_paced));
         Value::Table(table)
     };
-    let start = if of.on_demand { "on-demand" } else { "always" };
     let mut keys = vec![
         ("inputs", Value::Array(of.list.iter().map(input).collect())),
-        ("start", Value::String(start.to_owned())),
+        ("start", Value::String(of.start().to_owned())),
         ("encode", Value::String(of.encode.word().to_owned())),
     ];
     keys.extend(of.idle_ms.map(|ms| ("idle", Value::String(duration_text(ms)))));

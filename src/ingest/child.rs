@@ -391,7 +391,7 @@ impl Child {
         let of = &self.of.sources.inputs;
         ChildHealth {
             state,
-            start: if of.on_demand { "on-demand" } else { "always" },
+            start: of.start(),
             input: inputs.input(),
             inputs: of.list.iter().map(ToString::to_string).collect(),
             pid: self.running.get().map(|(id, _)| id),

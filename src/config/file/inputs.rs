@@ -6,18 +6,15 @@ use toml::de::DeTable;
 use super::Reading;
 use crate::config::given::{Given, Wrong};
 use crate::config::inputs::{
-    Encode, INPUT_SIZE_MAX, INPUTS_MAX, Input, Place, SCHEMES, Scheme, host,
+    Encode, INPUT_SIZE_MAX, INPUTS_MAX, Input, Place, SCHEMES, Scheme, host, lengths_ms,
 };
 use crate::config::{Channel, settings, values};
-
-/// Milliseconds of segments and parts of a channel that is encoded anew, if it says nothing else.
-const ENCODED_MS: (u64, u64) = (2_000, 500);
 
 /// What is encoded anew has lengths of ours, and need not be learnt from.
 pub(super) fn settle_encoded(channel: &mut Channel) {
     if channel.sources.inputs.encode == Encode::All {
-        let segment = *channel.segment_ms.get_or_insert(ENCODED_MS.0);
-        channel.part_ms.get_or_insert(ENCODED_MS.1.min(segment));
+        let (segment, part) = lengths_ms(channel.segment_ms, channel.part_ms);
+        (channel.segment_ms, channel.part_ms) = (Some(segment), Some(part));
     }
 }
 

@@ -10,12 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::tags::Tags;
 use crate::config::Channel;
 use crate::config::inputs::{
-    CHILD_DESCRIPTORS_MAX, CHILD_MEMORY_MAX, CHILD_TRIAL_MEDIA_MS, Encode, Input, Place,
+    CHILD_DESCRIPTORS_MAX, CHILD_MEMORY_MAX, CHILD_TRIAL_MEDIA_MS, Encode, Input, Place, lengths_ms,
 };
 use crate::sys::confine::Bounds;
-
-/// Milliseconds of segments and parts that a child makes, where the channel does not say.
-const LENGTHS_MS: (u64, u64) = (2_000, 500);
 
 /// Niceness of a child that encodes: it takes what processors have left. One that copies is on the
 /// way of the channel.
@@ -64,8 +61,7 @@ pub fn read(
     let encode = channel.sources.inputs.encode;
     add(&mut arguments, &["-map", "0:v:0?", "-map", "0:a?"]);
     add(&mut arguments, &codecs(encode, tags));
-    let segment_ms = channel.segment_ms.unwrap_or(LENGTHS_MS.0);
-    let part_ms = channel.part_ms.unwrap_or(LENGTHS_MS.1.min(segment_ms));
+    let (segment_ms, part_ms) = lengths_ms(channel.segment_ms, channel.part_ms);
     let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
     if encode == Encode::All {
         let frames = format!("expr:gte(t,n_forced*{})", seconds(segment_ms));
