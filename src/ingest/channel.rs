@@ -19,6 +19,7 @@ mod transport;
 mod remux;
 mod demand;
 
+pub use demand::beginnings;
 pub use headers::Header;
 pub use order::Request;
 

@@ -31,6 +31,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::State;
+use super::channel::beginnings;
 use super::login::Logins;
 use super::receive;
 use crate::config::inputs::{
@@ -170,7 +171,7 @@ pub(super) fn begin(state: &Rc<State>, of: &config::Channel) -> Option<Logins> {
     let logins = Logins::only(&login);
     let child = Rc::new(Child::new(of, children, ingest, login));
     // Before anybody is let in who could ask.
-    child.offer(state, Vec::new());
+    child.offer(state, beginnings(&of.id));
     state.counts.add_child(&of.id, Arc::clone(&child.figures));
     let task = tokio::task::spawn_local(supervise(Rc::clone(&child), Rc::clone(state)));
     all.insert(of.id.clone(), Kept { child, task });

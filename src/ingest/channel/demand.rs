@@ -4,12 +4,19 @@
 use std::time::Instant;
 
 use super::Channel;
-use super::remux::{PLAYLIST, STREAM};
+use super::remux::{PLAYLIST, STREAM, TEXTS};
 use crate::live::playlist::name::{Kind, Name};
 use crate::messages::GrowingId;
 
 /// A stream that there is not.
 const NO_STREAM: GrowingId = GrowingId(u64::MAX);
+
+/// Paths by which players begin with a channel, whatever comes of it.
+#[must_use]
+pub fn beginnings(id: &str) -> Vec<String> {
+    let names = TEXTS.iter().chain(&[STREAM, PLAYLIST]);
+    names.map(|name| format!("/tv/{id}/{name}")).collect()
+}
 
 impl Channel {
     /// When a chunk came last.
@@ -26,13 +33,11 @@ impl Channel {
         }
     }
 
-    /// Paths by which players begin, or go on when they come back: the channel's texts, and the
-    /// playlists of the renditions that it has had.
+    /// Paths by which players begin, or go on when they come back: also the playlists of the
+    /// renditions that it has had.
     #[must_use]
     pub fn playlists(&self) -> Vec<String> {
-        let texts = self.texts().iter().chain(&[STREAM, PLAYLIST]);
-        let texts = texts.map(|name| format!("/tv/{}/{name}", self.id));
-        let mut names: Vec<_> = texts.collect();
+        let mut names = beginnings(&self.id);
         for (output, rendition) in self.outputs.iter().zip(&self.renditions) {
             for kind in [Kind::Plain, Kind::LowLatency] {
                 // Players that came early ask for the first name, whatever it is now.

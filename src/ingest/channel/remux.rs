@@ -29,6 +29,9 @@ pub(super) const PLAYLIST: &str = "ts.m3u8";
 /// The channel as one stream.
 pub(super) const STREAM: &str = "stream.ts";
 
+/// Names of the texts of a channel.
+pub(super) const TEXTS: [&str; 4] = ["master.m3u8", "ll.m3u8", "manifest.mpd", "ll.mpd"];
+
 /// Whether and how a channel is made of this one.
 #[derive(Debug, Default)]
 pub(super) struct Remuxing {
@@ -67,7 +70,7 @@ impl Channel {
         if self.remuxing.is_result {
             return &[PLAYLIST];
         }
-        &["master.m3u8", "ll.m3u8", "manifest.mpd", "ll.mpd"]
+        &TEXTS
     }
 
     /// Writes the playlist of a channel that is made of another one.

@@ -1,6 +1,7 @@
 //! What a transport stream needs of its channel beyond chunks: its requests, one by one, go on from
 //! each other, and none of them has a header that says that an encoder has begun again.
 
+use super::remux::STREAM;
 use super::{Channel, Feed};
 use crate::ingest::output::Stamp;
 use crate::live::boxes::stream::Chunk;
@@ -43,7 +44,7 @@ impl Channel {
     pub(super) fn begin_stream(&mut self, at: usize) {
         let is_other = |one: &Rendition| one.container == Container::Ts;
         if !self.renditions[..at].iter().any(is_other) {
-            self.outputs[at].stream_at(format!("/tv/{}/stream.ts", self.id));
+            self.outputs[at].stream_at(format!("/tv/{}/{STREAM}", self.id));
         }
     }
 

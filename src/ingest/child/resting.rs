@@ -22,10 +22,6 @@ use crate::messages::SourceId;
 /// Media after which a channel has listed whatever it lists.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(20);
 
-/// By what a channel can be asked for of which nothing is known yet.
-const TEXTS: [&str; 6] =
-    ["master.m3u8", "ll.m3u8", "manifest.mpd", "ll.mpd", "stream.ts", "ts.m3u8"];
-
 /// What is listed for whoever wants it.
 #[derive(Debug, Default)]
 pub struct Offers {
@@ -75,14 +71,10 @@ impl Offers {
 }
 
 impl Child {
-    /// Lists what the channel can be asked for, if it is on demand; without paths, what every
-    /// channel has.
-    pub(super) fn offer(&self, state: &State, mut paths: Vec<String>) {
+    /// Lists what the channel can be asked for, if it is on demand.
+    pub(super) fn offer(&self, state: &State, paths: Vec<String>) {
         if !self.of.sources.inputs.on_demand {
             return;
-        }
-        if paths.is_empty() {
-            paths = TEXTS.iter().map(|name| format!("/tv/{}/{name}", self.of.id)).collect();
         }
         let access = self.of.access.unwrap_or(self.access);
         self.offers.borrow_mut().list(paths, access, &state.post);
