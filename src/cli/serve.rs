@@ -60,7 +60,5 @@ fn warn_of(draft: &Draft) {
 
 /// Whether nothing can come of a channel unless somebody pushes.
 fn needs_a_port(channel: &Channel) -> bool {
-    let sources = &channel.sources;
-    let has_folder = || sources.encoders.iter().any(|encoder| encoder.folder.is_some());
-    channel.is_pushed() && sources.folder.is_none() && !has_folder()
+    channel.is_pushed() && channel.sources.folders().next().is_none()
 }

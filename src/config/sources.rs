@@ -90,6 +90,15 @@ pub struct Encoder {
     pub folder: Option<PathBuf>,
 }
 
+impl Sources {
+    /// Folders that are watched, each with the number of its encoder.
+    pub fn folders(&self) -> impl Iterator<Item = (usize, &PathBuf)> {
+        let of_encoders = self.encoders.iter().map(|encoder| encoder.folder.as_ref());
+        let all = (0..).zip(of_encoders).chain([(0, self.folder.as_ref())]);
+        all.filter_map(|(source, folder)| Some((source, folder?)))
+    }
+}
+
 impl Channel {
     /// Whether it is made from what is pushed, and not of assets.
     #[must_use]

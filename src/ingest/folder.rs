@@ -27,13 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Watches the folders of a channel, if it has any.
 pub fn begin(live: &Rc<Live>) {
-    let sources = &live.of.sources;
-    let of_encoders = sources.encoders.iter().map(|encoder| encoder.folder.as_ref());
-    let roots = (0..).zip(of_encoders).chain([(0, sources.folder.as_ref())]);
-    for (source, root) in roots {
-        if let Some(root) = root {
-            tokio::task::spawn_local(watch(root.clone(), source, Rc::downgrade(live)));
-        }
+    for (source, root) in live.of.sources.folders() {
+        tokio::task::spawn_local(watch(root.clone(), source, Rc::downgrade(live)));
     }
 }
 
