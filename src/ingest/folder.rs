@@ -5,7 +5,6 @@
 //! by piece; here that is read as the body of a request is, one piece after the other.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -81,15 +80,10 @@ impl Folder {
     fn take(&mut self, piece: Piece, live: &Rc<Live>, again: &Again) {
         let Piece { path, bytes, is_first, is_last, is_torn, series } = piece;
         let waiting: usize = self.open.values().map(|open| open.intake.waiting()).sum();
-        let open = match self.open.entry(path.clone()) {
-            Entry::Occupied(mut entry) if is_first => {
-                entry.insert(Open::new(&path, self.source, live));
-                entry.into_mut()
-            }
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) if is_first => entry.insert(Open::new(&path, self.source, live)),
-            Entry::Vacant(_) => return,
-        };
+        if is_first {
+            self.open.insert(path.clone(), Open::new(&path, self.source, live));
+        }
+        let Some(open) = self.open.get_mut(&path) else { return };
         if open.refused.is_none() {
             open.refused = open.intake.take(&bytes, waiting).err();
         }

@@ -157,6 +157,8 @@ fn tell(event: notify::Result<notify::Event>, news: &SyncSender<News>, lost: &At
 /// A file that is read while it grows.
 struct Tail {
     file: File,
+    /// Its path below the folder.
+    below: String,
     read: u64,
     /// When something of it was read last.
     heard: Instant,
@@ -310,23 +312,15 @@ impl Files {
         }
         let Ok(file) = open(path) else { return false };
         let series = Series::of_growing();
-        self.send(Piece {
-            path: below,
-            bytes: Vec::new(),
-            is_first: true,
-            is_last: false,
-            is_torn: false,
-            series: series.clone(),
-        });
-        let tail = Tail { file, read: 0, heard: Instant::now(), series };
+        let tail = Tail { file, below, read: 0, heard: Instant::now(), series };
+        self.send(Piece { is_first: true, ..tail.piece(Vec::new()) });
         self.tails.insert(path.to_owned(), tail);
         true
     }
 
     /// Reads what has been written; false if the file is not what it was.
     fn read_tail(&mut self, path: &Path) -> bool {
-        let below = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
-        let (Some(tail), Some(below)) = (self.tails.get_mut(path), below) else { return false };
+        let Some(tail) = self.tails.get_mut(path) else { return false };
         let size = tail.file.metadata().map_or(0, |metadata| metadata.len());
         if size < tail.read {
             return false;
@@ -338,12 +332,9 @@ impl Files {
             }
             tail.read += bytes.len() as u64;
             tail.heard = Instant::now();
-            let (path, series) = (below.to_owned(), tail.series.clone());
-            let (is_first, is_last, is_torn) = (false, false, false);
-            if !series.is_refused() {
-                let piece = Piece { path, bytes, is_first, is_last, is_torn, series };
+            if !tail.series.is_refused() {
                 // If nobody takes it, the next turn is the last one.
-                let _ = self.pieces.blocking_send(piece);
+                let _ = self.pieces.blocking_send(tail.piece(bytes));
             }
         }
     }
@@ -351,15 +342,7 @@ impl Files {
     /// Nothing more is read of a file while it grows.
     fn end_tail(&mut self, path: &Path, is_torn: bool) {
         let Some(tail) = self.tails.remove(path) else { return };
-        let below = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
-        self.send(Piece {
-            path: below.unwrap_or_default().to_owned(),
-            bytes: Vec::new(),
-            is_first: false,
-            is_last: true,
-            is_torn,
-            series: tail.series,
-        });
+        self.send(Piece { is_last: true, is_torn, ..tail.piece(Vec::new()) });
     }
 
     /// A writer that is silent for too long has gone.
@@ -407,6 +390,12 @@ impl Files {
 }
 
 impl Tail {
+    /// Bytes of it that are neither the first nor the last.
+    fn piece(&self, bytes: Vec<u8>) -> Piece {
+        let (path, series) = (self.below.clone(), self.series.clone());
+        Piece { path, bytes, is_first: false, is_last: false, is_torn: false, series }
+    }
+
     /// Whether the file at its path is still the one that is read.
     fn is_of(&self, metadata: &Metadata) -> bool {
         let of = self.file.metadata();
