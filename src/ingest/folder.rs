@@ -159,9 +159,12 @@ impl Intake {
             Self::Boxes(intake) => intake.finish(torn, live),
             Self::Transport(intake) => intake.finish(torn, live).0,
             Self::Text((source, path), kind, text) => {
+                if let Some(outcome) = torn {
+                    return outcome;
+                }
                 let mut channel = live.channel.borrow_mut();
                 channel.take_text((source, &path), kind, &text, receive::now());
-                torn.unwrap_or_else(|| Outcome::new(200, "taken"))
+                Outcome::new(200, "taken")
             }
         }
     }

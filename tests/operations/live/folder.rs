@@ -123,6 +123,17 @@ fn a_segment_is_published_while_it_is_written() {
 }
 
 #[test]
+fn of_a_playlist_that_is_too_long_nothing_is_heeded() {
+    let (_place, root, station) = begun();
+    station.until_says("news/v/index.m3u8", &format!("{MIDNIGHT}.m4s"));
+    let list = "#EXTM3U\n0.m4s\n#EXT-X-DISCONTINUITY\n1.m4s\n".to_owned();
+    rename_in(&root.join("v"), "index.m3u8", (list + &"#\n".repeat(600_000)).as_bytes());
+    rename_in(&root.join("v"), "1.m4s", &segment(MIDNIGHT + 1));
+    let plain = station.until_says("news/v/index.m3u8", &format!("{}.m4s", MIDNIGHT + 1));
+    assert!(!plain.contains("#EXT-X-DISCONTINUITY\n"), "{plain}");
+}
+
+#[test]
 fn what_is_changed_behind_its_reader_is_read_again_when_it_is_closed() {
     let (_place, root, station) = begun();
     station.until_says("news/v/index.m3u8", &format!("{MIDNIGHT}.m4s"));
