@@ -65,8 +65,6 @@ pub struct Children {
     ingest: Option<SocketAddr>,
     /// The server's folder.
     state: PathBuf,
-    /// Who may watch channels that say nothing of it.
-    access: Access,
 }
 
 /// A channel's inputs, and what supervises them. With this its processes end.
@@ -86,7 +84,7 @@ impl Drop for Kept {
 #[derive(Debug)]
 struct Child {
     of: config::Channel,
-    /// Who may watch it.
+    /// Who may watch it, if it says nothing of that.
     access: Access,
     target: Target,
     began: Instant,
@@ -107,7 +105,7 @@ struct Child {
 impl Children {
     /// None yet; they push to where this port listens.
     #[must_use]
-    pub fn new(ingest: Option<SocketAddr>, state: PathBuf, access: Access) -> Self {
+    pub fn new(ingest: Option<SocketAddr>, state: PathBuf) -> Self {
         // A port that listens everywhere is reached from here by the loopback address.
         let ingest = ingest.map(|ingest| {
             let host = match ingest.ip() {
@@ -117,7 +115,7 @@ impl Children {
             };
             SocketAddr::new(host, ingest.port())
         });
-        Self { all: RefCell::default(), count: Rc::default(), ingest, state, access }
+        Self { all: RefCell::default(), count: Rc::default(), ingest, state }
     }
 
     /// Shards say what their clients want.
@@ -149,8 +147,8 @@ impl Children {
 }
 
 /// Begins to supervise the inputs of a channel that has some, unless that is done already. Gives
-/// the only login by which anybody may push to it.
-pub(super) fn begin(state: &Rc<State>, of: &config::Channel) -> Option<Logins> {
+/// the only login by which anybody may push to it. `access` is the server's.
+pub(super) fn begin(state: &Rc<State>, of: &config::Channel, access: Access) -> Option<Logins> {
     if of.sources.inputs.list.is_empty() {
         return None;
     }
@@ -169,7 +167,8 @@ pub(super) fn begin(state: &Rc<State>, of: &config::Channel) -> Option<Logins> {
         }
     };
     let logins = Logins::only(&login);
-    let child = Rc::new(Child::new(of, children, ingest, login));
+    let target = Target { ingest, state: children.state.clone(), login };
+    let child = Rc::new(Child::new(of, access, target));
     // Before anybody is let in who could ask.
     child.offer(state, beginnings(&of.id));
     state.counts.add_child(&of.id, Arc::clone(&child.figures));
@@ -209,15 +208,14 @@ async fn supervise(child: Rc<Child>, state: Rc<State>) {
 }
 
 impl Child {
-    fn new(of: &config::Channel, children: &Children, ingest: SocketAddr, login: String) -> Self {
+    fn new(of: &config::Channel, access: Access, target: Target) -> Self {
         let began = Instant::now();
         let inputs = RefCell::new(Inputs::new(plan(&of.sources.inputs), began.elapsed()));
         let mut lines = Lines::default();
         of.sources.inputs.list.iter().for_each(|input| lines.hide(input));
-        let target = Target { ingest, state: children.state.clone(), login };
         Self {
             of: of.clone(),
-            access: children.access,
+            access,
             target,
             began,
             inputs,

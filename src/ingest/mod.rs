@@ -200,7 +200,7 @@ async fn run(
     };
     let address = listener.as_ref().map(tokio::net::TcpListener::local_addr).transpose();
     let children = match address {
-        Ok(ingest) => Children::new(ingest, parts.state, parts.access),
+        Ok(ingest) => Children::new(ingest, parts.state),
         Err(error) => return drop(started.send(Err(error))),
     };
     let memory = memory::of_machine().unwrap_or(MACHINE_UNKNOWN) / LIVE_MEMORY_PARTS;
@@ -251,7 +251,7 @@ impl State {
         mut recovered: Recovered,
     ) {
         // What ffmpeg reads for a channel is all that may be pushed to it.
-        let logins = child::begin(self, &of).unwrap_or(logins);
+        let logins = child::begin(self, &of, access).unwrap_or(logins);
         let grown = std::mem::take(&mut recovered.grown);
         let counts = self.counts.of(&of.id);
         let channel = Channel::new(&of, access, self.post.clone(), counts, recovered);

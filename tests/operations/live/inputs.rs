@@ -403,3 +403,18 @@ fn without_ffmpeg_the_channel_and_the_doctor_say_so() {
     assert!(line.contains("apt-get install ffmpeg"), "{line}");
     assert!(run(doctor.env("PATH", "/usr/bin:/bin")).out.contains("good    ffmpeg: "));
 }
+
+#[test]
+fn a_channel_on_demand_that_is_added_is_watched_by_whom_the_new_config_says() {
+    let station = started(&channel("film", "\"film.mp4\"", ""), |place, command| {
+        command.env("PATH", place.path("nowhere"));
+    });
+    let text = std::fs::read_to_string(station.config()).unwrap();
+    let text = text.replace("access = \"open\"", "access = \"token\"");
+    let late = channel("late", "\"film.mp4\"", "start = \"on-demand\"");
+    std::fs::write(station.config(), text + &late).unwrap();
+    station.server.signal("HUP");
+    station.server.says("a channel is added");
+    let answer = station.until("late/master.m3u8", |answer| answer.status != 404);
+    assert_eq!(answer.status, 403, "{}", answer.head);
+}
