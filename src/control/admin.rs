@@ -96,11 +96,7 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     };
     let ready = shared.readiness.stage() == Stage::Ready;
     let pushed = shared.pushed.as_deref().map(pushed).unwrap_or_default();
-    let mut metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
-    let inputs = shared.pushed.as_ref().map(|pushed| pushed.read_children());
-    if let Some(inputs) = inputs.filter(|inputs| !inputs.is_empty()) {
-        metrics.push_str(&metrics::inputs(&inputs));
-    }
+    let metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
     let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -109,7 +105,7 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     response
 }
 
-/// What encoders pushed, and what is kept of it.
+/// What encoders pushed, what is kept of it, and what is read for channels.
 fn pushed(table: &ingest::counts::Table) -> metrics::Pushed {
     let of = |(channel, figures): (String, Figures)| metrics::Kept {
         channel,
@@ -122,5 +118,6 @@ fn pushed(table: &ingest::counts::Table) -> metrics::Pushed {
     };
     let kept = table.read_archives().into_iter().map(of).collect();
     let (objects, remuxes) = (table.read(), table.remuxes());
-    metrics::Pushed { objects, remuxes, times: Some(table.times()), kept }
+    let inputs = table.read_children();
+    metrics::Pushed { objects, remuxes, times: Some(table.times()), kept, inputs }
 }

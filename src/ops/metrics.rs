@@ -72,6 +72,9 @@ pub struct Pushed {
     pub times: Option<Histogram<u64>>,
     /// What is kept of channels that have archives.
     pub kept: Vec<Kept>,
+    /// What ffmpeg reads: channels with whether media comes, which input it comes from, and how
+    /// often one was begun with.
+    pub inputs: Vec<(String, [u64; 3])>,
 }
 
 /// The body of `/metrics`.
@@ -83,6 +86,7 @@ pub fn text(scrape: &Reports, log: Option<&Counters>, pushed: &Pushed, ready: bo
     shards(&mut out, scrape);
     live(&mut out, pushed);
     archives(&mut out, &pushed.kept);
+    inputs(&mut out, &pushed.inputs);
     access_log(&mut out, &scrape.reports, log);
     out.family("shardcast_ready", Kind::Gauge, "1 if everything that was found can be served.");
     out.sample("shardcast_ready", &[], u64::from(ready));
@@ -256,11 +260,11 @@ fn archives(out: &mut Exposition, kept: &[Kept]) {
     }
 }
 
-/// What ffmpeg reads, to stand behind all others: channels with whether media comes, which input it
-/// comes from, and how often one was begun with.
-#[must_use]
-pub fn inputs(channels: &[(String, [u64; 3])]) -> String {
-    let mut out = Exposition::default();
+/// The lines of inputs; none where nothing is read.
+fn inputs(out: &mut Exposition, channels: &[(String, [u64; 3])]) {
+    if channels.is_empty() {
+        return;
+    }
     let families = [
         ("shardcast_input_up", Kind::Gauge, "Whether media comes from an input of the channel."),
         ("shardcast_input_number", Kind::Gauge, "Which input is read: 0 is the first."),
@@ -272,7 +276,6 @@ pub fn inputs(channels: &[(String, [u64; 3])]) -> String {
             out.sample(name, &[("channel", channel)], figures[at]);
         }
     }
-    out.text()
 }
 
 /// What is live. Names of parts that this version lacks stand at 0.

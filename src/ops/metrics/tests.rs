@@ -138,7 +138,8 @@ fn the_figures_of_all_shards_are_added_up() {
     let remuxes = vec![("news".to_owned(), 2)];
     let segments = [("committed", 8), ("failed", 1), ("dropped", 0)];
     let kept = vec![Kept { channel: "news".to_owned(), segments, bytes: 4096 }];
-    let pushed = Pushed { objects, remuxes, times: Some(times), kept };
+    let inputs = vec![("news".to_owned(), [1, 0, 3])];
+    let pushed = Pushed { objects, remuxes, times: Some(times), kept, inputs };
     let text = text(&scrape, None, &pushed, true);
     let samples = parsed(&text);
     for (sample, value) in [
@@ -169,6 +170,9 @@ fn the_figures_of_all_shards_are_added_up() {
         ("shardcast_live_publish_seconds_count{}", 3.0),
         ("shardcast_ingest_objects_total{channel=\"news\",result=\"published\"}", 7.0),
         ("shardcast_remuxes_total{channel=\"news\"}", 2.0),
+        ("shardcast_input_up{channel=\"news\"}", 1.0),
+        ("shardcast_input_number{channel=\"news\"}", 0.0),
+        ("shardcast_input_starts_total{channel=\"news\"}", 3.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample}\n{text}");
     }
