@@ -200,9 +200,7 @@ impl Archive {
     /// Hands a chunk over of a segment that is not whole, where that must outlast a crash. If too
     /// much waits, what is whole comes first.
     pub fn grow(&self, grown: Box<Grown>) {
-        let Some(queue) = self.queue.as_ref().filter(|_| self.is_kept && self.is_required) else {
-            return;
-        };
+        let Some(queue) = &self.queue else { return };
         if queue.load.add(grown.bytes.len()) {
             let _ = queue.sender.send(ToRecorder::Grown(Arc::clone(&self.id), grown));
         }

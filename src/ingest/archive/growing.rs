@@ -21,7 +21,7 @@
 //! | 16, 4 | the tag of its header, the size of that: 0 if it is in this file already |
 //! | … | the header, the chunk |
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,17 +66,20 @@ pub struct Grown {
     pub bytes: Vec<u8>,
 }
 
+/// A number of each rendition.
+type Numbers = HashMap<Arc<str>, i64>;
+
 /// The files of a channel.
 #[derive(Debug)]
 pub struct Growing<'d, D: Disk> {
     disk: &'d D,
     folder: PathBuf,
     /// By their numbers: of each rendition the newest segment of which something is in it.
-    files: BTreeMap<u64, HashMap<Arc<str>, i64>>,
+    files: BTreeMap<u64, Numbers>,
     open: Option<Open<D>>,
     next: u64,
     /// Of each rendition, up to where all is durable that can be.
-    settled: HashMap<Arc<str>, i64>,
+    settled: Numbers,
 }
 
 /// The file that is written.
@@ -103,14 +106,13 @@ impl<'d, D: Disk> Growing<'d, D> {
         let numbers = names.iter().filter_map(|name| name.to_str()?.parse::<u64>().ok());
         let mut files = BTreeMap::new();
         let mut chunks = Vec::new();
-        for number in std::collections::BTreeSet::from_iter(numbers) {
+        for number in BTreeSet::from_iter(numbers) {
             let path = folder.join(number.to_string());
             let bytes =
                 disk.read(&path, 0, READ_SIZE_MAX).map_err(DiskError::of("reading", &path))?;
-            let newest: &mut HashMap<Arc<str>, i64> = files.entry(number).or_default();
+            let newest: &mut Numbers = files.entry(number).or_default();
             for chunk in records(&bytes) {
-                let of = newest.entry(Arc::clone(&chunk.rendition)).or_insert(chunk.number);
-                *of = chunk.number.max(*of);
+                raise(newest, &chunk.rendition, chunk.number);
                 chunks.push(chunk);
             }
         }
@@ -176,8 +178,7 @@ impl<'d, D: Disk> Growing<'d, D> {
                 open.size += bytes.len();
             }
             let newest = self.files.entry(open.number).or_default();
-            let of = newest.entry(Arc::clone(&chunk.rendition)).or_insert(chunk.number);
-            *of = chunk.number.max(*of);
+            raise(newest, &chunk.rendition, chunk.number);
         }
         self.sync()
     }
@@ -208,15 +209,14 @@ impl<'d, D: Disk> Growing<'d, D> {
 
     /// All is done for a rendition's segments up to this number.
     pub fn settle(&mut self, rendition: &Arc<str>, number: i64) {
-        let settled = self.settled.entry(Arc::clone(rendition)).or_insert(number);
-        *settled = number.max(*settled);
+        raise(&mut self.settled, rendition, number);
     }
 
     /// Removes files that nothing is needed of.
     pub fn remove_settled(&mut self) {
         let open = self.open.as_ref().map(|open| open.number);
         let settled = &self.settled;
-        let is_done = |newest: &HashMap<Arc<str>, i64>| {
+        let is_done = |newest: &Numbers| {
             newest.iter().all(|(of, number)| settled.get(of).is_some_and(|until| until >= number))
         };
         let done = self.files.iter().filter(|(at, newest)| Some(**at) != open && is_done(newest));
@@ -233,6 +233,12 @@ impl<'d, D: Disk> Growing<'d, D> {
             tracing::warn!("removing {}: {error}", path.display());
         }
     }
+}
+
+/// A rendition's number is this one, unless it is greater already.
+fn raise(numbers: &mut Numbers, rendition: &Arc<str>, number: i64) {
+    let known = numbers.entry(Arc::clone(rendition)).or_insert(number);
+    *known = number.max(*known);
 }
 
 /// Removes all files of a folder that there may be: nothing of them is wanted.

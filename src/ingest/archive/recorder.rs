@@ -215,8 +215,8 @@ impl Recorder {
             record.renditions.iter().filter_map(last).collect()
         });
         let last: Vec<(String, i64)> = last.unwrap_or_default();
-        let grown = match &mut channel.kept {
-            Some(kept) => kept.grown_before(archive.is_required, &growing_folder, &last),
+        let grown = match channel.kept.as_mut().filter(|_| archive.is_required) {
+            Some(kept) => kept.grown_before(&growing_folder, &last),
             None => growing::clear(&RealDisk, &growing_folder).map(|()| Vec::new()),
         };
         let grown = grown.unwrap_or_else(|error| {
@@ -321,16 +321,12 @@ impl KeptChannel {
         }
     }
 
-    /// What was under way before a restart; nothing, and nothing more, unless that is asked for.
+    /// What was under way before a restart. From now on chunks are put down in the same folder.
     fn grown_before(
         &mut self,
-        is_required: bool,
         folder: &Path,
         kept: &[(String, i64)],
     ) -> Result<Vec<Grown>, DiskError> {
-        if !is_required {
-            return growing::clear(&RealDisk, folder).map(|()| Vec::new());
-        }
         make_folder(folder)?;
         let last = |rendition: &str| {
             kept.iter().find(|(known, _)| known == rendition).map(|(_, number)| *number)
