@@ -162,7 +162,6 @@ impl Channel {
         let mut channel = Channel::new(&of, self.access, post, counts, recovered);
         channel.remuxing.is_result = true;
         (channel.lengths, channel.longer) = (self.lengths, self.longer);
-        channel.is_fitted = true;
         let known = self.zeros.known().to_vec();
         channel.zeros = Zeros::of_known(known, self.zeros.newest_stretch());
         self.counts.add_remux();
@@ -255,11 +254,7 @@ impl Channel {
             self.stop_remux();
         } else if since(running.asked) >= Duration::from_millis(REMUX_ASK_MS) {
             running.asked = stamp.instant;
-            if let Some(output) = running.channel.outputs.first()
-                && let Some(stream) = output.stream()
-            {
-                self.post.ask_for_viewers(&output.folder, stream);
-            }
+            running.channel.ask_for_viewers();
         }
     }
 }
