@@ -99,6 +99,19 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// The elements of a list with one at least and so many at most; `without` says what to do
+    /// instead of an empty one.
+    pub fn few(&self, most: usize, without: &str) -> Result<Vec<Given<'a>>, Wrong> {
+        let elements = self.list()?;
+        if elements.is_empty() {
+            return Err(self.blame(format!("is empty ({without})")));
+        }
+        match elements.get(most) {
+            Some(beyond) => Err(beyond.blame(format!("is one too many (at most {most})"))),
+            None => Ok(elements),
+        }
+    }
+
     /// The table that this is, if it is one.
     #[must_use]
     pub fn table(&self) -> Option<&'a DeTable<'a>> {

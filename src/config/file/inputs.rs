@@ -24,13 +24,7 @@ const KEYS: &str = "url or path, listen and paced";
 impl Reading<'_> {
     /// Inputs in their order: `inputs = ["udp://239.1.1.1:5000", { path = "sorry.mp4" }]`.
     pub(super) fn inputs(&self, given: Given<'_>) -> Result<Vec<Input>, Wrong> {
-        let inputs = given.list()?;
-        if inputs.is_empty() {
-            return Err(given.blame("is empty (leave it out, and somebody pushes)"));
-        }
-        if let Some(beyond) = inputs.get(INPUTS_MAX) {
-            return Err(beyond.blame(format!("is one too many (at most {INPUTS_MAX})")));
-        }
+        let inputs = given.few(INPUTS_MAX, "leave it out, and somebody pushes")?;
         inputs.into_iter().map(|input| self.input(input)).collect()
     }
 

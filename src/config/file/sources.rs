@@ -26,13 +26,7 @@ impl Reading<'_> {
 
     /// Assets that follow each other: `playlist = ["films/a", { asset = "news", at = "20:15" }]`.
     pub(super) fn playlist(&self, given: Given<'_>) -> Result<Vec<Programme>, Wrong> {
-        let assets = given.list()?;
-        if assets.is_empty() {
-            return Err(given.blame("is empty (name an asset as it stands behind /vod/)"));
-        }
-        if let Some(beyond) = assets.get(ASSETS_MAX) {
-            return Err(beyond.blame(format!("is one too many (at most {ASSETS_MAX})")));
-        }
+        let assets = given.few(ASSETS_MAX, "name an asset as it stands behind /vod/")?;
         let mut last = None;
         let mut programmes = Vec::new();
         for one in assets {
