@@ -223,15 +223,14 @@ impl Station {
             let text = read::text(&self.libraries, &place, ASSET_MANIFEST_SIZE_MAX);
             text.map_err(|error| (error.kind(), format!("{place}: {error}")))
         };
-        let (manifest, why) = match read("manifest.mpd") {
-            Ok(text) => (Some(text), String::new()),
-            Err((ErrorKind::NotFound, why)) => (None, why),
+        let why = match read("manifest.mpd") {
+            Ok(text) => {
+                let asset = Asset::read(path, &text);
+                return asset.map_err(|unfit| format!("{path}/manifest.mpd: {unfit}"));
+            }
+            Err((ErrorKind::NotFound, why)) => why,
             Err((_, why)) => return Err(why),
         };
-        if let Some(text) = manifest {
-            return Asset::read(path, &text)
-                .map_err(|unfit| format!("{path}/manifest.mpd: {unfit}"));
-        }
         // Who has neither is told of the manifest, which is the better one.
         let text = read("master.m3u8").map_err(|_| why)?;
         let unfit = |unfit: Unfit| format!("{path}/master.m3u8: {unfit}");
