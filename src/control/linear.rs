@@ -19,7 +19,7 @@ use bytes::Bytes;
 use super::problem::{problem, unknown};
 use crate::config::sources::{ASSET_MANIFEST_SIZE_MAX, ASSETS_AGAIN_MS, Programme};
 use crate::config::{Channel, Config, Library};
-use crate::library::read;
+use crate::library::read::Roots;
 use crate::live::linear::Schedule;
 use crate::live::linear::asset::{Asset, Unfit};
 use crate::live::linear::hls;
@@ -217,10 +217,10 @@ impl Station {
     }
 
     /// Reads the manifest of an asset, or its playlists if it has none.
-    fn asset(&self, path: &str) -> Result<Asset, String> {
+    fn asset(roots: &Roots<'_>, path: &str) -> Result<Asset, String> {
         let read = |name: &str| {
             let place = format!("{path}/{name}");
-            let text = read::text(&self.libraries, &place, ASSET_MANIFEST_SIZE_MAX);
+            let text = roots.text(&place, ASSET_MANIFEST_SIZE_MAX);
             text.map_err(|error| (error.kind(), format!("{place}: {error}")))
         };
         let why = match read("manifest.mpd") {
@@ -244,6 +244,7 @@ impl Station {
 
     /// Reads the manifests of all assets; each once, however often it is in the list.
     fn read(&self) -> Result<Schedule, String> {
+        let roots = Roots::new(&self.libraries);
         let mut known: HashMap<&str, usize> = HashMap::new();
         let (mut assets, mut list) = (Vec::new(), Vec::new());
         let offset = i64::from(self.of.sources.utc_offset) * 60 * 1_000_000_000;
@@ -251,7 +252,7 @@ impl Station {
             let asset = match known.get(path.as_str()) {
                 Some(&asset) => asset,
                 None => {
-                    assets.push(self.asset(path)?);
+                    assets.push(Self::asset(&roots, path)?);
                     known.insert(path, assets.len() - 1);
                     assets.len() - 1
                 }

@@ -4,6 +4,7 @@
 //! folder. Links that lead out of a library are not followed. It blocks, so it is never called on a
 //! thread that serves.
 
+use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
@@ -14,35 +15,49 @@ use super::root::Root;
 use crate::config::{Access, Library};
 use crate::messages::SourceKind;
 
-/// The text at this path below `/vod/`, up to so many bytes.
-///
-/// # Errors
-///
-/// `NotFound`, or why it can't be read.
-pub fn text(libraries: &[Library], path: &str, size_max: u64) -> io::Result<String> {
-    for library in libraries {
-        match in_library(library, path, size_max) {
-            Err(error) if is_missing(&error) => {}
-            outcome => return outcome,
-        }
+/// Libraries, each as it was found when something was looked for in it first.
+#[derive(Debug)]
+pub struct Roots<'l>(Vec<(&'l Library, OnceCell<Root>)>);
+
+impl<'l> Roots<'l> {
+    /// Of these libraries, none of which is looked at yet.
+    #[must_use]
+    pub fn new(libraries: &'l [Library]) -> Self {
+        Self(libraries.iter().map(|library| (library, OnceCell::new())).collect())
     }
-    Err(io::ErrorKind::NotFound.into())
+
+    /// The text at this path below `/vod/`, up to so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, or why it can't be read.
+    pub fn text(&self, path: &str, size_max: u64) -> io::Result<String> {
+        for (library, root) in &self.0 {
+            // That goes through all of its folder, and a mount that hangs is not to be looked at
+            // for what a library before it has.
+            let root = root.get_or_init(|| Root::new(library, Access::Open));
+            match below(root, path, size_max) {
+                Err(error) if is_missing(&error) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
 }
 
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn in_library(library: &Library, path: &str, size_max: u64) -> io::Result<String> {
-    let root = Root::new(library, Access::Open);
+fn below(root: &Root, path: &str, size_max: u64) -> io::Result<String> {
     for (end, _) in path.match_indices('/') {
-        let pack = place(&root, &path[..end], SourceKind::Pack);
+        let pack = place(root, &path[..end], SourceKind::Pack);
         match pack.and_then(|pack| in_pack(&pack, &path[end + 1..], size_max)) {
             Err(error) if is_missing(&error) => {}
             outcome => return outcome,
         }
     }
-    let file = place(&root, path, SourceKind::File)?;
+    let file = place(root, path, SourceKind::File)?;
     if !fs::metadata(&file)?.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -85,6 +100,10 @@ mod tests {
     use super::*;
     use crate::library::disk::RealDisk;
     use crate::library::write::pack_folder;
+
+    fn text(libraries: &[Library], path: &str, size_max: u64) -> io::Result<String> {
+        Roots::new(libraries).text(path, size_max)
+    }
 
     #[test]
     fn a_text_is_found_where_a_viewer_finds_it() {
