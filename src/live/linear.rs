@@ -13,8 +13,6 @@ pub mod asset;
 pub mod hls;
 pub mod plan;
 
-use std::collections::HashMap;
-
 use asset::{Asset, Media, Rendition, Unfit};
 use plan::{Entry, Plan};
 
@@ -88,24 +86,22 @@ impl Schedule {
         let Some(first) = list.first().and_then(|entry| assets.get(entry.asset)) else {
             return Err(Unfit("it has no assets".to_owned()));
         };
-        let names: Vec<_> = first.renditions.iter().map(|one| one.name.clone()).collect();
-        // Transport streams have no header, and can't follow what has one.
-        let kinds: HashMap<_, _> =
-            first.renditions.iter().map(|one| (one.name.clone(), one.header.is_some())).collect();
+        let wanted = first.renditions.iter().map(|one| (one.name.clone(), one.header.is_some()));
+        let wanted: Vec<_> = wanted.collect();
         let lengths: Vec<u64> = assets.iter_mut().map(cut).collect();
         if let Some(at) = lengths.iter().position(|length| *length == 0) {
             return Err(Unfit(format!("{} has no length", assets[at].path)));
         }
         let mut plan = Plan::new(&lengths, list)?;
-        let has = |asset: &Asset, name: &String| {
-            let kind = kinds.get(name).copied().unwrap_or_default();
-            let is_it = |one: &Rendition| one.name == *name && one.header.is_some() == kind;
-            asset.renditions.iter().position(|one| is_it(one) && one.count() > 0)
-        };
         let mut left_out: Vec<String> = Vec::new();
         let mut tracks = Vec::new();
-        for name in names {
-            let of: Option<Vec<usize>> = assets.iter().map(|asset| has(asset, &name)).collect();
+        for (name, has_header) in wanted {
+            // Transport streams have no header, and can't follow what has one.
+            let is_it = |one: &Rendition| one.name == name && one.header.is_some() == has_header;
+            let find = |asset: &Asset| {
+                asset.renditions.iter().position(|one| is_it(one) && one.count() > 0)
+            };
+            let of: Option<Vec<usize>> = assets.iter().map(find).collect();
             match of {
                 Some(of) => tracks.push(Track::new(name, of, &assets, list[0].asset)),
                 None => left_out.push(name),
