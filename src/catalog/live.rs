@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::growing::{Growing, Piece};
+use super::renditions::State;
 use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
 use crate::live::catchup::address::channel_folder;
 use crate::live::playlist::dash::recent::folder_of_patch;
@@ -27,32 +28,25 @@ impl Catalog {
             && self.allows(slot, grant)
         {
             let Some((place, state, _)) = rendition else { return self.object(slot, || Some(0)) };
-            return match state.news.edge.reload(directives, state.news.part) {
-                Reload::Wait(reach) => Found::Expected(Place::Reach(place, reach)),
-                Reload::TooFar => Found::TooFar,
-                Reload::Now => {
-                    let named = |name: &str| self.files.get(name);
-                    let delta = || named(&state.delta);
-                    let delta = match directives.skip {
-                        Skip::No => None,
-                        Skip::Segments => delta(),
-                        // Where there are no dates, there is nothing more to leave out.
-                        Skip::Dates => named(&state.delta_of_dates).or_else(delta),
-                    };
-                    self.object(*delta.unwrap_or(&slot), || Some(0))
-                }
-            };
+            return not_yet(place, state, directives).unwrap_or_else(|| {
+                let named = |name: &str| self.files.get(name);
+                let delta = || named(&state.delta);
+                let delta = match directives.skip {
+                    Skip::No => None,
+                    Skip::Segments => delta(),
+                    // Where there are no dates, there is nothing more to leave out.
+                    Skip::Dates => named(&state.delta_of_dates).or_else(delta),
+                };
+                self.object(*delta.unwrap_or(&slot), || Some(0))
+            });
         }
         if let Some((place, state, name)) = rendition
             && let Some(asked) = Name::of(name)
             && asked.promise != state.news.promise
         {
             // Whoever waits for what comes waits here, since a name leads to another at once.
-            return match state.news.edge.reload(directives, state.news.part) {
-                Reload::Wait(reach) => Found::Expected(Place::Reach(place, reach)),
-                Reload::TooFar => Found::TooFar,
-                Reload::Now => Found::Moved(Name { promise: state.news.promise, ..asked }),
-            };
+            let moved = Found::Moved(Name { promise: state.news.promise, ..asked });
+            return not_yet(place, state, directives).unwrap_or(moved);
         }
         match self.coming(path, grant) {
             Found::Absent => {}
@@ -188,6 +182,19 @@ impl Catalog {
             self.growing[slot.0 as usize].gone = true;
             self.forget_growing(slot);
         }
+    }
+}
+
+/// What is found as long as a playlist does not hold what the directives ask for.
+fn not_yet(
+    place: RenditionSlot,
+    State { news, .. }: &State,
+    directives: &Directives,
+) -> Option<Found<'static>> {
+    match news.edge.reload(directives, news.part) {
+        Reload::Wait(reach) => Some(Found::Expected(Place::Reach(place, reach))),
+        Reload::TooFar => Some(Found::TooFar),
+        Reload::Now => None,
     }
 }
 
