@@ -10,7 +10,6 @@ pub mod name;
 
 use std::fmt::Write as _;
 
-use super::cut::Lengths;
 use super::timeline::Timeline;
 use crate::units::civil;
 
@@ -26,12 +25,6 @@ pub const DELTA_OF_DATES: &str = "delta2.m3u8";
 #[must_use]
 pub fn target_seconds(timeline: &Timeline) -> u64 {
     name::target_of(timeline.longest())
-}
-
-/// The same of lengths alone.
-#[must_use]
-pub fn target_of(lengths: Lengths) -> u64 {
-    name::target_of(lengths.segment)
 }
 
 pub(super) fn put(text: &mut String, what: std::fmt::Arguments<'_>) {

@@ -6,7 +6,8 @@ use super::address::MEDIA;
 use super::excerpt::Form;
 use super::tracks::{Track, Tracks};
 use crate::live::playlist::hls::segment_name;
-use crate::live::playlist::{Date, Seconds, keys, multivariant, put, target_of};
+use crate::live::playlist::name::target_of;
+use crate::live::playlist::{Date, Seconds, keys, multivariant, put};
 use crate::live::record::{Header, Kept};
 
 /// The multivariant playlist.
@@ -21,7 +22,7 @@ pub fn multivariant(tracks: &Tracks) -> String {
 /// nobody reads that a second time.
 #[must_use]
 pub fn target_seconds(tracks: &Tracks, form: Form) -> u64 {
-    let nominal = tracks.tracks.iter().map(|track| target_of(track.of.lengths));
+    let nominal = tracks.tracks.iter().map(|track| target_of(track.of.lengths.segment));
     let nominal = nominal.max().unwrap_or(1);
     if form != Form::Complete {
         return nominal;
