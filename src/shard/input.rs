@@ -395,17 +395,22 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         };
         // After a request whose body is not whole nobody knows where the next one begins.
         let is_whole = exchange.state != State::Receiving;
-        let plan = match parse::request(head) {
-            Ok(Some(request)) if is_whole => plan::refusal(&request, refusal),
-            _ => plan::unreadable(refusal),
-        };
+        let plan = if is_whole { refused(head, refusal) } else { plan::unreadable(refusal) };
         self.drop_exchange(owner);
         self.respond_without_object(owner, plan);
     }
 }
 
+/// The refusal of a request that was read before.
+pub(super) fn refused(head: &[u8], refusal: Refusal) -> Plan {
+    match parse::request(head) {
+        Ok(Some(request)) => plan::refusal(&request, refusal),
+        _ => plan::unreadable(refusal),
+    }
+}
+
 /// How many bytes a wish takes.
-fn wish_size(wish: &Wish) -> usize {
+pub(super) fn wish_size(wish: &Wish) -> usize {
     match wish {
         Wish::Incomplete => 0,
         Wish::Response { size, .. } | Wish::Wait { size, .. } => *size,

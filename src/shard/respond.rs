@@ -6,7 +6,7 @@ use super::Shard;
 use super::cache::Key;
 use super::connection::{Connection, Ending, Phase, Quick};
 use super::exchange::{Exchange, Frame, State, Waiter, Work};
-use super::input::{Question, Wish};
+use super::input::{Wish, wish_size};
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
 use super::wheel::tick_of;
 use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
@@ -440,11 +440,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// The access log's line of a request that is about to be answered.
     pub(super) fn record_of(&self, bytes: &[u8], wish: &Wish) -> Option<Box<AccessRecord>> {
         self.outside.access.as_ref()?;
-        let size = match wish {
-            Wish::Incomplete => return None,
-            Wish::Response { size, .. } | Wish::Wait { size, .. } => *size,
-            Wish::Ask(Question { head, .. }) => head.len(),
-        };
+        if matches!(wish, Wish::Incomplete) {
+            return None;
+        }
+        let size = wish_size(wish);
         Some(Box::new(AccessRecord {
             at: self.now.unix,
             peer: None,

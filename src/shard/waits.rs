@@ -5,14 +5,13 @@
 
 use super::connection::Phase;
 use super::exchange::{Awaited, Waiter, add_waiter};
-use super::input::{Wish, wish};
+use super::input::{Wish, refused, wish};
 use super::kernel::Kernel;
 use super::{Inbox, Shard};
 use crate::config::RELEASES_A_TURN_MAX;
 use crate::messages::{SourceId, ToLibrary, ToLive};
 use crate::request::locate::Place;
 use crate::request::refusal::Refusal;
-use crate::request::{parse, plan};
 
 /// A request that waits.
 #[derive(Debug)]
@@ -124,13 +123,6 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         for slot in self.exhausted.drain(..) {
             self.catalog.retry_exhausted(slot);
         }
-    }
-}
-
-fn refused(head: &[u8], refusal: Refusal) -> plan::Plan {
-    match parse::request(head) {
-        Ok(Some(request)) => plan::refusal(&request, refusal),
-        _ => plan::unreadable(refusal),
     }
 }
 
