@@ -75,6 +75,11 @@ impl<'t> Element<'t> {
         self.attribute("id").filter(can_be_said)
     }
 
+    /// What lies in it that players keep alone.
+    fn alone(&self) -> Option<&'t str> {
+        self.children.iter().find(|child| child.name == ALONE).map(|child| child.whole)
+    }
+
     /// Whether changes in it are told one by one.
     fn is_opened(&self) -> bool {
         // A prefix would have to be declared where it is used in a selector.
@@ -134,11 +139,7 @@ fn write_changes(
     if old.whole == new.whole {
         return Some(());
     }
-    let alone = |of: &Element<'_>| {
-        let one = of.children.iter().find(|child| child.name == ALONE);
-        one.map(|one| one.whole.to_owned())
-    };
-    if alone(old) != alone(new) {
+    if old.alone() != new.alone() {
         return None;
     }
     for (name, _) in &old.attributes {
@@ -147,16 +148,16 @@ fn write_changes(
         }
     }
     for (name, value) in &new.attributes {
+        let was = old.attribute(name);
+        if was == Some(*value) {
+            continue;
+        }
         // In an attribute this may stand, in a text not everywhere.
         let value = value.replace('>', "&gt;");
-        match old.attribute(name) {
-            Some(was) if was == value => {}
-            Some(_) => {
-                put(text, format_args!(" <replace sel=\"{path}/@{name}\">{value}</replace>\n"));
-            }
-            None => {
-                put(text, format_args!(" <add sel=\"{path}\" type=\"@{name}\">{value}</add>\n"));
-            }
+        if was.is_some() {
+            put(text, format_args!(" <replace sel=\"{path}/@{name}\">{value}</replace>\n"));
+        } else {
+            put(text, format_args!(" <add sel=\"{path}\" type=\"@{name}\">{value}</add>\n"));
         }
     }
     let mut here = Here { path, children: old.children.iter().collect() };

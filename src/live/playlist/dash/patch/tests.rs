@@ -126,6 +126,12 @@ fn attributes_come_and_go() {
          <replace sel=\"/MPD/A[@id='0']/@a\">3</replace>\n \
          <add sel=\"/MPD/A[@id='0']\" type=\"@c\">4</add>\n",
     );
+    // What stays is not told, whatever stands in it.
+    check(
+        "<A id=\"0\" a=\"1\" b=\"x>y\"><B/></A>",
+        "<A id=\"0\" a=\"3\" b=\"x>y\"><B/></A>",
+        " <replace sel=\"/MPD/A[@id='0']/@a\">3</replace>\n",
+    );
 }
 
 #[test]
