@@ -51,9 +51,8 @@ pub fn playlist(base: &str, text: &[u8]) -> Vec<Said> {
             let said = (std::mem::take(&mut discontinuity), date_micros.take());
             let (discontinuity, date_micros) = said;
             let path = resolved(base, line).filter(|_| said != (false, None));
-            all.extend(path.map(|path| Said { path, discontinuity, date_micros }));
-            if all.len() > REMEMBERED {
-                all.pop_front();
+            if let Some(path) = path {
+                remember(&mut all, Said { path, discontinuity, date_micros }, REMEMBERED);
             }
         }
     }
@@ -186,10 +185,7 @@ impl Pushed {
                 continue;
             }
             self.said.retain(|earlier| earlier.path != said.path);
-            self.said.push_back(said);
-            if self.said.len() > REMEMBERED {
-                self.said.pop_front();
-            }
+            remember(&mut self.said, said, REMEMBERED);
         }
         dated
     }
@@ -201,10 +197,7 @@ impl Pushed {
         let at = self.presentations.iter().position(|(earlier, _)| earlier == path);
         let before = at.and_then(|at| self.presentations.remove(at));
         let is_other = before.is_some_and(|(_, before)| before != said);
-        self.presentations.push_back((path.to_owned(), said));
-        if self.presentations.len() > MANIFESTS {
-            self.presentations.pop_front();
-        }
+        remember(&mut self.presentations, (path.to_owned(), said), MANIFESTS);
         is_other
     }
 
@@ -212,13 +205,18 @@ impl Pushed {
     /// from the one before it, if that was said.
     pub fn begin(&mut self, path: &str, start: Moment) -> (Option<Dated>, bool) {
         self.begun.retain(|(earlier, _)| earlier != path);
-        self.begun.push_back((path.to_owned(), start));
-        if self.begun.len() > REMEMBERED {
-            self.begun.pop_front();
-        }
+        remember(&mut self.begun, (path.to_owned(), start), REMEMBERED);
         let at = self.said.iter().position(|said| said.path == path);
         let said = at.and_then(|at| self.said.remove(at));
         said.map_or((None, false), |said| (said.dated(start), said.discontinuity))
+    }
+}
+
+/// Puts one behind the others; so many of the newest stay.
+fn remember<T>(all: &mut VecDeque<T>, one: T, most: usize) {
+    all.push_back(one);
+    if all.len() > most {
+        all.pop_front();
     }
 }
 
