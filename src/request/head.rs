@@ -8,12 +8,14 @@ mod lines;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write as _;
+
 use super::locate::Object;
 use super::plan::{Connection, Content, Part, Plan};
 use super::range::ByteRange;
 use super::refusal::Refusal;
 use crate::config::RESPONSE_HEAD_SIZE_MAX;
-use crate::live::playlist::name::{Name, Promise};
+use crate::live::playlist::name::Name;
 use crate::messages::{SourceId, SourceKind};
 use crate::units::{Class, UnixTime, Variant, civil};
 
@@ -311,16 +313,8 @@ fn put_growing(lines: &mut Lines<'_>, plan: &Plan, media_type: &str) {
 }
 
 /// As seen from what was asked for: whatever stands in front of its path stays there.
-fn put_location(lines: &mut Lines<'_>, Name { kind, promise }: Name) {
-    lines.put(b"Location: ");
-    lines.put(kind.stem().as_bytes());
-    if let Some(Promise { seconds, part_ms }) = promise {
-        lines.put(b"-");
-        lines.number(u64::from(seconds));
-        lines.put(b"-");
-        lines.number(u64::from(part_ms));
-    }
-    lines.put(b".m3u8\r\n");
+fn put_location(lines: &mut Lines<'_>, name: Name) {
+    write!(lines, "Location: {name}\r\n").expect("lines take everything");
 }
 
 fn put_refusal(lines: &mut Lines<'_>, plan: &Plan, refusal: Refusal) -> Text {

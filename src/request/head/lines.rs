@@ -1,5 +1,7 @@
 //! Header lines into a buffer that is large enough.
 
+use std::fmt;
+
 use crate::request::range::ByteRange;
 
 /// A buffer, and how much of it is written.
@@ -52,6 +54,14 @@ impl<'o> Lines<'o> {
             }
         }
         self.put(&text[start..]);
+    }
+}
+
+/// For what is no text yet, and writes itself.
+impl fmt::Write for Lines<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 //! have a test of their own, so the others leave CORS off.
 
 use super::*;
-use crate::live::playlist::name::Kind;
+use crate::live::playlist::name::{Kind, Promise};
 use crate::request::fixture::{self, catalog, planned};
 use crate::request::plan;
 use crate::units::ETag;
