@@ -207,7 +207,7 @@ fn periods<'p>(presentation: &Presentation<'p>, edition: Edition) -> Vec<Period<
     if let [first, next, ..] = &periods[..]
         && let Some(track) = presentation.tracks.first()
     {
-        let segment = track.timeline.lengths().segment.micros();
+        let segment = track.timeline.longest().micros();
         let newest = periods.iter().map(Period::end_micros).max().unwrap_or(0);
         let leaves = newest
             .saturating_sub_unsigned(presentation.window_micros)

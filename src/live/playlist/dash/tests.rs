@@ -3,7 +3,9 @@
 use super::super::super::cut::Cutter;
 use super::super::super::fixture::{MIDNIGHT, fed, feed, feed_cut, lengths};
 use super::super::super::protection::sample;
+use super::super::super::time::Length;
 use super::super::multivariant::Bandwidth;
+use super::super::name::Longer;
 use super::*;
 
 fn text(timelines: [&Timeline; 2], edition: Edition) -> String {
@@ -218,6 +220,24 @@ fn a_period_that_one_of_its_renditions_has_left_is_listed_no_more() {
     assert_eq!(both.matches("<Period id=\"0\"").count(), 1);
     audio.trim(60_000_000);
     assert!(audio.segments()[0].sequence == 1 && video.segments()[0].sequence == 0);
+    let found = text([video, audio], Edition::Plain);
+    assert!(!found.contains("<Period id=\"0\""), "{found}");
+}
+
+#[test]
+fn a_period_is_left_later_where_its_segments_are_longer() {
+    // The sound came to its end by one segment of six seconds later than the picture.
+    let mut timelines = [fed(90_000, MIDNIGHT, 8), fed(48_000, MIDNIGHT, 20)];
+    for (timeline, (timescale, from)) in timelines.iter_mut().zip([(90_000, 8), (48_000, 20)]) {
+        timeline.change_header(1);
+        feed(timeline, timescale, MIDNIGHT + from, 128 - from);
+        let (segment, part) = (Length::of_millis(6000), Length::of_millis(500));
+        timeline.lengthen(Longer { segment, part });
+    }
+    let [video, audio] = &mut timelines;
+    assert!(text([video, audio], Edition::Plain).contains("<Period id=\"0\""));
+    video.trim(60_000_000);
+    assert!(video.segments()[0].sequence == 1 && audio.segments()[0].sequence == 0);
     let found = text([video, audio], Edition::Plain);
     assert!(!found.contains("<Period id=\"0\""), "{found}");
 }
