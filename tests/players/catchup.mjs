@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { chance } from './chance.mjs';
 import { startLive } from './server.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -40,17 +41,6 @@ const { values } = parseArgs({
 if (!values.server || !values.bench || !(Number(values.minutes) >= 1)) {
   console.error('catchup: --server, --bench and at least one of --minutes are needed (see the head of tests/players/catchup.mjs)');
   process.exit(2);
-}
-
-/** Numbers from 0 to 1 that look like chance, the same for each seed (mulberry32). */
-function chance(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** A small picture and a sound, which are repeated without end. */

@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { acknowledged, flaw } from './acknowledged.mjs';
+import { chance } from './chance.mjs';
 import { complaints, feed, feedQuickly, ffmpeg, sources } from './feeders.mjs';
 import { startStation, stopAll } from './server.mjs';
 import { Viewer, listed } from './viewer.mjs';
@@ -46,13 +47,8 @@ function options() {
 
 /** Numbers between two others, the same for the same seed and stream. */
 function generator(seed, stream) {
-  let state = (Number(seed) + stream * 0x9e3779b9) >>> 0;
-  return (least, most) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return least + (((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * (most - least);
-  };
+  const next = chance(Number(seed) + stream * 0x9e3779b9);
+  return (least, most) => least + next() * (most - least);
 }
 
 const wanted = options();
