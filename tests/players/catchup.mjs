@@ -10,7 +10,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { chance } from './chance.mjs';
+import { encoded, feedQuickly } from './feeders.mjs';
 import { startLive } from './server.mjs';
+import { listed } from './viewer.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const run = promisify(execFile);
@@ -44,22 +46,19 @@ if (!values.server || !values.bench || !(Number(values.minutes) >= 1)) {
 }
 
 /** A small picture and a sound, which are repeated without end. */
-async function sources(folder) {
-  const shape = ['-movflags', 'frag_keyframe+empty_moov+default_base_moof'];
-  const picture = ['-f', 'lavfi', '-i', `testsrc2=size=64x36:rate=${RATE}:duration=8`, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', String(SEGMENT * RATE), '-sc_threshold', '0'];
-  const sound = ['-f', 'lavfi', '-i', 'sine=sample_rate=48000:duration=8', '-c:a', 'aac', '-b:a', '32k', '-frag_duration', '1000000'];
-  const all = { v: picture, a: sound };
-  for (const [name, args] of Object.entries(all)) await run('ffmpeg', ['-v', 'error', '-y', ...args, ...shape, join(folder, `${name}.mp4`)]);
-  return Object.keys(all).map((name) => join(folder, `${name}.mp4`));
+function sources(folder) {
+  const v = ['-f', 'lavfi', '-i', `testsrc2=size=64x36:rate=${RATE}:duration=8`, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', String(SEGMENT * RATE), '-sc_threshold', '0'];
+  const a = ['-f', 'lavfi', '-i', 'sine=sample_rate=48000:duration=8', '-c:a', 'aac', '-b:a', '32k', '-frag_duration', '1000000'];
+  return encoded(folder, { v, a });
 }
 
 /** The seconds of a media playlist, and how many segments it lists. */
-async function listed(url) {
+async function fetched(url) {
   const response = await fetch(url);
   const text = await response.text();
   if (!response.ok) throw new Error(`${url}: status ${response.status}: ${text}`);
-  const lengths = [...text.matchAll(/^#EXTINF:([\d.]+),/gm)].map((found) => Number(found[1]));
-  return { seconds: lengths.reduce((sum, length) => sum + length, 0), count: lengths.length, text };
+  const { segments } = listed(text);
+  return { seconds: segments.reduce((sum, { seconds }) => sum + seconds, 0), count: segments.length, text };
 }
 
 /** How many packets of each kind ffprobe reads, and what it says against it. */
@@ -80,11 +79,11 @@ async function faults(base, fed, from, length) {
   const expect = (what, is, wanted, slack = 0) => {
     if (!(Math.abs(is - wanted) <= slack)) wrong.push(`${what}: ${is} instead of ${wanted}`);
   };
-  const picture = await listed(`${folder}/v/media.m3u8`);
+  const picture = await fetched(`${folder}/v/media.m3u8`);
   expect('segments', picture.count, end - first);
   expect('seconds', picture.seconds, (end - first) * SEGMENT, ROUNDED);
   if (!picture.text.includes(`/v/${first}.m4s\n`)) wrong.push(`${first}.m4s is not listed`);
-  const sound = await listed(`${folder}/a/media.m3u8`);
+  const sound = await fetched(`${folder}/a/media.m3u8`);
   // A sound's segments begin with the frame that is nearest, so it may have one more, or one fewer.
   expect('seconds of sound', sound.seconds, picture.seconds, SEGMENT + FRAME);
   for (const name of ['master.m3u8', 'manifest.mpd']) {
@@ -108,12 +107,8 @@ try {
   const first = Math.floor((Date.now() / 1000 - seconds - 600) / SEGMENT);
   const fed = { first, end: first + Math.floor(seconds / SEGMENT) };
   const files = await sources(values.out);
-  const args = ['feed', server.ingest, '--source', ...files, '--stems', '--channel', CHANNEL, '--alike', '--mode', 'long', '--segment', `${SEGMENT}s`,
-    '--from', String(first * SEGMENT), '--duration', `${seconds}s`, '--speed', String(SPEED)];
-  // That it is late, which is 3, does not matter.
-  await run(resolve(values.bench), args).catch((error) => {
-    if (error.code !== 3) throw error;
-  });
+  await feedQuickly(resolve(values.bench), server.ingest, files, ['--channel', CHANNEL, '--mode', 'long', '--segment', `${SEGMENT}s`,
+    '--from', String(first * SEGMENT), '--duration', `${seconds}s`, '--speed', String(SPEED)]);
   const newest = `${server.base}/${CHANNEL}/archive/${(fed.end - 1) * SEGMENT}-${SEGMENT}`;
   const isKept = async (name) => (await fetch(`${newest}/${name}/media.m3u8`)).ok;
   for (const end = Date.now() + PATIENCE_MS; !((await isKept('v')) && (await isKept('a'))); await delay(200)) {

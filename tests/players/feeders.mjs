@@ -24,24 +24,30 @@ export function start(program, args) {
   return { stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
-/** Pictures of these widths and a sound, in chunks of half a second and a little less, as files for `feed`. */
-export async function sources(folder, widths) {
+/** Has ffmpeg make fragmented files for `feed`, each of these by its name with these arguments. */
+export async function encoded(folder, all) {
   const shape = ['-movflags', 'frag_keyframe+empty_moov+default_base_moof'];
-  const picture = (width) => ['-f', 'lavfi', '-i', `testsrc2=size=${width}x90:rate=24:duration=8`, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '48', '-sc_threshold', '0', '-frag_duration', '500000'];
-  const sound = ['-f', 'lavfi', '-i', 'sine=sample_rate=48000:duration=8', '-c:a', 'aac', '-frag_duration', '480000'];
-  const all = { ...Object.fromEntries(Object.entries(widths).map(([name, width]) => [name, picture(width)])), sound };
   for (const [name, args] of Object.entries(all)) await run('ffmpeg', ['-v', 'error', '-y', ...args, ...shape, join(folder, `${name}.mp4`)]);
   return Object.keys(all).map((name) => join(folder, `${name}.mp4`));
 }
 
+/** Pictures of these widths and a sound, in chunks of half a second and a little less. */
+export function sources(folder, widths) {
+  const picture = (width) => ['-f', 'lavfi', '-i', `testsrc2=size=${width}x90:rate=24:duration=8`, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '48', '-sc_threshold', '0', '-frag_duration', '500000'];
+  const sound = ['-f', 'lavfi', '-i', 'sine=sample_rate=48000:duration=8', '-c:a', 'aac', '-frag_duration', '480000'];
+  return encoded(folder, { ...Object.fromEntries(Object.entries(widths).map(([name, width]) => [name, picture(width)])), sound });
+}
+
+const fed = (ingest, files, more) => ['feed', ingest, '--source', ...files, '--stems', '--alike', ...more];
+
 /** Feeds files that are named after renditions; two that are fed so send the same bytes. */
 export function feed(bench, ingest, files, more) {
-  return start(bench, ['feed', ingest, '--source', ...files, '--stems', '--alike', ...more]);
+  return start(bench, fed(ingest, files, more));
 }
 
 /** Feeds so much media as quickly as that goes. That a feeder was late (3) says nothing here. */
 export async function feedQuickly(bench, ingest, files, more) {
-  const child = spawn(bench, ['feed', ingest, '--source', ...files, '--stems', '--alike', ...more], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(bench, fed(ingest, files, more), { stdio: ['ignore', 'ignore', 'inherit'] });
   const [code, signal] = await once(child, 'exit');
   if (code !== 0 && code !== 3) throw new Error(`feed ended with ${code ?? signal}`);
 }
