@@ -1,17 +1,6 @@
 // What `shardcast-bench feed --log` notes as taken, and whether a server still has it, byte for byte.
 import { readFileSync } from 'node:fs';
-
-/** Boxes of a segment, as pairs of kind and body. */
-function boxes(bytes) {
-  const found = [];
-  for (let at = 0; at + 8 <= bytes.length; ) {
-    const size = bytes.readUInt32BE(at);
-    if (size < 8 || at + size > bytes.length) return [...found, ['torn', bytes.subarray(at)]];
-    found.push([bytes.toString('latin1', at + 4, at + 8), bytes.subarray(at + 8, at + size)]);
-    at += size;
-  }
-  return found;
-}
+import { boxed, boxes } from './whole.mjs';
 
 /** FNV-1a of 64 bits, in hex. The prime is 2^40 + 0x1b3. */
 function fnv(pieces) {
@@ -29,9 +18,11 @@ function fnv(pieces) {
 
 /** What is wrong with the bytes of the segment of this name (`channel/rendition/number`); null if nothing is. */
 export function flaw(bytes, name) {
+  const torn = boxed(bytes, ['emsg', 'mdat']);
+  if (torn) return `no whole segment: ${torn}`;
   const all = boxes(bytes);
   const event = all.find(([kind, body]) => kind === 'emsg' && body.includes('urn:shardcast:feed'))?.[1].toString('latin1');
-  if (!event || all.some(([kind]) => kind === 'torn')) return `no whole segment of feed: ${all.map(([kind]) => kind).join()}`;
+  if (!event) return `no segment of feed: ${all.map(([kind]) => kind).join()}`;
   const said = JSON.parse(event.slice(event.indexOf('{"channel"')));
   const hash = fnv(all.filter(([kind]) => kind === 'mdat').map(([, body]) => body));
   const is = `${said.channel}/${said.rendition}/${said.number}`;

@@ -14,22 +14,22 @@ export function transportStream(bytes) {
   return null;
 }
 
-/** The types of the boxes of an mp4 file; throws where they don't fill it exactly. */
-function boxes(bytes) {
-  const types = [];
+/** The boxes of an mp4 file, as pairs of type and body; throws where they don't fill it exactly. */
+export function boxes(bytes) {
+  const found = [];
   for (let at = 0; at < bytes.length;) {
     const size = at + 8 <= bytes.length ? bytes.readUInt32BE(at) : 0;
     if (size < 8 || at + size > bytes.length) throw new Error(`the box at ${at} is torn`);
-    types.push(bytes.toString('latin1', at + 4, at + 8));
+    found.push([bytes.toString('latin1', at + 4, at + 8), bytes.subarray(at + 8, at + size)]);
     at += size;
   }
-  return types;
+  return found;
 }
 
 /** Fragmented mp4: whole boxes, and those that it takes. */
 export function boxed(bytes, wanted) {
   try {
-    const types = boxes(bytes);
+    const types = boxes(bytes).map(([type]) => type);
     const missing = wanted.filter((type) => !types.includes(type));
     return missing.length ? `no ${missing.join(' and no ')} among ${types}` : null;
   } catch (error) {
