@@ -6,12 +6,12 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { chance } from './chance.mjs';
 import { encoded, feedQuickly } from './feeders.mjs';
 import { startLive } from './server.mjs';
+import { until } from './until.mjs';
 import { listed } from './viewer.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -24,8 +24,6 @@ const RATE = 4;
 const FRAME = 1024 / 48000;
 /** How much faster than the clock media is fed: a day in less than a minute, if the machine can. */
 const SPEED = 2000;
-/** How long what was fed last may take to be kept. */
-const PATIENCE_MS = 60_000;
 /** What the numbers of a sound's ticks may be rounded by, in seconds. */
 const ROUNDED = 0.001;
 
@@ -111,9 +109,7 @@ try {
     '--from', String(first * SEGMENT), '--duration', `${seconds}s`, '--speed', String(SPEED)]);
   const newest = `${server.base}/${CHANNEL}/archive/${(fed.end - 1) * SEGMENT}-${SEGMENT}`;
   const isKept = async (name) => (await fetch(`${newest}/${name}/media.m3u8`)).ok;
-  for (const end = Date.now() + PATIENCE_MS; !((await isKept('v')) && (await isKept('a'))); await delay(200)) {
-    if (Date.now() > end) throw new Error(`what was fed last is not kept after ${PATIENCE_MS} ms`);
-  }
+  await until('what was fed last', async () => (await isKept('v')) && (await isKept('a')));
   const seed = Number(values.seed);
   const random = chance(seed);
   console.log(`${values.minutes} minutes are kept; seed ${seed}`);

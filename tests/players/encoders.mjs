@@ -3,13 +3,11 @@
 // (where that ffmpeg can write) and one for programs.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CLOCK_INPUT, burnt } from './clock.mjs';
+import { until } from './until.mjs';
 
 const run = promisify(execFile);
-/** How long a channel may take to have a window that players begin in. */
-const PATIENCE_MS = 60_000;
 
 const tone = (frequency) => ['-re', '-f', 'lavfi', '-i', `sine=frequency=${frequency}:sample_rate=48000`];
 const INPUTS = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25', ...tone(440), ...tone(660), ...CLOCK_INPUT];
@@ -60,14 +58,12 @@ export function startEncoder({ path, hasLetters }, kind, url) {
 
 /** Waits until the channel at this URL lists as many segments as players want to begin with. */
 export async function ready(url, encoder) {
-  for (const end = Date.now() + PATIENCE_MS; ;) {
+  await until(`a window of ${url}`, async () => {
     if (encoder.ended !== null) throw new Error(`the ffmpeg that feeds ${url} ended: ${encoder.ended}`);
-    if (Date.now() > end) throw new Error(`${url} had no window within ${PATIENCE_MS} ms`);
     const master = await fetch(`${url}/master.m3u8`);
     const lines = master.ok ? (await master.text()).split('\n') : [];
     const variants = lines.filter((line) => line && !line.startsWith('#'));
     const lists = await Promise.all(variants.map(async (uri) => (await fetch(`${url}/${uri}`)).text()));
-    if (lists.length >= 2 && lists.every((list) => list.split('#EXTINF').length > 5)) return;
-    await delay(200);
-  }
+    return lists.length >= 2 && lists.every((list) => list.split('#EXTINF').length > 5);
+  });
 }

@@ -14,11 +14,10 @@ import { acknowledged, flaw } from './acknowledged.mjs';
 import { chance } from './chance.mjs';
 import { complaints, feed, feedQuickly, ffmpeg, sources } from './feeders.mjs';
 import { startStation, stopAll } from './server.mjs';
-import { Viewer, listed } from './viewer.mjs';
+import { until } from './until.mjs';
+import { Viewer, list, ready } from './viewer.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-/** Whatever is waited for takes at most so long, on any machine. */
-const PATIENCE_MS = 60_000;
 /** What is watched before the first kill and after the last. */
 const QUIET_MS = 5_000;
 /** Segments that were looked at before and are looked at again after every crash. */
@@ -63,20 +62,6 @@ function record(name, seen, errors) {
 async function stopped(children) {
   if (!(await stopAll(children.filter((one) => one)))) record('children', 'one had ended by itself', ['see above']);
 }
-
-/** Waits until something holds. */
-async function until(what, holds) {
-  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await delay(100)) if (await holds()) return;
-  throw new Error(`${what} did not come within ${PATIENCE_MS} ms`);
-}
-
-async function list(base, file = 'index.m3u8') {
-  const response = await fetch(`${base}/${file}`).catch(() => null);
-  return response?.ok ? listed(await response.text()) : null;
-}
-
-/** Waits until a rendition lists so many segments. */
-const ready = (base, count) => until(`${count} segments of ${base}`, async () => (await list(base))?.segments.filter(({ uri }) => uri).length >= count);
 
 function folder(name) {
   const path = join(wanted.out, name);

@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { DEFECTS, startProxy } from './proxy.mjs';
 import { startServer } from './server.mjs';
+import { PATIENCE_MS, until } from './until.mjs';
 import { RATE, Watcher } from './watcher.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -21,8 +22,6 @@ const out = join(root, 'scratch/rewritten');
 const library = join(out, 'library');
 const SEGMENT_SECONDS = 2;
 const LIST_SIZE = 4;
-/** How long ffmpeg may take to write its first playlist, or its last. */
-const PATIENCE_MS = 60_000;
 
 const video = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', '-b:v', '300k'];
 // Segments of more than 1 MiB are not held in memory: they are opened, like films.
@@ -69,18 +68,11 @@ function startEncoder({ name, size, codec, container, flags }) {
   return encoder;
 }
 
-async function until(condition, what) {
-  for (const end = Date.now() + PATIENCE_MS; !(await condition());) {
-    if (Date.now() > end) throw new Error(`waited ${PATIENCE_MS} ms for ${what}`);
-    await delay(100);
-  }
-}
-
 /** Watches all flavours from the first playlist to the last one, and the proxies beside them. */
 async function watchAll(base, encoders, seconds) {
   for (const { name } of encoders) {
     const served = async () => (await fetch(`${base}/${name}/index.m3u8`).catch(() => null))?.ok;
-    await until(served, `the first playlist of ${name}`);
+    await until(`the first playlist of ${name}`, served);
   }
   const end = Date.now() + seconds * 1000;
   const watchers = encoders.map(({ name, folder }) =>

@@ -3,6 +3,7 @@
 // everything it was given: whatever it has fetched, it fetches again when that leaves the playlist.
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { until } from './until.mjs';
 
 /** Pause before something is tried again. */
 const AGAIN_MS = 100;
@@ -40,6 +41,15 @@ export function listed(text) {
   if (parts.length) close(null);
   return list;
 }
+
+/** What a rendition lists at the moment; null if nothing can be had. */
+export async function list(base) {
+  const response = await fetch(`${base}/index.m3u8`).catch(() => null);
+  return response?.ok ? listed(await response.text()) : null;
+}
+
+/** Waits until a rendition lists so many segments. */
+export const ready = (base, count) => until(`${count} segments of ${base}`, async () => (await list(base))?.segments.length >= count);
 
 export class Viewer {
   errors = [];

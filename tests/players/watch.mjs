@@ -12,11 +12,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { feed, sources } from './feeders.mjs';
 import { startLive, stopAll } from './server.mjs';
+import { ready } from './viewer.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
-/** How long a channel may take until it lists enough. */
-const PATIENCE_MS = 60_000;
 /** How much later the second server begins. */
 const LATER_MS = 5_000;
 const CHANNEL = 'news';
@@ -32,18 +31,6 @@ const { values } = parseArgs({
 if (!values.server || !values.bench || !(Number(values.seconds) >= 1)) {
   console.error('watch: --server, --bench and at least one of --seconds are needed (see the head of tests/players/watch.mjs)');
   process.exit(2);
-}
-
-/** Waits until every rendition lists some segments, from which it can be watched. */
-async function ready(base) {
-  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await delay(200)) {
-    const lists = await Promise.all(['high', 'low', 'sound'].map(async (name) => {
-      const list = await fetch(`${base}/${CHANNEL}/${name}/index.m3u8`);
-      return list.ok ? list.text() : '';
-    }));
-    if (lists.every((list) => list.split('#EXTINF').length > 3)) return;
-  }
-  throw new Error(`${base} lists nothing after ${PATIENCE_MS} ms`);
 }
 
 /** Runs a program, and says whether it was content. */
@@ -69,7 +56,8 @@ try {
     running.unshift(feed(resolve(values.bench), server.ingest, files, ['--channel', CHANNEL]));
     bases.push(server.base);
   }
-  for (const base of bases) await ready(base);
+  // Some segments, from which it can be watched.
+  await Promise.all(bases.flatMap((base) => ['high', 'low', 'sound'].map((name) => ready(`${base}/${CHANNEL}/${name}`, 3))));
   const [first, second] = bases.map((base) => `${base}/${CHANNEL}`);
   good = await isGood(resolve(values.bench), ['watch', first, '--also', second, '--duration', `${values.seconds}s`, '--save', saved]);
   good = (await isGood(process.execPath, [join(here, 'parsers.mjs'), saved])) && good;
