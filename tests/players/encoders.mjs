@@ -1,9 +1,9 @@
 // What operators' encoders do: ffmpeg pushes a ladder of two pictures with two languages of sound,
 // as HLS in fMP4, as HLS in transport streams, as low-latency DASH. Pictures have a clock for people
 // (where that ffmpeg can write) and one for programs.
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { start } from './children.mjs';
 import { CLOCK_INPUT, burnt } from './clock.mjs';
 import { until } from './until.mjs';
 
@@ -40,18 +40,9 @@ export async function ffmpegAt(path) {
 export function startEncoder({ path, hasLetters }, kind, url) {
   const filter = `${burnt(3, 640)}${hasLetters ? `,${WORDS}` : ''},split[a][b];[b]scale=320:180[c]`;
   const args = ['-v', 'error', ...INPUTS, '-filter_complex', filter, ...KINDS[kind](url)];
-  const child = spawn(path, args, { stdio: ['pipe', 'inherit', 'inherit'] });
-  const encoder = { ended: null };
-  const exited = once(child, 'exit').then(([code, signal]) => (encoder.ended = `exit status ${code ?? signal}`));
-  exited.catch((error) => (encoder.ended = error.message));
-  child.stdin.on('error', () => {});
+  const encoder = start(path, args, { stdio: ['pipe', 'inherit', 'inherit'] });
   encoder.stop = async () => {
-    if (encoder.ended === null) {
-      child.stdin.write('q');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
-      await exited;
-      clearTimeout(timer);
-    }
+    if (encoder.ended === null) await encoder.end((stdin) => stdin.write('q'), 10_000);
   };
   return encoder;
 }

@@ -4,24 +4,14 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { start } from './children.mjs';
 
 const run = promisify(execFile);
 
-/** A child that is to run until it is ended. If it ended by itself, whoever ends it hears of it. */
-export function start(program, args) {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  let [ended, isWanted] = [null, false];
-  const exited = new Promise((resolve) => {
-    child.on('error', (error) => resolve((ended ??= error.message)));
-    child.on('exit', (code, signal) => resolve((ended ??= `exit status ${code ?? signal}`)));
-  });
-  const end = async (signal) => {
-    if (ended !== null && !isWanted) throw new Error(`${program} ${args[0]} ended by itself: ${ended}`);
-    isWanted = true;
-    child.kill(signal);
-    await exited;
-  };
-  return { stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+/** An encoder that runs until it is stopped or killed. */
+function encoder(program, args) {
+  const child = start(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  return { stop: () => child.end('SIGTERM'), kill: () => child.end('SIGKILL') };
 }
 
 /** Has ffmpeg make fragmented files for `feed`, each of these by its name with these arguments. */
@@ -42,7 +32,7 @@ const fed = (ingest, files, more) => ['feed', ingest, '--source', ...files, '--s
 
 /** Feeds files that are named after renditions; two that are fed so send the same bytes. */
 export function feed(bench, ingest, files, more) {
-  return start(bench, fed(ingest, files, more));
+  return encoder(bench, fed(ingest, files, more));
 }
 
 /** Feeds so much media as quickly as that goes. That a feeder was late (3) says nothing here. */
@@ -59,7 +49,7 @@ export async function feedQuickly(bench, ingest, files, more) {
 export async function ffmpeg(ingest, path, picture) {
   const zero = Math.ceil(Date.now() / 2000 + 0.1) * 2;
   await delay(zero * 1000 - Date.now());
-  return start('ffmpeg', ['-v', 'error', '-re', '-f', 'lavfi', '-i', `${picture}=size=160x90:rate=25`, '-pix_fmt', 'yuv420p',
+  return encoder('ffmpeg', ['-v', 'error', '-re', '-f', 'lavfi', '-i', `${picture}=size=160x90:rate=25`, '-pix_fmt', 'yuv420p',
     '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', '-b:v', '200k',
     '-output_ts_offset', `${zero}`, '-avoid_negative_ts', 'disabled', '-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov+default_base_moof+frag_discont', '-frag_duration', '400000',
     '-flush_packets', '1', '-method', 'POST', '-chunked_post', '1', '-send_expect_100', '0', `${ingest}/${path}`]);

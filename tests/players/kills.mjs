@@ -12,8 +12,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { acknowledged, flaw } from './acknowledged.mjs';
 import { chance } from './chance.mjs';
+import { stopAll } from './children.mjs';
 import { complaints, feed, feedQuickly, ffmpeg, sources } from './feeders.mjs';
-import { startStation, stopAll } from './server.mjs';
+import { startStation } from './server.mjs';
 import { until } from './until.mjs';
 import { Viewer, list, ready } from './viewer.mjs';
 

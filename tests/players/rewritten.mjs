@@ -5,13 +5,12 @@
 //
 // The same client also looks through proxies that each do one thing wrong. It must find every one of
 // them, or its silence about the server would mean nothing.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { start } from './children.mjs';
 import { DEFECTS, startProxy } from './proxy.mjs';
 import { startServer } from './server.mjs';
 import { PATIENCE_MS, until } from './until.mjs';
@@ -52,20 +51,13 @@ function startEncoder({ name, size, codec, container, flags }) {
   const args = ['-v', 'error', '-y', '-re', '-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${RATE}`, '-re', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000',
     ...codec, '-c:a', 'aac', '-b:a', '64k', '-f', 'hls', '-hls_time', String(SEGMENT_SECONDS), '-hls_list_size', String(LIST_SIZE),
     '-hls_delete_threshold', '3', '-hls_flags', `delete_segments${flags}`, ...container, 'index.m3u8'];
-  const child = spawn('ffmpeg', args, { cwd: folder, stdio: ['pipe', 'inherit', 'inherit'] });
-  const encoder = { name, folder, ended: null };
-  const exited = once(child, 'exit').then(([code, signal]) => (encoder.ended = `exit status ${code ?? signal}`));
-  exited.catch((error) => (encoder.ended = error.message));
-  child.stdin.on('error', () => {});
-  encoder.stop = async () => {
+  const encoder = start('ffmpeg', args, { cwd: folder, stdio: ['pipe', 'inherit', 'inherit'] });
+  const stop = async () => {
     // It ends well, with the last playlist written, when it reads a `q`.
-    child.stdin.end('q');
-    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
-    await exited;
-    clearTimeout(timer);
-    if (encoder.ended !== 'exit status 0') throw new Error(`ffmpeg of ${name} did not end well: ${encoder.ended}`);
+    const how = await encoder.end((stdin) => stdin.end('q'), PATIENCE_MS);
+    if (how !== 'exit status 0') throw new Error(`ffmpeg of ${name} did not end well: ${how}`);
   };
-  return encoder;
+  return Object.assign(encoder, { name, folder, stop });
 }
 
 /** Watches all flavours from the first playlist to the last one, and the proxies beside them. */

@@ -1,15 +1,14 @@
 // The server under test as a child process, and a small server for the players' page. The page has
 // an origin of its own, so that every request of a player is a cross-origin one.
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { start } from './children.mjs';
 
 const READY_MS = 20_000;
-const STOP_MS = 15_000;
 
 /** A port that was free a moment ago. */
 async function freePort() {
@@ -39,15 +38,12 @@ export async function startStation(binary, tables, folder, earlier = null) {
 export async function startServer(binary, paths, state, ports = null) {
   const { listen, admin } = ports ?? { listen: await freePort(), admin: await freePort() };
   const args = ['serve', ...paths, '--state', state, '--listen', `127.0.0.1:${listen}`, '--admin', `127.0.0.1:${admin}`, '--log-format', 'text'];
-  const child = spawn(binary, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  let ended = null;
-  child.on('error', (error) => (ended = error.message));
-  child.on('exit', (code, signal) => (ended ??= `exit status ${code ?? signal}`));
+  const server = start(binary, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   const deadline = Date.now() + READY_MS;
   for (;;) {
-    if (ended !== null) throw new Error(`the server ended before it was ready: ${ended}`);
+    if (server.ended !== null) throw new Error(`the server ended before it was ready: ${server.ended}`);
     if (Date.now() > deadline) {
-      child.kill('SIGKILL');
+      await server.end('SIGKILL');
       throw new Error(`the server was not ready within ${READY_MS} ms`);
     }
     const ready = await fetch(`http://127.0.0.1:${admin}/readyz`).catch(() => null);
@@ -55,34 +51,12 @@ export async function startServer(binary, paths, state, ports = null) {
     await delay(50);
   }
   const stop = async () => {
-    if (ended !== null) throw new Error(`the server ended by itself: ${ended}`);
-    const exited = once(child, 'exit');
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-    const [code, signal] = await exited;
-    clearTimeout(timer);
-    if (code !== 0) throw new Error(`the server did not stop cleanly: ${code ?? signal}`);
+    const how = await server.end('SIGTERM');
+    if (how !== 'exit status 0') throw new Error(`the server did not stop cleanly: ${how}`);
   };
   /** Ends it as nobody should. */
-  const kill = async () => {
-    if (ended !== null) throw new Error(`the server ended by itself: ${ended}`);
-    const exited = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exited;
-  };
-  return { base: `http://127.0.0.1:${listen}/vod`, admin: `http://127.0.0.1:${admin}`, pid: child.pid, ports, stop, kill };
-}
-
-/** Stops children, all of them whatever happens to one; whether each had run until then. */
-export async function stopAll(children) {
-  let good = true;
-  for (const child of children) {
-    await child.stop().catch((error) => {
-      console.error(error.message);
-      good = false;
-    });
-  }
-  return good;
+  const kill = () => server.end('SIGKILL');
+  return { base: `http://127.0.0.1:${listen}/vod`, admin: `http://127.0.0.1:${admin}`, pid: server.pid, ports, stop, kill };
 }
 
 /** Serves page.html and the players, and nothing else. */

@@ -10,8 +10,9 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { stopAll } from './children.mjs';
 import { feed, sources } from './feeders.mjs';
-import { startLive, stopAll } from './server.mjs';
+import { startLive } from './server.mjs';
 import { ready } from './viewer.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
