@@ -5,7 +5,7 @@
 //
 // --encoders and --crashes are how often they are killed; with --strict low-latency viewers, which have a
 // second and a half in their buffers, must not stall either, for which a machine must be quiet.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import { acknowledged, flaw } from './acknowledged.mjs';
 import { chance } from './chance.mjs';
 import { stopAll } from './children.mjs';
 import { complaints, feed, feedQuickly, ffmpeg, sources } from './feeders.mjs';
+import { Results } from './results.mjs';
 import { startStation } from './server.mjs';
 import { until } from './until.mjs';
 import { Viewer, list, ready } from './viewer.mjs';
@@ -52,12 +53,8 @@ function generator(seed, stream) {
 }
 
 const wanted = options();
-const results = [];
-
-function record(name, seen, errors) {
-  results.push({ name, seen, errors });
-  console.log(`kills: ${errors.length ? 'FAILED' : 'ok'} ${name}: ${seen}${errors.map((error) => `\n    ${error}`).join('')}`);
-}
+const results = new Results('kills', wanted.out);
+const record = (name, seen, errors) => results.record({ name, seen, errors });
 
 /** Stops children; that one had ended by itself is a failure. */
 async function stopped(children) {
@@ -252,12 +249,8 @@ async function serverDies() {
 }
 
 const parts = { encoders: encodersDie, servers: serversAgree, crashes: serverDies };
-rmSync(wanted.out, { recursive: true, force: true });
-mkdirSync(wanted.out, { recursive: true });
 console.log(`kills: seed ${wanted.seed}`);
 for (const name of wanted.only.split(',')) {
   await parts[name]().catch((error) => record(name, 'it broke off', [error.stack]));
 }
-const failed = results.filter(({ errors }) => errors.length);
-console.log(`kills: ${results.length - failed.length} of ${results.length} passed (seed ${wanted.seed})`);
-if (failed.length || results.length === 0) process.exit(1);
+results.end(`seed ${wanted.seed}`);

@@ -9,7 +9,7 @@
 // With --long, one pairing of each protocol plays for so long and must not stall, and what has low
 // latency must be less than 3 s old.
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
@@ -18,6 +18,7 @@ import { spread } from './clock.mjs';
 import { ffmpegAt, ready, startEncoder } from './encoders.mjs';
 import { playMpv } from './mpv.mjs';
 import { startPace } from './pace.mjs';
+import { Results } from './results.mjs';
 import { servePages, startLive } from './server.mjs';
 import { startWords, zeroOf } from './words.mjs';
 
@@ -215,14 +216,7 @@ async function probe({ path }, url, { seconds }) {
 }
 
 const wanted = options();
-rmSync(wanted.out, { recursive: true, force: true });
-mkdirSync(wanted.out, { recursive: true });
-const results = [];
-const record = (name, { seen, errors, figures }) => {
-  results.push({ name, seen, errors, figures });
-  const lines = errors.map((error) => `\n    ${error}`).join('');
-  console.log(`live: ${errors.length ? 'FAILED' : 'ok'} ${name}: ${seen}${lines}`);
-};
+const results = new Results('live', wanted.out);
 
 const ffmpegs = await Promise.all(wanted.ffmpeg.map(ffmpegAt));
 /** Every pairing: who pushes what, what is asked for, who plays it. Some with the first ffmpeg only. */
@@ -258,11 +252,11 @@ try {
           played.seen += `; a client without a screen got ${parts} parts, ${longest} ms apart at most (at ${at}; it was itself ${lag} ms late at most)`;
           if (fault) played.errors.push(`that client: ${fault}`);
         }
-        record(one.name, played);
+        results.record({ name: one.name, ...played });
       }
       await words?.stop();
-      if (words?.fault) record(`words/${channel}`, { seen: '', errors: [words.fault] });
-      if (encoder.ended !== null) record(`ffmpeg/${channel}`, { seen: '', errors: [`it ended: ${encoder.ended}`] });
+      if (words?.fault) results.record({ name: `words/${channel}`, seen: '', errors: [words.fault] });
+      if (encoder.ended !== null) results.record({ name: `ffmpeg/${channel}`, seen: '', errors: [`it ended: ${encoder.ended}`] });
       await encoder.stop();
     }
   } finally {
@@ -272,8 +266,6 @@ try {
 } finally {
   for (const encoder of encoders) await encoder.stop();
   await server.stop();
-  writeFileSync(join(wanted.out, 'results.json'), JSON.stringify(results, null, 2) + '\n');
+  results.write();
 }
-const failed = results.filter((result) => result.errors.length);
-console.log(`live: ${results.length - failed.length} of ${results.length} passed (${join(wanted.out, 'results.json')})`);
-if (failed.length || results.length === 0) process.exit(1);
+results.end();

@@ -6,7 +6,6 @@
 //
 // With --server the program is started over the sample content and stopped afterwards; with --base
 // something else serves it already. Results and screenshots go to --out (scratch/players).
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -14,6 +13,7 @@ import { Browser } from './browser.mjs';
 import { decodeAll } from './decode.mjs';
 import { compareAll } from './identical.mjs';
 import { playAll } from './play.mjs';
+import { Results } from './results.mjs';
 import { servePages, startServer } from './server.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -42,21 +42,14 @@ const wanted = options();
 // What ffmpeg made, and what our own verb `package` did.
 const libraries = ['library', 'made'].map((name) => join(root, 'scratch/media', name));
 const kinds = wanted.assets.split(',');
-rmSync(wanted.out, { recursive: true, force: true });
-mkdirSync(wanted.out, { recursive: true });
+const results = new Results('players', wanted.out);
 
 const server = wanted.server
   ? await startServer(resolve(wanted.server), [...libraries, join(root, 'scratch/media/packs')], join(wanted.out, 'state'))
   : { base: wanted.base.replace(/\/$/, ''), stop: async () => {} };
-const results = [];
-const record = (result) => {
-  results.push(result);
-  const errors = result.errors.map((error) => `\n    ${error}`).join('');
-  console.log(`players: ${result.errors.length ? 'FAILED' : 'ok'} ${result.name}: ${result.seen}${errors}`);
-};
 
 try {
-  const test = { base: server.base, kinds, libraries, full: wanted.full, out: wanted.out, record };
+  const test = { base: server.base, kinds, libraries, full: wanted.full, out: wanted.out, record: results.record };
   if (wanted.only.includes('identical')) await compareAll(test);
   if (wanted.only.includes('decode')) await decodeAll(test);
   if (wanted.only.includes('play')) {
@@ -72,9 +65,6 @@ try {
   }
 } finally {
   await server.stop();
-  writeFileSync(join(wanted.out, 'results.json'), JSON.stringify(results, null, 2) + '\n');
+  results.write();
 }
-
-const failed = results.filter((result) => result.errors.length);
-console.log(`players: ${results.length - failed.length} of ${results.length} passed (${join(wanted.out, 'results.json')})`);
-if (failed.length || results.length === 0) process.exit(1);
+results.end();

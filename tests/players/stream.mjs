@@ -4,7 +4,7 @@
 //
 //   node tests/players/stream.mjs --server target/release/shardcast [--seconds 10] [--viewers 50] [--out DIR]
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,6 +13,7 @@ import { parseArgs, promisify } from 'node:util';
 import { spread } from './clock.mjs';
 import { ffmpegAt, ready, startEncoder } from './encoders.mjs';
 import { playMpv } from './mpv.mjs';
+import { Results } from './results.mjs';
 import { startLive } from './server.mjs';
 import { Reader } from './transport.mjs';
 
@@ -152,13 +153,7 @@ async function many(url, server, always, { seconds, viewers }) {
 }
 
 const wanted = options();
-rmSync(wanted.out, { recursive: true, force: true });
-mkdirSync(wanted.out, { recursive: true });
-const results = [];
-const record = (result) => {
-  results.push(result);
-  console.log(`stream: ${result.errors.length ? 'FAILED' : 'ok'} ${result.name}: ${result.seen}${result.errors.map((error) => `\n    ${error}`).join('')}`);
-};
+const results = new Results('stream', wanted.out);
 const server = await startLive(wanted.server, [CHANNEL], wanted.out);
 let encoder = null;
 try {
@@ -167,14 +162,12 @@ try {
   const url = `${server.base}/${CHANNEL}/stream.ts`;
   // Somebody watches until many do, so that it goes on being made.
   const always = watch(url, new Agent(), () => {});
-  record(await aLongTime(url, wanted));
-  if (always.fault) record({ name: 'one viewer all the time', seen: '', errors: [always.fault] });
-  record(await many(url, server, always, wanted));
+  results.record(await aLongTime(url, wanted));
+  if (always.fault) results.record({ name: 'one viewer all the time', seen: '', errors: [always.fault] });
+  results.record(await many(url, server, always, wanted));
 } finally {
   await encoder?.stop();
   await server.stop();
-  writeFileSync(join(wanted.out, 'results.json'), JSON.stringify(results, null, 2) + '\n');
+  results.write();
 }
-const failed = results.filter((result) => result.errors.length);
-console.log(`stream: ${results.length - failed.length} of ${results.length} passed (${join(wanted.out, 'results.json')})`);
-if (failed.length || results.length < 2) process.exit(1);
+results.end();
