@@ -1,8 +1,6 @@
 //! SIGHUP, key by key: what is taken at once, and what is said to need a restart.
 
-use std::time::{Duration, Instant};
-
-use super::running::{PATIENCE, Place, Running, serve};
+use super::running::{Place, Running, serve, until_found};
 
 /// A further library of one playlist, named after its folder.
 fn library(place: &Place, name: &str) {
@@ -14,15 +12,10 @@ fn library(place: &Place, name: &str) {
 /// Asks until the answer begins so: what is told to the shards is told soon, not at once.
 #[track_caller]
 fn answers(server: &Running, path: &str, begin: &str) {
-    let began = Instant::now();
-    loop {
+    until_found(|| {
         let answer = server.public_get(path);
-        if answer.starts_with(begin) {
-            return;
-        }
-        assert!(began.elapsed() < PATIENCE, "{path}: {answer}");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+        answer.starts_with(begin).then_some(()).ok_or_else(|| format!("{path}: {answer}"))
+    });
 }
 
 #[test]

@@ -1,14 +1,34 @@
 //! A server that a test started: its addresses, its log, its end.
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Nothing that a test waits for takes longer; a failure takes this long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until it is so.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    until_found(|| is_so().then_some(()).ok_or(what));
+}
+
+/// Tries until it comes to something; what it says instead is told if that takes too long.
+#[track_caller]
+pub fn until_found<T, E: Display>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
+    let began = Instant::now();
+    loop {
+        match attempt() {
+            Ok(found) => return found,
+            Err(instead) => assert!(began.elapsed() < PATIENCE, "{instead}"),
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
 
 /// The program under test.
 pub fn program() -> Command {
@@ -148,7 +168,7 @@ impl Running {
 
     /// Waits for its end.
     pub fn ended(mut self) -> ExitStatus {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 return status;

@@ -5,7 +5,7 @@ use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, salted_segment, segmen
 use super::http::{Answer, Push, get};
 use super::transport::{counter_gaps, segments};
 use super::{Station, kept, uris};
-use crate::running::{PATIENCE, Running, serve};
+use crate::running::{Running, serve, until, until_found};
 
 impl Station {
     /// The channel `news`, kept, whose picture has its header.
@@ -30,15 +30,10 @@ impl Station {
     /// Waits until what `news` remembers has a line that begins so. It is put down a moment after.
     pub fn until_remembered(&self, line: &str) {
         let path = self.place.path("state/live/news");
-        let began = std::time::Instant::now();
-        let is_there = || {
+        until(line, || {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             text.lines().any(|one| one.starts_with(line))
-        };
-        while !is_there() {
-            assert!(began.elapsed() < PATIENCE, "{line}");
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
+        });
     }
 
     /// What a player gets for the segment of a second, but for the date.
@@ -275,15 +270,11 @@ fn the_disk_is_synced_before_the_encoder_hears_of_success() {
     (0..3).for_each(|at| put(&format!("{at}.m4s"), &segment(MIDNIGHT + at)));
     server.signal("KILL");
     server.ended();
-    let began = std::time::Instant::now();
-    let trace = loop {
+    let trace = until_found(|| {
         let trace = std::fs::read_to_string(&trace).expect("strace is installed");
-        if trace.contains("+++ killed by SIGKILL +++") {
-            break trace;
-        }
-        assert!(began.elapsed() < PATIENCE, "the trace has no end");
-        std::thread::park_timeout(std::time::Duration::from_millis(10));
-    };
+        let has_ended = trace.contains("+++ killed by SIGKILL +++");
+        has_ended.then_some(trace).ok_or("the trace has no end")
+    });
     let calls = ended_calls(&trace);
     let at = |what: &dyn Fn(&String) -> bool| -> Vec<_> {
         (0..).zip(&calls).filter(|(_, call)| what(call)).map(|(at, _): (usize, _)| at).collect()
@@ -363,11 +354,10 @@ fn an_hour_that_is_over_becomes_a_pack_and_nobody_can_tell() {
         std::fs::rename(folder.join(&name), old).unwrap();
     }
     let station = station.killed();
-    let began = std::time::Instant::now();
-    while files() != ["2026-11-25T23-0.pack"] {
-        assert!(began.elapsed() < PATIENCE, "{:?}", files());
-        std::thread::park_timeout(std::time::Duration::from_millis(10));
-    }
+    until_found(|| match files() {
+        files if files == ["2026-11-25T23-0.pack"] => Ok(()),
+        files => Err(format!("{files:?}")),
+    });
     let check = |station: &Station| {
         for (at, before) in (0..).zip(&before) {
             assert_eq!(station.segment(MIDNIGHT + at), *before, "{at}");

@@ -5,8 +5,8 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use super::boxes::{MIDNIGHT, Media, chunk, header, segment};
-use super::{PATIENCE, Station, channel, http, uris};
-use crate::running::{Place, Running, serve};
+use super::{Station, channel, http, uris};
+use crate::running::{Place, Running, serve, until};
 
 /// Writes beside the name and renames, as encoders do.
 fn rename_in(folder: &Path, name: &str, bytes: &[u8]) {
@@ -186,11 +186,7 @@ fn a_folder_needs_no_ingest_port() {
     assert_eq!(server.ingest.port(), 0, "nobody listens");
     rename_in(&root.join("v"), "init.mp4", &header(Media::Picture));
     rename_in(&root.join("v"), "1.m4s", &segment(MIDNIGHT));
-    let began = std::time::Instant::now();
     let path = format!("/tv/news/v/{MIDNIGHT}.m4s");
-    while http::get(server.public, &path).status != 200 {
-        assert!(began.elapsed() < PATIENCE, "it is published");
-        std::thread::park_timeout(std::time::Duration::from_millis(10));
-    }
+    until("it is published", || http::get(server.public, &path).status == 200);
     assert!(http::get(server.public, &path).body == segment(MIDNIGHT));
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::boxes::{MIDNIGHT, Media, segment};
 use super::http::{self, Answer};
-use super::{PATIENCE, quoted, resolved, uris};
-use crate::running::{Place, Running, serve};
+use super::{quoted, resolved, uris};
+use crate::running::{Place, Running, serve, until};
 
 /// A library of two films, as a packager leaves them: 3 s in half seconds, and 2 s.
 fn films(place: &Place) -> PathBuf {
@@ -93,11 +93,7 @@ fn servers_that_were_started_at_different_moments_say_the_same() {
         let path = format!("/tv/cinema/{path}");
         let old = get(&one, &path).body;
         // The other one starts when the first one has gone on.
-        let began = std::time::Instant::now();
-        while get(&one, &path).body == old {
-            assert!(began.elapsed() < PATIENCE, "it goes on");
-            std::thread::park_timeout(std::time::Duration::from_millis(20));
-        }
+        until("it goes on", || get(&one, &path).body != old);
         let other = Running::start(&mut serve(&config));
         // A segment may end between two requests; then both have it a moment later.
         let same = || get(&one, &path) == get(&other, &path);
@@ -190,15 +186,8 @@ fn linear_channels_come_and_go_on_sighup() {
         "[[library]]\npath = \"films\"\n[[channel]]\nid = \"night\"\nplaylist = [\"two\"]\n",
     );
     server.signal("HUP");
-    let until = |path: &str, status: u16| {
-        let began = std::time::Instant::now();
-        while get(&server, path).status != status {
-            assert!(began.elapsed() < PATIENCE, "{path}");
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
-    };
-    until("/tv/night/v0/index.m3u8", 200);
-    until("/tv/cinema/master.m3u8", 404);
+    until("the new one", || get(&server, "/tv/night/v0/index.m3u8").status == 200);
+    until("the end of the old one", || get(&server, "/tv/cinema/master.m3u8").status == 404);
 }
 
 #[test]
@@ -212,33 +201,26 @@ fn one_name_may_be_of_a_channel_that_is_pushed_and_then_of_one_of_films_and_back
     let pushed = super::channel("cinema");
     let of_films = "[[channel]]\nid = \"cinema\"\nplaylist = [\"two\"]\n";
     let server = Running::start(&mut serve(&write(&pushed)));
-    let until = |what: &str, is_there: &dyn Fn() -> bool| {
-        let began = std::time::Instant::now();
-        while !is_there() {
-            assert!(began.elapsed() < PATIENCE, "{what}");
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
-    };
     let put = |name: &str, body: &[u8]| {
         http::put(server.ingest, &format!("/ingest/cinema/v/{name}"), body).status == 200
     };
     for round in 0..4 {
         let (header, second) = (super::boxes::header(Media::Picture), MIDNIGHT + round);
-        until("a push", &|| put("init.mp4", &header) && put("1.m4s", &segment(second)));
+        until("a push", || put("init.mp4", &header) && put("1.m4s", &segment(second)));
         let path = format!("/tv/cinema/v/{second}.m4s");
-        until(&path, &|| get(&server, &path).status == 200);
+        until(&path, || get(&server, &path).status == 200);
         assert_eq!(get(&server, "/tv/cinema/v0/index.m3u8").status, 404, "{round}");
         write(of_films);
         server.signal("HUP");
         server.says("the config was read again");
         // The pushed channel may be told of, or that it is gone, after the one of films.
-        until("the end", &|| get(&server, &path).status == 404);
-        until("the films", &|| get(&server, "/tv/cinema/v0/index.m3u8").status == 200);
+        until("the end", || get(&server, &path).status == 404);
+        until("the films", || get(&server, "/tv/cinema/v0/index.m3u8").status == 200);
         let master = get(&server, "/tv/cinema/master.m3u8");
         assert_eq!((master.status, uris(master.text())), (200, vec!["v0/index.m3u8"]), "{round}");
         write(&pushed);
         server.signal("HUP");
         server.says("the config was read again");
-        until("the films' end", &|| get(&server, "/tv/cinema/v0/index.m3u8").status == 404);
+        until("the films' end", || get(&server, "/tv/cinema/v0/index.m3u8").status == 404);
     }
 }

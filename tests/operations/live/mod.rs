@@ -2,9 +2,8 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use crate::running::{PATIENCE, Place, Running, serve};
+use crate::running::{self, PATIENCE, Place, Running, serve};
 
 mod boxes;
 mod http;
@@ -138,19 +137,13 @@ impl Station {
     /// Asks until the answer is as wanted.
     #[track_caller]
     fn until(&self, path: &str, is_wanted: impl Fn(&Answer) -> bool) -> Answer {
-        let began = Instant::now();
-        loop {
+        running::until_found(|| {
             let answer = self.get(path);
-            if is_wanted(&answer) {
-                return answer;
+            match is_wanted(&answer) {
+                true => Ok(answer),
+                false => Err(format!("{path}: {}", String::from_utf8_lossy(&answer.body))),
             }
-            assert!(
-                began.elapsed() < PATIENCE,
-                "{path}: {}",
-                String::from_utf8_lossy(&answer.body)
-            );
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
+        })
     }
 
     /// Asks until a playlist says this.
@@ -163,28 +156,19 @@ impl Station {
     /// Waits until the metrics say this.
     #[track_caller]
     fn until_counted(&self, what: &str) {
-        let began = Instant::now();
-        while !self.server.admin_get("/metrics").contains(what) {
-            assert!(began.elapsed() < PATIENCE, "{what}");
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
+        running::until(what, || self.server.admin_get("/metrics").contains(what));
     }
 
     /// Waits until so many requests are held.
     #[track_caller]
     fn until_held(&self, count: usize) {
         let wanted = format!("{count}");
-        let began = Instant::now();
-        loop {
+        running::until_found(|| {
             let metrics = self.server.admin_get("/metrics");
             let mut lines = metrics.lines().filter(|line| line.starts_with("shardcast_parked"));
             let value = lines.next_back().and_then(|line| line.rsplit(' ').next());
-            if value == Some(&wanted) {
-                return;
-            }
-            assert!(began.elapsed() < PATIENCE, "held: {value:?}");
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
+            (value == Some(&wanted)).then_some(()).ok_or_else(|| format!("held: {value:?}"))
+        });
     }
 }
 

@@ -4,7 +4,7 @@
 use super::boxes::{Chunk, Media, chunk, header, segment};
 use super::http::Push;
 use super::{Station, kept};
-use crate::running::PATIENCE;
+use crate::running::{PATIENCE, until};
 
 /// A second that has passed a while ago: of media on the epoch's time.
 fn past() -> u64 {
@@ -26,11 +26,7 @@ impl Station {
             bytes.windows(chunk.len()).any(|found| found == chunk)
         };
         let is_there = || std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.any(has_it));
-        let began = std::time::Instant::now();
-        while !is_there() {
-            assert!(began.elapsed() < PATIENCE, "it is not put down");
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
+        until("it is put down", is_there);
     }
 
     /// A channel whose encoder has sent one second and a half in one request, when the server was
