@@ -4,7 +4,7 @@
 use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, salted_segment, segment};
 use super::http::{Answer, Push, get};
 use super::transport::{counter_gaps, segments};
-use super::{Station, kept, uris};
+use super::{Station, kept, past, uris};
 use crate::running::{Running, serve, until, until_found};
 
 impl Station {
@@ -178,15 +178,11 @@ fn a_disk_that_refuses_costs_what_came_meanwhile_and_live_goes_on() {
     assert_eq!(station.segment(MIDNIGHT + 1).0, 404, "it is a gap");
 }
 
-/// Half a second of pictures of media that begins at its own zero.
-fn early(start_ms: u64) -> Vec<u8> {
-    [chunk(start_ms).bytes(), chunk(start_ms + 500).bytes()].concat()
-}
-
 #[test]
 fn numbers_that_do_not_follow_from_the_media_go_on_above_all_that_were_used() {
     let station = Station::news();
-    (0..3).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &early(at * 1000))));
+    // Of media that begins at its own zero.
+    (0..3).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &segment(at))));
     let newest = |station: &Station| {
         let playlist = station.until_says("news/v/index.m3u8", ".m4s\n");
         let names = super::uris(&playlist);
@@ -198,12 +194,12 @@ fn numbers_that_do_not_follow_from_the_media_go_on_above_all_that_were_used() {
     let station = station.killed();
     station.begin();
     // The same timeline goes on, and one begins anew.
-    (3..5).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &early(at * 1000))));
+    (3..5).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &segment(at))));
     let behind = newest(&station);
     assert!(behind > before + 1, "{behind} after {before}");
     let station = station.killed();
     station.begin();
-    (0..2).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &early(at * 1000))));
+    (0..2).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &segment(at))));
     assert!(newest(&station) > behind + 1);
 }
 
@@ -404,7 +400,7 @@ fn a_channel_that_goes_takes_its_archive_along_and_brings_it_back() {
 #[test]
 fn what_is_kept_of_a_transport_stream_has_no_header_and_is_there_again() {
     let station = Station::start(&kept("news", "required"));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let from = past();
     for (at, segment) in segments(4).iter().enumerate() {
         let answer = station.put(&format!("news/s{at}.ts"), segment);
         assert_eq!((answer.status, answer.header("Shardcast-Durable")), (200, Some("yes")));
@@ -419,7 +415,7 @@ fn what_is_kept_of_a_transport_stream_has_no_header_and_is_there_again() {
     let before: Vec<_> = names.iter().map(|name| media(&station, name)).collect();
     let station = station.killed();
     // What was published a while before its media's end may be dated a little ahead.
-    let folder = format!("news/archive/{}-3600", now.as_secs() - 60);
+    let folder = format!("news/archive/{from}-3600");
     let past = station.get(&format!("{folder}/s/media.m3u8"));
     let text = past.text();
     assert_eq!(past.status, 200, "{text}");

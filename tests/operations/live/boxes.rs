@@ -45,9 +45,20 @@ pub fn chunk(start_ms: u64) -> Chunk {
     Chunk { media: Media::Picture, start_ms, millis: 500, independent, salt: 0, sample_size: 4 }
 }
 
+/// The two chunks of a second of pictures.
+pub fn halves(second: u64) -> [Vec<u8>; 2] {
+    [0, 500].map(|millis| chunk(second * 1000 + millis).bytes())
+}
+
 /// A second of pictures, in two chunks.
 pub fn segment(second: u64) -> Vec<u8> {
-    [chunk(second * 1000).bytes(), chunk(second * 1000 + 500).bytes()].concat()
+    halves(second).concat()
+}
+
+/// A second of something that is no picture.
+pub fn second_of(media: Media, second: u64) -> Vec<u8> {
+    let of = |start| Chunk { media, independent: true, ..chunk(start) }.bytes();
+    [of(second * 1000), of(second * 1000 + 500)].concat()
 }
 
 /// The same in other bytes.

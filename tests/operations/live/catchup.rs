@@ -2,13 +2,7 @@
 
 use super::boxes::{Media, encrypted_header, header, segment};
 use super::http::{Answer, ask, get};
-use super::{Station, kept, resolved, uris};
-
-/// A second that has passed a while ago: of media on the epoch's time.
-fn past() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    now.as_secs() - 60
-}
+use super::{Station, kept, past, resolved, uris};
 
 impl Station {
     /// `news` is kept, and has so many segments from this second on.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use super::boxes::{MIDNIGHT, Media, chunk, header, segment};
+use super::boxes::{MIDNIGHT, Media, halves, header, segment};
 use super::{Station, channel, http, uris};
 use crate::running::{Place, Running, serve, until};
 
@@ -109,7 +109,7 @@ fn begun() -> (tempfile::TempDir, std::path::PathBuf, Station) {
 fn a_segment_is_published_while_it_is_written() {
     let (_place, root, station) = begun();
     let second = MIDNIGHT + 1;
-    let chunks = [0, 1].map(|half| chunk(second * 1000 + half * 500).bytes());
+    let chunks = halves(second);
     let mut file = File::create(root.join("v/1.m4s")).unwrap();
     file.write_all(&chunks[0]).unwrap();
     file.write_all(&chunks[1][..100]).unwrap();

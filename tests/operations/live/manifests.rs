@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, segment};
+use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, second_of, segment};
 use super::http::{self, Answer};
 use super::{Station, channel, quoted, uris};
 
@@ -11,8 +11,7 @@ mod applier;
 
 /// A second of sound.
 fn sound(second: u64) -> Vec<u8> {
-    let of = |start| Chunk { media: Media::Sound, independent: true, ..chunk(start) }.bytes();
-    [of(second * 1000), of(second * 1000 + 500)].concat()
+    second_of(Media::Sound, second)
 }
 
 /// `news` with a picture and a sound.

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use super::boxes::{Chunk, MIDNIGHT, Media, chunk, full_bytes, header, segment};
+use super::boxes::{Chunk, MIDNIGHT, Media, chunk, full_bytes, halves, header, segment};
 use super::http::{Answering, Push, connect};
 use super::{Station, channel};
 
@@ -40,7 +40,7 @@ fn who_falls_silent_hears_408_and_what_was_whole_stays() {
         Station::start(&format!("{}[limits]\ningest_idle = \"500ms\"\n", channel("news")));
     assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
     let begin = |path: &str| Push::begin(station.server.ingest, &format!("/ingest/news/{path}"));
-    let chunks = [0, 1].map(|half| chunk(MIDNIGHT * 1000 + half * 500).bytes());
+    let chunks = halves(MIDNIGHT);
     // In the middle of a chunk, between two, before the first byte, of a text, and of a stream.
     let mut torn = begin("v/1.m4s");
     torn.send(&chunks[0]);

@@ -62,6 +62,12 @@ fn kept(id: &str, mode: &str) -> String {
     format!("{}archive = \"7d\"\narchive_mode = \"{mode}\"\n", channel(id))
 }
 
+/// A second that has passed a while ago: of media on the epoch's time.
+fn past() -> u64 {
+    let now = std::time::UNIX_EPOCH.elapsed().expect("it is after 1970");
+    now.as_secs() - 60
+}
+
 /// A config with channels, and an ingest port that is free.
 fn config(place: &Place, channels: &str) -> PathBuf {
     let path = place.config(channels);

@@ -1,7 +1,7 @@
 //! What is counted goes on after `kill -9`: discontinuities of what is live, and of the rewind.
 
-use super::boxes::{MIDNIGHT, Media, chunk, encrypted_header, header};
-use super::{Station, kept, quoted};
+use super::boxes::{MIDNIGHT, Media, encrypted_header, header, segment};
+use super::{Station, kept, past, quoted};
 
 /// The line that says how many discontinuities there were before.
 fn count(playlist: &str) -> Option<&str> {
@@ -52,26 +52,24 @@ fn discontinuities_are_counted_on_after_kill_9() {
 #[test]
 fn a_clock_that_is_another_after_kill_9_is_a_discontinuity() {
     let station = Station::news();
-    let begin = |station: &Station, start_ms: u64| {
+    let begin = |station: &Station, second: u64| {
         assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
-        let segment = [chunk(start_ms).bytes(), chunk(start_ms + 500).bytes()].concat();
-        assert_eq!(station.put("news/v/1.m4s", &segment).status, 200);
+        assert_eq!(station.put("news/v/1.m4s", &segment(second)).status, 200);
         station.until_says("news/v/index.m3u8", ".m4s\n")
     };
     assert_eq!(count(&begin(&station, 0)), None);
     station.until_remembered("media v ");
     let station = station.killed();
-    assert_eq!(count(&begin(&station, 100_000)), Some("1"));
+    assert_eq!(count(&begin(&station, 100)), Some("1"));
     station.until_remembered("stretch 1 ");
     let station = station.killed();
-    assert_eq!(count(&begin(&station, 101_000)), Some("1"), "it goes on");
+    assert_eq!(count(&begin(&station, 101)), Some("1"), "it goes on");
 }
 
 #[test]
 fn the_numbers_of_a_rewind_go_on_after_kill_9() {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     // Four hours and more ago, so that what began then has left the window by now.
-    let from = now.as_secs() - 5 * 3600;
+    let from = past() - 5 * 3600;
     let station = Station::start(&kept("news", "required"));
     assert_eq!(station.put("news/v/init.mp4", &header(Media::Picture)).status, 200);
     (0..2).for_each(|at| station.push_durable(from + at));

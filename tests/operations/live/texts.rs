@@ -1,13 +1,7 @@
 //! Subtitles beside a picture, a radio without one, and what segments say of themselves.
 
-use super::boxes::{Chunk, MIDNIGHT, Media, chunk, full_bytes, header, segment};
+use super::boxes::{MIDNIGHT, Media, full_bytes, header, second_of, segment};
 use super::{Station, channel, uris};
-
-/// A second of something that is no picture.
-fn second_of(media: Media, second: u64) -> Vec<u8> {
-    let of = |start| Chunk { media, independent: true, ..chunk(start) }.bytes();
-    [of(second * 1000), of(second * 1000 + 500)].concat()
-}
 
 /// What a segment says of itself, in front of it.
 fn styp(brand: &[u8; 4], segment: &[u8]) -> Vec<u8> {

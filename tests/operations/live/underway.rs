@@ -1,21 +1,10 @@
 //! Where success must mean that media is durable, what is under way outlasts `kill -9` as well: a
 //! long request loses what came in the last moment, and not the segment that it was at.
 
-use super::boxes::{Chunk, Media, chunk, header, segment};
+use super::boxes::{Chunk, Media, chunk, halves, header, segment};
 use super::http::Push;
-use super::{Station, kept};
+use super::{Station, kept, past};
 use crate::running::{PATIENCE, until};
-
-/// A second that has passed a while ago: of media on the epoch's time.
-fn past() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    now.as_secs() - 60
-}
-
-/// The halves of a second.
-fn halves(second: u64) -> [Vec<u8>; 2] {
-    [chunk(second * 1000).bytes(), chunk(second * 1000 + 500).bytes()]
-}
 
 impl Station {
     /// Waits until this chunk of `news` is put down.
