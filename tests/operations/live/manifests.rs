@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::boxes::{Chunk, MIDNIGHT, Media, chunk, header, second_of, segment};
 use super::http::{self, Answer};
+use super::times::date_millis;
 use super::{Station, channel, quoted, uris};
 
 #[path = "../../../src/live/playlist/dash/patch/applier.rs"]
@@ -75,10 +76,8 @@ fn the_clock_says_the_time_to_the_millisecond() {
     let pattern: String =
         text.chars().map(|one| if one.is_ascii_digit() { '0' } else { one }).collect();
     assert_eq!(pattern, "0000-00-00T00:00:00.000Z", "{text}");
-    // The same moment in seconds, as another program counts them.
-    let date = std::process::Command::new("date").args(["-u", "+%s%3N", "-d", text]).output();
-    let millis = String::from_utf8(date.expect("there is date").stdout).unwrap();
-    let said = Duration::from_millis(millis.trim().parse().unwrap());
+    // The same moment, as another program counts it.
+    let said = Duration::from_millis(date_millis(text).try_into().unwrap());
     let slack = Duration::from_millis(50);
     assert!(before <= said + slack && said <= after + slack, "{before:?} {said:?} {after:?}");
 }

@@ -6,12 +6,12 @@ use super::transport::{PACKET_SIZE, complaints, counter_gaps, encoder, published
 use super::{Answer, Station, channel, uris};
 
 /// Picture and sound as ffmpeg writes them for DASH: headers, and so many segments of a second.
-struct Media {
-    headers: [Vec<u8>; 2],
+pub struct Media {
+    pub headers: [Vec<u8>; 2],
     segments: Vec<[Vec<u8>; 2]>,
 }
 
-fn media(seconds: u32) -> Media {
+pub fn media(seconds: u32) -> Media {
     media_of(seconds, &[])
 }
 
@@ -35,14 +35,14 @@ impl Media {
         station
     }
 
-    fn push_headers(&self, station: &Station) {
+    pub fn push_headers(&self, station: &Station) {
         for (name, header) in ["v", "a"].iter().zip(&self.headers) {
             assert_eq!(station.put(&format!("news/{name}/init.mp4"), header).status, 200);
         }
     }
 
     /// Pushes these segments.
-    fn push(&self, station: &Station, seconds: std::ops::Range<usize>) {
+    pub fn push(&self, station: &Station, seconds: std::ops::Range<usize>) {
         for second in seconds {
             for (name, segment) in ["v", "a"].iter().zip(&self.segments[second]) {
                 let answer = station.put(&format!("news/{name}/{second}.m4s"), segment);

@@ -2,25 +2,19 @@
 
 use std::process::Command;
 
-use super::transport::encoder;
+use super::remux::{Media, media};
 use super::{Station, kept, quoted, uris};
 
-/// A picture, or a sound, as ffmpeg makes both: a header, then seconds. Pictures are shown in
-/// another order than decoded, and the sound begins with what nobody hears, so that both have an
-/// edit list, whose media begins 1,024 ticks behind its start.
-fn made() -> [Vec<Vec<u8>>; 2] {
-    let dir = tempfile::tempdir().unwrap();
-    let mut ffmpeg = encoder(5);
-    ffmpeg.args(["-f", "dash", "-seg_duration", "1"]).arg(dir.path().join("made.mpd"));
-    assert!(ffmpeg.status().expect("ffmpeg is installed").success());
-    let read = |file: String| std::fs::read(dir.path().join(file)).unwrap();
-    [0, 1].map(|stream| {
-        let header = read(format!("init-stream{stream}.m4s"));
+/// A picture and a sound, as ffmpeg makes both. Pictures are shown in another order than decoded,
+/// and the sound begins with what nobody hears, so that both have an edit list, whose media begins
+/// 1,024 ticks behind its start.
+fn made() -> Media {
+    let made = media(5);
+    for header in &made.headers {
         let at = header.windows(4).position(|kind| kind == b"elst").expect("an edit list");
-        assert_eq!(header[at + 8..at + 20], [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 4, 0], "{stream}");
-        let segment = |at| read(format!("chunk-stream{stream}-{at:05}.m4s"));
-        [header].into_iter().chain((1..=5).map(segment)).collect()
-    })
+        assert_eq!(header[at + 8..at + 20], [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 4, 0]);
+    }
+    made
 }
 
 /// When the first of a segment is presented, as ffprobe says, in milliseconds of its media.
@@ -37,8 +31,8 @@ fn presented(header: &[u8], segment: &[u8]) -> i64 {
     start.max(0)
 }
 
-/// Milliseconds of a date of this day, or the next one.
-fn date_millis(text: &str) -> i64 {
+/// Milliseconds of Unix time at a date, as another program counts them.
+pub fn date_millis(text: &str) -> i64 {
     let output = Command::new("date").args(["-u", "+%s%3N", "-d", text]).output();
     String::from_utf8(output.unwrap().stdout).unwrap().trim().parse().unwrap()
 }
@@ -107,20 +101,15 @@ fn index(station: &Station, folder: &str) -> String {
 #[test]
 fn what_is_presented_has_one_time_in_hls_in_dash_and_in_the_past() {
     let station = Station::start(&kept("news", "required"));
-    let [video, audio] = made();
-    for at in 0..video.len() {
-        for (name, media) in [("v", &video), ("a", &audio)] {
-            let file = if at == 0 { "init.mp4".to_owned() } else { format!("{at}.m4s") };
-            let answer = station.put(&format!("news/{name}/{file}"), &media[at]);
-            assert_eq!(answer.status, 200, "{}", answer.text());
-        }
-    }
+    let made = made();
+    made.push_headers(&station);
+    made.push(&station, 0..5);
     station.settle();
     let manifest = station.get("news/manifest.mpd").text().to_owned();
     let start = period_millis(&manifest);
-    for (name, media) in [("v", &video), ("a", &audio)] {
+    for (name, pushed) in ["v", "a"].into_iter().zip(&made.headers) {
         let header = station.get(&format!("news/{}", quoted(&manifest, "initialization")));
-        assert!(name == "a" || header.body == video[0], "headers are not rewritten");
+        assert!(name == "a" || header.body == *pushed, "headers are not rewritten");
         let index = index(&station, &format!("news/{name}"));
         let dates = of_playlist(&index);
         let listed = of_manifest(&manifest, name, start);
@@ -130,7 +119,7 @@ fn what_is_presented_has_one_time_in_hls_in_dash_and_in_the_past() {
         // What ffmpeg presents: its own reading of the edit list.
         let names = uris(&index);
         let shown =
-            |uri: &&str| presented(&media[0], &station.get(&format!("news/{name}/{uri}")).body);
+            |uri: &&str| presented(pushed, &station.get(&format!("news/{name}/{uri}")).body);
         let of_media: Vec<_> = listed.iter().map(|(media, _)| *media).collect();
         check_same(&of_media, &names.iter().map(shown).collect::<Vec<_>>(), name);
         // A picture that is asked for by its time is in the segment that has it.
