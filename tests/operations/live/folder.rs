@@ -15,6 +15,11 @@ fn rename_in(folder: &Path, name: &str, bytes: &[u8]) {
     fs::rename(beside, folder.join(name)).unwrap();
 }
 
+/// A server with a channel that has this folder.
+fn watching(root: &Path) -> Station {
+    Station::start(&(channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap())))
+}
+
 #[test]
 fn what_is_closed_or_renamed_into_a_folder_is_published() {
     let place = tempfile::tempdir().unwrap();
@@ -25,8 +30,7 @@ fn what_is_closed_or_renamed_into_a_folder_is_published() {
     fs::write(video.join("init.mp4"), header(Media::Picture)).unwrap();
     fs::write(video.join("1.m4s"), segment(MIDNIGHT - 100)).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", video.join("9.m4s")).unwrap();
-    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
-    let station = Station::start(&of_folder);
+    let station = watching(&root);
     rename_in(&video, "2.m4s", &segment(MIDNIGHT));
     fs::write(video.join("index.m3u8"), "#EXTM3U\n").unwrap();
     station.until_says("news/v/index.m3u8", &format!("{MIDNIGHT}.m4s"));
@@ -58,8 +62,7 @@ fn folders_that_are_removed_and_made_anew_are_watched_again() {
     let root = place.path().join("enc");
     let video = root.join("v");
     fs::create_dir_all(&video).unwrap();
-    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
-    let station = Station::start(&of_folder);
+    let station = watching(&root);
     let write = |second: u64| {
         rename_in(&video, &format!("{second}.m4s"), &segment(second));
         station.until_says("news/v/index.m3u8", &format!("{second}.m4s"));
@@ -80,8 +83,7 @@ fn transport_streams_are_taken_from_a_folder_too() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("enc");
     fs::create_dir_all(&root).unwrap();
-    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
-    let station = Station::start(&of_folder);
+    let station = watching(&root);
     for (at, segment) in super::transport::segments(3).iter().enumerate() {
         rename_in(&root, &format!("s{at}.ts"), segment);
     }
@@ -98,8 +100,7 @@ fn begun() -> (tempfile::TempDir, std::path::PathBuf, Station) {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("enc");
     fs::create_dir_all(root.join("v")).unwrap();
-    let of_folder = channel("news") + &format!("folder = {:?}\n", root.to_str().unwrap());
-    let station = Station::start(&of_folder);
+    let station = watching(&root);
     rename_in(&root.join("v"), "init.mp4", &header(Media::Picture));
     rename_in(&root.join("v"), "0.m4s", &segment(MIDNIGHT));
     (place, root, station)
