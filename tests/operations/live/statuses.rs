@@ -155,7 +155,7 @@ fn a_channel_has_so_many_renditions() {
 }
 
 #[test]
-fn playlists_and_manifests_are_taken_up_to_a_mebibyte_and_not_looked_at() {
+fn playlists_and_manifests_are_taken_up_to_a_mebibyte_and_not_published() {
     let station = Station::news();
     for (path, lines) in [
         ("master.m3u8", ""),
