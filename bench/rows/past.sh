@@ -32,7 +32,4 @@ feed_past() {
   done
 }
 
-kept_segments() {
-  curl -s http://127.0.0.1:8081/metrics |
-    awk '/^shardcast_archive_segments_total\{.*result="committed"/ { sum += $NF } END { print sum + 0 }'
-}
+kept_segments() { metric shardcast_archive_segments_total 'result="committed"'; }

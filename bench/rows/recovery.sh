@@ -9,9 +9,7 @@ day=86400
 start_again() {
   local begun
   begun=$(date +%s%N)
-  taskset -c 0 $server serve --config "$work/row-live.toml" 2>>"$work/row-live.log" &
-  pid=$!
-  started+=("$pid")
+  launch_live
   until curl -sf -o /dev/null --max-time 1 http://127.0.0.1:8081/readyz; do sleep 0.005; done
   took=$((($(date +%s%N) - begun) / 1000000))
 }
@@ -48,10 +46,6 @@ full=$fastest
 curl -sf -o /dev/null "$base/week/r0/$((from / segment)).m4s"
 curl -sf -o /dev/null "$base/week/r0/$((from / segment + segments - 1)).m4s"
 echo "ready after $full ms with $segments segments, $empty ms with none (the fastest of $rounds starts each)"
-awk -v full="$full" -v empty="$empty" -v segments="$segments" 'BEGIN {
-  each = (full - empty) * 10000 / segments
-  good = each <= 1000
-  printf "%.1f ms for each 10,000 segments, at most 1000: %s\n", each, good ? "met" : "MISSED"
-  exit !good
-}'
+judge "ms for each 10,000 segments" \
+  "$(awk -v more=$((full - empty)) -v segments="$segments" 'BEGIN { print more * 10000 / segments }')" 1000
 killed

@@ -38,12 +38,17 @@ live_config() {
 
 # start_live TABLES: shardcast with live channels (and libraries); sets $pid and $base.
 start_live() {
-  rm -rf "$work/row-live.state"
+  rm -rf "$work/row-live.state" "$work/row-live.log"
   { live_config && printf '%s\n' "$1"; } >"$work/row-live.toml"
-  taskset -c 0 $server serve --config "$work/row-live.toml" 2>"$work/row-live.log" &
+  launch_live
+  await http://127.0.0.1:8081/readyz
+}
+
+# The same server once more, with all that it has kept, and nobody waits for it.
+launch_live() {
+  taskset -c 0 $server serve --config "$work/row-live.toml" 2>>"$work/row-live.log" &
   pid=$! base=http://127.0.0.1:8080/tv
   started+=("$pid")
-  await http://127.0.0.1:8081/readyz
 }
 
 stop_server() {
@@ -62,6 +67,15 @@ await() {
   done
 }
 
+# judge WHAT IS MOST: says whether a figure is within its goal, and fails if it is not.
+judge() {
+  awk -v what="$1" -v is="$2" -v most="$3" 'BEGIN {
+    good = is <= most
+    printf "%s: %.3f, at most %s: %s\n", what, is, most, good ? "met" : "MISSED"
+    exit !good
+  }'
+}
+
 # make_workload NAME: the files, and packs of them.
 make_workload() {
   "$bench" compare --server nginx --server shardcast --shardcast "$server" --scratch "$work" \
@@ -69,4 +83,9 @@ make_workload() {
   [ -d "$work/$1.packs" ] || { echo "bench: no workload $1" >&2; return 1; }
 }
 
-metric() { curl -s http://127.0.0.1:8081/metrics | awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { print sum + 0 }'; }
+# metric NAME [LABEL]: its sum, over those only that have this label if one is given.
+metric() {
+  curl -s http://127.0.0.1:8081/metrics | awk -v name="$1" -v label="${2:-}" '
+    ($1 == name || index($1, name "{") == 1) && (label == "" || index($1, label)) { sum += $2 }
+    END { print sum + 0 }'
+}
