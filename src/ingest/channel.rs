@@ -373,6 +373,7 @@ impl Channel {
             self.learn_from_late(at, chunk, stamp);
         }
         let Taken::Published(steps) = taken else { return Ok(taken) };
+        let _held = self.post.hold();
         self.outputs[at].fed = Some(stamp.instant);
         self.take_events(at, chunk);
         let says_last = chunk.brands.is_some_and(|brands| brands.last);
@@ -451,7 +452,11 @@ impl Channel {
     /// Nothing more comes to the segment that grows.
     pub fn end_segment(&mut self, at: usize, stamp: Stamp) {
         // A request that broke off may say so when the channel is gone.
-        if !self.is_closed && self.close_segment(at, stamp) {
+        if self.is_closed {
+            return;
+        }
+        let _held = self.post.hold();
+        if self.close_segment(at, stamp) {
             self.tell(at, true, false, stamp);
         }
     }

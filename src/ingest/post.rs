@@ -36,6 +36,22 @@ struct Shared {
     /// Rings when something waits for room.
     waiting: Notify,
     next: Cell<u64>,
+    /// How many are at something of which shards are to hear at its end.
+    held: Cell<u32>,
+}
+
+/// As long as this lives, shards that sleep are not woken by what they are told.
+#[derive(Debug)]
+pub struct Held(Post);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let shared = &self.0.shared;
+        shared.held.set(shared.held.get() - 1);
+        if shared.held.get() == 0 {
+            shared.outboxes.borrow_mut().iter_mut().for_each(Outbox::release);
+        }
+    }
 }
 
 /// Bytes that lie somewhere, and what they are.
@@ -60,7 +76,8 @@ impl Post {
         let outboxes = RefCell::new(outboxes);
         let (squeezer, results) = Squeezer::new();
         let (squeezer, waiting, next) = (RefCell::new(squeezer), Notify::new(), Cell::new(0));
-        let shared = Shared { outboxes, ledger, squeezer, waiting, next };
+        let held = Cell::new(0);
+        let shared = Shared { outboxes, ledger, squeezer, waiting, next, held };
         (Self { shared: Rc::new(shared) }, results)
     }
 
@@ -68,6 +85,14 @@ impl Post {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.shared.ledger.clone()
+    }
+
+    /// Several things are told at once: shards are woken by the last of them.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        self.shared.held.set(self.shared.held.get() + 1);
+        self.shared.outboxes.borrow_mut().iter_mut().for_each(Outbox::hold);
+        Held(self.clone())
     }
 
     fn send(&self, update: impl Fn() -> Update) {

@@ -41,6 +41,10 @@ pub struct Outbox {
     places: AHashMap<Arc<str>, Place>,
     /// Other updates that did not fit; they come after the listings, on which they may depend.
     others: VecDeque<Update>,
+    /// More comes at once: the bell is for its end.
+    is_held: bool,
+    /// It has to ring then.
+    owes_ring: bool,
 }
 
 /// Where a path's changes stand in the list of those that wait.
@@ -67,7 +71,15 @@ pub fn queue(bell: Arc<File>) -> (Outbox, Receiver<Update>) {
 
 impl Outbox {
     fn over(queue: SyncSender<Update>, bell: Arc<File>) -> Self {
-        Self { queue, bell, listings: Vec::new(), places: AHashMap::new(), others: VecDeque::new() }
+        Self {
+            queue,
+            bell,
+            listings: Vec::new(),
+            places: AHashMap::new(),
+            others: VecDeque::new(),
+            is_held: false,
+            owes_ring: false,
+        }
     }
 
     /// Sends, or keeps until `flush`. Order is kept, except that listings overtake other updates
@@ -83,6 +95,20 @@ impl Outbox {
         } else {
             self.keep(update);
             self.flush();
+        }
+    }
+
+    /// More comes at once: a shard that sleeps is not woken before `release`. It takes its
+    /// processor as soon as it wakes, so each time would cost two changes from thread to thread.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// That was all: the shard is woken, if it was sent anything.
+    pub fn release(&mut self) {
+        self.is_held = false;
+        if std::mem::take(&mut self.owes_ring) {
+            self.ring();
         }
     }
 
@@ -157,7 +183,11 @@ impl Outbox {
         }
     }
 
-    fn ring(&self) {
+    fn ring(&mut self) {
+        if self.is_held {
+            self.owes_ring = true;
+            return;
+        }
         // An eventfd refuses a write only when its counter is full: then it rings already.
         let _ = (&*self.bell).write(&1u64.to_ne_bytes());
     }

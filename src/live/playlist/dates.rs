@@ -51,8 +51,8 @@ pub struct Quoted<'t>(pub &'t str);
 impl std::fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_char('"')?;
-        let allowed = |letter: &char| !letter.is_control() && *letter != '"';
-        self.0.chars().filter(allowed).try_for_each(|letter| f.write_char(letter))?;
+        let is_foreign = |letter: char| letter.is_control() || letter == '"';
+        self.0.split(is_foreign).try_for_each(|piece| f.write_str(piece))?;
         f.write_char('"')
     }
 }
@@ -64,7 +64,15 @@ pub struct Hexadecimal<'b>(pub &'b [u8]);
 impl std::fmt::Display for Hexadecimal<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("0x")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+        // As often as there are parts this is written of everything that an encoder told of.
+        let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble)];
+        self.0.chunks(32).try_for_each(|bytes| {
+            let mut text = [0; 64];
+            for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+                pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+            }
+            f.write_str(str::from_utf8(&text[..2 * bytes.len()]).expect("digits are ASCII"))
+        })
     }
 }
 
