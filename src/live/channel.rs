@@ -59,6 +59,8 @@ pub struct Rendition {
     pub headers: Vec<String>,
     /// How what follows each of them is encrypted, if it is.
     pub protections: Vec<Option<Protection>>,
+    /// The language that its encoder's manifest says, if that says one.
+    pub told_language: Option<String>,
 }
 
 /// Names of an edition's two forms.
@@ -109,10 +111,11 @@ impl Rendition {
         codecs.join(",")
     }
 
-    /// The language of its leading track, if it says one.
+    /// The language of its leading track, if that or its manifest says one. The manifest's is the
+    /// better one: it may say of which country.
     fn language(&self) -> Option<&str> {
-        let language = &lead(self.publisher.init()).language;
-        str::from_utf8(language).ok().filter(|language| *language != "und")
+        let own = str::from_utf8(&lead(self.publisher.init()).language).ok();
+        self.told_language.as_deref().or(own.filter(|language| *language != "und"))
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use roxmltree::{Document, ParsingOptions};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use super::time::Moment;
 
@@ -23,6 +23,12 @@ const NODES_MAX: u32 = 50_000;
 
 /// Longest that is remembered of one, in bytes.
 const PRESENTATION_SIZE_MAX: usize = 512;
+
+/// Languages of a source that are remembered: one for each header, and none for most.
+const LANGUAGES: usize = 64;
+
+/// Longest language tag, in bytes: implementations need not take longer ones (RFC 5646, 4.4.1).
+const LANGUAGE_SIZE_MAX: usize = 35;
 
 /// What a playlist says of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,24 +139,70 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468)
 }
 
-/// What a manifest of DASH is the manifest of: when its presentation and its periods begin, and
-/// what they are called. Updates of one presentation agree in it.
+/// What a manifest of DASH says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// What it is the manifest of: when its presentation and its periods begin, and what they are
+    /// called. Updates of one presentation agree in it.
+    pub presentation: String,
+    /// Languages by the paths of the headers that they are of, below the channel's publishing
+    /// point. Some encoders write them nowhere else.
+    pub languages: Vec<(String, String)>,
+}
+
+/// Reads the manifest at `base`; none if it is something else, or what it is the manifest of is
+/// too long.
 #[must_use]
-pub fn presentation(manifest: &[u8]) -> Option<String> {
+pub fn manifest(base: &str, text: &[u8]) -> Option<Manifest> {
     let options = ParsingOptions { nodes_limit: NODES_MAX, ..ParsingOptions::default() };
-    let text = str::from_utf8(manifest).ok()?;
-    let document = Document::parse_with_options(text, options).ok()?;
+    let document = Document::parse_with_options(str::from_utf8(text).ok()?, options).ok()?;
     let root = document.root_element();
-    let mut said = root.attribute("availabilityStartTime").unwrap_or_default().to_owned();
-    let mut periods = root.children().filter(|node| node.tag_name().name() == "Period");
+    let mut presentation = root.attribute("availabilityStartTime").unwrap_or_default().to_owned();
+    let mut languages = Vec::new();
     // Of more than one the last is what is sent now.
-    if let Some(period) = periods.next_back() {
+    if let Some(period) = children(root, "Period").next_back() {
         for name in ["id", "start"] {
-            said.push(' ');
-            said += period.attribute(name).unwrap_or_default();
+            presentation.push(' ');
+            presentation += period.attribute(name).unwrap_or_default();
+        }
+        for set in children(period, "AdaptationSet") {
+            let Some(language) = set.attribute("lang").filter(|one| is_language(one)) else {
+                continue;
+            };
+            let headers = children(set, "Representation").filter_map(|one| header_of(set, one));
+            let headers = headers.filter_map(|header| resolved(base, &header));
+            languages.extend(headers.map(|header| (header, language.to_owned())));
         }
     }
-    (root.tag_name().name() == "MPD" && said.len() <= PRESENTATION_SIZE_MAX).then_some(said)
+    let is_one = root.tag_name().name() == "MPD" && presentation.len() <= PRESENTATION_SIZE_MAX;
+    languages.truncate(LANGUAGES);
+    is_one.then_some(Manifest { presentation, languages })
+}
+
+fn children<'d>(
+    of: Node<'d, 'd>,
+    name: &'static str,
+) -> impl DoubleEndedIterator<Item = Node<'d, 'd>> {
+    of.children().filter(move |node| node.tag_name().name() == name)
+}
+
+/// Where a representation has its header, as a template says it (ISO/IEC 23009-1, 5.3.9.4.4).
+fn header_of(set: Node<'_, '_>, representation: Node<'_, '_>) -> Option<String> {
+    let in_both = [representation, set].into_iter().flat_map(|of| children(of, "SegmentTemplate"));
+    let template = in_both.filter_map(|template| template.attribute("initialization")).next()?;
+    let id = representation.attribute("id").unwrap_or_default();
+    let bandwidth = representation.attribute("bandwidth").unwrap_or_default();
+    Some(template.replace("$RepresentationID$", id).replace("$Bandwidth$", bandwidth))
+}
+
+/// Whether it is a language tag by its form (RFC 5646), and says something.
+fn is_language(tag: &str) -> bool {
+    let is_part = |part: &str| (1..=8).contains(&part.len());
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    tag.len() <= LANGUAGE_SIZE_MAX
+        && tag.bytes().all(is_letter)
+        && tag.split('-').all(is_part)
+        && tag != "und"
 }
 
 /// What a channel's playlists say of segments, which may come before them or behind.
@@ -158,6 +210,8 @@ pub fn presentation(manifest: &[u8]) -> Option<String> {
 pub struct Pushed {
     /// Manifests by their paths, with what they are the manifests of.
     presentations: VecDeque<(String, String)>,
+    /// What its manifests say of headers: paths, and languages.
+    languages: VecDeque<(String, String)>,
     /// Of segments that have not come.
     said: VecDeque<Said>,
     /// Paths of segments that have come, and when they begin.
@@ -193,12 +247,23 @@ impl Pushed {
     /// A manifest has come; gives whether it is that of another presentation than the one before it
     /// at this path.
     pub fn take_manifest(&mut self, path: &str, text: &[u8]) -> bool {
-        let Some(said) = presentation(text) else { return false };
+        let Some(said) = manifest(path, text) else { return false };
+        for (header, language) in said.languages {
+            self.languages.retain(|(earlier, _)| *earlier != header);
+            remember(&mut self.languages, (header, language), LANGUAGES);
+        }
         let at = self.presentations.iter().position(|(earlier, _)| earlier == path);
         let before = at.and_then(|at| self.presentations.remove(at));
-        let is_other = before.is_some_and(|(_, before)| before != said);
-        remember(&mut self.presentations, (path.to_owned(), said), MANIFESTS);
+        let is_other = before.is_some_and(|(_, before)| before != said.presentation);
+        remember(&mut self.presentations, (path.to_owned(), said.presentation), MANIFESTS);
         is_other
+    }
+
+    /// The language of what has its header at this path, if a manifest said it.
+    #[must_use]
+    pub fn language(&self, header: &str) -> Option<&str> {
+        let of = self.languages.iter().find(|(path, _)| path == header);
+        of.map(|(_, language)| language.as_str())
     }
 
     /// A segment begins that is pushed to this path; gives its date, and whether it does not go on

@@ -171,12 +171,14 @@ impl Channel {
             measure: Default::default(),
             headers: Vec::new(),
             protections: Vec::new(),
+            told_language: None,
         };
         if container == Container::Cmaf {
             rendition.headers.push(header.clone());
             rendition.protections.push(Protection::of(&feed.header.init));
         }
         self.renditions.push(rendition);
+        self.take_language(at);
         self.begin_behind(at);
         if container == Container::Cmaf {
             self.list_header(at, &header, &bytes, stamp);

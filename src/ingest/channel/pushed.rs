@@ -25,10 +25,18 @@ impl Channel {
                 // As if its headers had come again.
                 (0..self.feeds.len()).for_each(|feed| self.may_begin_anew(feed, source, stamp));
             }
+            (0..self.renditions.len()).for_each(|at| self.take_language(at));
             return;
         }
         let dated = self.pushed[source].take(path, text);
         dated.into_iter().for_each(|dated| self.zeros.tell(dated));
+    }
+
+    /// A rendition has the language that the manifest of the first source says that says one.
+    pub(super) fn take_language(&mut self, at: usize) {
+        let header = &self.feeds[at].path;
+        let language = self.pushed.iter().find_map(|pushed| pushed.language(header));
+        self.renditions[at].told_language = language.map(str::to_owned);
     }
 
     /// What a source pushes to this path begins with this chunk.

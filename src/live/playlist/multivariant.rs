@@ -69,8 +69,7 @@ pub fn multivariant(renditions: &[Rendition<'_>], media: &str) -> String {
             }
         }
     }
-    let is_text = |one: &&Rendition<'_>| matches!(one.carries, Carries::Text { .. });
-    let texts: Vec<_> = renditions.iter().filter(is_text).collect();
+    let texts = subtitles(renditions);
     for subtitles in &texts {
         write_media(&mut text, "SUBTITLES", "text", subtitles, false, media);
     }
@@ -89,6 +88,22 @@ pub fn multivariant(renditions: &[Rendition<'_>], media: &str) -> String {
         }
     }
     text
+}
+
+/// The subtitles that are listed. A player shows all of a group, and takes whichever of a language
+/// comes first, so each language is listed in one coding: TTML where there is some, which is read
+/// in boxes by players that do not read WebVTT there (hls.js 1.7).
+fn subtitles<'r>(renditions: &'r [Rendition<'r>]) -> Vec<&'r Rendition<'r>> {
+    let is_ttml = |one: &Rendition<'_>| one.codecs.starts_with("stpp");
+    let language = |one: &Rendition<'r>| match one.carries {
+        Carries::Text { language } => Some(language),
+        Carries::Video { .. } | Carries::Audio { .. } => None,
+    };
+    let ttml: Vec<_> = renditions.iter().filter(|one| is_ttml(one)).filter_map(language).collect();
+    let is_listed = |one: &&Rendition<'r>| {
+        language(one).is_some_and(|language| is_ttml(one) || !ttml.contains(&language))
+    };
+    renditions.iter().filter(is_listed).collect()
 }
 
 /// The line of a picture's playlist for fast winding, where that is known to have so many bits a
@@ -267,6 +282,31 @@ v360/index.m3u8
 v360/index.m3u8
 "
         );
+    }
+
+    #[test]
+    fn subtitles_of_a_language_are_listed_in_one_coding() {
+        let text = |name, codecs, language| Rendition {
+            name,
+            carries: Carries::Text { language },
+            codecs,
+            bandwidth: Bandwidth { peak: 500, average: 100 },
+        };
+        let renditions = [
+            video("v", (64, 36), 1000),
+            text("vtt-de", "wvtt", Some("de")),
+            text("ttml-de", "stpp.ttml.im1t", Some("de")),
+            text("vtt-en", "wvtt", Some("en")),
+            text("vtt-en-hearing", "wvtt", Some("en")),
+            text("vtt", "wvtt", None),
+        ];
+        let text = multivariant(&renditions, "index.m3u8");
+        let names = ["\"ttml-de\"", "\"vtt-en\"", "\"vtt-en-hearing\"", "\"vtt\""];
+        let listed = text.lines().filter(|line| line.contains("TYPE=SUBTITLES"));
+        let listed: Vec<_> = listed.collect();
+        assert_eq!(listed.len(), names.len(), "{text}");
+        assert!(listed.iter().zip(names).all(|(line, name)| line.contains(name)), "{text}");
+        assert!(text.contains("CODECS=\"avc1.4d401f,stpp.ttml.im1t,wvtt\""), "{text}");
     }
 
     #[test]

@@ -121,3 +121,30 @@ fn another_manifest_is_that_of_another_presentation() {
     }
     assert_eq!(pushed.presentations.len(), MANIFESTS);
 }
+
+#[test]
+fn languages_are_those_of_the_headers_that_a_manifest_names() {
+    let text = "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"><Period id=\"0\">\
+        <AdaptationSet lang=\"sv\"><Representation id=\"1\"><SegmentTemplate \
+        initialization=\"init-$RepresentationID$.m4s\"/></Representation></AdaptationSet>\
+        <AdaptationSet lang=\"pt-BR\"><SegmentTemplate initialization=\"$Bandwidth$/i.mp4\"/>\
+        <Representation id=\"2\" bandwidth=\"64000\"/></AdaptationSet>\
+        <AdaptationSet lang=\"und\"><SegmentTemplate initialization=\"x.mp4\"/>\
+        <Representation/></AdaptationSet>\
+        <AdaptationSet lang=\"a&quot;b\"><SegmentTemplate initialization=\"y.mp4\"/>\
+        <Representation/></AdaptationSet>\
+        <AdaptationSet lang=\"de\"><Representation id=\"3\"/></AdaptationSet>\
+        <AdaptationSet><SegmentTemplate initialization=\"z.mp4\"/><Representation/></AdaptationSet>\
+        </Period></MPD>";
+    let mut pushed = Pushed::default();
+    pushed.take_manifest("live/a.mpd", text.as_bytes());
+    let said = |path: &str| pushed.language(path);
+    assert_eq!(said("live/init-1.m4s"), Some("sv"));
+    assert_eq!(said("live/64000/i.mp4"), Some("pt-BR"));
+    assert_eq!(pushed.languages.len(), 2);
+    assert_eq!(said("init-1.m4s"), None, "another folder");
+    let other = text.replace("sv", "no");
+    pushed.take_manifest("live/a.mpd", other.as_bytes());
+    assert_eq!(pushed.language("live/init-1.m4s"), Some("no"));
+    assert_eq!(pushed.languages.len(), 2);
+}

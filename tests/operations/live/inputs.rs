@@ -2,10 +2,10 @@
 //! and what a child can't do.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,15 +22,16 @@ fn write_film(to: &Path) {
     assert!(encoder(4).arg(to).status().expect("ffmpeg is installed").success());
 }
 
-/// A channel that reads these, with a film beside its config.
-fn channel(id: &str, inputs: &str, more: &str) -> String {
+/// A channel that reads these.
+pub fn channel(id: &str, inputs: &str, more: &str) -> String {
     format!(
         "[[channel]]\nid = \"{id}\"\nsegment = \"1s\"\npart = \"500ms\"\ninputs = [{inputs}]\n\
          {more}\n"
     )
 }
 
-fn started(channels: &str, prepare: impl FnOnce(&Place, &mut Command)) -> Station {
+/// A server of these channels, with a film beside its config.
+pub fn started(channels: &str, prepare: impl FnOnce(&Place, &mut Command)) -> Station {
     let place = Place::new();
     let config = super::config(&place, channels);
     let mut command = serve(&config);
@@ -50,7 +51,7 @@ impl Station {
 
     /// Waits until the API says something of it.
     #[track_caller]
-    fn until_ffmpeg(&self, id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    pub fn until_ffmpeg(&self, id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
         until_found(|| {
             let said = self.ffmpeg(id);
             if is_wanted(&said) { Ok(said) } else { Err(format!("{said:#}")) }
@@ -138,50 +139,6 @@ fn a_server_that_ends_leaves_no_child_behind() {
     station.server.signal("TERM");
     assert!(station.server.ended().success());
     until_gone(pid);
-}
-
-/// Sends the film to an address, until it is dropped.
-struct Sender(Child);
-
-impl Sender {
-    fn to(url: &str, film: &Path) -> Self {
-        let mut ffmpeg = Command::new("ffmpeg");
-        ffmpeg.args(["-v", "error", "-nostdin", "-re", "-stream_loop", "-1", "-i"]).arg(film);
-        ffmpeg.args(["-map", "0", "-c", "copy", "-f", "mpegts", url]).stdin(Stdio::null());
-        Self(ffmpeg.spawn().expect("ffmpeg is installed"))
-    }
-}
-
-impl Drop for Sender {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A UDP port of this machine that nobody has.
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-#[test]
-fn a_transport_stream_over_udp_is_played_as_hls_and_dash() {
-    let port = free_port();
-    let input = format!("\"udp://127.0.0.1:{port}\"");
-    let station = started(&channel("sport", &input, "encode = \"all\""), |_, _| {});
-    let film = station.place.path("film.mp4");
-    let _sender = Sender::to(&format!("udp://127.0.0.1:{port}?pkt_size=1316"), &film);
-    station.until("sport/master.m3u8", |answer| answer.status == 200);
-    let child = station.until_ffmpeg("sport", |said| said["state"] == "running");
-    assert_eq!(child["inputs"][0], format!("udp://127.0.0.1:{port}"));
-    for text in ["master.m3u8", "manifest.mpd"] {
-        let url = format!("http://{}/tv/sport/{text}", station.server.public);
-        let mut player = Command::new("ffmpeg");
-        player.args(["-v", "error", "-nostdin", "-i", &url, "-t", "2", "-abort_on"]);
-        player.args(["empty_output_stream", "-f", "null", "-"]);
-        let played = player.output().expect("ffmpeg is installed");
-        assert!(played.status.success(), "{text}: {}", String::from_utf8_lossy(&played.stderr));
-    }
 }
 
 /// A server of one file, by HTTP, which is there as long as it is to be.

@@ -13,6 +13,7 @@ mod repeats;
 mod torn;
 mod mistakes;
 mod orders;
+mod protocols;
 mod pushed;
 mod sources;
 mod linear;

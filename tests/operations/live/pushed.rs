@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::boxes::{MIDNIGHT, Media, header, salted_segment, segment};
-use super::transport::{published, push, segments, station};
+use super::transport::{encoder, published, push, segments, station};
 use super::{Station, channel, uris};
 
 #[test]
@@ -105,4 +105,32 @@ fn a_new_manifest_says_that_its_encoder_has_begun_again() {
     let plain = station.until("news/v/index.m3u8", has_six).text().to_owned();
     let (before, behind) = plain.split_once("#EXT-X-DISCONTINUITY\n").expect("there is one");
     assert_eq!((uris(before).len(), uris(behind).len()), (3, 3), "{plain}");
+}
+
+#[test]
+fn a_language_that_only_the_manifest_says_is_told_to_players() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ffmpeg = encoder(6);
+    ffmpeg.args(["-metadata:s:a:0", "language=swe", "-map", "0", "-map", "1", "-f", "dash"]);
+    ffmpeg.args(["-seg_duration", "1"]).arg(dir.path().join("m.mpd"));
+    assert!(ffmpeg.status().expect("ffmpeg is installed").success());
+    let station = Station::start(&channel("news"));
+    let put = |name: &str| {
+        let file = std::fs::read(dir.path().join(name)).unwrap();
+        assert_eq!(station.put(&format!("news/{name}"), &file).status, 200, "{name}");
+    };
+    let put_segments = |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            (0..2).for_each(|stream| put(&format!("chunk-stream{stream}-{number:05}.m4s")));
+        }
+    };
+    ["init-stream0.m4s", "init-stream1.m4s"].into_iter().for_each(put);
+    put_segments(1..4);
+    let master = station.until("news/master.m3u8", |answer| answer.status == 200);
+    assert!(!master.text().contains("LANGUAGE"), "headers say none: {}", master.text());
+    put("m.mpd");
+    put_segments(4..7);
+    let (in_hls, in_dash) = (",LANGUAGE=\"swe\",", " lang=\"swe\"");
+    station.until("news/master.m3u8", |answer| answer.text().contains(in_hls));
+    station.until("news/manifest.mpd", |answer| answer.text().contains(in_dash));
 }
