@@ -95,7 +95,7 @@ impl Archives {
             let (lender, records) = (lender.clone(), Arc::clone(records));
             let recorder = Recorder::new(state.to_owned(), lender, records, Arc::clone(&load));
             thread::Builder::new().name(format!("archive-{number}")).spawn(move || {
-                priority::lower_thread_priority(NICE);
+                priority::give_way(NICE);
                 recorder.run(&queue);
             })?;
             Ok(Queue { sender, load })

@@ -183,7 +183,7 @@ impl Squeezer {
 }
 
 fn compress_all(jobs: &Receiver<Job>, made: &Sender<Squeezed>) {
-    priority::lower_thread_priority(NICE);
+    priority::give_way(NICE);
     while let Ok(Job { path, opened }) = jobs.recv() {
         let squeezed = squeezed(path, &opened);
         // Nobody else may be kept from freeing the text by this.

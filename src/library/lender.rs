@@ -149,7 +149,7 @@ impl Lender {
 pub fn start(shards: Vec<Outbox>) -> io::Result<Lender> {
     let (events, queue) = channel();
     thread::Builder::new().name("archive-lender".to_owned()).spawn(move || {
-        priority::lower_thread_priority(super::NICE);
+        priority::give_way(super::NICE);
         Lending::new(shards).run(&queue);
     })?;
     Ok(Lender { events })

@@ -152,15 +152,16 @@ fn start_with(
     let upkeep = upkeep::Upkeep::start(&config.limits, scrub_after, &events)?;
     let lender = lender::start(shards.clone())?;
     let (of_shards, of_archives) = (events.clone(), lender.clone());
-    thread::Builder::new()
-        .name("library-mail".to_owned())
-        .spawn(move || run::forward(&inbox, &of_shards, &of_archives))?;
+    thread::Builder::new().name("library-mail".to_owned()).spawn(move || {
+        priority::give_way(0);
+        run::forward(&inbox, &of_shards, &of_archives);
+    })?;
     let (libraries, access, limits) =
         (config.libraries.clone(), config.access, config.limits.clone());
     let (of_watch, is_ready) = (events.clone(), Arc::clone(&ready));
     let (made, is_made) = sync_channel(1);
     let thread = thread::Builder::new().name("library".to_owned()).spawn(move || {
-        priority::lower_thread_priority(NICE);
+        priority::give_way(NICE);
         let roots = libraries.iter().map(|library| root::Root::new(library, access)).collect();
         let watch = watch(of_watch, Arc::default());
         // It fails only when nobody waits for it.

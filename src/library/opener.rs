@@ -131,7 +131,7 @@ impl Pool {
             .map(|number| {
                 let (queue, done) = (Arc::clone(&queue), done.clone());
                 thread::Builder::new().name(format!("opener-{number}")).spawn(move || {
-                    priority::lower_thread_priority(super::NICE);
+                    priority::give_way(super::NICE);
                     while let Some(job) = queue.take() {
                         match job {
                             Job::Open(to_open) => {

@@ -52,7 +52,7 @@ pub(super) enum Found {
 
 /// Runs until the other end of `wishes` is dropped.
 pub(super) fn run(wishes: &Receiver<ToScrub>, done: impl Fn(Scrubbed)) {
-    priority::lower_thread_priority(19);
+    priority::give_way(19);
     priority::idle_disk_priority();
     let mut next = wishes.recv().ok();
     while let Some(wish) = next.take() {

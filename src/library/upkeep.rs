@@ -150,7 +150,7 @@ pub(super) fn budget(limits: &crate::config::Limits) -> u64 {
 }
 
 fn warm_thread(wishes: &Receiver<ToWarm>, events: &SyncSender<Event>) {
-    priority::lower_thread_priority(super::NICE);
+    priority::give_way(super::NICE);
     while let Ok(wish) = wishes.recv() {
         let flags = libc::O_RDONLY | libc::O_NONBLOCK;
         let outcome = files::open_beneath(&*wish.root, &wish.below, flags)

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::config::{ACCESS_RECORDS_MAX, AccessLog, Config};
 use crate::messages::AccessRecord;
+use crate::sys::priority;
 
 mod line;
 mod redact;
@@ -81,6 +82,7 @@ pub fn start(config: &Config) -> io::Result<Option<(SyncSender<AccessRecord>, Ha
     let lines = line::Lines::new(config.access_log);
     let reopen = Arc::clone(&handle.reopen);
     std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+        priority::give_way(0);
         writer.run(&records, &lines, &reopen);
         let _ = end.send(());
     })?;

@@ -4,9 +4,14 @@
 //! thread, not the process.
 #![allow(unsafe_code)]
 
-/// Makes the calling thread nicer: it gets the processor's spare time. 0 is normal, 19 the least.
-/// A hint: failure changes nothing.
-pub fn lower_thread_priority(nice: i32) {
+/// Makes the calling thread, and those that it will start, give way to shards. It is nicer: 0 is
+/// normal, 19 the least. And when it is woken it does not take the processor from whoever runs
+/// (SCHED_BATCH, sched(7)): mostly a shard wakes it, in the middle of a turn, and would have its
+/// own processor back at the next tick of the clock. A hint: failure changes nothing.
+pub fn give_way(nice: i32) {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel reads one integer from this frame; 0 is the calling thread.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
     // SAFETY: integers only; 0 is the calling thread.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
 }

@@ -34,7 +34,7 @@ pub fn run() -> String {
 
 fn begin(order: &Order) -> Result<std::convert::Infallible, String> {
     confine::end_with(order.parent).map_err(|error| format!("not begun: {error}"))?;
-    priority::lower_thread_priority(order.nice);
+    priority::give_way(order.nice);
     let input = input(&order.input).map_err(|error| format!("its input: {error}"))?;
     confine::confine(&order.bounds).map_err(|why| format!("not begun: {why}"))?;
     let program = &order.bounds.program;
