@@ -1,5 +1,6 @@
 # From an encoder's last byte of a part to the first byte of a viewer's answer: 100 channels of three
-# renditions, 5 Mb/s each, in parts of half a second; spread evenly, and all in the same instant.
+# renditions, 5 Mb/s each, in parts of half a second; spread evenly, and all in the same instant. CPUs
+# may halt: the shard and the live thread share one, and threads that keep it awake go before them.
 . bench/rows/servers.sh
 for how in "" --aligned; do
   for awaited in playlist part; do
@@ -9,7 +10,7 @@ for how in "" --aligned; do
     start_live "$("$bench" publish $encoders --print-config)"
     # shellcheck disable=SC2086
     "$bench" publish $encoders --awaited "$awaited" --duration "${SHARDCAST_BENCH_PUBLISH:-30s}" \
-      --awake --cpu 1 --server-pid "$pid"
+      --cpu 1 --server-pid "$pid"
     stop_server
   done
 done

@@ -6,7 +6,10 @@
 //! time is taken off the machine's again (`measure`).
 //!
 //! Not for measurements in which kernel threads of no fixed CPU do the work: beside these threads
-//! Linux 6.18 was seen to leave one of them, ready to run, waiting for ten seconds.
+//! Linux 6.18 was seen to leave one of them, ready to run, waiting for ten seconds. Nor for the
+//! latency of a server of which several threads share a CPU: when one of them gives way to another
+//! and is not eligible (EEVDF: it has had more than its share), Linux 6.18 takes the thread of
+//! SCHED_IDLE before it, until the next tick.
 
 use std::hint::black_box;
 use std::io;
