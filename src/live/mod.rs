@@ -6,6 +6,7 @@
 
 pub mod time;
 mod bits;
+mod attribute;
 pub mod boxes;
 pub mod ts;
 pub mod cut;

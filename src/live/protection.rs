@@ -2,6 +2,7 @@
 //!
 //! Nothing is encrypted or decrypted here, and no key is known: which key it is (`tenc`) and what
 //! each system of licences needs to find it (`pssh`) come with the header (ISO/IEC 23001-7, 8).
+//! Only FairPlay has it in the playlist that an encoder pushes.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,6 +15,18 @@ const WIDEVINE: [u8; 16] = *b"\xed\xef\x8b\xa9\x79\xd6\x4a\xce\xa3\xc8\x27\xdc\x
 
 /// PlayReady's.
 const PLAYREADY: [u8; 16] = *b"\x9a\x04\xf0\x79\x98\x40\x42\x86\xab\x92\xe6\x5b\xe0\x88\x5f\x95";
+
+/// FairPlay's.
+const FAIRPLAY: [u8; 16] = *b"\x94\xce\x86\xfb\x07\xff\x4f\x43\xad\xb8\x93\xd2\xfa\x96\x8c\xa2";
+
+/// How FairPlay is called in playlists.
+pub const FAIRPLAY_FORMAT: &str = "com.apple.streamingkeydelivery";
+
+/// How URIs of its keys begin.
+const FAIRPLAY_SCHEME: &str = "skd://";
+
+/// Longest such URI, in bytes.
+const FAIRPLAY_URI_SIZE_MAX: usize = 1024;
 
 /// How what follows a header is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +57,17 @@ impl Protection {
         let encryption = init.tracks.iter().find_map(|track| track.sample.encryption)?;
         let systems = init.protection.iter().filter_map(|pssh| System::read(pssh));
         Some(Self { scheme: encryption.scheme, key: encryption.key, systems: systems.collect() })
+    }
+
+    /// FairPlay has its key there, as a playlist says. Gives whether that is news.
+    pub fn name_fairplay(&mut self, uri: &str) -> bool {
+        let system = System::fairplay(uri);
+        if self.systems.contains(&system) {
+            return false;
+        }
+        self.systems.retain(|one| one.fairplay_uri().is_none());
+        self.systems.push(system);
+        true
     }
 
     /// Bytes that it takes.
@@ -78,9 +102,28 @@ impl System {
         Some(Self { id, pssh: pssh.into(), data })
     }
 
+    /// FairPlay with its key there. It has no box in the header; so that it is kept as the others
+    /// are, it gets one that holds the URI.
+    fn fairplay(uri: &str) -> Self {
+        let size = |of: usize| u32::try_from(of).unwrap_or(u32::MAX).to_be_bytes();
+        let body = [&[0; 4][..], &FAIRPLAY, &size(uri.len()), uri.as_bytes()].concat();
+        let pssh = [&size(8 + body.len())[..], b"pssh", &body].concat();
+        Self { id: FAIRPLAY, pssh: pssh.into(), data: uri.as_bytes().into() }
+    }
+
+    /// Where FairPlay has its key, if that is what this says.
+    #[must_use]
+    pub fn fairplay_uri(&self) -> Option<&str> {
+        let uri = str::from_utf8(&self.data).ok()?;
+        (self.id == FAIRPLAY && is_fairplay_uri(uri)).then_some(uri)
+    }
+
     /// `KEYFORMAT` and `URI` in HLS.
     #[must_use]
     pub fn key_format(&self) -> (String, String) {
+        if let Some(uri) = self.fairplay_uri() {
+            return (FAIRPLAY_FORMAT.to_owned(), uri.to_owned());
+        }
         match self.id {
             // It wants its own object, which is text in UTF-16, instead of the box.
             PLAYREADY => (
@@ -100,9 +143,20 @@ impl System {
         match self.id {
             WIDEVINE => Some("Widevine"),
             PLAYREADY => Some("PlayReady"),
+            FAIRPLAY => Some("FairPlay"),
             _ => None,
         }
     }
+}
+
+/// Whether it says where FairPlay has a key, in letters that can stand between quotes.
+#[must_use]
+pub fn is_fairplay_uri(uri: &str) -> bool {
+    let is_allowed =
+        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'<' | b'&');
+    uri.starts_with(FAIRPLAY_SCHEME)
+        && uri.len() <= FAIRPLAY_URI_SIZE_MAX
+        && uri.bytes().all(is_allowed)
 }
 
 /// As it stands in XML and URIs.
@@ -143,6 +197,25 @@ pub fn sample(scheme: Kind) -> Protection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fairplay_is_kept_as_others_are() {
+        let mut protection = sample(*b"cbcs");
+        assert!(protection.name_fairplay("skd://a?b"));
+        assert!(!protection.name_fairplay("skd://a?b"), "it is known");
+        let system = protection.systems.last().unwrap();
+        assert_eq!(System::read(&system.pssh).as_ref(), Some(system));
+        let (format, uri) = system.key_format();
+        assert_eq!((format.as_str(), uri.as_str()), (FAIRPLAY_FORMAT, "skd://a?b"));
+        assert!(protection.name_fairplay("skd://c"), "another key");
+        assert_eq!(protection.systems.len(), 3);
+        for wrong in ["https://a", "skd://a\"b", "skd://a\n", "skd://\u{e9}", ""] {
+            assert!(!is_fairplay_uri(wrong), "{wrong:?}");
+        }
+        // A header's own box is passed on as it is.
+        let own = System { data: (*b"own").into(), ..System::fairplay("skd://a") };
+        assert!(own.key_format().0.starts_with("urn:uuid:94ce86fb-"));
+    }
 
     #[test]
     fn a_system_is_read_from_its_box() {

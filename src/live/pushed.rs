@@ -2,14 +2,16 @@
 //! out.
 //!
 //! Times are read from the media itself. A playlist adds two things that media of a clock of its
-//! own can't say: where it does not go on, and when it was taken; a manifest, that its encoder has
-//! begun again. What is not understood is passed over: nothing that stands there is a mistake of
-//! the media.
+//! own can't say: where it does not go on, and when it was taken; and where FairPlay has its key. A
+//! manifest adds that its encoder has begun again, and languages. What is not understood is passed
+//! over: nothing that stands there is a mistake of the media.
 
 use std::collections::VecDeque;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+use super::attribute::attribute;
+use super::protection::{FAIRPLAY_FORMAT, is_fairplay_uri};
 use super::time::Moment;
 
 /// Segments of a channel's playlists of which something is remembered: a few, of each rendition.
@@ -24,8 +26,8 @@ const NODES_MAX: u32 = 50_000;
 /// Longest that is remembered of one, in bytes.
 const PRESENTATION_SIZE_MAX: usize = 512;
 
-/// Languages of a source that are remembered: one for each header, and none for most.
-const LANGUAGES: usize = 64;
+/// Headers of a source of which something is remembered that it does not say itself.
+const HEADERS: usize = 64;
 
 /// Longest language tag, in bytes: implementations need not take longer ones (RFC 5646, 4.4.1).
 const LANGUAGE_SIZE_MAX: usize = 35;
@@ -63,6 +65,35 @@ pub fn playlist(base: &str, text: &[u8]) -> Vec<Said> {
         }
     }
     all.into()
+}
+
+/// Where FairPlay has the keys of headers, as the playlist at `base` says: paths of headers, and
+/// URIs. Of a header with several the last one counts.
+#[must_use]
+pub fn fairplay_keys(base: &str, text: &[u8]) -> Vec<(String, String)> {
+    let mut keys: Vec<(String, String)> = Vec::new();
+    let (mut key, mut header) = (None, None);
+    for line in str::from_utf8(text).unwrap_or_default().lines().map(str::trim) {
+        if let Some(said) = line.strip_prefix("#EXT-X-KEY:") {
+            let is_it = attribute(said, "KEYFORMAT").as_deref() == Some(FAIRPLAY_FORMAT);
+            if is_it {
+                key = attribute(said, "URI").filter(|uri| is_fairplay_uri(uri));
+            } else if attribute(said, "METHOD").as_deref() == Some("NONE") {
+                key = None;
+            }
+        } else if let Some(said) = line.strip_prefix("#EXT-X-MAP:") {
+            header = attribute(said, "URI").and_then(|uri| resolved(base, &uri));
+        } else if !line.is_empty()
+            && !line.starts_with('#')
+            && let (Some(key), Some(header)) = (&key, &header)
+            && keys.last() != Some(&(header.clone(), key.clone()))
+        {
+            keys.retain(|(earlier, _)| earlier != header);
+            keys.push((header.clone(), key.clone()));
+        }
+    }
+    keys.truncate(HEADERS);
+    keys
 }
 
 /// The path that a reference in the playlist at `base` leads to; none if it leads elsewhere.
@@ -175,7 +206,7 @@ pub fn manifest(base: &str, text: &[u8]) -> Option<Manifest> {
         }
     }
     let is_one = root.tag_name().name() == "MPD" && presentation.len() <= PRESENTATION_SIZE_MAX;
-    languages.truncate(LANGUAGES);
+    languages.truncate(HEADERS);
     is_one.then_some(Manifest { presentation, languages })
 }
 
@@ -212,6 +243,8 @@ pub struct Pushed {
     presentations: VecDeque<(String, String)>,
     /// What its manifests say of headers: paths, and languages.
     languages: VecDeque<(String, String)>,
+    /// Where FairPlay has the keys of headers: paths, and URIs.
+    keys: VecDeque<(String, String)>,
     /// Of segments that have not come.
     said: VecDeque<Said>,
     /// Paths of segments that have come, and when they begin.
@@ -230,6 +263,10 @@ pub struct Dated {
 impl Pushed {
     /// A playlist has come; gives the dates of what has come before it.
     pub fn take(&mut self, base: &str, text: &[u8]) -> Vec<Dated> {
+        for (header, key) in fairplay_keys(base, text) {
+            self.forget_key(&header);
+            remember(&mut self.keys, (header, key), HEADERS);
+        }
         let mut dated = Vec::new();
         for said in playlist(base, text) {
             let begun = self.begun.iter().rev().find(|(path, _)| *path == said.path);
@@ -250,7 +287,7 @@ impl Pushed {
         let Some(said) = manifest(path, text) else { return false };
         for (header, language) in said.languages {
             self.languages.retain(|(earlier, _)| *earlier != header);
-            remember(&mut self.languages, (header, language), LANGUAGES);
+            remember(&mut self.languages, (header, language), HEADERS);
         }
         let at = self.presentations.iter().position(|(earlier, _)| earlier == path);
         let before = at.and_then(|at| self.presentations.remove(at));
@@ -264,6 +301,18 @@ impl Pushed {
     pub fn language(&self, header: &str) -> Option<&str> {
         let of = self.languages.iter().find(|(path, _)| path == header);
         of.map(|(_, language)| language.as_str())
+    }
+
+    /// Where FairPlay has the key of what has its header at this path, if a playlist said it.
+    #[must_use]
+    pub fn key(&self, header: &str) -> Option<&str> {
+        let of = self.keys.iter().find(|(path, _)| path == header);
+        of.map(|(_, key)| key.as_str())
+    }
+
+    /// Another header is at this path, for which a playlist has yet to say it.
+    pub fn forget_key(&mut self, header: &str) {
+        self.keys.retain(|(path, _)| path != header);
     }
 
     /// A segment begins that is pushed to this path; gives its date, and whether it does not go on

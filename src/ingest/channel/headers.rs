@@ -139,6 +139,7 @@ impl Channel {
             if is_other {
                 tracing::info!(channel = self.id, rendition = name, "another header");
                 if container == Container::Cmaf {
+                    self.pushed.iter_mut().for_each(|pushed| pushed.forget_key(&feed.path));
                     rendition.headers.push(header.clone());
                     rendition.protections.push(Protection::of(&sent.init));
                     self.list_header(at, &header, &sent.bytes, stamp);
@@ -182,6 +183,7 @@ impl Channel {
         self.begin_behind(at);
         if container == Container::Cmaf {
             self.list_header(at, &header, &bytes, stamp);
+            self.take_key(at);
         } else {
             self.begin_stream(at);
         }

@@ -14,6 +14,7 @@ use crate::live::boxes::stream::Chunk;
 use crate::live::channel::Container;
 use crate::live::cut::Lengths;
 use crate::live::playlist::name::{Longer, target_of};
+use crate::live::protection::Protection;
 use crate::live::publisher::{Taken, Zeros};
 use crate::live::record::{Header, Kept};
 use crate::live::time::Length;
@@ -127,6 +128,14 @@ impl Keeping {
     pub fn before(&self, name: &str, tag: ETag) -> Option<Before> {
         let Media { zero_micros, tag: was } = *self.memory.media.get(name)?;
         Some(Before { has_other_header: was != tag, zero_micros })
+    }
+
+    /// How what follows the newest header of a rendition is encrypted, as is known now.
+    pub fn protect(&mut self, at: usize, protection: Protection) {
+        if let Some((header, _)) = self.renditions.get_mut(at).and_then(|of| of.headers.last_mut())
+        {
+            header.protection = Some(Arc::new(protection));
+        }
     }
 
     /// Another header of a rendition is listed.

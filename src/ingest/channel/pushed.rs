@@ -30,6 +30,19 @@ impl Channel {
         }
         let dated = self.pushed[source].take(path, text);
         dated.into_iter().for_each(|dated| self.zeros.tell(dated));
+        (0..self.renditions.len()).for_each(|at| self.take_key(at));
+    }
+
+    /// Where FairPlay has the key of a rendition, as the playlist of the first source says that
+    /// names it. It mostly comes behind the first segment that it is of.
+    pub(super) fn take_key(&mut self, at: usize) {
+        let header = &self.feeds[at].path;
+        let key = self.pushed.iter().find_map(|pushed| pushed.key(header));
+        if let (Some(key), Some(Some(newest))) = (key, self.renditions[at].protections.last_mut())
+            && newest.name_fairplay(key)
+        {
+            self.keeping.protect(at, newest.clone());
+        }
     }
 
     /// A rendition has the language that the manifest of the first source says that says one.

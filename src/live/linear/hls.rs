@@ -6,6 +6,7 @@
 //! begins is not said there, so a channel with such an asset has no manifest of DASH itself.
 
 use super::asset::{Media, Rendition, SEGMENTS_MAX, Unfit};
+use crate::live::attribute::attribute;
 use crate::live::playlist::multivariant::Bandwidth;
 use crate::live::record::{About, Carried};
 
@@ -152,22 +153,6 @@ fn is_relative(uri: &str) -> bool {
 
 fn is_sound(codec: &&str) -> bool {
     SOUNDS.iter().any(|sound| codec.starts_with(sound))
-}
-
-/// The value of an attribute, without its quotes.
-fn attribute(list: &str, name: &str) -> Option<String> {
-    let mut rest = list;
-    loop {
-        let (key, value) = rest.split_once('=')?;
-        let (value, behind) = match value.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => value.split_at(value.find(',').unwrap_or(value.len())),
-        };
-        if key.trim() == name {
-            return Some(value.to_owned());
-        }
-        rest = behind.strip_prefix(',')?;
-    }
 }
 
 /// `1280x720`.

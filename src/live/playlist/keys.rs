@@ -25,14 +25,11 @@ pub fn write_hls(text: &mut String, protection: &Protection) {
     let method = protection.method();
     for system in &protection.systems {
         let (format, uri) = system.key_format();
-        let key = Hexadecimal(&protection.key);
-        put(
-            text,
-            format_args!(
-                "#EXT-X-KEY:METHOD={method},URI=\"{uri}\",KEYID={key},KEYFORMAT=\"{format}\",\
-                 KEYFORMATVERSIONS=\"1\"\n"
-            ),
-        );
+        put(text, format_args!("#EXT-X-KEY:METHOD={method},URI=\"{uri}\""));
+        if system.fairplay_uri().is_none() {
+            put(text, format_args!(",KEYID={}", Hexadecimal(&protection.key)));
+        }
+        put(text, format_args!(",KEYFORMAT=\"{format}\",KEYFORMATVERSIONS=\"1\"\n"));
     }
 }
 
@@ -70,6 +67,10 @@ pub fn write_dash(text: &mut String, protection: &Protection, indent: &str) {
         if let Some(name) = system.name() {
             put(text, format_args!(" value=\"{name}\""));
         }
+        if system.fairplay_uri().is_some() {
+            text.push_str("/>\n");
+            continue;
+        }
         put(
             text,
             format_args!(
@@ -103,6 +104,24 @@ KEYFORMATVERSIONS=\"1\"
         let mut text = String::new();
         write_hls(&mut text, &sample(*b"cbcs"));
         assert_eq!(text.matches("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn fairplay_has_the_uri_of_its_key() {
+        let mut protection = Protection { systems: Vec::new(), ..sample(*b"cbcs") };
+        protection.name_fairplay("skd://key?1");
+        let mut text = String::new();
+        write_hls(&mut text, &protection);
+        assert_eq!(
+            text,
+            "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://key?1\",\
+KEYFORMAT=\"com.apple.streamingkeydelivery\",KEYFORMATVERSIONS=\"1\"\n"
+        );
+        let mut text = String::new();
+        write_dash(&mut text, &protection, "");
+        let uuid = "urn:uuid:94ce86fb-07ff-4f43-adb8-93d2fa968ca2";
+        let line = format!("<ContentProtection schemeIdUri=\"{uuid}\" value=\"FairPlay\"/>\n");
+        assert!(text.ends_with(&line), "{text}");
     }
 
     #[test]

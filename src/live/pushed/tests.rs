@@ -148,3 +148,41 @@ fn languages_are_those_of_the_headers_that_a_manifest_names() {
     assert_eq!(pushed.language("live/init-1.m4s"), Some("no"));
     assert_eq!(pushed.languages.len(), 2);
 }
+
+#[test]
+fn keys_of_fairplay_are_those_of_the_headers_that_a_playlist_names() {
+    let apple = |uri: &str| {
+        format!(
+            "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"{uri}\",KEYFORMATVERSIONS=\"1\",\
+             KEYFORMAT=\"com.apple.streamingkeydelivery\"\n"
+        )
+    };
+    let widevine = "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"data:a\",KEYFORMAT=\"urn:uuid:edef8ba9\"\n";
+    let segment =
+        |header: &str, at: u32| format!("#EXT-X-MAP:URI=\"{header}\"\n#EXTINF:2,\n{at}.m4s\n");
+    let text = [
+        &segment("clear.mp4", 0),
+        &apple("skd://one"),
+        widevine,
+        &segment("a.mp4", 1),
+        &apple("skd://two"),
+        "#EXTINF:2,\n2.m4s\n",
+        &segment("b.mp4", 3),
+        "#EXT-X-KEY:METHOD=NONE\n",
+        &segment("c.mp4", 4),
+        &apple("https://elsewhere"),
+        &segment("d.mp4", 5),
+    ]
+    .concat();
+    let mut pushed = Pushed::default();
+    pushed.take("v/index.m3u8", text.as_bytes());
+    let known =
+        |pushed: &Pushed, name: &str| pushed.key(&format!("v/{name}.mp4")).map(str::to_owned);
+    assert_eq!(known(&pushed, "a").as_deref(), Some("skd://two"), "the last one");
+    assert_eq!(known(&pushed, "b").as_deref(), Some("skd://two"));
+    for none in ["clear", "c", "d"] {
+        assert_eq!(known(&pushed, none), None, "{none}");
+    }
+    pushed.forget_key("v/a.mp4");
+    assert_eq!((known(&pushed, "a"), pushed.keys.len()), (None, 1));
+}

@@ -159,6 +159,27 @@ fn what_is_encrypted_says_so_in_the_past_as_it_does_live() {
 }
 
 #[test]
+fn where_fairplay_has_its_key_is_said_live_and_in_the_past() {
+    let from = past();
+    let station = Station::recorded(from, 2);
+    assert_eq!(station.put("news/v/init.mp4", &encrypted_header(b"cbcs")).status, 200);
+    (from + 2..from + 4).for_each(|second| station.push_durable(second));
+    let key = "URI=\"skd://key?1\",KEYFORMAT=\"com.apple.streamingkeydelivery\"";
+    let pushed = format!(
+        "#EXTM3U\n#EXT-X-KEY:METHOD=SAMPLE-AES,{key}\n#EXT-X-MAP:URI=\"init.mp4\"\n{}.m4s\n",
+        from + 2
+    );
+    assert_eq!(station.put("news/v/index.m3u8", pushed.as_bytes()).status, 200);
+    (from + 4..from + 6).for_each(|second| station.push_durable(second));
+    let line = format!("#EXT-X-KEY:METHOD=SAMPLE-AES,{key},KEYFORMATVERSIONS=\"1\"\n");
+    station.until_says("news/v/index.m3u8", &line);
+    station.until_says("news/manifest.mpd", " value=\"FairPlay\"/>");
+    let past = format!("news/archive/{}-3/v/media.m3u8", from + 2);
+    station.until_says(&past, &line);
+    station.started_again().until_says(&past, &line);
+}
+
+#[test]
 fn what_is_not_there_says_why() {
     let from = past();
     let station = Station::recorded(from, 2);
