@@ -69,10 +69,11 @@ pub fn playlist(base: &str, text: &[u8]) -> Vec<Said> {
 
 /// Where FairPlay has the keys of headers, as the playlist at `base` says: paths of headers, and
 /// URIs. Of a header with several the last one counts.
-#[must_use]
-pub fn fairplay_keys(base: &str, text: &[u8]) -> Vec<(String, String)> {
-    let mut keys: Vec<(String, String)> = Vec::new();
+fn fairplay_keys(base: &str, text: &[u8]) -> OfHeaders {
+    let mut keys = OfHeaders::default();
     let (mut key, mut header) = (None, None);
+    // Both hold until something else is said; of what was said nothing came yet.
+    let mut is_news = false;
     for line in str::from_utf8(text).unwrap_or_default().lines().map(str::trim) {
         if let Some(said) = line.strip_prefix("#EXT-X-KEY:") {
             let is_it = attribute(said, "KEYFORMAT").as_deref() == Some(FAIRPLAY_FORMAT);
@@ -81,18 +82,18 @@ pub fn fairplay_keys(base: &str, text: &[u8]) -> Vec<(String, String)> {
             } else if attribute(said, "METHOD").as_deref() == Some("NONE") {
                 key = None;
             }
+            is_news = true;
         } else if let Some(said) = line.strip_prefix("#EXT-X-MAP:") {
             header = attribute(said, "URI").and_then(|uri| resolved(base, &uri));
+            is_news = true;
         } else if !line.is_empty()
             && !line.starts_with('#')
+            && std::mem::take(&mut is_news)
             && let (Some(key), Some(header)) = (&key, &header)
-            && keys.last() != Some(&(header.clone(), key.clone()))
         {
-            keys.retain(|(earlier, _)| earlier != header);
-            keys.push((header.clone(), key.clone()));
+            keys.set(header.clone(), key.clone());
         }
     }
-    keys.truncate(HEADERS);
     keys
 }
 
@@ -241,10 +242,10 @@ fn is_language(tag: &str) -> bool {
 pub struct Pushed {
     /// Manifests by their paths, with what they are the manifests of.
     presentations: VecDeque<(String, String)>,
-    /// What its manifests say of headers: paths, and languages.
-    languages: VecDeque<(String, String)>,
-    /// Where FairPlay has the keys of headers: paths, and URIs.
-    keys: VecDeque<(String, String)>,
+    /// Languages, as its manifests say them.
+    languages: OfHeaders,
+    /// Where FairPlay has keys, as its playlists say it.
+    keys: OfHeaders,
     /// Of segments that have not come.
     said: VecDeque<Said>,
     /// Paths of segments that have come, and when they begin.
@@ -263,9 +264,8 @@ pub struct Dated {
 impl Pushed {
     /// A playlist has come; gives the dates of what has come before it.
     pub fn take(&mut self, base: &str, text: &[u8]) -> Vec<Dated> {
-        for (header, key) in fairplay_keys(base, text) {
-            self.forget_key(&header);
-            remember(&mut self.keys, (header, key), HEADERS);
+        for (header, key) in fairplay_keys(base, text).0 {
+            self.keys.set(header, key);
         }
         let mut dated = Vec::new();
         for said in playlist(base, text) {
@@ -286,8 +286,7 @@ impl Pushed {
     pub fn take_manifest(&mut self, path: &str, text: &[u8]) -> bool {
         let Some(said) = manifest(path, text) else { return false };
         for (header, language) in said.languages {
-            self.languages.retain(|(earlier, _)| *earlier != header);
-            remember(&mut self.languages, (header, language), HEADERS);
+            self.languages.set(header, language);
         }
         let at = self.presentations.iter().position(|(earlier, _)| earlier == path);
         let before = at.and_then(|at| self.presentations.remove(at));
@@ -299,20 +298,18 @@ impl Pushed {
     /// The language of what has its header at this path, if a manifest said it.
     #[must_use]
     pub fn language(&self, header: &str) -> Option<&str> {
-        let of = self.languages.iter().find(|(path, _)| path == header);
-        of.map(|(_, language)| language.as_str())
+        self.languages.get(header)
     }
 
     /// Where FairPlay has the key of what has its header at this path, if a playlist said it.
     #[must_use]
     pub fn key(&self, header: &str) -> Option<&str> {
-        let of = self.keys.iter().find(|(path, _)| path == header);
-        of.map(|(_, key)| key.as_str())
+        self.keys.get(header)
     }
 
     /// Another header is at this path, for which a playlist has yet to say it.
     pub fn forget_key(&mut self, header: &str) {
-        self.keys.retain(|(path, _)| path != header);
+        self.keys.forget(header);
     }
 
     /// A segment begins that is pushed to this path; gives its date, and whether it does not go on
@@ -323,6 +320,26 @@ impl Pushed {
         let at = self.said.iter().position(|said| said.path == path);
         let said = at.and_then(|at| self.said.remove(at));
         said.map_or((None, false), |said| (said.dated(start), said.discontinuity))
+    }
+}
+
+/// Something that is told of headers, by their paths.
+#[derive(Debug, Default)]
+struct OfHeaders(VecDeque<(String, String)>);
+
+impl OfHeaders {
+    fn get(&self, header: &str) -> Option<&str> {
+        let told = self.0.iter().find(|(path, _)| path == header);
+        told.map(|(_, what)| what.as_str())
+    }
+
+    fn set(&mut self, header: String, what: String) {
+        self.forget(&header);
+        remember(&mut self.0, (header, what), HEADERS);
+    }
+
+    fn forget(&mut self, header: &str) {
+        self.0.retain(|(path, _)| path != header);
     }
 }
 

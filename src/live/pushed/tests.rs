@@ -141,12 +141,12 @@ fn languages_are_those_of_the_headers_that_a_manifest_names() {
     let said = |path: &str| pushed.language(path);
     assert_eq!(said("live/init-1.m4s"), Some("sv"));
     assert_eq!(said("live/64000/i.mp4"), Some("pt-BR"));
-    assert_eq!(pushed.languages.len(), 2);
+    assert_eq!(pushed.languages.0.len(), 2);
     assert_eq!(said("init-1.m4s"), None, "another folder");
     let other = text.replace("sv", "no");
     pushed.take_manifest("live/a.mpd", other.as_bytes());
     assert_eq!(pushed.language("live/init-1.m4s"), Some("no"));
-    assert_eq!(pushed.languages.len(), 2);
+    assert_eq!(pushed.languages.0.len(), 2);
 }
 
 #[test]
@@ -184,5 +184,5 @@ fn keys_of_fairplay_are_those_of_the_headers_that_a_playlist_names() {
         assert_eq!(known(&pushed, none), None, "{none}");
     }
     pushed.forget_key("v/a.mp4");
-    assert_eq!((known(&pushed, "a"), pushed.keys.len()), (None, 1));
+    assert_eq!((known(&pushed, "a"), pushed.keys.0.len()), (None, 1));
 }
