@@ -10,7 +10,7 @@ use super::Shard;
 use super::cold::{Waits, Wanted};
 use super::connection::Ending;
 use super::exchange::{State, Waiter, Work};
-use super::kernel::{Errno, Kernel};
+use super::kernel::{Errno, Kernel, Look};
 use super::output::Stepped;
 use super::respond::Small;
 use crate::catalog::SourceSlot;
@@ -48,7 +48,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             *resident = size;
             return None;
         }
-        *resident = self.kernel.resident(held, extent).min(size);
+        let look = self.recent.look(self.now.ticks);
+        *resident = self.kernel.resident(held, extent, look).min(size);
         if *resident == size {
             self.recent.note(held.source, extent, self.now.ticks);
         }
@@ -66,7 +67,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 // Somebody reads a cold object from its start: fetch what follows, and at its end
                 // the object that lies behind it, which is the next segment of the rendition.
                 let next = (*at + *resident).min(file_end(file.size));
-                let is_there = self.kernel.resident(&held, Extent { offset: next, size: 1 }) > 0;
+                let first = Extent { offset: next, size: 1 };
+                let is_there = self.kernel.resident(&held, first, Look::Sample) > 0;
                 if !is_there && self.cold.ahead(&mut self.kernel, (slot, &held), next) {
                     self.catalog.lease(slot);
                 }

@@ -227,6 +227,16 @@ pub enum Completion<S> {
     Bell,
 }
 
+/// How closely it is looked at what is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// As closely as is enough where nothing is being read from a disk.
+    Sample,
+    /// At every page: while a disk is read, pages come in no order, and may be in the page cache
+    /// before their bytes are.
+    Every,
+}
+
 /// Linux, as the driver sees it.
 ///
 /// Queued operations reach the kernel with the next `enter`, and complete in any order, but for
@@ -285,7 +295,7 @@ pub trait Kernel {
     /// `AGAIN` when the first byte is not.
     fn read_now(&mut self, opened: &Opened, offset: u64, into: &mut [u8]) -> Result<usize, Errno>;
     /// How many bytes of the extent, from its start, can be sent without waiting for a disk.
-    fn resident(&mut self, opened: &Opened, extent: Extent) -> u64;
+    fn resident(&mut self, opened: &Opened, extent: Extent, look: Look) -> u64;
     /// Keeps partial packets back until `flush`, or no longer. Without it every acknowledgement
     /// that comes while a large body is being queued sends what is there as a packet of its own.
     fn hold_partial_packets(&mut self, socket: &Self::Socket, hold: bool);

@@ -3,10 +3,11 @@
 //! Asking the kernel whether 256 KiB are in memory costs 5 to 8 % of sending them. Pages that were
 //! just used are the last ones it gives up, so an answer is believed for a second, as long as
 //! nothing at all had to be read from a disk: a shard that sees one cold chunk is on a machine that
-//! runs out of memory, or on one that reads much, and asks every time for a while.
+//! runs out of memory, or on one that reads much, and for a while asks every time, of every page.
 
 use ahash::RandomState;
 
+use super::kernel::Look;
 use crate::config::DISTRUST_MS;
 use crate::messages::SourceId;
 use crate::units::{Extent, Ticks};
@@ -48,6 +49,11 @@ impl Recent {
                 && now.since(seen.at) < BELIEVED_MS
                 && seen.at >= self.trusted_from
         })
+    }
+
+    /// How closely the kernel is asked now.
+    pub fn look(&self, now: Ticks) -> Look {
+        if now >= self.trusted_from { Look::Sample } else { Look::Every }
     }
 
     /// The kernel said that it is.

@@ -29,8 +29,13 @@ use super::slots::{OtherSlot, Prepared, Slots};
 use crate::catalog::Held;
 use crate::config::COLD_READS_ALL_MAX;
 use crate::messages::{FilePayload, Opened, Payload, Residency};
-use crate::shard::kernel::{Completion, Errno, Kernel, Loan, Operation, Outgoing, Owner, Received};
-use crate::units::{Extent, Now, PAGE_SIZE};
+use crate::shard::kernel::{
+    Completion, Errno, Kernel, Loan, Look, Operation, Outgoing, Owner, Received,
+};
+use crate::units::{Extent, KIB, Now, PAGE_SIZE};
+
+/// Bytes that are read at a time where every page is looked at: they stay in the CPU's cache.
+const LOOKED_AT_SIZE: usize = 64 * KIB;
 
 /// Operations queued in one turn before they are submitted early.
 const SUBMISSIONS: u32 = 1024;
@@ -62,6 +67,8 @@ pub struct Ring {
     /// Turns that found completions which had no room in the ring.
     overflows: Rc<Cell<u64>>,
     epoch: u64,
+    /// Where bytes go that are read only to know that they are there.
+    looked_at: Box<[u8]>,
 }
 
 impl std::fmt::Debug for Ring {
@@ -134,6 +141,7 @@ impl Ring {
             in_flight: 0,
             overflows: Rc::default(),
             epoch: calls::monotonic_nanos(),
+            looked_at: vec![0; LOOKED_AT_SIZE].into(),
         };
         this.hear_bell();
         Ok(this)
@@ -284,6 +292,23 @@ impl Ring {
         }
     }
 
+    /// How many bytes of the extent, from its start, can be read without waiting.
+    fn readable_now(&mut self, file: &FilePayload, extent: Extent) -> u64 {
+        let mut readable = 0;
+        while readable < extent.size {
+            let size = (extent.size - readable).min(self.looked_at.len() as u64) as usize;
+            let into = &mut self.looked_at[..size];
+            match calls::read_now(&file.fd, extent.offset + readable, into) {
+                // Where nothing more is, sending does not wait either.
+                Ok(0) => return extent.size,
+                Ok(read) => readable += read as u64,
+                Err(Errno::AGAIN) => return readable,
+                Err(_) => return extent.size,
+            }
+        }
+        readable
+    }
+
     /// Whether the byte at `offset` can be read without waiting.
     fn is_readable_now(file: &FilePayload, offset: u64) -> bool {
         calls::read_now(&file.fd, offset, &mut [0]) != Err(Errno::AGAIN)
@@ -422,20 +447,22 @@ impl Kernel for Ring {
         }
     }
 
-    fn resident(&mut self, opened: &Opened, extent: Extent) -> u64 {
+    fn resident(&mut self, opened: &Opened, extent: Extent, look: Look) -> u64 {
         let file = Self::file(opened);
         match file.residency {
             Residency::Asked | Residency::Sampled => {}
             Residency::Memory => return extent.size,
             Residency::Unknown => return 0,
         }
+        if look == Look::Every {
+            return self.readable_now(file, extent);
+        }
         let page = PAGE_SIZE as u64;
         let first = extent.offset / page;
         let pages = (extent.offset + extent.size).div_ceil(page) - first;
         let last = extent.offset + extent.size - 1;
         if self.features.cachestat && file.residency == Residency::Asked {
-            // Cached pages may still be on their way from the disk; reads end in order, so if the
-            // last byte has come, the rest has.
+            // Cached pages may still be on their way from the disk: mostly so is the last one then.
             match calls::cached_pages(&file.fd, extent) {
                 Ok(cached) if cached >= pages && Self::is_readable_now(file, last) => {
                     return extent.size;

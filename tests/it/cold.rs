@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use shardcast::config::COLD_CHUNK_SIZE;
 use shardcast::messages::{Opened, Payload, Residency, SourceId};
-use shardcast::shard::kernel::{Errno, Kernel as _};
+use shardcast::shard::kernel::{Errno, Kernel as _, Look};
 use shardcast::sys::features::Features;
 use shardcast::sys::ring::Ring;
 use shardcast::sys::{calls, files};
@@ -86,19 +86,32 @@ fn what_is_out_of_memory_is_called_so_both_ways() {
         let shown = |what: &str| format!("cachestat {cachestat}: {what}");
         at_last(&shown("less than a cold file"), || {
             make_cold(&path, WHOLE);
-            ring.resident(&opened, WHOLE) < WHOLE.size
+            ring.resident(&opened, WHOLE, Look::Sample) < WHOLE.size
         });
         at_last(&shown("its last byte is not there"), || {
             make_cold(&path, WHOLE);
             ring.read_now(&opened, WHOLE.size - 1, &mut [0]) == Err(Errno::AGAIN)
         });
         fs::read(&path).unwrap();
-        assert_eq!(ring.resident(&opened, WHOLE), WHOLE.size, "cachestat {cachestat}");
+        assert_eq!(
+            ring.resident(&opened, WHOLE, Look::Sample),
+            WHOLE.size,
+            "cachestat {cachestat}"
+        );
         at_last(&shown("with a hole, and the beginning is there"), || {
             fs::read(&path).unwrap();
             make_cold(&path, Extent { offset: 1 << 20, size: 1 << 20 });
-            (1..WHOLE.size).contains(&ring.resident(&opened, WHOLE))
+            (1..WHOLE.size).contains(&ring.resident(&opened, WHOLE, Look::Sample))
         });
+        // A page between those that a sample has.
+        let hole = Extent { offset: (1 << 20) + 5 * 4096, size: 4096 };
+        at_last(&shown("up to a hole of a page"), || {
+            fs::read(&path).unwrap();
+            make_cold(&path, hole);
+            ring.resident(&opened, WHOLE, Look::Every) == hole.offset
+        });
+        fs::read(&path).unwrap();
+        assert_eq!(ring.resident(&opened, WHOLE, Look::Every), WHOLE.size);
     }
 }
 

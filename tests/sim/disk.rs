@@ -2,7 +2,7 @@
 
 use shardcast::config::{COLD_CHUNK_SIZE, COLD_DEADLINE_MS, COLD_QUEUE_MAX, COLD_READS_MAX};
 use shardcast::messages::SourceId;
-use shardcast::units::{KIB, MIB};
+use shardcast::units::{Extent, KIB, MIB};
 
 use crate::client::{Ended, Manner};
 use crate::content::{DEVICES, Place};
@@ -33,6 +33,30 @@ fn warm_first_pages(run: &Run) {
             world.resident.insert((SourceId(1), page), true);
         }
     }
+}
+
+#[test]
+fn while_a_disk_is_read_no_page_in_the_middle_is_overlooked() {
+    const PAGES_SIZE: u64 = 64 * KIB as u64;
+    let mut world = cold(&[MIB as u64, 2 * MIB as u64], false);
+    let first = world.add_client(10 * MS, Manner::default(), vec![get(0)]);
+    let second = world.add_client(500 * MS, Manner::default(), vec![get(1)]);
+    world.overlooks = true;
+    let mut run = start(world);
+    run.turn();
+    {
+        let mut world = run.world.borrow_mut();
+        let Extent { offset, size } = world.sources[&SourceId(1)].objects[1].identity;
+        for page in offset / PAGES_SIZE..(offset + size).div_ceil(PAGES_SIZE) {
+            world.resident.insert((SourceId(1), page), page != offset / PAGES_SIZE + 5);
+        }
+    }
+    run.for_seconds(5);
+    for client in [first, second] {
+        assert_eq!(statuses(&run, client), [200]);
+    }
+    assert_eq!(run.world.borrow().counts.waited, 0);
+    run.finish();
 }
 
 fn may_be_cut() -> Manner {

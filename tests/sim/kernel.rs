@@ -9,7 +9,7 @@ use shardcast::config::{
 };
 use shardcast::messages::{Opened, Payload, SourceId};
 use shardcast::shard::kernel::{
-    Completion, Errno, Kernel, Loan, Operation, Outgoing, Owner, Received,
+    Completion, Errno, Kernel, Loan, Look, Operation, Outgoing, Owner, Received,
 };
 use shardcast::units::{Extent, Now, Ticks, UnixTime};
 
@@ -222,6 +222,8 @@ impl Kernel for FakeKernel {
             return Ok(0);
         }
         let size = world.taken_now(socket.id, left);
+        let sent = Extent { offset: extent.offset, size };
+        world.counts.waited += u64::from(world.resident_size(opened.source, sent) < size);
         world.put(socket.id, Run::File { source: opened.source, offset: extent.offset, size });
         world.turn.bytes += size;
         Ok(size as usize)
@@ -251,12 +253,19 @@ impl Kernel for FakeKernel {
         Ok(size)
     }
 
-    fn resident(&mut self, opened: &Opened, extent: Extent) -> u64 {
+    fn resident(&mut self, opened: &Opened, extent: Extent, look: Look) -> u64 {
         let mut world = self.world.borrow_mut();
         world.check_extent(opened, extent);
         world.turn.calls += 1;
         world.counts.direct += 1;
-        world.resident_size(opened.source, extent)
+        let resident = world.resident_size(opened.source, extent);
+        let last = Extent { offset: extent.offset + extent.size - 1, size: 1 };
+        // What lies between the first and the last page may be overlooked.
+        let is_overlooked = world.overlooks && look == Look::Sample && resident > 0;
+        match is_overlooked && world.resident_size(opened.source, last) > 0 {
+            true => extent.size,
+            false => resident,
+        }
     }
 
     fn hold_partial_packets(&mut self, socket: &Socket, hold: bool) {

@@ -178,6 +178,8 @@ pub struct World {
     pub reads: HashMap<(SourceId, u64), u64>,
     /// Disks that do not answer: reads of them wait in `hanging`.
     pub hanging_devices: Vec<Device>,
+    /// Whether a sample of pages overlooks those between the first and the last.
+    pub overlooks: bool,
     pub hanging: Vec<ReadOp>,
     /// Pages were thrown out of memory behind the shard's back.
     pub evicts: bool,
@@ -222,6 +224,8 @@ pub struct Counts {
     pub sends: u64,
     /// Direct calls of any kind, but for those that a log or an ending takes.
     pub direct: u64,
+    /// Files that were sent though some of their bytes were not in memory: a shard waits then.
+    pub waited: u64,
 }
 
 /// A handle on the world: the kernel and the inbox share it with the test.
@@ -249,6 +253,7 @@ impl World {
             resident: HashMap::new(),
             reads: HashMap::new(),
             hanging_devices: Vec::new(),
+            overlooks: false,
             hanging: Vec::new(),
             evicts: false,
             connections_max: usize::MAX,
