@@ -392,7 +392,7 @@ impl Channel {
             self.tell(at, steps.ends_segment || steps.gaps > 0, steps.begins_segment, stamp);
         }
         if written.is_ok() {
-            self.keep_grown(at, bytes, stamp);
+            self.keep_grown(at, chunk, bytes, stamp);
             self.remux(at, chunk, bytes, stamp);
         }
         if let Err(refused) = written {

@@ -4,29 +4,44 @@
 //! what is there, and one that goes on with it goes on. If none does, it is closed as any segment
 //! of a silent encoder is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::Live;
-use super::archive::growing::Grown;
+use super::archive::growing::{Grown, Key};
 use super::channel::{Header, Request, Unfit};
 use super::output::Stamp;
 use super::receive;
-use crate::live::boxes::stream::{Event, Reader};
+use crate::live::boxes::chunk::Fragment;
+use crate::live::boxes::init::Init;
+use crate::live::boxes::stream::{Chunk, Event, Reader};
+use crate::live::ts;
+use crate::units::ETag;
+
+/// A source, and the path of what it sends.
+type Of<'g> = (usize, &'g str);
 
 /// Takes these chunks, in their order.
 pub fn replay(live: &Live, grown: &[Grown]) {
     // Where each rendition is, with the header that was taken last.
-    let mut feeds = HashMap::new();
+    let mut feeds: HashMap<Of<'_>, (Option<ETag>, usize)> = HashMap::new();
+    let mut streams = streams(live, grown);
     let mut taken = 0;
     for one in grown {
-        // The config may have had more sources.
-        let source = usize::from(one.source).min(live.channel.borrow().source_count() - 1);
-        let of = (source, &one.path);
-        let known = feeds.get(&of).filter(|(tag, _)| *tag == one.tag).map(|(_, feed)| *feed);
-        let feed = known.or_else(|| header(live, source, one));
+        let of = (source(live, one), &*one.path);
+        let feed = match &one.key {
+            Key::Header(tag, bytes) => {
+                let known = feeds.get(&of).filter(|(known, _)| known.as_ref() == Some(tag));
+                let known = known.map(|(_, feed)| *feed);
+                known.or_else(|| header(live, of, bytes, one)).map(|feed| (Some(*tag), feed))
+            }
+            Key::Times(_) => {
+                let stream = streams.get_mut(&of).expect("it was made of what comes here");
+                stream.next(live, of, one).map(|feed| (None, feed))
+            }
+        };
         let Some(feed) = feed else { continue };
-        feeds.insert(of, (one.tag, feed));
-        match chunk(live, feed, request_of(source), one) {
+        feeds.insert(of, feed);
+        match chunk(live, feed.1, request_of(of.0), one) {
             Ok(()) => taken += 1,
             Err(unfit) => tracing::warn!(
                 channel = live.of.id,
@@ -37,13 +52,21 @@ pub fn replay(live: &Live, grown: &[Grown]) {
         }
     }
     // Whatever brought it has broken off: nothing waits for the rest of that.
-    for ((source, _), (_, feed)) in feeds {
+    for (of, (_, feed)) in feeds {
         let mut channel = live.channel.borrow_mut();
-        channel.end_request_of(feed, request_of(source), false, receive::now());
+        if let Some(stream) = streams.remove(&of) {
+            channel.keep_transport(feed, of.0, stream.known);
+        }
+        channel.end_request_of(feed, request_of(of.0), false, receive::now());
     }
     if taken > 0 {
         tracing::info!(channel = live.of.id, chunks = taken, "what was under way goes on");
     }
+}
+
+/// The config may have had more sources.
+fn source(live: &Live, one: &Grown) -> usize {
+    usize::from(one.source).min(live.channel.borrow().source_count() - 1)
 }
 
 fn stamp(one: &Grown) -> Stamp {
@@ -56,29 +79,96 @@ fn request_of(source: usize) -> Request {
 }
 
 /// The feed of a chunk of a source, whose header is taken.
-fn header(live: &Live, source: usize, one: &Grown) -> Option<usize> {
+fn header(live: &Live, of: Of<'_>, bytes: &[u8], one: &Grown) -> Option<usize> {
     let mut events = Vec::new();
-    Reader::new(None).take(&one.header, &mut events).ok()?;
+    Reader::new(None).take(bytes, &mut events).ok()?;
     let init = events.into_iter().find_map(|event| match event {
         Event::Header(_, init) => Some(init),
         Event::Chunk(..) => None,
     })?;
-    let mut channel = live.channel.borrow_mut();
-    channel.take_header((source, &one.path), Header::Cmaf(&one.header), init, stamp(one)).ok()
+    live.channel.borrow_mut().take_header(of, Header::Cmaf(bytes), init, stamp(one)).ok()
 }
 
 fn chunk(live: &Live, feed: usize, request: Request, one: &Grown) -> Result<(), Unfit> {
     let mut channel = live.channel.borrow_mut();
+    if let Key::Times(run) = one.key {
+        let fragment = Fragment { sequence: 0, runs: vec![run] };
+        let chunk = Chunk { fragment, brands: None, reference: None, messages: Vec::new() };
+        return channel.take(feed, request, &chunk, &one.bytes, stamp(one)).map(drop);
+    }
     let mut events = Vec::new();
     // It was read before it was put down.
-    let read =
-        Reader::new(channel.init(feed, request.source).cloned()).take(&one.bytes, &mut events);
+    let init = channel.init(feed, request.source).cloned();
+    let read = Reader::new(init).take(&one.bytes, &mut events);
     for event in events.into_iter().filter(|_| read.is_ok()) {
         if let Event::Chunk(_, chunk) = event {
             channel.take(feed, request, &chunk, &one.bytes, stamp(one))?;
         }
     }
     Ok(())
+}
+
+/// A transport stream of a source: what its packets say that it is, which may stand behind the
+/// first chunks for which it holds.
+struct Stream {
+    /// Each with the number of the first chunk that it holds for.
+    headers: VecDeque<(usize, Init)>,
+    /// What its encoder's next request has to know.
+    known: ts::stream::Known,
+    /// Chunks of it that were taken.
+    taken: usize,
+    feed: Option<usize>,
+}
+
+/// The transport streams that these chunks are of.
+fn streams<'g>(live: &Live, grown: &'g [Grown]) -> HashMap<Of<'g>, Stream> {
+    let mut chunks: HashMap<_, Vec<_>> = HashMap::new();
+    for one in grown {
+        if let Key::Times(run) = &one.key {
+            let of = (source(live, one), &*one.path);
+            chunks.entry(of).or_default().push((run.decode_time, &one.bytes[..]));
+        }
+    }
+    let longest = live.channel.borrow().transport_ticks();
+    chunks.into_iter().map(|(of, chunks)| (of, Stream::read(&chunks, longest))).collect()
+}
+
+impl Stream {
+    /// Reads chunks, which were read before, each with its decoding time.
+    fn read(chunks: &[(u64, &[u8])], longest: u64) -> Self {
+        let begins = chunks.first().and_then(|(time, _)| i64::try_from(*time).ok());
+        let mut reader =
+            ts::stream::Reader::new(ts::stream::Known::at(begins.unwrap_or(0)), longest);
+        let mut headers = VecDeque::new();
+        let mut said = |events: Vec<_>, read: usize| {
+            for event in events {
+                if let ts::stream::Event::Header(init) = event {
+                    let first = if headers.is_empty() { 0 } else { read };
+                    headers.push_back((first, init));
+                }
+            }
+        };
+        for (at, (_, bytes)) in chunks.iter().enumerate() {
+            let mut events = Vec::new();
+            let _ = reader.take(bytes, &mut events);
+            // A chunk is whole when the next one begins.
+            said(events, at.saturating_sub(1));
+        }
+        let mut events = Vec::new();
+        reader.end(&mut events);
+        said(events, chunks.len().saturating_sub(1));
+        Self { headers, known: reader.into_known(), taken: 0, feed: None }
+    }
+
+    /// The feed that its next chunk is of, whose header is taken.
+    fn next(&mut self, live: &Live, of: Of<'_>, one: &Grown) -> Option<usize> {
+        while let Some((_, init)) = self.headers.pop_front_if(|(first, _)| *first <= self.taken) {
+            let taken = live.channel.borrow_mut().take_header(of, Header::Ts, init, stamp(one));
+            self.feed = taken.ok();
+        }
+        self.taken += 1;
+        self.feed
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +185,6 @@ mod tests {
     use crate::ingest::slab::Ledger;
     use crate::live::boxes::stream::Span;
     use crate::live::publisher::Taken;
-    use crate::units::ETag;
 
     /// A header, and a chunk of a second.
     const BOTH: &[u8] = include_bytes!("../../tests/fuzz/seeds/boxes/both.mp4");
@@ -131,8 +220,7 @@ mod tests {
             index: 0,
             source: 0,
             micros: receive::now().micros,
-            tag: ETag::of(bytes(header)),
-            header: bytes(header).into(),
+            key: Key::Header(ETag::of(bytes(header)), bytes(header).into()),
             bytes: bytes(span).to_vec(),
         };
         replay(&live, &[grown]);

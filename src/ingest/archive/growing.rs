@@ -10,7 +10,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | 8 | magic: `SCgrows1` |
+//! | 8 | magic: `SCgrows2` |
 //! | … | records, each behind its size (4) and its checksum (8, XXH3) |
 //!
 //! | record | |
@@ -18,8 +18,18 @@
 //! | text, text | the path of the upload, the rendition |
 //! | 8, 4 | the segment's number, which of its chunks this is |
 //! | 2, 8 | the source, microseconds of Unix time at which it came |
-//! | 16, 4 | the tag of its header, the size of that: 0 if it is in this file already |
-//! | … | the header, the chunk |
+//! | 1 | what follows: 0 a header, 1 times |
+//! | … | header or times, the chunk |
+//!
+//! | header, of CMAF | |
+//! |---|---|
+//! | 16, 4 | its tag, its size: 0 if it is in this file already |
+//! | … | the header |
+//!
+//! | times, of a transport stream, in its ticks | |
+//! |---|---|
+//! | 4, 8, 8 | the leading stream, its decoding time and its duration |
+//! | 8, 4, 1 | when it is presented, how many access units, whether decoding can begin with it |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -32,9 +42,14 @@ use crate::config::{CHUNK_SIZE_MAX, GROWING_FILE_SIZE, GROWING_FILES_MAX, HEADER
 use crate::library::DiskError;
 use crate::library::disk::Disk;
 use crate::library::write::write_whole;
+use crate::live::boxes::chunk::Run;
 use crate::units::{ETag, KIB};
 
-const MAGIC: &[u8; 8] = b"SCgrows1";
+const MAGIC: &[u8; 8] = b"SCgrows2";
+
+/// What follows in a record.
+const HEADER: u8 = 0;
+const TIMES: u8 = 1;
 
 /// Size and checksum before a record.
 const HEAD_SIZE: usize = 12;
@@ -58,12 +73,19 @@ pub struct Grown {
     pub source: u16,
     /// When it came, in microseconds of Unix time.
     pub micros: i64,
-    /// The tag of its header.
-    pub tag: ETag,
-    /// Its header.
-    pub header: Arc<[u8]>,
+    /// What it takes to read it again.
+    pub key: Key,
     /// Its bytes.
     pub bytes: Vec<u8>,
+}
+
+/// What it takes to read a chunk without what came before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The header of CMAF, and its tag.
+    Header(ETag, Arc<[u8]>),
+    /// When it is, of a transport stream. What that is its packets say.
+    Times(Run),
 }
 
 /// A number of each rendition.
@@ -168,7 +190,10 @@ impl<'d, D: Disk> Growing<'d, D> {
             }
             let open = self.open.as_mut().expect("it was just begun");
             let path = self.folder.join(open.number.to_string());
-            let is_new = open.headers.insert((Arc::clone(&chunk.rendition), chunk.tag.0));
+            let is_new = match &chunk.key {
+                Key::Header(tag, _) => open.headers.insert((Arc::clone(&chunk.rendition), tag.0)),
+                Key::Times(_) => false,
+            };
             let record = record(chunk, is_new);
             let mut head = u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
             head.extend(xxh3_64(&record).to_le_bytes());
@@ -258,8 +283,7 @@ pub fn clear<D: Disk>(disk: &D, folder: &Path) -> Result<(), DiskError> {
 }
 
 fn record(chunk: &Grown, with_header: bool) -> Vec<u8> {
-    let header = if with_header { &chunk.header[..] } else { &[] };
-    let mut out = Vec::with_capacity(256 + header.len() + chunk.bytes.len());
+    let mut out = Vec::with_capacity(256 + chunk.bytes.len());
     for text in [&chunk.path, &chunk.rendition] {
         out.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
         out.extend_from_slice(text.as_bytes());
@@ -268,9 +292,24 @@ fn record(chunk: &Grown, with_header: bool) -> Vec<u8> {
     out.extend(chunk.index.to_le_bytes());
     out.extend(chunk.source.to_le_bytes());
     out.extend(chunk.micros.to_le_bytes());
-    out.extend(chunk.tag.0);
-    out.extend(u32::try_from(header.len()).unwrap_or(u32::MAX).to_le_bytes());
-    out.extend_from_slice(header);
+    match &chunk.key {
+        Key::Header(tag, header) => {
+            let header = if with_header { &header[..] } else { &[] };
+            out.push(HEADER);
+            out.extend(tag.0);
+            out.extend(u32::try_from(header.len()).unwrap_or(u32::MAX).to_le_bytes());
+            out.extend_from_slice(header);
+        }
+        Key::Times(run) => {
+            out.push(TIMES);
+            out.extend(run.track.to_le_bytes());
+            out.extend(run.decode_time.to_le_bytes());
+            out.extend(run.duration.to_le_bytes());
+            out.extend(run.presentation_time.to_le_bytes());
+            out.extend(run.samples.to_le_bytes());
+            out.push(u8::from(run.independent));
+        }
+    }
     out.extend_from_slice(&chunk.bytes);
     out
 }
@@ -323,16 +362,38 @@ impl<'b> Input<'b> {
         let index = u32::from_le_bytes(self.array()?);
         let source = u16::from_le_bytes(self.array()?);
         let micros = i64::from_le_bytes(self.array()?);
+        let key = match self.array()? {
+            [HEADER] => self.header(&rendition, headers)?,
+            [TIMES] => Key::Times(self.times()?),
+            _ => return None,
+        };
+        let bytes = self.0.to_vec();
+        Some(Grown { path, rendition, number, index, source, micros, key, bytes })
+    }
+
+    fn header(&mut self, rendition: &Arc<str>, headers: &mut Headers) -> Option<Key> {
         let tag = ETag(self.array()?);
         let size = self.size()?;
         let header = self.bytes(size)?;
-        let key = (Arc::clone(&rendition), tag.0);
+        let of = (Arc::clone(rendition), tag.0);
         if !header.is_empty() {
-            headers.insert(key.clone(), header.into());
+            headers.insert(of.clone(), header.into());
         }
-        let header = Arc::clone(headers.get(&key)?);
-        let bytes = self.0.to_vec();
-        Some(Grown { path, rendition, number, index, source, micros, tag, header, bytes })
+        Some(Key::Header(tag, Arc::clone(headers.get(&of)?)))
+    }
+
+    /// Of a chunk that is all that is left.
+    fn times(&mut self) -> Option<Run> {
+        Some(Run {
+            track: u32::from_le_bytes(self.array()?),
+            decode_time: u64::from_le_bytes(self.array()?),
+            duration: u64::from_le_bytes(self.array()?),
+            presentation_time: i64::from_le_bytes(self.array()?),
+            samples: u32::from_le_bytes(self.array()?),
+            independent: self.array()? == [1],
+            size: self.0.len() as u64,
+            first_end: 0,
+        })
     }
 }
 

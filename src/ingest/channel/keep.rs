@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Channel;
 use crate::config::NUMBERS_RESERVED;
-use crate::ingest::archive::growing::Grown;
+use crate::ingest::archive::growing::{Grown, Key};
 use crate::ingest::archive::keeper::Whole;
 use crate::ingest::archive::memory::{Media, Memory};
 use crate::ingest::archive::{Archive, Recovered};
@@ -182,11 +182,18 @@ impl Channel {
     }
 
     /// A chunk was published: where that must outlast a crash at once, it is handed over, too.
-    pub(super) fn keep_grown(&mut self, at: usize, bytes: &[u8], stamp: Stamp) {
+    pub(super) fn keep_grown(&mut self, at: usize, chunk: &Chunk, bytes: &[u8], stamp: Stamp) {
+        if !self.keeping.archive.is_required() {
+            return;
+        }
         let (feed, of) = (&self.feeds[at], &self.renditions[at]);
-        let is_wanted = self.keeping.archive.is_required() && of.container == Container::Cmaf;
+        let key = match (of.container, chunk.fragment.runs.first()) {
+            (Container::Cmaf, _) => Key::Header(feed.header.tag, Arc::clone(&feed.header.bytes)),
+            (Container::Ts, Some(run)) => Key::Times(*run),
+            (Container::Ts, None) => return,
+        };
         let last = of.publisher.timeline().segments().back();
-        let Some(number) = last.filter(|_| is_wanted).map(|last| last.number) else { return };
+        let Some(number) = last.map(|last| last.number) else { return };
         let Some(rendition) = self.keeping.renditions.get_mut(at) else { return };
         if rendition.grown.0 != number {
             rendition.grown = (number, 0);
@@ -200,8 +207,7 @@ impl Channel {
             index,
             source: u16::try_from(feed.taken_from.unwrap_or(0)).unwrap_or(u16::MAX),
             micros: stamp.micros,
-            tag: feed.header.tag,
-            header: Arc::clone(&feed.header.bytes),
+            key,
             bytes: bytes.to_vec(),
         }));
     }

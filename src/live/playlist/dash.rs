@@ -101,6 +101,11 @@ pub fn head(
         Edition::Plain => target * 1_000_000,
         Edition::LowLatency => first.timeline.lengths().part.micros(),
     };
+    // Shaka Player goes by this in low latency as well, and not by the service description.
+    let delay = match edition {
+        Edition::Plain => 3 * target * 1_000_000,
+        Edition::LowLatency => latency_micros(first),
+    };
     let mut text = String::with_capacity(4096);
     put(
         &mut text,
@@ -114,12 +119,19 @@ pub fn head(
             Date(published_micros),
             Seconds(update),
             Seconds(presentation.window_micros),
-            3 * target,
+            Seconds(delay),
             Seconds(first.timeline.longest().micros()),
             Escaped(patches),
         ),
     );
     text
+}
+
+/// How far behind its live edge low latency is meant to be played, in microseconds: of parts one is
+/// made, one is on its way, one is learnt of, and one is for what goes wrong.
+fn latency_micros(of: &Track<'_>) -> u64 {
+    let plain = 3 * target_seconds(of.timeline) * 1_000_000;
+    plain.min(4 * of.timeline.lengths().part.micros())
 }
 
 /// The rest of it, which is other text only when it says something else.
@@ -135,8 +147,7 @@ pub fn body(presentation: &Presentation<'_>, edition: Edition) -> String {
             format_args!(
                 " <ServiceDescription id=\"0\">\n  <Latency target=\"{}\" min=\"{}\" max=\"{}\"/>\n  \
                  <PlaybackRate min=\"0.96\" max=\"1.04\"/>\n </ServiceDescription>\n",
-                // One is made, one is on its way, one is learnt of, and one is for what goes wrong.
-                4 * part,
+                latency_micros(first) / 1000,
                 2 * part,
                 3 * target * 1000,
             ),

@@ -61,8 +61,13 @@ pub fn counter_gaps(packets: &[u8]) -> Vec<(u16, u8, u8)> {
 
 /// Pushes segments of `news`.
 pub fn push(station: &Station, segments: &[Vec<u8>]) {
+    push_as(station, "s", segments);
+}
+
+/// Pushes segments of a rendition of `news`.
+pub fn push_as(station: &Station, rendition: &str, segments: &[Vec<u8>]) {
     for (at, segment) in segments.iter().enumerate() {
-        let answer = station.put(&format!("news/s{at}.ts"), segment);
+        let answer = station.put(&format!("news/{rendition}{at}.ts"), segment);
         assert_eq!((answer.status, answer.text()), (200, "taken\n"), "{at}");
     }
 }

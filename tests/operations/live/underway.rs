@@ -3,7 +3,8 @@
 
 use super::boxes::{Chunk, Media, chunk, halves, header, segment};
 use super::http::Push;
-use super::{Station, kept, past};
+use super::transport::{PACKET_SIZE, counter_gaps, push_as, segments};
+use super::{Station, kept, past, uris};
 use crate::running::{PATIENCE, until};
 
 impl Station {
@@ -93,4 +94,51 @@ fn what_no_encoder_goes_on_with_is_kept_as_a_short_segment() {
     let short = station.get(&format!("news/v/{}.m4s", from + 1));
     assert!(short.status == 200 && short.body == halves(from + 1)[0]);
     station.has_whole(from..from + 1);
+}
+
+/// What packets carry, without their continuity counters, which are each publication's own.
+fn carried(packets: &[u8]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
+    packets.chunks_mut(PACKET_SIZE).for_each(|packet| packet[3] &= 0xf0);
+    packets
+}
+
+/// The number of the newest segment of `news/cam`, and those of its parts that are whole.
+fn newest(station: &Station) -> (i64, Vec<u8>) {
+    let low = station.until_says("news/cam/ll.m3u8", "#EXT-X-PART:");
+    let is_part = |line: &&str| line.starts_with("#EXT-X-PART:");
+    let parts = low.lines().filter(is_part).filter_map(|line| line.split('"').nth(1));
+    let number = |name: &str| name.split('.').next().unwrap().parse::<i64>().unwrap();
+    let newest = parts.clone().map(number).max().unwrap();
+    let parts = parts.filter(|name| number(name) == newest);
+    let bytes = parts.flat_map(|name| station.get(&format!("news/cam/{name}")).body);
+    (newest, bytes.collect())
+}
+
+#[test]
+fn of_a_long_transport_stream_the_segment_under_way_outlasts_kill_9() {
+    let station = Station::start(&kept("news", "required"));
+    let segments = segments(4);
+    let mut post = Push::begin(station.server.ingest, "/ingest/news/cam.ts");
+    let begun = &segments[2][..segments[2].len() / PACKET_SIZE * 3 / 4 * PACKET_SIZE];
+    for bytes in [&segments[0], &segments[1], begun] {
+        post.send(bytes);
+    }
+    station.until("news/cam/index.m3u8", |answer| uris(answer.text()).len() == 2);
+    let (first, _) = newest(&station);
+    station.until_says("news/cam/ll.m3u8", &format!("{first}.1.ts"));
+    let (_, before) = newest(&station);
+    // The end of its last packet, which has no counter.
+    station.until_put_down(&before[before.len() - 150..]);
+    let station = station.killed();
+    let (number, after) = newest(&station);
+    assert!(carried(&after) == carried(&before), "it is there again");
+    // Its encoder sends the segment again, and goes on.
+    push_as(&station, "cam", &segments[2..]);
+    let last = format!("{}.ts", number + 1);
+    let index = station.until_says("news/cam/index.m3u8", &last);
+    assert!(!index.contains("GAP") && !index.contains("DISCONTINUITY"), "{index}");
+    let both = [number, number + 1].map(|at| station.get(&format!("news/cam/{at}.ts")).body);
+    assert!(carried(&both[0]).starts_with(&carried(&before)));
+    assert_eq!(counter_gaps(&both.concat()), []);
 }

@@ -8,6 +8,7 @@ const FOLDER: &str = "/simulated/growing/news";
 fn chunk(rendition: &str, number: i64, index: u32) -> Grown {
     let salt = number as u8 ^ index as u8 ^ rendition.as_bytes()[0];
     let header = format!("header {}", number / 4);
+    let bytes = vec![salt; 300 + 100 * usize::from(salt % 8)];
     Grown {
         path: format!("{rendition}/init.mp4").into(),
         rendition: rendition.into(),
@@ -15,15 +16,26 @@ fn chunk(rendition: &str, number: i64, index: u32) -> Grown {
         index,
         source: 1,
         micros: number * 1_000_000,
-        tag: ETag::of(header.as_bytes()),
-        header: header.into_bytes().into(),
-        bytes: vec![salt; 300 + 100 * usize::from(salt % 8)],
+        key: match rendition {
+            "ts" => Key::Times(Run {
+                track: 256,
+                decode_time: (1 << 34) + u64::from(index),
+                duration: 45_000,
+                presentation_time: -i64::from(index),
+                independent: index == 0,
+                samples: 12,
+                size: bytes.len() as u64,
+                first_end: 0,
+            }),
+            _ => Key::Header(ETag::of(header.as_bytes()), header.into_bytes().into()),
+        },
+        bytes,
     }
 }
 
-/// Chunks of a segment of two renditions.
+/// Chunks of a segment of three renditions.
 fn segment(number: i64) -> Vec<Grown> {
-    let of = |index| [chunk("v", number, index), chunk("a", number, index)];
+    let of = |index| ["v", "a", "ts"].map(|rendition| chunk(rendition, number, index));
     (0..4).flat_map(of).collect()
 }
 
@@ -41,8 +53,8 @@ fn what_is_above_what_is_kept_is_there_again_in_its_order() {
     let (mut growing, found) = recovered(&disk, None);
     assert!(found.is_empty());
     let all: Vec<_> = (1..4).flat_map(segment).collect();
-    for pair in all.chunks(2) {
-        growing.append(pair).unwrap();
+    for some in all.chunks(2) {
+        growing.append(some).unwrap();
     }
     drop(growing);
     assert_eq!(recovered(&disk, None).1, all);
@@ -75,7 +87,7 @@ fn files_go_when_their_segments_are_settled_and_are_few() {
     let mut most = 0;
     for number in 0..200 {
         growing.append(&segment(number)).unwrap();
-        for rendition in ["v", "a"] {
+        for rendition in ["v", "a", "ts"] {
             growing.settle(&rendition.into(), number - 1);
         }
         growing.remove_settled();
@@ -123,7 +135,7 @@ fn what_is_damaged_ends_a_file_and_nothing_makes_the_reader_panic() {
     let chunks = segment(1);
     let mut bytes = MAGIC.to_vec();
     for (at, chunk) in chunks.iter().enumerate() {
-        let record = record(chunk, at < 2);
+        let record = record(chunk, at < 3);
         bytes.extend(u32::try_from(record.len()).unwrap().to_le_bytes());
         bytes.extend(xxh3_64(&record).to_le_bytes());
         bytes.extend(record);

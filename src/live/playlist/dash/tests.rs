@@ -54,7 +54,7 @@ fn a_plain_manifest_lists_whole_segments() {
 <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" \
 type=\"dynamic\" id=\"live\" availabilityStartTime=\"1970-01-01T00:00:00Z\" \
 publishTime=\"2026-11-26T00:00:05.250Z\" minimumUpdatePeriod=\"PT2.0S\" \
-timeShiftBufferDepth=\"PT60.0S\" suggestedPresentationDelay=\"PT6S\" minBufferTime=\"PT2S\" \
+timeShiftBufferDepth=\"PT60.0S\" suggestedPresentationDelay=\"PT6.0S\" minBufferTime=\"PT2S\" \
 maxSegmentDuration=\"PT2.0S\">
  <PatchLocation ttl=\"60\">patch/1.mpp</PatchLocation>
  <Period id=\"0\" start=\"PT0.0S\">
