@@ -42,20 +42,27 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             *resident = *end - *at;
             return None;
         };
-        let size = (*end - *at).min(SENDFILE_SIZE_MAX as u64);
+        let chunk_size = COLD_CHUNK_SIZE as u64;
+        let of_chunk = (*end - *at).min(chunk_size - *at % chunk_size);
+        let is_just_read = *attempts > 0;
+        let (size, look) = match self.recent.look(self.now.ticks) {
+            Look::Sample => ((*end - *at).min(SENDFILE_SIZE_MAX as u64), Look::Sample),
+            // All of it was there a moment ago, and where nothing is left the sample shows it.
+            Look::Every if is_just_read => (of_chunk, Look::Sample),
+            Look::Every => (of_chunk, Look::Every),
+        };
         let extent = Extent { offset: *at, size };
         if self.recent.knows(held.source, extent, self.now.ticks) {
             *resident = size;
             return None;
         }
-        let look = self.recent.look(self.now.ticks);
         *resident = self.kernel.resident(held, extent, look).min(size);
         if *resident == size {
             self.recent.note(held.source, extent, self.now.ticks);
         }
-        if *resident == 0 && *attempts > 0 && file.residency == Residency::Unknown {
-            // Its chunk has just been read; more than that nobody can know here.
-            *resident = size.min(COLD_CHUNK_SIZE as u64 - *at % COLD_CHUNK_SIZE as u64);
+        if *resident == 0 && is_just_read && file.residency == Residency::Unknown {
+            // More than that nobody can know here.
+            *resident = of_chunk;
         } else if *resident == 0 && *attempts >= COLD_ATTEMPTS_MAX {
             // It was read several times and is gone again: memory is short. A page is sent all the
             // same; the alternative is a client that never gets its segment.
