@@ -36,7 +36,7 @@ pub fn replay(live: &Live, grown: &[Grown]) {
             }
             Key::Times(_) => {
                 let stream = streams.get_mut(&of).expect("it was made of what comes here");
-                stream.next(live, of, one).map(|feed| (None, feed))
+                stream.feed_of_next(live, of, one).map(|feed| (None, feed))
             }
         };
         let Some(feed) = feed else { continue };
@@ -150,6 +150,7 @@ impl Stream {
         };
         for (at, (_, bytes)) in chunks.iter().enumerate() {
             let mut events = Vec::new();
+            // It was read before: if it can't be now, what was said of it so far has to do.
             let _ = reader.take(bytes, &mut events);
             // A chunk is whole when the next one begins.
             said(events, at.saturating_sub(1));
@@ -161,7 +162,7 @@ impl Stream {
     }
 
     /// The feed that its next chunk is of, whose header is taken.
-    fn next(&mut self, live: &Live, of: Of<'_>, one: &Grown) -> Option<usize> {
+    fn feed_of_next(&mut self, live: &Live, of: Of<'_>, one: &Grown) -> Option<usize> {
         while let Some((_, init)) = self.headers.pop_front_if(|(first, _)| *first <= self.taken) {
             let taken = live.channel.borrow_mut().take_header(of, Header::Ts, init, stamp(one));
             self.feed = taken.ok();

@@ -4,7 +4,7 @@
 // screen.
 //
 //   node tests/players/live.mjs --server target/release/shardcast [--seconds 8] [--ffmpeg PATH]…
-//     [--only TEXT] [--long SECONDS] [--out DIR]
+//     [--only REGEXP] [--long SECONDS] [--out DIR]
 //
 // With --long, one pairing of each protocol plays for so long and must not stall, and what has low
 // latency must be less than 3 s old.
@@ -96,7 +96,7 @@ function options() {
     });
     if (!values.server || !(Number(values.seconds) >= 3)) throw new Error('--server, and at least 3 --seconds, are needed');
     const long = values.long && Number(values.long);
-    return { ...values, server: resolve(values.server), seconds: Number(values.seconds), long };
+    return { ...values, server: resolve(values.server), seconds: Number(values.seconds), long, only: new RegExp(values.only) };
   } catch (error) {
     console.error(`live: ${error.message} (see the head of tests/players/live.mjs)`);
     process.exit(2);
@@ -223,7 +223,7 @@ const ffmpegs = await Promise.all(wanted.ffmpeg.map(ffmpegAt));
 const pairings = ffmpegs.flatMap((ffmpeg, at) => Object.entries(CASES).map(([kind, cases]) => {
   const channel = `${kind}${ffmpeg.major}`;
   const all = cases.map((one) => ({ ...one, name: `${one.player}/${channel}/${one.path}`, strict: wanted.long > 0 && at === 0 && one.long }));
-  return { ffmpeg, kind, channel, cases: all.filter(({ name, words }) => name.includes(wanted.only) && (at === 0 || !words)) };
+  return { ffmpeg, kind, channel, cases: all.filter(({ name, words }) => wanted.only.test(name) && (at === 0 || !words)) };
 })).filter(({ cases }) => cases.length > 0);
 const server = await startLive(wanted.server, pairings.map(({ channel }) => channel), wanted.out);
 const encoders = [];

@@ -153,14 +153,16 @@ fn head(text: &mut String, media: &Media<'_>, version: u32) {
     if version > 6 {
         let dates = if media.events.has_been() { ",CAN-SKIP-DATERANGES=YES" } else { "" };
         let part = timeline.lengths().part.micros();
+        // Three parts are the least that is recommended, and with three Shaka Player stalled every
+        // two seconds; with four hls.js was more than 3 s behind parts of half a second.
+        let hold_back = Seconds((part * 7 / 2).min(3 * target * 1_000_000));
         line(
             text,
             format_args!(
                 "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={}.0{dates},\
-                 HOLD-BACK={}.0,PART-HOLD-BACK={}",
+                 HOLD-BACK={}.0,PART-HOLD-BACK={hold_back}",
                 SKIP_BOUNDARY * target,
                 3 * target,
-                Seconds(3 * part),
             ),
         );
         line(text, format_args!("#EXT-X-PART-INF:PART-TARGET={}", Seconds(part)));

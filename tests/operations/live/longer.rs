@@ -115,7 +115,7 @@ fn a_part_that_is_longer_is_promised_before_it_is_listed() {
     assert_eq!(station.put("news/v/1.m4s", &both).text(), "taken\n");
     assert_eq!(station.moved("v/ll.m3u8"), "ll-1-600.m3u8");
     let low = station.until_says("news/v/ll-1-600.m3u8", "DURATION=0.6");
-    assert!(low.contains("PART-TARGET=0.6\n") && low.contains("PART-HOLD-BACK=1.8\n"), "{low}");
+    assert!(low.contains("PART-TARGET=0.6\n") && low.contains("PART-HOLD-BACK=2.1\n"), "{low}");
 }
 
 #[test]
