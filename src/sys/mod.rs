@@ -11,6 +11,7 @@ pub mod enter;
 pub mod restrict;
 pub mod confine;
 pub mod features;
+pub mod residency;
 pub mod slots;
 pub mod buffers;
 pub mod calls;

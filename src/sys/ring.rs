@@ -24,6 +24,7 @@ use super::calls;
 use super::enter;
 use super::features::Features;
 use super::names::{self, Kind, name};
+use super::residency::Looker;
 use super::restrict;
 use super::slots::{OtherSlot, Prepared, Slots};
 use crate::catalog::Held;
@@ -32,10 +33,7 @@ use crate::messages::{FilePayload, Opened, Payload, Residency};
 use crate::shard::kernel::{
     Completion, Errno, Kernel, Loan, Look, Operation, Outgoing, Owner, Received,
 };
-use crate::units::{Extent, KIB, Now, PAGE_SIZE};
-
-/// Bytes that are read at a time where every page is looked at: they stay in the CPU's cache.
-const LOOKED_AT_SIZE: usize = 64 * KIB;
+use crate::units::{Extent, Now};
 
 /// Operations queued in one turn before they are submitted early.
 const SUBMISSIONS: u32 = 1024;
@@ -61,14 +59,12 @@ pub struct Ring {
     sends: Vec<u64>,
     listeners: Vec<OwnedFd>,
     bell: Arc<File>,
-    features: Features,
     /// Operations the kernel has not completed for the last time.
     in_flight: usize,
     /// Turns that found completions which had no room in the ring.
     overflows: Rc<Cell<u64>>,
     epoch: u64,
-    /// Where bytes go that are read only to know that they are there.
-    looked_at: Box<[u8]>,
+    looker: Looker,
 }
 
 impl std::fmt::Debug for Ring {
@@ -137,11 +133,10 @@ impl Ring {
             sends: Vec::new(),
             listeners,
             bell,
-            features,
             in_flight: 0,
             overflows: Rc::default(),
             epoch: calls::monotonic_nanos(),
-            looked_at: vec![0; LOOKED_AT_SIZE].into(),
+            looker: Looker::new(features.cachestat),
         };
         this.hear_bell();
         Ok(this)
@@ -291,28 +286,6 @@ impl Ring {
             Payload::Heap(_) => unreachable!("the driver asks only for files"),
         }
     }
-
-    /// How many bytes of the extent, from its start, can be read without waiting.
-    fn readable_now(&mut self, file: &FilePayload, extent: Extent) -> u64 {
-        let mut readable = 0;
-        while readable < extent.size {
-            let size = (extent.size - readable).min(self.looked_at.len() as u64) as usize;
-            let into = &mut self.looked_at[..size];
-            match calls::read_now(&file.fd, extent.offset + readable, into) {
-                // Where nothing more is, sending does not wait either.
-                Ok(0) => return extent.size,
-                Ok(read) => readable += read as u64,
-                Err(Errno::AGAIN) => return readable,
-                Err(_) => return extent.size,
-            }
-        }
-        readable
-    }
-
-    /// Whether the byte at `offset` can be read without waiting.
-    fn is_readable_now(file: &FilePayload, offset: u64) -> bool {
-        calls::read_now(&file.fd, offset, &mut [0]) != Err(Errno::AGAIN)
-    }
 }
 
 impl Kernel for Ring {
@@ -448,44 +421,7 @@ impl Kernel for Ring {
     }
 
     fn resident(&mut self, opened: &Opened, extent: Extent, look: Look) -> u64 {
-        let file = Self::file(opened);
-        match file.residency {
-            Residency::Asked | Residency::Sampled => {}
-            Residency::Memory => return extent.size,
-            Residency::Unknown => return 0,
-        }
-        if look == Look::Every {
-            return self.readable_now(file, extent);
-        }
-        let page = PAGE_SIZE as u64;
-        let first = extent.offset / page;
-        let pages = (extent.offset + extent.size).div_ceil(page) - first;
-        let last = extent.offset + extent.size - 1;
-        if self.features.cachestat && file.residency == Residency::Asked {
-            // Cached pages may still be on their way from the disk: mostly so is the last one then.
-            match calls::cached_pages(&file.fd, extent) {
-                Ok(cached) if cached >= pages && Self::is_readable_now(file, last) => {
-                    return extent.size;
-                }
-                Ok(0) => return 0,
-                Ok(_) | Err(_) => {}
-            }
-        } else if sampled(pages)
-            .all(|page_index| Self::is_readable_now(file, (first + page_index) * page))
-            && Self::is_readable_now(file, last)
-        {
-            return extent.size;
-        }
-        // Part of it is there: as many pages as can be read one after the other.
-        let mut resident = 0;
-        while resident < extent.size {
-            let offset = extent.offset + resident;
-            if !Self::is_readable_now(file, offset) {
-                break;
-            }
-            resident += page - offset % page;
-        }
-        resident.min(extent.size)
+        self.looker.resident(Self::file(opened), extent, look)
     }
 
     fn hold_partial_packets(&mut self, socket: &OwnedFd, hold: bool) {
@@ -574,12 +510,6 @@ impl Kernel for Ring {
     fn give_back(&mut self, received: Received) {
         self.buffers.give_back(received.buffer);
     }
-}
-
-/// Pages of a stretch that are looked at where the whole can't be asked about: the first, and every
-/// 32nd, since files are read in and evicted in larger pieces than that.
-fn sampled(pages: u64) -> impl Iterator<Item = u64> {
-    (0..pages).step_by(32)
 }
 
 impl Drop for Ring {
