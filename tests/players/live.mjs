@@ -140,7 +140,8 @@ async function playInBrowser(tab, { player, path, low, words }, url, { seconds, 
   await call('watch()');
   const begun = Date.now();
   let played = 0;
-  while (played < seconds) played += await call(`playFor(${Math.min(STRIDE, seconds - played)})`);
+  // What is told is rounded: a sum may be a hair below the whole.
+  while (seconds - played > 0.01) played += await call(`playFor(${Math.min(STRIDE, seconds - played)})`);
   const took = (Date.now() - begun) / 1000;
   const first = await call('picture()');
   await call('playFor(0.5)');

@@ -101,11 +101,10 @@ pub fn head(
         Edition::Plain => target * 1_000_000,
         Edition::LowLatency => first.timeline.lengths().part.micros(),
     };
-    // Shaka Player goes by this in low latency, too, and not by the service description. It plays a
-    // part nearer to the live edge than this says; with four or five of them it stood still.
+    // Shaka Player goes by this in low latency, too, and not by the service description.
     let delay = match edition {
         Edition::Plain => 3 * target * 1_000_000,
-        Edition::LowLatency => parts_behind(first, 6),
+        Edition::LowLatency => latency_micros(first),
     };
     let mut text = String::with_capacity(4096);
     put(
@@ -128,10 +127,11 @@ pub fn head(
     text
 }
 
-/// So many parts, and no more than one would be behind otherwise, in microseconds.
-fn parts_behind(of: &Track<'_>, parts: u64) -> u64 {
+/// How far behind its live edge low latency is meant to be played, in microseconds: of parts one is
+/// made, one is on its way, one is learnt of, and one is for what goes wrong.
+fn latency_micros(of: &Track<'_>) -> u64 {
     let plain = 3 * target_seconds(of.timeline) * 1_000_000;
-    plain.min(parts * of.timeline.lengths().part.micros())
+    plain.min(4 * of.timeline.lengths().part.micros())
 }
 
 /// The rest of it, which is other text only when it says something else.
@@ -147,8 +147,7 @@ pub fn body(presentation: &Presentation<'_>, edition: Edition) -> String {
             format_args!(
                 " <ServiceDescription id=\"0\">\n  <Latency target=\"{}\" min=\"{}\" max=\"{}\"/>\n  \
                  <PlaybackRate min=\"0.96\" max=\"1.04\"/>\n </ServiceDescription>\n",
-                // One is made, one is on its way, one is learnt of, and one is for what goes wrong.
-                parts_behind(first, 4) / 1000,
+                latency_micros(first) / 1000,
                 2 * part,
                 3 * target * 1000,
             ),
