@@ -12,6 +12,9 @@ use crate::run::Run;
 use crate::scenarios::{add_pack, ended, get, lasted, start, statuses, world};
 use crate::world::{MS, Profile, SECOND, World};
 
+/// A disk's pages are in memory or not in pieces of this size.
+const PAGES_SIZE: u64 = 64 * KIB as u64;
+
 /// A world in which nothing is in memory, and the disk is as told.
 fn cold(sizes: &[u64], hangs: bool) -> World {
     let profile = Profile { calm: false, cold: 1000, ..Profile::calm() };
@@ -24,7 +27,6 @@ fn cold(sizes: &[u64], hangs: bool) -> World {
 
 /// Puts the first pages of the source's objects into memory.
 fn warm_first_pages(run: &Run) {
-    const PAGES_SIZE: u64 = 64 * KIB as u64;
     let mut world = run.world.borrow_mut();
     let objects = world.sources[&SourceId(1)].objects.clone();
     for object in objects {
@@ -35,9 +37,12 @@ fn warm_first_pages(run: &Run) {
     }
 }
 
+fn may_be_cut() -> Manner {
+    Manner { may_be_cut: true, ..Manner::default() }
+}
+
 #[test]
 fn while_a_disk_is_read_no_page_in_the_middle_is_overlooked() {
-    const PAGES_SIZE: u64 = 64 * KIB as u64;
     let mut world = cold(&[MIB as u64, 2 * MIB as u64], false);
     let first = world.add_client(10 * MS, Manner::default(), vec![get(0)]);
     let second = world.add_client(500 * MS, Manner::default(), vec![get(1)]);
@@ -59,10 +64,6 @@ fn while_a_disk_is_read_no_page_in_the_middle_is_overlooked() {
     run.finish();
 }
 
-fn may_be_cut() -> Manner {
-    Manner { may_be_cut: true, ..Manner::default() }
-}
-
 #[test]
 fn a_disk_that_never_answers_keeps_nobody_for_ever() {
     let mut world = cold(&[2048, 2 * MIB as u64, 4 * MIB as u64], true);
@@ -76,7 +77,7 @@ fn a_disk_that_never_answers_keeps_nobody_for_ever() {
         let mut world = run.world.borrow_mut();
         let first = world.sources[&SourceId(1)].objects[2].identity.offset;
         // The last one begins, and then needs what is not there.
-        world.resident.insert((SourceId(1), first / (64 * KIB as u64)), true);
+        world.resident.insert((SourceId(1), first / PAGES_SIZE), true);
         first
     };
     assert_ne!(first, 0);
@@ -230,7 +231,7 @@ fn disks_that_hang_delay_nobody_on_another_disk() {
 fn warm_first_pages_of_last(run: &Run) {
     let mut world = run.world.borrow_mut();
     let last = world.sources[&SourceId(1)].objects.last().expect("there are some").identity.offset;
-    world.resident.insert((SourceId(1), last / (64 * KIB as u64)), true);
+    world.resident.insert((SourceId(1), last / PAGES_SIZE), true);
 }
 
 #[test]

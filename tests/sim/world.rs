@@ -178,9 +178,10 @@ pub struct World {
     pub reads: HashMap<(SourceId, u64), u64>,
     /// Disks that do not answer: reads of them wait in `hanging`.
     pub hanging_devices: Vec<Device>,
-    /// Whether a sample of pages overlooks those between the first and the last.
-    pub overlooks: bool,
     pub hanging: Vec<ReadOp>,
+    /// Whether a sample of pages overlooks those between the first and the last; what a shard waits
+    /// for then is counted.
+    pub overlooks: bool,
     /// Pages were thrown out of memory behind the shard's back.
     pub evicts: bool,
     /// Connections that the shard may have.
