@@ -167,12 +167,13 @@ pub const IDLE_CLOSES_A_TURN_MAX: usize = 8;
 /// Resolution of deadlines, in milliseconds.
 pub const TIMER_TICK_MS: u64 = 100;
 
-/// Milliseconds without a byte after which a connection is closed whose last response is out; what
-/// it sends until then is thrown away. Without this wait the kernel would reset, and the response
-/// might never be read.
+/// Milliseconds without a byte after which a connection is closed whose last response was read;
+/// what it sends until then is thrown away. Without this wait the kernel would reset, and the
+/// response might never be read.
 pub const LINGER_MS: u64 = 2_000;
 
-/// Milliseconds after which it is closed although bytes still come.
+/// Milliseconds after which it is closed although bytes still come, or its last response is not
+/// read yet, unless that was read at the least send rate meanwhile.
 pub const LINGER_ALL_MS: u64 = 30_000;
 const _: () = assert!(LINGER_ALL_MS >= LINGER_MS, "the wait for one byte is a part of it");
 

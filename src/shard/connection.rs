@@ -52,8 +52,10 @@ pub enum Phase {
     Linger {
         /// Bytes thrown away.
         size: u32,
-        /// Since when.
+        /// Since when; begins anew for a client that still reads.
         since: Ticks,
+        /// Bytes that the client had not acknowledged then.
+        behind: u32,
     },
 }
 

@@ -136,7 +136,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             return;
         }
         match &mut connection.phase {
-            Phase::Linger { size, since } => {
+            Phase::Linger { size, since, .. } => {
                 *size = size.saturating_add(received.size);
                 let flooded = *size as usize > LINGER_SIZE_MAX;
                 let quiet = self.now.ticks.plus(LINGER_MS);

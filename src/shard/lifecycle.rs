@@ -7,8 +7,8 @@ use super::kernel::{Errno, Kernel, OWNERS_MAX, Operation};
 use super::room::is_for_want_of_room;
 use super::wheel::tick_of;
 use crate::config::{
-    ASK_DEADLINE_MS, IDLE_POLL_AFTER_MS, LINGER_MS, SEND_RATE_WINDOW_MS, SENDFILE_SIZE_MAX,
-    TIMER_TICK_MS,
+    ASK_DEADLINE_MS, IDLE_POLL_AFTER_MS, LINGER_ALL_MS, LINGER_MS, SEND_RATE_WINDOW_MS,
+    SENDFILE_SIZE_MAX, TIMER_TICK_MS,
 };
 use crate::messages::mail::Inbox;
 use crate::request::plan;
@@ -198,7 +198,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.refuse_unread(owner, Refusal::HeadTimeout);
             }
             Phase::Quick(_) => self.close(owner, Ending::Reset),
-            Phase::Linger { .. } => self.close(owner, Ending::Close),
+            Phase::Linger { since, behind, .. } => self.meet_linger_deadline(owner, since, behind),
             Phase::Exchange(exchange) => self.meet_exchange_deadline(owner, exchange),
             Phase::Waiting(_) => self.refuse_waiting(owner, Refusal::TimedOut),
         }
@@ -218,6 +218,37 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         // A long-idle client costs less kernel memory with a poll than with a receive.
         self.cancel(owner, Operation::Receive);
         self.set_deadline(owner, end);
+    }
+
+    /// Waits on for a client that has not read everything and does read (RFC 9112 section 9.6): if
+    /// it sends anything after the close, the reset takes along what it has not read.
+    fn meet_linger_deadline(&mut self, owner: u32, since: Ticks, before: u32) {
+        let behind = self.behind(owner);
+        if behind == 0 || self.draining.is_some() {
+            self.close(owner, Ending::Close);
+            return;
+        }
+        let now = self.now.ticks;
+        if now >= since.plus(LINGER_ALL_MS) {
+            let wanted = (self.settings.limits.send_rate_min * now.since(since) / 1000).max(1);
+            if u64::from(before.saturating_sub(behind)) < wanted {
+                // What is lent would be waited for once more.
+                let lends = self.connections[owner].flight.let_gos > 0;
+                self.close(owner, if lends { Ending::Reset } else { Ending::Close });
+                return;
+            }
+            if let Phase::Linger { since, behind: before, .. } = &mut self.connections[owner].phase
+            {
+                (*since, *before) = (now, behind);
+            }
+        }
+        self.set_deadline(owner, now.plus(LINGER_MS));
+    }
+
+    /// Bytes that were sent to a client and that it has not acknowledged.
+    fn behind(&mut self, owner: u32) -> u32 {
+        let Some(socket) = &self.connections[owner].socket else { return 0 };
+        u32::try_from(self.kernel.unconfirmed(socket)).unwrap_or(u32::MAX)
     }
 
     fn meet_exchange_deadline(&mut self, owner: u32, place: u32) {
@@ -268,8 +299,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Bytes of a body that the client has acknowledged. How many the kernel has accepted says
     /// nothing of it: that may be megabytes at once, and then none for a minute.
     fn taken(&mut self, owner: u32, place: u32) -> i64 {
-        let Some(socket) = &self.connections[owner].socket else { return 0 };
-        self.exchanges[place].sent as i64 - self.kernel.unconfirmed(socket) as i64
+        self.exchanges[place].sent as i64 - i64::from(self.behind(owner))
     }
 
     /// The deadline of an exchange that begins to send, or to wait.
@@ -294,16 +324,17 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.receive(owner);
     }
 
-    /// The last response is out: say so, and wait a little for the client to end its side, since
-    /// closing over unread bytes would reset, and the response might be lost.
+    /// The last response is out: say so, and wait for the client to read it or to end its side,
+    /// since closing over unread bytes would reset, and the response might be lost.
     pub(super) fn linger(&mut self, owner: u32) {
         self.forget_pending(owner);
-        let connection = &mut self.connections[owner];
-        if connection.ended {
+        if self.connections[owner].ended {
             self.close(owner, Ending::Close);
             return;
         }
-        connection.phase = Phase::Linger { size: 0, since: self.now.ticks };
+        let behind = self.behind(owner);
+        let connection = &mut self.connections[owner];
+        connection.phase = Phase::Linger { size: 0, since: self.now.ticks, behind };
         if let Some(socket) = &connection.socket {
             self.kernel.finish_sending(socket);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shardcast::config::{LINGER_ALL_MS, LINGER_MS, Limits};
 use shardcast::messages::Update;
 
-use crate::client::Client;
+use crate::client::{Client, Cut};
 use crate::content::bytes;
 use crate::server::{Server, Setup};
 
@@ -158,4 +158,19 @@ fn who_goes_on_sending_after_a_refusal_hears_why_and_is_listened_to_for_a_while(
         assert!(pieces > 2, "{pieces} pieces of {piece} bytes");
         server.until("it is given up", |report| report.connections == 0);
     }
+}
+
+#[test]
+fn who_reads_its_last_response_late_gets_all_of_it_whatever_it_asks_meanwhile() {
+    let mut server = Server::new();
+    let body = bytes(7, 200 << 10);
+    server.add_pack("a", &[("s.ts", body.clone())]);
+    let mut client = Client::narrow(server.address);
+    client.write(b"GET /vod/a/s.ts HTTP/1.1\r\nHost: tv\r\nConnection: close\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(LINGER_MS + 1_000));
+    // Over this a socket that were closed would be reset, and what is still in it lost.
+    client.write(b"GET /vod/a/s.ts HTTP/1.1\r\nHost: tv\r\n\r\n");
+    assert!(client.reply("GET").unwrap().body == body);
+    assert_eq!(client.end(), Cut::Ended);
+    server.until("it is given up", |report| report.connections == 0);
 }

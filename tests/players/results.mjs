@@ -16,9 +16,13 @@ export class Results {
 
   record = (result) => {
     this.#all.push(result);
-    const errors = result.errors.map((error) => `\n    ${error}`).join('');
-    console.log(`${this.#script}: ${result.errors.length ? 'FAILED' : 'ok'} ${result.name}: ${result.seen}${errors}`);
+    this.#tell(result);
   };
+
+  #tell({ name, seen, errors }) {
+    const lines = errors.map((error) => `\n    ${error}`).join('');
+    console.log(`${this.#script}: ${errors.length ? 'FAILED' : 'ok'} ${name}: ${seen}${lines}`);
+  }
 
   write() {
     writeFileSync(this.#file, JSON.stringify(this.#all, null, 2) + '\n');
@@ -27,6 +31,8 @@ export class Results {
   /** Says how many are good; the process fails unless all are, and some. */
   end(more = this.#file) {
     const failed = this.#all.filter(({ errors }) => errors.length);
+    // Once more, where a reader of a long log looks.
+    failed.forEach((result) => this.#tell(result));
     console.log(`${this.#script}: ${this.#all.length - failed.length} of ${this.#all.length} passed (${more})`);
     if (failed.length || this.#all.length === 0) process.exit(1);
   }

@@ -206,6 +206,9 @@ impl Client {
             sock.inbound.extend(self.writing.drain(..count));
             size -= count;
         }
+        if world.sockets[socket].is_closed_over() {
+            world.cut_off(socket);
+        }
         self.next_write = world.now + self.manner.write_gap;
         let is_done = self.script.is_empty() && self.writing.is_empty();
         let finished = self.awaiting.is_empty() && !self.manner.stays;

@@ -163,3 +163,34 @@ fn a_good_reader_behind_a_large_buffer_is_not_taken_for_a_slow_one() {
     assert_eq!(ended(&run, slow), Some(Ended::Reset));
     run.finish();
 }
+
+#[test]
+fn a_last_response_is_lingered_for_as_long_as_the_client_reads_it() {
+    for backend in [Backend::Sendfile, Backend::SendZeroCopy] {
+        let mut world = world(Profile::calm(), &[2 * MIB as u64], Place::Mapped);
+        // It goes on writing requests, a few bytes at a time: closed over these, it would be reset.
+        let manner = Manner {
+            pipeline: 5,
+            write_size: 40,
+            write_gap: 4 * SECOND,
+            capacity: 4 * MIB as u64,
+            read_size: 32 * KIB as u64,
+            read_gap: SECOND,
+            ..Manner::default()
+        };
+        let last = Request { http10: true, ..get(0) };
+        let reads =
+            world.add_client(0, manner.clone(), vec![last.clone(), get(0), get(0), get(0), get(0)]);
+        let stalls = Manner { read_gap: 1_000 * SECOND, may_be_cut: true, ..manner };
+        let stalled = world.add_client(0, stalls, vec![last, get(0)]);
+        let mut run = Run::new(world, &Setup { backend, ..Setup::new(1) });
+        run.until(|world| world.clients[reads].ended.is_some());
+        assert_eq!(statuses(&run, reads), [200]);
+        assert_eq!(ended(&run, reads), Some(Ended::Closed), "not reset");
+        assert!(lasted(&run, reads, 0) > 60_000, "{} ms", lasted(&run, reads, 0));
+        run.for_seconds(40);
+        assert_eq!(run.shard.connection_count(), 0, "who does not read is not waited for");
+        run.world.borrow_mut().clients[stalled].ended = Some(Ended::Left);
+        run.finish();
+    }
+}

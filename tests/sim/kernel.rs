@@ -109,22 +109,26 @@ impl World {
         let flushed = reset || sock.dead.is_some() || sock.unflushed == 0;
         assert!(flushed, "a response that was not flushed");
         if reset || !sock.inbound.is_empty() {
-            // What the client has not read is lost, as far as it is still on its way.
-            let kept = self.random.below(self.sockets[id].outbound.size() + 1);
-            let sock = &mut self.sockets[id];
-            let mut pipe = std::mem::take(&mut sock.outbound);
-            let mut left = kept;
-            while left > 0 {
-                let Some(run) = pipe.pop(left) else { break };
-                left -= run.size();
-                sock.outbound.push(run);
-            }
-            sock.dead.get_or_insert(Errno::CONNRESET);
+            self.cut_off(id);
         } else {
             sock.outbound_end = true;
         }
         self.let_go(id);
         self.wake_client_of(id);
+    }
+
+    /// A reset: what the client has not read is lost, as far as it is still on its way.
+    pub fn cut_off(&mut self, id: usize) {
+        let kept = self.random.below(self.sockets[id].outbound.size() + 1);
+        let sock = &mut self.sockets[id];
+        let mut pipe = std::mem::take(&mut sock.outbound);
+        let mut left = kept;
+        while left > 0 {
+            let Some(run) = pipe.pop(left) else { break };
+            left -= run.size();
+            sock.outbound.push(run);
+        }
+        sock.dead.get_or_insert(Errno::CONNRESET);
     }
 }
 

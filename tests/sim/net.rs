@@ -123,6 +123,11 @@ impl Sock {
         self.outbound.size().saturating_sub(kept)
     }
 
+    /// The client has sent something to a server that has closed: that is answered by a reset.
+    pub fn is_closed_over(&self) -> bool {
+        self.server == Server::Closed && self.dead.is_none() && !self.inbound.is_empty()
+    }
+
     pub fn is_readable(&self) -> bool {
         !self.inbound.is_empty() || self.inbound_end || self.dead.is_some()
     }
