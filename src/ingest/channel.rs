@@ -51,6 +51,7 @@ use crate::messages::Listing;
 
 use headers::Sent;
 use manifests::Manifests;
+use parts::Fitting;
 use remux::Remuxing;
 use sources::Sources;
 
@@ -140,8 +141,8 @@ pub struct Channel {
     lengths: Option<Lengths>,
     /// What came to be longer than that.
     longer: Option<Longer>,
-    /// Whether parts are as long as chunks fill them.
-    is_fitted: bool,
+    /// While parts are still made to fit what comes first of each feed.
+    fitting: Option<Fitting>,
     feeds: Vec<Feed>,
     unsettled: VecDeque<Unsettled>,
     unsettled_size: usize,
@@ -196,7 +197,7 @@ impl Channel {
             given,
             lengths,
             longer: keeping.longer(lengths),
-            is_fitted: lengths.is_none() || keeping.is_fitted(given.1),
+            fitting: lengths.filter(|_| !keeping.is_fitted(given.1)).map(Fitting::of),
             feeds: Vec::new(),
             unsettled: VecDeque::new(),
             unsettled_size: 0,
@@ -306,6 +307,7 @@ impl Channel {
 
     /// Lengths are known: everything that has come is published. Gives what came of the last chunk.
     fn settle(&mut self, lengths: Lengths, stamp: Stamp) -> Result<Option<Taken>, Unfit> {
+        self.fitting = Some(Fitting::since(lengths, stamp.instant));
         let lengths = self.fitted(lengths, stamp);
         let millis = |length: Length| length.micros() / 1000;
         tracing::info!(

@@ -179,7 +179,7 @@ impl Publisher {
         self.cutter.set_part(longer.part);
     }
 
-    /// Parts are so long. Nothing has been published.
+    /// Parts are so long from now on.
     pub fn set_part(&mut self, part: Length) {
         self.timeline.set_part(part);
         self.cutter.set_part(part);

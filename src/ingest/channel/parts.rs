@@ -1,5 +1,7 @@
-//! Parts that fit the chunks that come: their length is made to before anything is published, and
-//! parts that are too short all the same are noted.
+//! Parts that fit the chunks that come: their length is made to by the first of each feed, and parts
+//! that are too short all the same are noted.
+
+use std::time::{Duration, Instant};
 
 use super::{Channel, Feed, Given};
 use crate::config::SEGMENT_PROMISED_MICROS_MAX;
@@ -10,6 +12,30 @@ use crate::live::cut::{Lengths, Timed};
 use crate::live::learn::part::{fitting, is_filled};
 use crate::live::publisher::{lead, timed};
 use crate::live::time::Length;
+
+/// How long after the lengths of a channel were settled its parts are still made to fit what begins:
+/// longer than encoders take from the first chunk of a picture to that of its sound, and not so long
+/// that a player has begun, which wants some parts first.
+const FITTED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The lengths that parts are made to fit from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fitting {
+    wanted: Lengths,
+    /// None before the first chunk: where success must mean that a segment is durable, lengths that
+    /// are given are taken at once, and nothing waits until they are known.
+    since: Option<Instant>,
+}
+
+impl Fitting {
+    pub fn of(wanted: Lengths) -> Self {
+        Self { wanted, since: None }
+    }
+
+    pub fn since(wanted: Lengths, settled: Instant) -> Self {
+        Self { wanted, since: Some(settled) }
+    }
+}
 
 impl Channel {
     /// These lengths, with parts that fit the chunks that have come. Of texts one may be as long as
@@ -26,7 +52,8 @@ impl Channel {
         let chunks: Vec<_> = pictures.iter().copied().chain(sounds).filter(is_believed).collect();
         let part = fitting(lengths.part, &chunks);
         let millis = |length: Length| length.micros() as f64 / 1000.0;
-        if self.given.1.is_some() && part.micros() != lengths.part.micros() {
+        let is_known = self.lengths.is_some_and(|now| now.part.micros() == part.micros());
+        if self.given.1.is_some() && part.micros() != lengths.part.micros() && !is_known {
             let chunks: Vec<_> = chunks.iter().map(|chunk| millis(*chunk).to_string()).collect();
             let (set, part) = (millis(lengths.part), millis(part));
             let chunks = chunks.join(" and ");
@@ -37,15 +64,23 @@ impl Channel {
         Lengths { part, ..lengths }
     }
 
-    /// The first chunk of a channel whose lengths were given, and taken as they are: where success
-    /// must mean that a segment is durable, nothing waits until lengths are known.
+    /// Looks at the first chunk of a feed that comes when the channel's lengths are settled: parts
+    /// are to fit it, too, as they would if it had come before the others. So they do not depend on
+    /// what comes first, and servers that are fed alike publish alike.
     pub(super) fn fit(&mut self, feed: usize, source: usize, chunk: &Chunk, stamp: Stamp) {
-        let Some(lengths) = self.lengths.filter(|_| !self.is_fitted && !self.is_text(feed)) else {
+        let is_text = self.is_text(feed);
+        let Some(fitting) = &mut self.fitting else { return };
+        let since = *fitting.since.get_or_insert(stamp.instant);
+        if stamp.instant.saturating_duration_since(since) > FITTED_WITHIN {
+            self.fitting = None;
             return;
-        };
-        self.is_fitted = true;
-        self.feeds[feed].given[source].learn(chunk);
-        let lengths = self.fitted(lengths, stamp);
+        }
+        let wanted = fitting.wanted;
+        let given = &mut self.feeds[feed].given[source];
+        if is_text || given.learner.chunk().is_some() || given.learn(chunk).is_none() {
+            return;
+        }
+        let lengths = self.fitted(wanted, stamp);
         self.lengths = Some(lengths);
         self.keeping.settle(lengths, self.given.1);
         for rendition in &mut self.renditions {

@@ -9,6 +9,7 @@ use crate::ingest::channel::{Header, Request};
 use crate::ingest::post::Post;
 use crate::ingest::slab::Ledger;
 use crate::live::boxes::chunk::{Fragment, Run};
+use crate::live::boxes::init::Media;
 use crate::live::fixture;
 
 /// Milliseconds of Unix time at which media begins.
@@ -147,4 +148,35 @@ fn parts_are_made_to_fit_chunks_and_those_that_do_not_are_noted() {
     }
     let fault = channel.last_error.take().expect("it is noted");
     assert_eq!(fault.what, "v: its chunks do not fill the channel's parts");
+}
+
+/// The length of parts, in milliseconds, when pictures of 500 ms and sounds of 490 ms have come, the
+/// sounds so many milliseconds later.
+fn part_with_sound(later: i64) -> u64 {
+    let began = Instant::now();
+    let mut channel = channel(500, began);
+    let picture = |channel: &mut Channel, start: i64| {
+        let chunk = chunk(start, 500, start == 0);
+        let bytes = start.to_be_bytes();
+        channel.take(0, Request::default(), &chunk, &bytes, at(began, start)).unwrap();
+    };
+    (0..later / 500).for_each(|half| picture(&mut channel, half * 500));
+    let mut init = fixture::init();
+    init.tracks[0].sample.media = Media::Audio;
+    channel
+        .take_header((0, "a/init.mp4"), Header::Cmaf(b"a sound"), init, at(began, later))
+        .unwrap();
+    picture(&mut channel, later);
+    let mut sound = chunk(0, 490, true);
+    sound.fragment.runs[0].samples = 23;
+    channel.take(1, Request::default(), &sound, b"one", at(began, later)).unwrap();
+    let parts = channel.renditions.iter().map(|one| one.publisher.timeline().lengths().part);
+    let parts: Vec<_> = parts.map(|part| part.micros() / 1000).collect();
+    assert_eq!(parts[0], parts[1]);
+    parts[0]
+}
+
+#[test]
+fn parts_are_as_long_whichever_of_picture_and_sound_comes_first() {
+    assert_eq!([0, 500, 1000, 1500].map(part_with_sound), [521, 521, 521, 500]);
 }
