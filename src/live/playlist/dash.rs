@@ -102,10 +102,10 @@ pub fn head(
         Edition::LowLatency => first.timeline.lengths().part.micros(),
     };
     // Shaka Player goes by this in low latency, too, and not by the service description. It begins
-    // nearer to the live edge than it says, so it is told a part more.
+    // nearer to the live edge than it says, so it is told half a part more.
     let delay = match edition {
         Edition::Plain => 3 * target * 1_000_000,
-        Edition::LowLatency => latency_micros(first) * 5 / 4,
+        Edition::LowLatency => latency_micros(first) * 9 / 8,
     };
     let mut text = String::with_capacity(4096);
     put(
