@@ -1,5 +1,5 @@
-//! Parts that fit the chunks that come: their length is made to by the first of each feed, and parts
-//! that are too short all the same are noted.
+//! Parts that fit the chunks that come: their length is made to by the first of each feed, and
+//! parts that are too short all the same are noted.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ use crate::live::learn::part::{fitting, is_filled};
 use crate::live::publisher::{lead, timed};
 use crate::live::time::Length;
 
-/// How long after the lengths of a channel were settled its parts are still made to fit what begins:
-/// longer than encoders take from the first chunk of a picture to that of its sound, and not so long
-/// that a player has begun, which wants some parts first.
+/// How long after the lengths of a channel were settled its parts are still made to fit what
+/// begins: longer than encoders take from the first chunk of a picture to that of its sound, and
+/// not so long that a player has begun, which wants some parts first.
 const FITTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The lengths that parts are made to fit from.

@@ -150,8 +150,8 @@ fn parts_are_made_to_fit_chunks_and_those_that_do_not_are_noted() {
     assert_eq!(fault.what, "v: its chunks do not fill the channel's parts");
 }
 
-/// The length of parts, in milliseconds, when pictures of 500 ms and sounds of 490 ms have come, the
-/// sounds so many milliseconds later.
+/// The length of parts, in milliseconds, when pictures of 500 ms and sounds of 490 ms have come,
+/// the sounds so many milliseconds later.
 fn part_with_sound(later: i64) -> u64 {
     let began = Instant::now();
     let mut channel = channel(500, began);
