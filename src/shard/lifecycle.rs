@@ -230,8 +230,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         let now = self.now.ticks;
         if now >= since.plus(LINGER_ALL_MS) {
-            let wanted = (self.settings.limits.send_rate_min * now.since(since) / 1000).max(1);
-            if u64::from(before.saturating_sub(behind)) < wanted {
+            if u64::from(before.saturating_sub(behind)) < self.least_taken(since).max(1) {
                 // What is lent would be waited for once more.
                 let lends = self.connections[owner].flight.let_gos > 0;
                 self.close(owner, if lends { Ending::Reset } else { Ending::Close });
@@ -243,6 +242,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
         }
         self.set_deadline(owner, now.plus(LINGER_MS));
+    }
+
+    /// Bytes that a client must have taken since then, at the least send rate.
+    fn least_taken(&self, since: Ticks) -> u64 {
+        self.settings.limits.send_rate_min * self.now.ticks.since(since) / 1000
     }
 
     /// Bytes that were sent to a client and that it has not acknowledged.
@@ -271,7 +275,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             return;
         };
         let end = since.plus(SEND_RATE_WINDOW_MS);
-        let wanted = self.settings.limits.send_rate_min * now.since(since) / 1000;
+        let wanted = self.least_taken(since);
         if now < end {
             self.set_deadline(owner, end);
         } else if wanted > 0 && self.taken(owner, place) - before < wanted as i64 {
