@@ -13,6 +13,7 @@ mod catch_up;
 mod live;
 mod dash;
 mod transport;
+mod viewers;
 mod values;
 mod day;
 mod given;
@@ -27,6 +28,7 @@ pub use catch_up::*;
 pub use dash::*;
 pub use live::*;
 pub use transport::*;
+pub use viewers::*;
 
 /// Longest request head we read, in bytes. Players send 400 to 900; tokens add up to 1 KiB.
 /// Beyond it the client gets 431 (or 414, if the request line alone is longer) and is closed.

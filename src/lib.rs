@@ -3,6 +3,7 @@
 pub mod units;
 pub mod config;
 pub mod pack;
+pub mod viewer;
 pub mod messages;
 pub mod catalog;
 pub mod request;

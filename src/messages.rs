@@ -16,6 +16,7 @@ use crate::live::reload::Edge;
 use crate::live::time::Length;
 use crate::pack::index::PackIndex;
 use crate::units::{Class, Extent, UnixTime, Variant};
+use crate::viewer::Keys;
 
 pub mod mail;
 mod report;
@@ -358,6 +359,8 @@ pub enum Update {
     Report(SyncSender<Box<ShardReport>>),
     /// The limits were read again.
     Limits(Arc<Limits>),
+    /// What tokens are signed with, from now on.
+    Keys(Arc<Keys>),
     /// Everything that is there was listed: let clients in.
     Accept,
     /// Accept no more, finish what runs, close the rest at the deadline (milliseconds from now).

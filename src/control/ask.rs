@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{self, HeaderMap};
+use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, Request, StatusCode, Version};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tower::ServiceExt as _;
@@ -101,7 +101,14 @@ pub async fn answer_all(mut asks: mpsc::Receiver<Ask>, router: Router, outboxes:
 /// One whole response.
 pub async fn response(ask: Ask, router: Router) -> Response {
     let answer = match request(ask) {
-        Ok(request) => router.oneshot(request).await.unwrap_or_else(|never| match never {}),
+        Ok(request) => {
+            let is_private = request.uri().path().starts_with("/s/");
+            let mut answer = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            if is_private {
+                make_private(answer.headers_mut());
+            }
+            answer
+        }
         Err((status, why)) => problem::problem(status, why),
     };
     let whole = match flattened(answer).await {
@@ -159,6 +166,19 @@ async fn flattened(answer: axum::http::Response<Body>) -> Result<Response, &'sta
         .map_err(|_| "the body of an answer is too long or broke off")?;
     let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     Ok(Response { status, lines, body: if bodiless { bytes::Bytes::new() } else { body } })
+}
+
+/// Says of an answer to an address with a token what shards say of theirs: it is for its viewer, and
+/// nobody is told where a reader came from.
+fn make_private(headers: &mut HeaderMap) {
+    let kept = headers.get(header::CACHE_CONTROL).and_then(|kept| kept.to_str().ok());
+    let kept = kept.and_then(|kept| kept.strip_prefix("public, "));
+    if let Some(private) =
+        kept.and_then(|kept| HeaderValue::try_from(format!("private, {kept}")).ok())
+    {
+        headers.insert(header::CACHE_CONTROL, private);
+    }
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
 /// Header lines that belong to one connection, or that the shard writes itself.

@@ -1,24 +1,25 @@
-//! Who may have what. Until tokens exist there are two kinds of viewers: those with none, and
-//! those whose token we do not know.
+//! Who may have what: a target and the keys in, proof that its viewer was looked at out.
 
+use super::View;
 use super::refusal::Refusal;
 use super::route::Target;
-use crate::config::Access;
+use crate::config::{Access, TOKEN_BYTES_MAX};
+use crate::viewer::{Claims, Denial, token};
 
 /// Proof that this viewer was looked at.
 ///
 /// Only `grant` makes one, and `locate` will not work without it.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
-    /// Viewers without a token get what is open to all, and nothing else.
-    anonymous: bool,
+    /// What the viewer's token says. Viewers without one get what is open to all, and nothing else.
+    claims: Option<Claims>,
 }
 
 impl Grant {
     /// Whether the viewer may have an object of this access.
     #[must_use]
     pub fn allows(&self, access: Access) -> bool {
-        access == Access::Open || !self.anonymous
+        access == Access::Open || self.claims.is_some()
     }
 }
 
@@ -26,38 +27,105 @@ impl Grant {
 ///
 /// # Errors
 ///
-/// `TokenUnknown` for any token: none can be minted yet.
-pub fn grant(target: &Target<'_>) -> Result<Grant, Refusal> {
-    match target {
-        Target::Vod { token: Some(_), .. } | Target::Live { token: Some(_), .. } => {
-            Err(Refusal::TokenUnknown)
-        }
-        _ => Ok(Grant { anonymous: true }),
+/// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`; `NotEntitled` for a path that the token's scope
+/// does not hold.
+pub fn grant(target: &Target<'_>, view: &View<'_>) -> Result<Grant, Refusal> {
+    let (text, first, rest) = match *target {
+        Target::Vod { token: Some(token), path } => (token, "/vod/", path),
+        Target::Live { token: Some(token), path, .. } => (token, "", path),
+        _ => return Ok(Grant { claims: None }),
+    };
+    let mut scratch = [0; TOKEN_BYTES_MAX];
+    let token =
+        token::opened(text, view.keys, view.peer, view.now.unix, &mut scratch).map_err(refused)?;
+    if !token.scope.holds(first, rest) {
+        return Err(Refusal::NotEntitled);
+    }
+    Ok(Grant { claims: Some(token.claims) })
+}
+
+fn refused(denial: Denial) -> Refusal {
+    match denial {
+        Denial::Unknown => Refusal::TokenUnknown,
+        Denial::Expired(_) => Refusal::TokenExpired,
+        Denial::Elsewhere => Refusal::TokenElsewhere,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::fixture;
+    use crate::units::{Now, UnixTime};
+    use crate::viewer::{Key, Keys};
 
-    const NOBODY: Target<'_> = Target::Vod { path: "a/1.m4s", token: None };
+    const NOON: UnixTime = UnixTime(1_800_000_000);
 
-    #[test]
-    fn who_has_no_token_may_have_what_is_open_and_nothing_else() {
-        let grant = grant(&NOBODY).unwrap();
-        assert!(grant.allows(Access::Open));
-        assert!(!grant.allows(Access::Token));
+    /// What the viewer of a path gets whose token has these patterns.
+    #[track_caller]
+    fn check(rules: &[&str], target: impl Fn(&str) -> Result<Grant, Refusal>, expected: &str) {
+        let text = token::sealed(&claims(), rules, &key()).unwrap();
+        let found = match target(&text) {
+            Ok(grant) if grant.allows(Access::Token) => "all",
+            Ok(_) => "open",
+            Err(refusal) => refusal.reason(),
+        };
+        assert_eq!(found, expected, "{rules:?}");
+    }
+
+    fn key() -> Key {
+        Key::new(1, &[1; 32], 0)
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            subscriber: None,
+            session: 1,
+            expires: UnixTime(NOON.0 + 1),
+            bitrate_max: None,
+            network: Some("192.0.2.0/24".parse().unwrap()),
+        }
+    }
+
+    fn granted(target: &Target<'_>, peer: &str, unix: UnixTime) -> Result<Grant, Refusal> {
+        let catalog = fixture::catalog();
+        let keys = Keys { current: Some(key()), previous: None };
+        let (now, peer) = (Now { unix, ..Now::default() }, Some(peer.parse().unwrap()));
+        grant(target, &View { catalog: &catalog, keys: &keys, peer: &|| peer, now })
+    }
+
+    fn vod(path: &str) -> impl Fn(&str) -> Result<Grant, Refusal> {
+        move |token| granted(&Target::Vod { path, token: Some(token) }, "192.0.2.1", NOON)
+    }
+
+    fn live(path: &str) -> impl Fn(&str) -> Result<Grant, Refusal> {
+        let query = b"";
+        move |token| granted(&Target::Live { path, query, token: Some(token) }, "192.0.2.1", NOON)
     }
 
     #[test]
-    fn no_token_is_known_yet() {
-        let token = Some("letmein");
-        for target in [
-            Target::Vod { path: "a/1.m4s", token },
-            Target::Vod { path: "nowhere", token },
-            Target::Live { path: "/tv/news/1.m4s", query: b"", token },
-        ] {
-            assert_eq!(grant(&target).unwrap_err(), Refusal::TokenUnknown);
+    fn who_has_no_token_may_have_what_is_open_and_nothing_else() {
+        check(&[], |_| granted(&Target::Vod { path: "a", token: None }, "192.0.2.1", NOON), "open");
+    }
+
+    #[test]
+    fn a_token_is_good_for_what_its_patterns_hold() {
+        check(&[], vod("films/a/1.m4s"), "all");
+        check(&[], live("/tv/news/1.m4s"), "all");
+        check(&["/vod/films/*"], vod("films/a/1.m4s"), "all");
+        check(&["/vod/films/*"], vod("series/a/1.m4s"), "not-entitled");
+        check(&["/tv/news/*", "/tv/sport/*"], live("/tv/sport/1.m4s"), "all");
+        check(&["/tv/news/*", "/tv/sport/*"], live("/tv/music/1.m4s"), "not-entitled");
+    }
+
+    #[test]
+    fn a_token_is_good_for_a_time_and_in_a_network() {
+        fn target(token: &str) -> Target<'_> {
+            Target::Live { path: "/tv/news/1.m4s", query: b"", token: Some(token) }
         }
+        let later = UnixTime(NOON.0 + 1);
+        check(&[], |token| granted(&target(token), "192.0.2.1", later), "token-expired");
+        check(&[], |token| granted(&target(token), "192.0.3.1", NOON), "token-elsewhere");
+        check(&[], |_| granted(&target("letmein"), "192.0.2.1", NOON), "token-unknown");
     }
 }

@@ -1,6 +1,6 @@
 //! A small catalog for tests: a pack with a playlist, and files of a folder, all in heap memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::authorise::{self, Grant};
 use super::parse;
@@ -16,6 +16,7 @@ use crate::pack::header::{self, Kind};
 use crate::pack::index::PackIndex;
 use crate::pack::writer::{Layout, Object, Written};
 use crate::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
+use crate::viewer::{Claims, Key, Keys, token};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 pub(crate) const MODIFIED: UnixTime = UnixTime(784_111_777);
@@ -82,7 +83,9 @@ pub(crate) fn present(path: &str, kind: SourceKind, opened: &Arc<Opened>) -> Lis
 
 /// What a viewer without a token may have.
 pub(crate) fn anonymous() -> Grant {
-    authorise::grant(&Target::Vod { path: "", token: None }).expect("there is no token to refuse")
+    let catalog = Catalog::new(Capacity { sources: 0, heap_bytes: 0 });
+    authorise::grant(&Target::Vod { path: "", token: None }, &view(&catalog))
+        .expect("there is no token to refuse")
 }
 
 /// The segment of `catalog`: 1,000 bytes.
@@ -118,14 +121,30 @@ pub(crate) fn catalog() -> Catalog {
     catalog
 }
 
+static KEYS: LazyLock<Keys> =
+    LazyLock::new(|| Keys { current: Some(Key::new(1, &[1; 32], 0)), previous: None });
+
+/// What a shard sees of a request from nowhere.
+pub(crate) fn view(catalog: &Catalog) -> View<'_> {
+    View { catalog, keys: &KEYS, peer: &|| None, now: Now::default() }
+}
+
+/// A token that is good for everything, as `view` sees it.
+pub(crate) fn token() -> String {
+    let expires = UnixTime(1);
+    let (bitrate_max, network) = (None, None);
+    let claims = Claims { subscriber: None, session: 1, expires, bitrate_max, network };
+    let key = KEYS.current.as_ref().expect("there is one");
+    token::sealed(&claims, &[], key).expect("it is short")
+}
+
 /// The plan for a request that is answered at once.
 pub(crate) fn planned(head: &str, catalog: &Catalog) -> Plan {
     let request = match parse::request(head.as_bytes()) {
         Ok(request) => request.expect("a case is complete"),
         Err(refusal) => return plan::unreadable(refusal),
     };
-    let view = View { catalog, now: Now::default() };
-    match steps(&request, &view, &mut [0; TARGET_SIZE_MAX]) {
+    match steps(&request, &view(catalog), &mut [0; TARGET_SIZE_MAX]) {
         Ok(Step::Respond(plan)) => plan,
         Err(refusal) => plan::refusal(&request, refusal),
         Ok(step) => panic!("{step:?} is no response"),

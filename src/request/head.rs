@@ -177,10 +177,11 @@ fn compose(
         Content::Object { gzip, variant, part, .. } => {
             let object = object.expect("the plan of an object comes with it");
             put_object(&mut lines, object, variant, *gzip, part);
+            put_validity(&mut lines, object, variant, plan.is_private);
         }
         Content::NotModified { variant, .. } => {
             let object = object.expect("the plan of an object comes with it");
-            put_validity(&mut lines, object, variant);
+            put_validity(&mut lines, object, variant, plan.is_private);
         }
         Content::Unsatisfiable { size } => {
             lines.put(b"Content-Range: bytes */");
@@ -208,6 +209,10 @@ fn compose(
             text = Text { words, clock: Some(clock(*unix, *millis)), body: plan.with_body };
         }
         Content::Refused(refusal) => text = put_refusal(&mut lines, plan, *refusal),
+    }
+    if plan.is_private {
+        // The address is a key: whoever is linked to is not to see it.
+        lines.put(b"Referrer-Policy: no-referrer\r\n");
     }
     let text_size = text.put_fields(&mut lines);
     lines.put(connection_line(plan.connection));
@@ -253,17 +258,29 @@ fn put_object(
     if gzip {
         lines.put(b"Content-Encoding: gzip\r\n");
     }
-    put_validity(lines, object, variant);
 }
 
 /// What a cache needs to know, with or without a body (RFC 9110, 15.4.5).
-fn put_validity(lines: &mut Lines<'_>, object: &Object<'_>, variant: &Variant) {
+fn put_validity(lines: &mut Lines<'_>, object: &Object<'_>, variant: &Variant, is_private: bool) {
     lines.put(b"ETag: ");
     lines.put(&variant.etag.wire());
     lines.put(b"\r\n");
-    lines.field("Cache-Control", cache_control(object));
+    put_cache_control(lines, cache_control(object), is_private);
     if object.entry.gzip.is_some() {
         lines.put(b"Vary: Accept-Encoding\r\n");
+    }
+}
+
+/// What is asked for with a token is for its viewer: a cache that others share would hand it to
+/// them. A player's own may keep it for as long.
+fn put_cache_control(lines: &mut Lines<'_>, value: &str, is_private: bool) {
+    match value.strip_prefix("public, ").unwrap_or(value) {
+        kept if is_private && kept != "no-store" => {
+            lines.put(b"Cache-Control: private, ");
+            lines.put(kept.as_bytes());
+            lines.put(b"\r\n");
+        }
+        _ => lines.field("Cache-Control", value),
     }
 }
 
@@ -306,7 +323,8 @@ fn put_growing(lines: &mut Lines<'_>, plan: &Plan, media_type: &str) {
     // Names of live media are never used again; a body that is cut off is not stored, since its
     // last chunk is missing. Continuous streams are of no use to a cache.
     let lasting = matches!(plan.class, Class::Init | Class::Segment | Class::Part);
-    lines.field("Cache-Control", if lasting && plan.chunks { IMMUTABLE } else { "no-store" });
+    let kept = if lasting && plan.chunks { IMMUTABLE } else { "no-store" };
+    put_cache_control(lines, kept, plan.is_private);
     if plan.chunks {
         lines.put(b"Transfer-Encoding: chunked\r\n");
     }
@@ -326,7 +344,7 @@ fn put_refusal(lines: &mut Lines<'_>, plan: &Plan, refusal: Refusal) -> Text {
     }
     // A player at the live edge asks again within the second; nothing else is worth keeping.
     let kept = if plan.status == 404 { "max-age=1" } else { "no-store" };
-    lines.field("Cache-Control", kept);
+    put_cache_control(lines, kept, plan.is_private);
     Text {
         words: [refusal.reason(), ": ", explanation(refusal)],
         clock: None,
@@ -487,6 +505,9 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::NotFound => "there is nothing at this address.\n",
         Refusal::TokenMissing => "this takes a subscriber's address, which begins with /s/.\n",
         Refusal::TokenUnknown => "the token in this address is not valid.\n",
+        Refusal::TokenExpired => "the token in this address has expired. Get a new address.\n",
+        Refusal::TokenElsewhere => "the token in this address is good in another network.\n",
+        Refusal::NotEntitled => "the token in this address is not good for this.\n",
         Refusal::Damaged => "it is there, but cannot be read; the operator's log says why.\n",
         Refusal::Busy => "the server is at one of its limits. Try again in a second.\n",
         Refusal::TimedOut => "no answer came in time. Try again in a second.\n",

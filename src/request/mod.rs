@@ -25,19 +25,26 @@ pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+use std::net::IpAddr;
+
 use crate::catalog::Catalog;
 use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::units::Now;
+use crate::viewer::Keys;
 
 use self::locate::Located;
 use self::plan::Plan;
 use self::refusal::Refusal;
 
 /// What the steps look at besides the request: all of it is the shard's own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct View<'v> {
     /// What this shard knows of objects.
     pub catalog: &'v Catalog,
+    /// What tokens are signed with.
+    pub keys: &'v Keys,
+    /// Where the request comes from. Few need to know, and it takes a system call.
+    pub peer: &'v dyn Fn() -> Option<IpAddr>,
     /// How long and to whom answers may be sent.
     pub now: Now,
 }
@@ -69,7 +76,7 @@ pub fn steps(
     scratch: &mut [u8; TARGET_SIZE_MAX],
 ) -> Result<Step, Refusal> {
     let target = route::target(request, scratch)?;
-    let grant = authorise::grant(&target)?;
+    let grant = authorise::grant(&target, view)?;
     let located = locate::located(&target, &grant, view.catalog)?;
     Ok(match located {
         Located::Object(object) => Step::Respond(plan::response(request, &object)),

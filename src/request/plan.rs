@@ -101,6 +101,9 @@ pub struct Plan {
     pub class: Class,
     /// Whether the client would have taken a text gzipped, of which there is no such form.
     pub lacks_gzip: bool,
+    /// Whether it is for one viewer: the address holds a token, so no shared cache may keep it, and
+    /// nobody may be told where its reader came from.
+    pub is_private: bool,
 }
 
 /// The response to a request for an object.
@@ -219,6 +222,7 @@ pub fn unreadable(refusal: Refusal) -> Plan {
         connection: Connection::Close,
         class: Class::Other,
         lacks_gzip: false,
+        is_private: false,
     }
 }
 
@@ -231,5 +235,6 @@ fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> P
         connection: goes(request),
         class,
         lacks_gzip: false,
+        is_private: request.path.starts_with(b"/s/"),
     }
 }

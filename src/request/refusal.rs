@@ -29,6 +29,12 @@ pub enum Refusal {
     TokenMissing,
     /// The token is not one of ours. 403.
     TokenUnknown,
+    /// The token was good once. 403.
+    TokenExpired,
+    /// The token is good in another network. 403.
+    TokenElsewhere,
+    /// The token is good, but not for this. 403.
+    NotEntitled,
     /// The object is there, but its pack or file is damaged. 503.
     Damaged,
     /// No memory, descriptor or place in a queue is left. 503 with Retry-After.
@@ -39,7 +45,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -53,6 +59,9 @@ impl Refusal {
         Self::NotFound,
         Self::TokenMissing,
         Self::TokenUnknown,
+        Self::TokenExpired,
+        Self::TokenElsewhere,
+        Self::NotEntitled,
         Self::Damaged,
         Self::Busy,
         Self::TimedOut,
@@ -63,7 +72,11 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed | Self::Directive => 400,
-            Self::TokenMissing | Self::TokenUnknown => 403,
+            Self::TokenMissing
+            | Self::TokenUnknown
+            | Self::TokenExpired
+            | Self::TokenElsewhere
+            | Self::NotEntitled => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::HeadTimeout => 408,
@@ -87,6 +100,9 @@ impl Refusal {
                 | Self::NotFound
                 | Self::TokenMissing
                 | Self::TokenUnknown
+                | Self::TokenExpired
+                | Self::TokenElsewhere
+                | Self::NotEntitled
                 | Self::Damaged
                 | Self::Busy
                 | Self::TimedOut
@@ -110,6 +126,9 @@ impl Refusal {
             Self::NotFound => "not-found",
             Self::TokenMissing => "token-missing",
             Self::TokenUnknown => "token-unknown",
+            Self::TokenExpired => "token-expired",
+            Self::TokenElsewhere => "token-elsewhere",
+            Self::NotEntitled => "not-entitled",
             Self::Damaged => "damaged",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",

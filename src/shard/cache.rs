@@ -22,6 +22,8 @@ pub struct Key {
     pub entry: u32,
     /// Whether it is the gzipped one.
     pub gzip: bool,
+    /// Whether it is for one viewer's eyes: its head says so.
+    pub is_private: bool,
 }
 
 #[derive(Debug)]
@@ -133,7 +135,7 @@ mod tests {
     const NEW: Date = *b"Sun, 06 Nov 1994 08:49:38 GMT";
 
     fn key(entry: u32) -> Key {
-        Key { source: SourceId(1), entry, gzip: false }
+        Key { source: SourceId(1), entry, gzip: false, is_private: false }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use super::Shard;
 use super::connection::{Ending, Pending, Phase};
 use super::exchange::{Exchange, State, Work};
 use super::kernel::{Errno, Kernel, Operation, Received};
-use crate::catalog::Catalog;
 use crate::config::{
     Access, BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_ALL_MS, LINGER_MS,
     LINGER_SIZE_MAX, PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
@@ -16,7 +15,6 @@ use crate::request::parse::{self, BodyFraming};
 use crate::request::plan::{self, Plan};
 use crate::request::refusal::Refusal;
 use crate::request::{Step, View, steps};
-use crate::units::Now;
 
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -43,12 +41,7 @@ pub(super) struct Question {
 }
 
 /// Reads one request from the start of `bytes`.
-pub(super) fn wish(
-    bytes: &[u8],
-    catalog: &Catalog,
-    now: Now,
-    scratch: &mut [u8; TARGET_SIZE_MAX],
-) -> Wish {
+pub(super) fn wish(bytes: &[u8], view: &View<'_>, scratch: &mut [u8; TARGET_SIZE_MAX]) -> Wish {
     let request = match parse::request(bytes) {
         Ok(None) => return Wish::Incomplete,
         Ok(Some(request)) => request,
@@ -57,8 +50,7 @@ pub(super) fn wish(
         }
     };
     let size = request.size;
-    let view = View { catalog, now };
-    match steps(&request, &view, scratch) {
+    match steps(&request, view, scratch) {
         Ok(Step::Respond(plan)) => Wish::Response { plan, size },
         Ok(Step::Wait(place)) => {
             Wish::Wait { place, head: parse::kept(&request, &bytes[..size]), size }
@@ -167,7 +159,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Bytes for a connection that has nothing else: read where they are.
     fn take_first(&mut self, owner: u32, received: Received) {
         let bytes = self.kernel.received(&received);
-        let wish = wish(bytes, &self.catalog, self.now, &mut self.path);
+        let socket = self.connections[owner].socket.as_ref();
+        let peer = || socket.and_then(|socket| self.kernel.peer(socket));
+        let view = View { catalog: &self.catalog, keys: &self.keys, peer: &peer, now: self.now };
+        let wish = wish(bytes, &view, &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
             self.connections[owner].record = Some(record);
         }
@@ -224,7 +219,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             return;
         };
-        let wish = wish(pending.rest(), &self.catalog, self.now, &mut self.path);
+        let socket = self.connections[owner].socket.as_ref();
+        let peer = || socket.and_then(|socket| self.kernel.peer(socket));
+        let view = View { catalog: &self.catalog, keys: &self.keys, peer: &peer, now: self.now };
+        let wish = wish(pending.rest(), &view, &mut self.path);
         let record = self.record_of(pending.rest(), &wish);
         let pending = self.shortened(pending, wish_size(&wish));
         let connection = &mut self.connections[owner];

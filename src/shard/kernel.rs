@@ -312,7 +312,7 @@ pub trait Kernel {
     /// Bytes that were handed over and that the client has not confirmed.
     fn unconfirmed(&mut self, socket: &Self::Socket) -> u64;
     /// The client's address.
-    fn peer(&mut self, socket: &Self::Socket) -> Option<IpAddr>;
+    fn peer(&self, socket: &Self::Socket) -> Option<IpAddr>;
 
     /// The time.
     fn now(&mut self) -> Now;

@@ -57,6 +57,7 @@ use crate::messages::{AccessRecord, Ask, ToLibrary, ToLive};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
 use crate::units::{Now, Ticks, UnixTime};
+use crate::viewer::Keys;
 
 /// Head buffers that are kept when nothing is being sent.
 const SPARE_HEADS_MAX: usize = 64;
@@ -116,6 +117,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     settings: Settings,
     listeners: Vec<Listener>,
     catalog: Catalog,
+    keys: Arc<Keys>,
     common: Common,
     date: Date,
     now: Now,
@@ -187,6 +189,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             outside,
             listeners,
             catalog: Catalog::new(capacity(&settings)),
+            keys: Arc::default(),
             common: Common::new(&settings.cors),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             now: Now { unix: UnixTime(0), ..now },

@@ -184,7 +184,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     fn cache_key(&self, small: &Small<'_>) -> Key {
         let source = self.catalog.source_at(small.key.source);
-        Key { source, entry: small.key.entry, gzip: small.gzip }
+        let is_private = small.plan.is_private;
+        Key { source, entry: small.key.entry, gzip: small.gzip, is_private }
     }
 
     fn send_prebuilt(&mut self, owner: u32, small: &Small<'_>, bytes: Rc<[u8]>, body_size: usize) {

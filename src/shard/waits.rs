@@ -10,6 +10,7 @@ use super::kernel::Kernel;
 use super::{Inbox, Shard};
 use crate::config::RELEASES_A_TURN_MAX;
 use crate::messages::{SourceId, ToLibrary, ToLive};
+use crate::request::View;
 use crate::request::locate::Place;
 use crate::request::refusal::Refusal;
 
@@ -99,7 +100,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let owner = wait.owner;
             let deadline = self.connections[owner].deadline;
             let Some(Wait { started, head, .. }) = self.end_wait(owner) else { continue };
-            let wish = wish(&head, &self.catalog, self.now, &mut self.path);
+            let socket = self.connections[owner].socket.as_ref();
+            let peer = || socket.and_then(|socket| self.kernel.peer(socket));
+            let view =
+                View { catalog: &self.catalog, keys: &self.keys, peer: &peer, now: self.now };
+            let wish = wish(&head, &view, &mut self.path);
             match wish {
                 Wish::Response { plan, .. } => self.respond(owner, &plan),
                 Wish::Wait { place, .. } => {

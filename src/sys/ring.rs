@@ -452,7 +452,7 @@ impl Kernel for Ring {
         calls::unconfirmed(socket)
     }
 
-    fn peer(&mut self, socket: &OwnedFd) -> Option<IpAddr> {
+    fn peer(&self, socket: &OwnedFd) -> Option<IpAddr> {
         calls::peer(socket)
     }
 

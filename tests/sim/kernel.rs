@@ -320,7 +320,7 @@ impl Kernel for FakeKernel {
         self.world.borrow().sockets[socket.id].outbound.size()
     }
 
-    fn peer(&mut self, socket: &Socket) -> Option<IpAddr> {
+    fn peer(&self, socket: &Socket) -> Option<IpAddr> {
         let world = self.world.borrow();
         let client = world.sockets[socket.id].client;
         Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, world.clients[client].manner.address)))

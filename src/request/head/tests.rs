@@ -50,6 +50,27 @@ const FOREVER: &str = "Cache-Control: public, max-age=31536000, immutable";
 const MODIFIED: &str = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT";
 
 #[test]
+fn what_is_asked_for_with_a_token_is_for_its_viewer() {
+    let token = fixture::token();
+    for (path, kept) in [
+        ("vod/a/1.m4s", "private, max-age=31536000, immutable"),
+        ("vod/a/master.m3u8", "private, max-age=60"),
+        ("vod/b/live.m3u8", "private, no-cache"),
+        ("tv/news/1.m4s", "private, max-age=31536000, immutable"),
+        ("vod/nowhere", "private, max-age=1"),
+    ] {
+        let head = answered(&format!("GET /s/{token}/{path} HTTP/1.1\r\nHost: tv\r\n\r\n"));
+        assert!(head.contains(&format!("\r\nCache-Control: {kept}\r\n")), "{path}: {head}");
+        assert!(head.contains("\r\nReferrer-Policy: no-referrer\r\n"), "{path}: {head}");
+        let open = answered(&format!("GET /{path} HTTP/1.1\r\nHost: tv\r\n\r\n"));
+        assert!(!open.contains("private") && !open.contains("Referrer"), "{path}: {open}");
+    }
+    let head = answered("GET /s/letmein/vod/a/1.m4s HTTP/1.1\r\nHost: tv\r\n\r\n");
+    assert!(head.contains("\r\nX-Shardcast-Reason: token-unknown\r\n"), "{head}");
+    assert!(head.contains("\r\nCache-Control: no-store\r\nReferrer-Policy: "), "{head}");
+}
+
+#[test]
 fn a_segment_of_a_pack() {
     for method in ["GET", "HEAD"] {
         check(
@@ -349,7 +370,8 @@ fn a_playlist_with_another_name_is_found_beside_the_old_one() {
             str::from_utf8(&out[..written.size]).expect("heads are ASCII"),
             format!(
                 "HTTP/1.1 302 Found\r\nDate: {now}\r\nLocation: {location}\r\n\
-                 Cache-Control: no-store\r\nContent-Length: 0\r\n\r\n"
+                 Cache-Control: no-store\r\nContent-Length: 0\r\n\
+                 Referrer-Policy: no-referrer\r\n\r\n"
             )
         );
     }
