@@ -14,7 +14,7 @@ mod live;
 mod dash;
 mod transport;
 mod viewers;
-mod values;
+pub mod values;
 mod day;
 mod given;
 pub mod settings;
@@ -472,6 +472,16 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// The limits.
     pub limits: Limits,
+}
+
+impl Config {
+    /// Whether there is anything that only a viewer with a token may have.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        let libraries = self.libraries.iter().map(|library| library.access);
+        let channels = self.channels.iter().map(|channel| channel.access);
+        libraries.chain(channels).any(|access| access.unwrap_or(self.access) == Access::Token)
+    }
 }
 
 impl Default for Config {

@@ -16,6 +16,16 @@ pub const PAGE_SIZE: usize = 4 * KIB;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(pub u64);
 
+impl UnixTime {
+    /// The time as ISO 8601 writes it: `2027-01-15T08:00:00Z`.
+    #[must_use]
+    pub fn iso(self) -> String {
+        let (year, month, day) = civil(self.0 / 86_400);
+        let (hour, minute, second) = (self.0 / 3600 % 24, self.0 / 60 % 60, self.0 % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
 /// Year, month and day of the month of a day since 1970, in the Gregorian calendar.
 ///
 /// Years begin in March here, so that the leap day is a year's last, and lengths of months follow

@@ -21,6 +21,8 @@ mod limits;
 mod library;
 #[path = "operations/terminal.rs"]
 mod terminal;
+#[path = "operations/tokens.rs"]
+mod tokens;
 #[path = "operations/reload.rs"]
 mod reload;
 #[path = "operations/live/mod.rs"]

@@ -35,8 +35,27 @@ impl ServerArgs {
     ///
     /// # Errors
     ///
-    /// It can't be asked, or does not say 200.
+    /// It can't be asked, or refuses.
     pub fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.ask("GET", path, None)
+    }
+
+    /// What the server answers to a `POST` of this.
+    ///
+    /// # Errors
+    ///
+    /// It can't be asked, or refuses.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask("POST", path, Some(body))
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        let body = body.map(Value::to_string).unwrap_or_default();
+        if !body.is_empty() {
+            let size = body.len();
+            request += &format!("Content-Type: application/json\r\nContent-Length: {size}\r\n");
+        }
         let Some(url) = &self.server else {
             let socket = self.state()?.join("admin.sock");
             let what = format!("ask {}", socket.display());
@@ -47,7 +66,8 @@ impl ServerArgs {
             let stream = UnixStream::connect(&socket).map_err(refused)?;
             let set = stream.set_read_timeout(Some(PATIENCE));
             set.map_err(|error| Failure::new(&what, error))?;
-            return asked(stream, "localhost", path, &what);
+            request += &format!("Host: localhost\r\n\r\n{body}");
+            return asked(stream, &request, &what);
         };
         let what = format!("ask {url}");
         let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
@@ -59,7 +79,8 @@ impl ServerArgs {
         let address = addresses.next().ok_or_else(|| Failure::new(&what, "no such host"))?;
         let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-        asked(stream, authority, path, &what)
+        request += &format!("Host: {authority}\r\n\r\n{body}");
+        asked(stream, &request, &what)
     }
 
     fn state(&self) -> Result<PathBuf, Failure> {
@@ -72,13 +93,7 @@ impl ServerArgs {
     }
 }
 
-fn asked(
-    mut stream: impl Read + Write,
-    host: &str,
-    path: &str,
-    what: &str,
-) -> Result<Value, Failure> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+fn asked(mut stream: impl Read + Write, request: &str, what: &str) -> Result<Value, Failure> {
     let mut answer = Vec::new();
     stream
         .write_all(request.as_bytes())
@@ -86,8 +101,8 @@ fn asked(
         .map_err(|error| Failure::new(what, error))?;
     let (status, body) = read(&answer).ok_or_else(|| Failure::new(what, "this is no answer"))?;
     match (status, serde_json::from_slice::<Value>(body)) {
-        (200, Ok(value)) => Ok(value),
-        (200, Err(error)) => Err(Failure::new(what, error)),
+        (200 | 201, Ok(value)) => Ok(value),
+        (200 | 201, Err(error)) => Err(Failure::new(what, error)),
         (status, problem) => {
             let problem = problem.unwrap_or_default();
             let detail = problem["detail"].as_str().unwrap_or("it says no more");

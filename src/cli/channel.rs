@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::admin_api::ServerArgs;
-use super::terminal::{printable, say};
+use super::terminal::{printable, say, table, word};
 
 /// Arguments of `shardcast channel`.
 #[derive(Debug, Args)]
@@ -149,34 +149,6 @@ fn input_facts(child: &Value) -> Vec<(&'static str, String)> {
         facts.push(("last exit", word(&child["last_exit"]["what"])));
     }
     facts
-}
-
-/// Columns as wide as their widest cell.
-fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
-    let head = head.iter().map(|&name| name.to_owned()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| {
-        rows.iter().map(|row| row.get(column).map_or(0, |cell| cell.chars().count())).max()
-    };
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            line += &format!("{cell:wide$}  ", wide = width(column).unwrap_or(0));
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
-}
-
-fn word(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => printable(text),
-        other => printable(&other.to_string()),
-    }
 }
 
 /// Milliseconds as seconds.

@@ -16,6 +16,8 @@ pub mod package;
 pub mod demo;
 pub mod admin_api;
 pub mod channel;
+pub mod key;
+pub mod token;
 pub mod confined_child;
 pub mod completions;
 pub mod man;
@@ -45,6 +47,10 @@ pub enum Verb {
     Package(package::PackageArgs),
     /// List the channels of a running server, and say how one of them is
     Channel(channel::ChannelArgs),
+    /// Make tokens for viewers: addresses that are good for a time
+    Token(token::TokenArgs),
+    /// List and change the keys that sign tokens
+    Key(key::KeyArgs),
     /// Say everything that is wrong with a config file
     CheckConfig(check_config::CheckConfigArgs),
     /// Print the effective config, with the place that each value comes from
@@ -81,6 +87,8 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Pack(args) => pack::run(args),
         Verb::Package(args) => package::run(args),
         Verb::Channel(args) => channel::run(args),
+        Verb::Token(args) => token::run(args),
+        Verb::Key(args) => key::run(args),
         Verb::CheckConfig(args) => check_config::run(args),
         Verb::PrintConfig(args) => print_config::run(args),
         Verb::Doctor(args) => doctor::run(args),

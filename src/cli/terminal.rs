@@ -3,6 +3,8 @@
 
 use std::io::{self, Write as _};
 
+use serde_json::Value;
+
 use super::Failure;
 
 /// Writes to stdout.
@@ -24,4 +26,35 @@ pub fn printable(text: &str) -> String {
 /// Writes a line to stderr.
 pub fn warn(line: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Columns as wide as their widest cell.
+#[must_use]
+pub fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let head = head.iter().map(|&name| name.to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    let width = |column: usize| {
+        rows.iter().map(|row| row.get(column).map_or(0, |cell| cell.chars().count())).max()
+    };
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            line += &format!("{cell:wide$}  ", wide = width(column).unwrap_or(0));
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// A value as a cell: nothing is a dash.
+#[must_use]
+pub fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::String(text) => printable(text),
+        other => printable(&other.to_string()),
+    }
 }

@@ -115,7 +115,7 @@ pub fn variable(key: &str) -> String {
 fn relations(draft: &mut Draft) {
     doors(draft);
     let config = &draft.config;
-    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    let mut errors = Vec::new();
     for (index, library) in config.libraries.iter().enumerate() {
         if config.libraries[..index].iter().any(|earlier| earlier.path == library.path) {
             errors.push(Complaint {
@@ -125,22 +125,7 @@ fn relations(draft: &mut Draft) {
             });
         }
     }
-    let libraries = config.libraries.iter().map(|library| ("library.access", library.access));
-    let channels = config.channels.iter().map(|channel| ("channel.access", channel.access));
-    let places = draft.library_places.iter().chain(&draft.channel_places);
-    for ((key, access), place) in libraries.chain(channels).zip(places) {
-        if access.unwrap_or(config.access) == Access::Token {
-            warnings.push(Complaint {
-                place: place.clone(),
-                key: key.to_owned(),
-                why: "is \"token\", and this version can mint no tokens, so nobody may watch \
-                      (write access = \"open\")"
-                    .to_owned(),
-            });
-        }
-    }
     draft.errors.append(&mut errors);
-    draft.warnings.append(&mut warnings);
 }
 
 /// Addresses that would take each other's clients, and an admin port that is open to the world.

@@ -1,4 +1,4 @@
-//! Limits of viewers' tokens. They are constants like those of `config.rs`.
+//! Limits of viewers' tokens and of the registry. They are constants like those of `config.rs`.
 
 use super::TARGET_SIZE_MAX;
 
@@ -10,3 +10,14 @@ const _: () = assert!(TOKEN_SIZE_MAX * 4 <= TARGET_SIZE_MAX, "most of a target i
 /// The same in bytes: base64 takes four characters for three.
 pub const TOKEN_BYTES_MAX: usize = TOKEN_SIZE_MAX / 4 * 3;
 const _: () = assert!(TOKEN_SIZE_MAX.is_multiple_of(4), "the sizes are those of one text");
+
+/// How long a token is good at most, in seconds: a day. What a viewer may have is looked at with
+/// each request; a player that plays through the night rarely comes back from a refusal.
+pub const TOKEN_SECONDS_MAX: u32 = 86_400;
+
+/// Patterns of one token. What is beyond is refused when it is made.
+pub const TOKEN_PATTERNS_MAX: usize = 16;
+
+/// Jobs that wait for the registry's thread. Beyond it who asks is told 503: a disk that takes
+/// longer than a thousand writes do helps nobody by taking more of them.
+pub const REGISTRY_JOBS_MAX: usize = 1024;

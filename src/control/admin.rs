@@ -7,9 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use axum::routing::get;
+use axum::routing::{any, get, post};
 use tokio::sync::Mutex;
 
+use super::tokens::{self, Signer};
 use super::{Parts, Readiness, Stage, channels, problem};
 use crate::config::{REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
@@ -24,14 +25,17 @@ pub struct Shared {
     pushed: Option<Arc<ingest::counts::Table>>,
     /// Where it is asked how channels are; none where there can't be any.
     pub(super) desk: Option<ingest::health::Desk>,
+    /// Signs tokens; none without a registry.
+    pub(super) signer: Option<Arc<Signer>>,
     /// One scrape at a time: a second one waits for the first.
     scraper: Arc<Mutex<scrape::Scraper>>,
 }
 
 impl Shared {
     /// Of these parts.
-    pub fn new(parts: &Parts) -> Self {
+    pub fn new(parts: &Parts, signer: Option<Signer>) -> Self {
         Self {
+            signer: signer.map(Arc::new),
             readiness: Arc::clone(&parts.readiness),
             log: parts.log.clone(),
             pushed: parts.pushed.clone(),
@@ -41,8 +45,33 @@ impl Shared {
     }
 }
 
-/// The whole admin port.
-pub fn router(shared: Shared) -> Router {
+/// What whoever reaches the admin port may see. Until operators can sign in there, what changes
+/// something is the socket's, whose clients the kernel has let in.
+pub fn port(shared: Shared) -> Router {
+    let here = || async {
+        problem::problem(
+            StatusCode::FORBIDDEN,
+            "this takes an operator: it is answered on admin.sock in the state folder, not on the \
+             port",
+        )
+    };
+    seen()
+        .route("/api/v1/keys", any(here))
+        .route("/api/v1/keys/{*rest}", any(here))
+        .route("/api/v1/tokens", any(here))
+        .with_state(shared)
+}
+
+/// What an operator may do.
+pub fn socket(shared: Shared) -> Router {
+    seen()
+        .route("/api/v1/keys", get(tokens::keys))
+        .route("/api/v1/keys/rotate", post(tokens::rotate))
+        .route("/api/v1/tokens", post(tokens::mint))
+        .with_state(shared)
+}
+
+fn seen() -> Router<Shared> {
     Router::new()
         .route("/metrics", get(metrics_text))
         .route("/healthz", get(|| async { text(StatusCode::OK, "alive\n") }))
@@ -51,10 +80,9 @@ pub fn router(shared: Shared) -> Router {
         .route("/api/v1/channels/{id}", get(channels::one))
         .fallback(problem::unknown)
         .method_not_allowed_fallback(|| async {
-            problem::problem(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
+            problem::problem(StatusCode::METHOD_NOT_ALLOWED, "another method is answered here")
         })
         .layer(DefaultBodyLimit::max(REQUEST_BODY_SIZE_MAX))
-        .with_state(shared)
 }
 
 fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {

@@ -4,9 +4,7 @@
 //! The shard has its own deadline for an answer. A question that takes longer is given up here too,
 //! since nobody waits for it any more.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,20 +12,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, Request, StatusCode, Version};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tower::ServiceExt as _;
 
 use super::catchup::{self, CatchUp};
+use super::post::Post;
 use super::problem;
 use crate::config::{
     ANSWER_BODY_SIZE_MAX, ANSWER_LINES_SIZE_MAX, ANSWERS_AT_ONCE_MAX, ASK_DEADLINE_MS, Access,
     HEADER_LINES_MAX, REQUEST_BODY_SIZE_MAX,
 };
-use crate::messages::mail::Outbox;
-use crate::messages::{Answer, Ask, Response, Update};
-
-/// How long an answer waits for room in a shard's inbox before it is tried again.
-const FLUSH_AGAIN: Duration = Duration::from_millis(5);
+use crate::messages::{Answer, Ask, Response};
 
 /// The client's address, as an extension of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,49 +44,17 @@ pub fn router(catch_up: CatchUp) -> Router {
     catchup::router(catch_up).fallback(problem::unknown)
 }
 
-/// The way back to the shards.
-struct Post {
-    outboxes: RefCell<Vec<Outbox>>,
-    /// Rings when something waits for room.
-    waiting: Notify,
-}
-
-impl Post {
-    fn send(&self, answer: Answer) {
-        let mut outboxes = self.outboxes.borrow_mut();
-        if let Some(outbox) = outboxes.get_mut(usize::from(answer.key.shard)) {
-            outbox.send(Update::Answered(answer));
-            if !outbox.is_empty() {
-                self.waiting.notify_one();
-            }
-        }
-    }
-
-    /// Sends what did not fit, until it has.
-    async fn flush_for_ever(&self) {
-        loop {
-            self.waiting.notified().await;
-            while !self.outboxes.borrow_mut().iter_mut().all(Outbox::flush) {
-                tokio::time::sleep(FLUSH_AGAIN).await;
-            }
-        }
-    }
-}
-
 /// Answers until no shard is left. A few answers are made at once; the rest waits in the queue.
-pub async fn answer_all(mut asks: mpsc::Receiver<Ask>, router: Router, outboxes: Vec<Outbox>) {
-    let post = Rc::new(Post { outboxes: RefCell::new(outboxes), waiting: Notify::new() });
-    let flushing = Rc::clone(&post);
-    tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
+pub async fn answer_all(mut asks: mpsc::Receiver<Ask>, router: Router, post: Arc<Post>) {
     let places = Arc::new(Semaphore::new(ANSWERS_AT_ONCE_MAX));
     while let Some(ask) = asks.recv().await {
         let place = Arc::clone(&places).acquire_owned().await;
-        let (router, post) = (router.clone(), Rc::clone(&post));
+        let (router, post) = (router.clone(), Arc::clone(&post));
         tokio::task::spawn_local(async move {
             let key = ask.key;
             let deadline = Duration::from_millis(ASK_DEADLINE_MS);
             if let Ok(response) = tokio::time::timeout(deadline, response(ask, router)).await {
-                post.send(Answer { key, response: Arc::new(response) });
+                post.answer(Answer { key, response: Arc::new(response) });
             }
             drop(place);
         });
@@ -168,8 +131,8 @@ async fn flattened(answer: axum::http::Response<Body>) -> Result<Response, &'sta
     Ok(Response { status, lines, body: if bodiless { bytes::Bytes::new() } else { body } })
 }
 
-/// Says of an answer to an address with a token what shards say of theirs: it is for its viewer, and
-/// nobody is told where a reader came from.
+/// Says of an answer to an address with a token what shards say of theirs: it is for its viewer,
+/// and nobody is told where a reader came from.
 fn make_private(headers: &mut HeaderMap) {
     let kept = headers.get(header::CACHE_CONTROL).and_then(|kept| kept.to_str().ok());
     let kept = kept.and_then(|kept| kept.strip_prefix("public, "));

@@ -2,17 +2,17 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, Response, StatusCode, header};
-use serde::Serialize;
+use axum::http::{Response, StatusCode};
 
 use super::admin::Shared;
+use super::json::answer;
 use super::problem::problem;
 use crate::ingest::health::Health;
 
 /// `GET /api/v1/channels`.
 pub async fn all(State(shared): State<Shared>) -> Response<Body> {
     match channels(&shared).await {
-        Some(channels) => json(&serde_json::json!({ "channels": channels })),
+        Some(channels) => answer(StatusCode::OK, &serde_json::json!({ "channels": channels })),
         None => busy(),
     }
 }
@@ -21,7 +21,7 @@ pub async fn all(State(shared): State<Shared>) -> Response<Body> {
 pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Response<Body> {
     let Some(channels) = channels(&shared).await else { return busy() };
     match channels.into_iter().find(|channel| channel.id == id) {
-        Some(channel) => json(&channel),
+        Some(channel) => answer(StatusCode::OK, &channel),
         None => problem(StatusCode::NOT_FOUND, "no channel has this id"),
     }
 }
@@ -36,15 +36,4 @@ async fn channels(shared: &Shared) -> Option<Vec<Health>> {
 
 fn busy() -> Response<Body> {
     problem(StatusCode::SERVICE_UNAVAILABLE, "the live thread has too much to do; ask again")
-}
-
-fn json(value: &impl Serialize) -> Response<Body> {
-    let Ok(text) = serde_json::to_string(value) else {
-        return problem(StatusCode::INTERNAL_SERVER_ERROR, "this can't be written as JSON");
-    };
-    let mut response = Response::new(Body::from(format!("{text}\n")));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

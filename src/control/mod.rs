@@ -18,11 +18,16 @@ pub mod readiness;
 mod admin;
 mod channels;
 mod connections;
+mod json;
+mod keys;
+mod post;
 mod socket;
+mod tokens;
 pub mod ask;
 pub mod catchup;
 pub mod linear;
 pub mod problem;
+pub mod registry;
 
 pub use readiness::{Readiness, Stage};
 
@@ -34,6 +39,8 @@ pub struct Parts {
     pub state: PathBuf,
     /// To every shard, in order.
     pub outboxes: Vec<Outbox>,
+    /// What operators have made; none where the state folder can't be used.
+    pub registry: Option<registry::Registry>,
     /// What shards ask.
     pub asks: tokio::sync::mpsc::Receiver<Ask>,
     /// Answers them.
@@ -72,26 +79,36 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
 }
 
 async fn run(
-    parts: Parts,
+    mut parts: Parts,
     unix: Option<std::os::unix::net::UnixListener>,
     started: mpsc::SyncSender<io::Result<()>>,
 ) {
-    let router = admin::router(admin::Shared::new(&parts));
+    let post = Arc::new(post::Post::new(parts.outboxes.clone()));
+    let flushing = Arc::clone(&post);
+    tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
     let listening = || -> io::Result<()> {
-        if let Some(admin) = parts.admin {
+        let signer = parts.registry.clone().map(|registry| signer(registry, &post)).transpose()?;
+        let shared = admin::Shared::new(&parts, signer);
+        if let Some(admin) = parts.admin.take() {
             let listener = tokio::net::TcpListener::from_std(admin)?;
-            tokio::task::spawn_local(connections::serve(listener, router.clone()));
+            tokio::task::spawn_local(connections::serve(listener, admin::port(shared.clone())));
         }
         if let Some(unix) = unix {
             let listener = tokio::net::UnixListener::from_std(unix)?;
-            tokio::task::spawn_local(connections::serve(listener, router));
+            tokio::task::spawn_local(connections::serve(listener, admin::socket(shared)));
         }
         Ok(())
     };
     let _ = started.send(listening());
-    ask::answer_all(parts.asks, parts.answers, parts.outboxes).await;
+    ask::answer_all(parts.asks, parts.answers, post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
+}
+
+/// Signs tokens with the registry's keys. Before clients come, every shard is told of them.
+fn signer(registry: registry::Registry, post: &Arc<post::Post>) -> io::Result<tokens::Signer> {
+    tokens::Signer::start(registry, Arc::clone(post))
+        .map_err(|error| io::Error::other(error.to_string()))
 }
 
 #[cfg(test)]

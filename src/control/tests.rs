@@ -34,6 +34,7 @@ fn started(shards: usize) -> Started {
         admin: Some(listener),
         state: state.path().join("state"),
         outboxes,
+        registry: None,
         asks: received,
         answers: ask::router(
             catchup::CatchUp::start(Arc::default(), state.path(), Vec::new()).unwrap(),

@@ -27,8 +27,8 @@ impl Grant {
 ///
 /// # Errors
 ///
-/// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`; `NotEntitled` for a path that the token's scope
-/// does not hold.
+/// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`; `NotEntitled` for a path that the token's
+/// scope does not hold.
 pub fn grant(target: &Target<'_>, view: &View<'_>) -> Result<Grant, Refusal> {
     let (text, first, rest) = match *target {
         Target::Vod { token: Some(token), path } => (token, "/vod/", path),

@@ -5,6 +5,8 @@
 
 pub mod token;
 pub mod scope;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 
 pub use scope::Scope;
 pub use token::{Claims, Denial, Key, Keys, Token};

@@ -23,6 +23,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -50,7 +51,7 @@ pub(super) const FIELD_RULE: u8 = 3;
 pub struct Claims {
     /// The number of the subscriber; none = somebody whom the registry does not know, who may have
     /// what the scope says.
-    pub subscriber: Option<std::num::NonZeroU32>,
+    pub subscriber: Option<NonZeroU32>,
     /// Tells one device of the subscriber from another.
     pub session: u64,
     /// It is good before this second, and not in it.
@@ -153,16 +154,11 @@ impl Keys {
 ///
 /// `Unwritable`, if the claims don't fit.
 pub fn sealed(claims: &Claims, rules: &[&str], key: &Key) -> Result<String, Unwritable> {
-    let expires = u32::try_from(claims.expires.0).map_err(|_| Unwritable::TooLate)?;
-    let subscriber = claims.subscriber.map_or(0, std::num::NonZeroU32::get);
-    let mut bytes = vec![VERSION, key.id];
-    bytes.extend(expires.to_be_bytes());
-    bytes.extend(subscriber.to_be_bytes());
-    bytes.extend(claims.session.to_be_bytes());
+    let mut fields = Vec::new();
     let mut field = |kind: u8, value: &[u8]| -> Result<(), Unwritable> {
         let size = u8::try_from(value.len()).map_err(|_| Unwritable::TooLong)?;
-        bytes.extend([kind, size]);
-        bytes.extend(value);
+        fields.extend([kind, size]);
+        fields.extend(value);
         Ok(())
     };
     if let Some(kilobits) = claims.bitrate_max {
@@ -180,6 +176,18 @@ pub fn sealed(claims: &Claims, rules: &[&str], key: &Key) -> Result<String, Unwr
     for rule in rules {
         field(FIELD_RULE, rule.as_bytes())?;
     }
+    signed(claims, &fields, key)
+}
+
+/// The text of a token with these fields, signed.
+pub(super) fn signed(claims: &Claims, fields: &[u8], key: &Key) -> Result<String, Unwritable> {
+    let expires = u32::try_from(claims.expires.0).map_err(|_| Unwritable::TooLate)?;
+    let subscriber = claims.subscriber.map_or(0, NonZeroU32::get);
+    let mut bytes = vec![VERSION, key.id];
+    bytes.extend(expires.to_be_bytes());
+    bytes.extend(subscriber.to_be_bytes());
+    bytes.extend(claims.session.to_be_bytes());
+    bytes.extend(fields);
     let mac = key.over(&bytes).finalize().into_bytes();
     bytes.extend(&mac[..MAC_SIZE]);
     let text = URL_SAFE_NO_PAD.encode(bytes);
@@ -233,7 +241,7 @@ fn said<'s>(head: &[u8; FIELDS_AT], fields: &'s [u8]) -> Option<Token<'s>> {
     let (subscriber, rest) = rest.split_first_chunk().expect("12 bytes");
     let session = rest.first_chunk().expect("8 bytes");
     let mut claims = Claims {
-        subscriber: std::num::NonZeroU32::new(u32::from_be_bytes(*subscriber)),
+        subscriber: NonZeroU32::new(u32::from_be_bytes(*subscriber)),
         session: u64::from_be_bytes(*session),
         expires: UnixTime(u64::from(u32::from_be_bytes(*expires))),
         bitrate_max: None,

@@ -11,6 +11,7 @@ use shardcast::request::head::{self, Common};
 use shardcast::request::plan::{Connection, Content, Part, Plan};
 use shardcast::request::{Step, View, parse, plan, steps};
 use shardcast::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
+use shardcast::viewer::Keys;
 
 use crate::fixture::{self, Library};
 use crate::wire::Wire;
@@ -95,7 +96,8 @@ impl<'c> Pure<'c> {
 
     /// What is to be sent; none = after the body.
     fn planned(&mut self, request: &parse::Request<'_>, received: usize) -> Option<Plan> {
-        let view = View { catalog: self.catalog, now: Now::default() };
+        let (keys, now) = (Keys::default(), Now::default());
+        let view = View { catalog: self.catalog, keys: &keys, peer: &|| None, now };
         match steps(request, &view, &mut [0; TARGET_SIZE_MAX]) {
             Ok(Step::Respond(plan)) => Some(plan),
             Ok(Step::Wait(place)) => panic!("nothing is awaited here, but {place:?}"),

@@ -11,7 +11,9 @@ use crate::cli::Failure;
 use crate::config::file::Draft;
 use crate::config::load::Sources;
 use crate::config::{ASKS_MAX, Backend, Channel, Config, Listen, TO_LIBRARY_MAX, TO_LIVE_MAX};
+use crate::control::catchup::CatchUp;
 use crate::control::linear::Stations;
+use crate::control::registry::Registry;
 use crate::control::{self, Readiness};
 use crate::live::records::Records;
 use crate::messages::AccessRecord;
@@ -62,14 +64,14 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     };
     let live = is_live(&config).then(|| ingest::start(parts())).transpose();
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
-    let catch_up = control::catchup::CatchUp::start(records, &config.state, outboxes.clone())
-        .map_err(|error| not_started("start the catch-up thread", &error))?;
+    let catch_up = catch_up(records, &config, &outboxes)?;
     let stations = Stations::new(&config);
     let readiness = Arc::new(Readiness::default());
     let control = control::start(control::Parts {
         admin,
         state: config.state.clone(),
         outboxes: outboxes.clone(),
+        registry: registry(&config)?,
         asks,
         answers: stations.router().merge(control::ask::router(catch_up)),
         readiness: Arc::clone(&readiness),
@@ -90,6 +92,32 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         log,
         received,
     ))
+}
+
+/// Whoever writes texts of what is past.
+fn catch_up(
+    records: Arc<Records>,
+    config: &Config,
+    outboxes: &[Outbox],
+) -> Result<CatchUp, Failure> {
+    CatchUp::start(records, &config.state, outboxes.to_vec())
+        .map_err(|error| not_started("start the catch-up thread", &error))
+}
+
+/// What operators have made. A state folder that can't be used costs it and a warning; where
+/// something takes a token, nobody could watch, so the server does not start.
+fn registry(config: &Config) -> Result<Option<Registry>, Failure> {
+    match Registry::open(&config.state) {
+        Ok(registry) => Ok(Some(registry)),
+        Err(error) if config.takes_tokens() => {
+            let remedy = "let the server write to server.state, or write access = \"open\"";
+            Err(Failure::new("open the registry", error).remedy(remedy))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "there is no registry, and so there are no tokens");
+            Ok(None)
+        }
+    }
 }
 
 /// Where encoders push. Without channels there is nobody who could.

@@ -140,13 +140,18 @@ fn of_two_keys_that_want_one_door_the_one_that_was_set_is_blamed() {
 }
 
 #[test]
-fn a_channel_that_nobody_may_watch_is_warned_of() {
-    let text = "[[channel]]\nid = \"a\"\n[[channel]]\nid = \"b\"\naccess = \"open\"\n";
-    let draft = Sources::default().with_text(Some((Path::new("f.toml"), text)));
-    assert_eq!(draft.errors, []);
-    let warnings: Vec<_> = draft.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].starts_with("f.toml:1: channel.access: is \"token\""), "{warnings:?}");
+fn it_is_known_whether_anything_takes_a_token() {
+    for (text, expected) in [
+        ("", false),
+        ("[[channel]]\nid = \"a\"\n", true),
+        ("[[channel]]\nid = \"a\"\naccess = \"open\"\n", false),
+        ("[server]\naccess = \"open\"\n[[channel]]\nid = \"a\"\n", false),
+        ("[server]\naccess = \"open\"\n[[library]]\npath = \"/a\"\naccess = \"token\"\n", true),
+    ] {
+        let draft = Sources::default().with_text(Some((Path::new("f.toml"), text)));
+        assert_eq!((draft.errors, draft.warnings), (Vec::new(), Vec::new()), "{text}");
+        assert_eq!(draft.config.takes_tokens(), expected, "{text}");
+    }
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! `shardcast key`: the keys that sign tokens of a running server.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::admin_api::ServerArgs;
+use super::terminal::{say, table, word};
+use crate::units::UnixTime;
+
+/// Arguments of `shardcast key`.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    verb: KeyVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyVerb {
+    /// List the live keys: the one that signs, and the one that did before it
+    Ls {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sign with a new key from now on; what the one before the current one signed is void then
+    Rotate {
+        /// Also if tokens of that one may still be in use
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the verb.
+///
+/// # Errors
+///
+/// The server can't be asked, or refuses.
+pub fn run(args: &KeyArgs) -> Result<(), Failure> {
+    let (answer, json) = match &args.verb {
+        KeyVerb::Ls { server, json } => (server.get("/api/v1/keys")?, json),
+        KeyVerb::Rotate { force, server, json } => {
+            (server.post("/api/v1/keys/rotate", &json!({ "force": force }))?, json)
+        }
+    };
+    if *json {
+        return say(&format!("{answer:#}\n"));
+    }
+    say(&list(&answer))
+}
+
+fn list(answer: &Value) -> String {
+    let keys = answer["keys"].as_array().map_or(&[][..], Vec::as_slice);
+    let time =
+        |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |at| UnixTime(at).iso());
+    let rows = keys.iter().map(|key| {
+        vec![word(&key["id"]), word(&key["state"]), time(&key["created"]), time(&key["retired"])]
+    });
+    table(&["KEY", "STATE", "CREATED", "SIGNED UNTIL"], rows.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_a_line_each() {
+        let answer = json!({ "keys": [
+            { "id": 2, "state": "current", "created": 1_800_000_000 },
+            { "id": 1, "state": "previous", "created": 1_700_000_000, "retired": 1_800_000_000 },
+        ] });
+        assert_eq!(
+            list(&answer),
+            "\
+KEY  STATE     CREATED               SIGNED UNTIL
+2    current   2027-01-15T08:00:00Z  -
+1    previous  2023-11-14T22:13:20Z  2027-01-15T08:00:00Z
+"
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! `shardcast token`: tokens for viewers of a running server.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::Failure;
+use super::admin_api::ServerArgs;
+use super::terminal::{printable, say};
+use crate::config::values::duration_ms;
+
+/// Arguments of `shardcast token`.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    verb: TokenVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenVerb {
+    /// Make a token, and print it: /s/TOKEN/tv/… is good for whoever has it
+    Mint {
+        /// Paths that it is good for, as /tv/news/* (again for more) [default: all of them]
+        #[arg(long, value_name = "PATTERN")]
+        scope: Vec<String>,
+        /// How long it is good, a day at most
+        #[arg(long = "for", value_name = "TIME", default_value = "24h", value_parser = seconds)]
+        time: u64,
+        /// Network or address that it may be used from
+        #[arg(long, value_name = "NETWORK")]
+        network: Option<String>,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document, which also says when it expires
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the verb.
+///
+/// # Errors
+///
+/// The server can't be asked, or refuses.
+pub fn run(args: &TokenArgs) -> Result<(), Failure> {
+    let TokenVerb::Mint { scope, time, network, server, json } = &args.verb;
+    let wanted = json!({ "scope": scope, "seconds": time, "network": network });
+    let made = server.post("/api/v1/tokens", &wanted)?;
+    if *json {
+        return say(&format!("{made:#}\n"));
+    }
+    say(&format!("{}\n", printable(made["token"].as_str().unwrap_or_default())))
+}
+
+/// Seconds of "6h".
+fn seconds(text: &str) -> Result<u64, String> {
+    let ms = duration_ms(text)?;
+    if ms > 0 && ms.is_multiple_of(1000) {
+        Ok(ms / 1000)
+    } else {
+        Err("write \"6h\" or \"90s\"".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_in_whole_seconds() {
+        assert_eq!(seconds("6h"), Ok(21_600));
+        assert_eq!(seconds("1.5min"), Ok(90));
+        for wrong in ["0", "1ms", "1500ms", "soon", "6"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

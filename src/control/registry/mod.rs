@@ -1,0 +1,260 @@
+//! The registry: what an operator has made, kept over restarts.
+//!
+//! Everything in it is an object: a kind, an id, a document, and the revision that wrote it. What a
+//! document says is the business of whoever owns its kind (`keys`, …); the registry gives each
+//! write a revision, refuses one that was made from an older state, and tells what has changed.
+//!
+//! A `Store` does the keeping. It blocks, so it lives on a thread of its own, and control sends it
+//! jobs through a bounded queue: a disk that hangs costs those who ask, and nobody who watches.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use serde_json::Value;
+
+use crate::config::REGISTRY_JOBS_MAX;
+
+mod sqlite;
+
+pub use sqlite::Sqlite;
+
+/// What an object is. Its word stands in the file, in the change feed and in exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A key that signs viewers' tokens.
+    SigningKey,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 1] = [Self::SigningKey];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SigningKey => "signing-key",
+        }
+    }
+
+    /// The kind of this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// Counts writes: the first is 1. Never used again, not even by a registry that was restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// An object as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name among those of its kind.
+    pub id: String,
+    /// What wrote it last.
+    pub revision: Revision,
+    /// What it says.
+    pub document: Value,
+}
+
+/// A write, and what it was made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// What is written.
+    pub kind: Kind,
+    /// Its name.
+    pub id: String,
+    /// What must stand there for the write to be made.
+    pub expected: Expected,
+    /// The new document; none = the object is removed.
+    pub document: Option<Value>,
+}
+
+/// What must stand where a write goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever.
+    Anything,
+    /// Nothing.
+    Absent,
+    /// The object of this revision.
+    At(Revision),
+}
+
+/// One entry of the change feed: the newest of what happened to an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// When.
+    pub revision: Revision,
+    /// To what.
+    pub kind: Kind,
+    /// Its name.
+    pub id: String,
+    /// What it says since then; none = it is gone.
+    pub document: Option<Value>,
+}
+
+/// Why a store could not do it: the operation, and what its library says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError(pub String);
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why writes were not made; none of them was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Uncommitted {
+    /// What stands where one of them goes is not what it was made from.
+    Conflict {
+        /// Which of them.
+        index: usize,
+        /// What stands there; none = nothing.
+        found: Option<Revision>,
+    },
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Uncommitted {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What keeps objects. It blocks.
+pub trait Store: Send {
+    /// Counts restores: what was made before one may be void since.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; so in all of these.
+    fn epoch(&self) -> Result<u32, StoreError>;
+
+    /// The newest revision.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn revision(&self) -> Result<Revision, StoreError>;
+
+    /// One object.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError>;
+
+    /// Objects of a kind in the order of their ids (as bytes), from behind `after` on, so many at
+    /// most.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError>;
+
+    /// Makes all of these writes, or none, and gives the last one's revision. When it returns they
+    /// are on the disk.
+    ///
+    /// # Errors
+    ///
+    /// `Uncommitted`.
+    fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted>;
+
+    /// What has changed after a revision, oldest first, so many at most. An object that changed
+    /// several times is told of once.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError>;
+}
+
+/// Why nothing was asked of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+type Job = Box<dyn FnOnce(&mut dyn Store) + Send>;
+
+/// The way to the registry's thread.
+#[derive(Clone)]
+pub struct Registry {
+    jobs: SyncSender<Job>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registry")
+    }
+}
+
+impl Registry {
+    /// The registry in a state folder, made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be made or read, or is not ours, or was written by a newer version.
+    pub fn open(state: &Path) -> Result<Self, StoreError> {
+        let store = Sqlite::open(state)?;
+        Self::with(store).map_err(|error| StoreError(format!("no thread can be made: {error}")))
+    }
+
+    /// A registry that is kept by this store.
+    ///
+    /// # Errors
+    ///
+    /// No thread can be made.
+    pub fn with(mut store: impl Store + 'static) -> io::Result<Self> {
+        let (jobs, received) = sync_channel::<Job>(REGISTRY_JOBS_MAX);
+        std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
+            for job in received {
+                job(&mut store);
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// Does this with the store, behind what others want of it.
+    ///
+    /// # Errors
+    ///
+    /// `Busy`: too many want something.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Store) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let (told, tells) = tokio::sync::oneshot::channel();
+        self.send(Box::new(move |store| drop(told.send(work(store)))))?;
+        // The thread ends with the process.
+        tells.await.map_err(|_| Busy)
+    }
+
+    /// The same, for threads that may wait.
+    ///
+    /// # Errors
+    ///
+    /// See `ask`.
+    pub fn ask_now<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Store) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let (told, tells) = sync_channel(1);
+        self.send(Box::new(move |store| drop(told.send(work(store)))))?;
+        tells.recv().map_err(|_| Busy)
+    }
+
+    fn send(&self, job: Job) -> Result<(), Busy> {
+        self.jobs.try_send(job).map_err(|_| Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests;

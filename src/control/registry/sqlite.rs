@@ -1,0 +1,286 @@
+//! The store that comes with shardcast: one SQLite file, `<state>/registry.db`.
+//!
+//! In WAL mode with `synchronous = FULL`: a commit is on the disk when it returns, and a reader (a
+//! backup, an operator with `sqlite3`) holds up nobody. The file is for the server's user alone.
+//! What it holds is versioned by `user_version`; an older one is brought up to date when it is
+//! opened, all of it or nothing.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{Changed, Expected, Kind, Object, Revision, Store, StoreError, Uncommitted, Write};
+
+/// What makes of each version the next one. A step that was released is never changed.
+const STEPS: &[&str] = &["
+CREATE TABLE registry (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    revision INTEGER NOT NULL,
+    epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO registry VALUES (1, 0, 0);
+CREATE TABLE object (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    revision INTEGER NOT NULL UNIQUE,
+    document TEXT NOT NULL CHECK (json_valid(document)),
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+-- What is gone, for those who were told of it.
+CREATE TABLE removed (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    revision INTEGER NOT NULL UNIQUE,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+"];
+
+/// Says in the file's head whose it is: "shdc".
+const APPLICATION_ID: i32 = 0x7368_6463;
+
+/// How long another process may hold the file, in milliseconds: `sqlite3` in an operator's hand.
+const BUSY_MS: u64 = 5000;
+
+/// A registry in a file.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// The registry in a state folder, made if there is none, and brought up to date.
+    ///
+    /// # Errors
+    ///
+    /// The folder or the file can't be made or read, the file is something else, or was written by
+    /// a newer version.
+    pub fn open(state: &Path) -> Result<Self, StoreError> {
+        let path = state.join("registry.db");
+        let failed = |why: &dyn std::fmt::Display| StoreError(format!("{}: {why}", path.display()));
+        let is_new = made(state, &path).map_err(|error| failed(&error))?;
+        let mut connection = Connection::open(&path).map_err(|error| failed(&error))?;
+        up_to_date(&mut connection).map_err(|error| failed(&error))?;
+        if is_new {
+            // The name of the file is on the disk before anything in it is promised.
+            File::open(state)
+                .and_then(|folder| folder.sync_all())
+                .map_err(|error| failed(&error))?;
+        }
+        Ok(Self { connection })
+    }
+}
+
+/// Makes the file, if there is none, so that nobody else could ever read it. SQLite gives those
+/// that it makes beside it the same mode.
+fn made(state: &Path, path: &Path) -> io::Result<bool> {
+    DirBuilder::new().recursive(true).mode(0o750).create(state)?;
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| StoreError(error.to_string());
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(failed)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;",
+        )
+        .map_err(failed)?;
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let number = |name: &str| {
+        transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed)
+    };
+    let (version, whose) = (number("user_version")?, number("application_id")?);
+    let tables = transaction
+        .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get::<_, i64>(0))
+        .map_err(failed)?;
+    if whose != APPLICATION_ID && (tables > 0 || version != 0) {
+        return Err(StoreError("this is a database of something else".to_owned()));
+    }
+    let known = i32::try_from(STEPS.len()).expect("a few");
+    if version > known {
+        return Err(StoreError(format!(
+            "it was written by a newer version of shardcast (its version is {version}, and {known} \
+             is the newest that this one knows)"
+        )));
+    }
+    for step in &STEPS[usize::try_from(version).unwrap_or(0)..] {
+        transaction.execute_batch(step).map_err(failed)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+    transaction.pragma_update(None, "user_version", known).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// What the library says, as ours.
+fn failed(error: rusqlite::Error) -> StoreError {
+    StoreError(format!("registry.db: {error}"))
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn revision_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Revision> {
+    row.get::<_, i64>(column).map(|number| Revision(u64::try_from(number).unwrap_or(0)))
+}
+
+fn document(text: &str, kind: Kind, id: &str) -> Result<serde_json::Value, StoreError> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError(format!("registry.db: {} {id:?}: {error}", kind.word())))
+}
+
+impl Store for Sqlite {
+    fn epoch(&self) -> Result<u32, StoreError> {
+        let select = "SELECT epoch FROM registry";
+        self.connection.query_row(select, (), |row| row.get(0)).map_err(failed)
+    }
+
+    fn revision(&self) -> Result<Revision, StoreError> {
+        let select = "SELECT revision FROM registry";
+        self.connection.query_row(select, (), |row| revision_at(row, 0)).map_err(failed)
+    }
+
+    fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT revision, document FROM object WHERE kind = ?1 AND id = ?2")
+            .and_then(|mut select| {
+                let row = |row: &Row<'_>| Ok((revision_at(row, 0)?, row.get::<_, String>(1)?));
+                select.query_row(params![kind.word(), id], row).optional()
+            })
+            .map_err(failed)?;
+        let Some((revision, text)) = found else { return Ok(None) };
+        let document = document(&text, kind, id)?;
+        Ok(Some(Object { kind, id: id.to_owned(), revision, document }))
+    }
+
+    fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {
+        let rows = self
+            .connection
+            .prepare_cached(
+                "SELECT id, revision, document FROM object WHERE kind = ?1 AND id > ?2 \
+                 ORDER BY id LIMIT ?3",
+            )
+            .and_then(|mut select| {
+                let row = |row: &Row<'_>| {
+                    Ok((row.get::<_, String>(0)?, revision_at(row, 1)?, row.get::<_, String>(2)?))
+                };
+                let most = signed(most as u64);
+                select
+                    .query_map(params![kind.word(), after, most], row)?
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .map_err(failed)?;
+        let object = |(id, revision, text): (String, Revision, String)| {
+            let document = document(&text, kind, &id)?;
+            Ok(Object { kind, id, revision, document })
+        };
+        rows.into_iter().map(object).collect()
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        let mut revision = transaction
+            .query_row("SELECT revision FROM registry", (), |row| revision_at(row, 0))
+            .map_err(failed)?;
+        for (index, write) in writes.iter().enumerate() {
+            revision.0 += 1;
+            written(&transaction, write, revision, index)?;
+        }
+        transaction
+            .execute("UPDATE registry SET revision = ?1", params![signed(revision.0)])
+            .map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        Ok(revision)
+    }
+
+    fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {
+        let rows = self
+            .connection
+            .prepare_cached(
+                "SELECT revision, kind, id, document FROM object WHERE revision > ?1 \
+                 UNION ALL SELECT revision, kind, id, NULL FROM removed WHERE revision > ?1 \
+                 ORDER BY revision LIMIT ?2",
+            )
+            .and_then(|mut select| {
+                let row = |row: &Row<'_>| {
+                    Ok((
+                        revision_at(row, 0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, String>(2)?,
+                        row.get::<_, Option<String>>(3)?,
+                    ))
+                };
+                let (since, most) = (signed(since.0), signed(most as u64));
+                select.query_map(params![since, most], row)?.collect::<Result<Vec<_>, _>>()
+            })
+            .map_err(failed)?;
+        rows.into_iter()
+            .map(|(revision, word, id, text)| {
+                let kind = Kind::of(&word).ok_or_else(|| {
+                    StoreError(format!("registry.db: no kind is called {word:?}"))
+                })?;
+                let document = text.map(|text| document(&text, kind, &id)).transpose()?;
+                Ok(Changed { revision, kind, id, document })
+            })
+            .collect()
+    }
+}
+
+/// Makes one write within a transaction.
+fn written(
+    transaction: &Transaction<'_>,
+    write: &Write,
+    revision: Revision,
+    index: usize,
+) -> Result<(), Uncommitted> {
+    let (kind, id) = (write.kind.word(), &write.id);
+    let found = transaction
+        .query_row(
+            "SELECT revision FROM object WHERE kind = ?1 AND id = ?2",
+            params![kind, id],
+            |row| revision_at(row, 0),
+        )
+        .optional()
+        .map_err(failed)?;
+    let stands = match write.expected {
+        Expected::Anything => true,
+        Expected::Absent => found.is_none(),
+        Expected::At(revision) => found == Some(revision),
+    };
+    if !stands {
+        return Err(Uncommitted::Conflict { index, found });
+    }
+    let gone = |table: &str| {
+        let delete = format!("DELETE FROM {table} WHERE kind = ?1 AND id = ?2");
+        transaction.execute(&delete, params![kind, id]).map_err(failed)
+    };
+    gone("removed")?;
+    gone("object")?;
+    let number = signed(revision.0);
+    match &write.document {
+        Some(document) => transaction
+            .prepare_cached("INSERT INTO object VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut insert| insert.execute(params![kind, id, number, document.to_string()])),
+        None => transaction
+            .prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3)")
+            .and_then(|mut insert| insert.execute(params![kind, id, number])),
+    }
+    .map_err(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! A registry in a real file: what is written, what is refused, what changed, who may read it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const KEY: Kind = Kind::SigningKey;
+
+fn put(id: &str, expected: Expected, says: i64) -> Write {
+    let document = Some(json!({ "says": says }));
+    Write { kind: KEY, id: id.to_owned(), expected, document }
+}
+
+fn remove(id: &str, expected: Expected) -> Write {
+    Write { kind: KEY, id: id.to_owned(), expected, document: None }
+}
+
+/// What is there, as text.
+fn all(store: &Sqlite) -> String {
+    let objects = store.objects(KEY, "", 100).unwrap();
+    let told =
+        objects.iter().map(|of| format!("{}={}@{}", of.id, of.document["says"], of.revision.0));
+    told.collect::<Vec<_>>().join(" ")
+}
+
+/// What has changed since a revision, as text.
+fn changed(store: &Sqlite, since: u64, most: usize) -> String {
+    let changes = store.changes(Revision(since), most).unwrap();
+    let told = changes.iter().map(|of| match &of.document {
+        Some(document) => format!("{}:{}={}", of.revision.0, of.id, document["says"]),
+        None => format!("{}:-{}", of.revision.0, of.id),
+    });
+    told.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_is_committed_is_there_when_it_is_opened_again() {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(state.path()).unwrap();
+    assert_eq!((store.revision(), store.epoch()), (Ok(Revision(0)), Ok(0)));
+    let writes = [put("b", Expected::Absent, 1), put("a", Expected::Absent, 2)];
+    assert_eq!(store.commit(&writes), Ok(Revision(2)));
+    drop(store);
+    let store = Sqlite::open(state.path()).unwrap();
+    assert_eq!(store.revision(), Ok(Revision(2)));
+    assert_eq!(all(&store), "a=2@2 b=1@1");
+    assert_eq!(store.object(KEY, "b").unwrap().unwrap().document, json!({ "says": 1 }));
+    assert_eq!(store.object(KEY, "c"), Ok(None));
+}
+
+#[test]
+fn a_list_goes_on_behind_what_was_read() {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(state.path()).unwrap();
+    let writes = ["a", "b", "c", "d"].map(|id| put(id, Expected::Absent, 0));
+    store.commit(&writes).unwrap();
+    let ids = |after: &str, most| -> Vec<_> {
+        store.objects(KEY, after, most).unwrap().into_iter().map(|of| of.id).collect()
+    };
+    assert_eq!(ids("", 2), ["a", "b"]);
+    assert_eq!(ids("b", 2), ["c", "d"]);
+    assert!(ids("d", 2).is_empty());
+}
+
+#[test]
+fn of_writes_that_were_made_from_something_else_none_is_made() {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(state.path()).unwrap();
+    store.commit(&[put("a", Expected::Absent, 1)]).unwrap();
+    for (write, found) in [
+        (put("a", Expected::Absent, 9), Some(Revision(1))),
+        (put("a", Expected::At(Revision(7)), 9), Some(Revision(1))),
+        (put("c", Expected::At(Revision(1)), 9), None),
+        (remove("a", Expected::At(Revision(2))), Some(Revision(1))),
+    ] {
+        let refused = store.commit(&[put("b", Expected::Anything, 2), write]);
+        assert_eq!(refused, Err(Uncommitted::Conflict { index: 1, found }));
+        assert_eq!(all(&store), "a=1@1");
+        assert_eq!(store.revision(), Ok(Revision(1)));
+    }
+    // A later write of a batch sees the earlier ones.
+    let twice = [put("b", Expected::Absent, 2), put("b", Expected::At(Revision(2)), 3)];
+    assert_eq!(store.commit(&twice), Ok(Revision(3)));
+    assert_eq!(all(&store), "a=1@1 b=3@3");
+}
+
+#[test]
+fn changes_are_told_once_and_in_order_and_so_is_what_is_gone() {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(state.path()).unwrap();
+    let writes = ["a", "b", "c"].map(|id| put(id, Expected::Absent, 0));
+    store.commit(&writes).unwrap();
+    store.commit(&[put("a", Expected::Anything, 1)]).unwrap();
+    store.commit(&[remove("b", Expected::Anything)]).unwrap();
+    assert_eq!(changed(&store, 0, 100), "3:c=0 4:a=1 5:-b");
+    assert_eq!(changed(&store, 3, 1), "4:a=1");
+    assert_eq!(changed(&store, 4, 100), "5:-b");
+    assert_eq!(changed(&store, 5, 100), "");
+    store.commit(&[put("b", Expected::Absent, 2)]).unwrap();
+    assert_eq!(changed(&store, 0, 100), "3:c=0 4:a=1 6:b=2");
+}
+
+#[test]
+fn several_may_open_it_at_the_same_moment() {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path();
+    std::thread::scope(|scope| {
+        let open = |id: usize| {
+            let mut store = Sqlite::open(path).unwrap();
+            store.commit(&[put(&id.to_string(), Expected::Absent, 0)]).unwrap();
+        };
+        let threads: Vec<_> = (0..8).map(|id| scope.spawn(move || open(id))).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    let store = Sqlite::open(path).unwrap();
+    assert_eq!(store.revision(), Ok(Revision(8)));
+    assert_eq!(store.objects(KEY, "", 100).unwrap().len(), 8);
+}
+
+#[test]
+fn nobody_else_can_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut store = Sqlite::open(&state).unwrap();
+    store.commit(&[put("a", Expected::Absent, 1)]).unwrap();
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(&state).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600, "{:?}", file.file_name());
+        names.push(file.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(names, ["registry.db", "registry.db-shm", "registry.db-wal"]);
+    assert_eq!(std::fs::metadata(&state).unwrap().mode() & 0o007, 0);
+}
+
+/// A file that a version of shardcast wrote which knew so many steps.
+fn older(path: &Path, steps: usize) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    for step in &STEPS[..steps] {
+        connection.execute_batch(step).unwrap();
+    }
+    connection.pragma_update(None, "user_version", steps as i32).unwrap();
+    connection
+}
+
+#[test]
+fn every_older_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    for steps in 1..=STEPS.len() {
+        let state = tempfile::tempdir().unwrap();
+        let connection = older(&state.path().join("registry.db"), steps);
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        // Every version so far has these columns.
+        connection
+            .execute_batch(
+                "UPDATE registry SET revision = 8, epoch = 2; \
+                 INSERT INTO object VALUES ('signing-key', 'a', 7, '{\"says\":1}'); \
+                 INSERT INTO removed VALUES ('signing-key', 'b', 8);",
+            )
+            .unwrap();
+        drop(connection);
+        let mut store = Sqlite::open(state.path()).unwrap();
+        assert_eq!((store.revision(), store.epoch()), (Ok(Revision(8)), Ok(2)));
+        assert_eq!(changed(&store, 0, 100), "7:a=1 8:-b");
+        assert_eq!(store.commit(&[put("c", Expected::Absent, 3)]), Ok(Revision(9)));
+        let version = |name| {
+            store.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!(version("user_version"), STEPS.len() as i64);
+    }
+}
+
+#[test]
+fn what_is_not_ours_is_left_as_it_is() {
+    let refused = |prepare: &dyn Fn(&Path), expected: &str| {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("registry.db");
+        prepare(&path);
+        let before = std::fs::read(&path).unwrap();
+        let why = Sqlite::open(state.path()).unwrap_err().to_string();
+        assert!(why.contains(expected), "{why}");
+        assert!(why.starts_with(&path.display().to_string()), "{why}");
+        assert_eq!(std::fs::read(&path).unwrap().len(), before.len());
+    };
+    refused(&|path| std::fs::write(path, [b'x'; 5000]).unwrap(), "not a database");
+    let other = |path: &Path| {
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch("CREATE TABLE mine (a);").unwrap();
+    };
+    refused(&other, "something else");
+    let newer = |path: &Path| {
+        let connection = older(path, STEPS.len());
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", STEPS.len() as i32 + 1).unwrap();
+    };
+    refused(&newer, "newer version of shardcast");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever is written, the table says what a map would, and the feed leads from any state that
+    /// was to the one that is.
+    #[test]
+    fn the_feed_makes_of_any_older_state_the_newest_one(
+        writes in prop::collection::vec((0_u8..4, any::<Option<i8>>()), 1..24),
+    ) {
+        let state = tempfile::tempdir().unwrap();
+        let mut store = Sqlite::open(state.path()).unwrap();
+        let mut model = BTreeMap::<String, i64>::new();
+        let mut states = vec![(0, model.clone())];
+        for (id, says) in writes {
+            let id = id.to_string();
+            let write = match says {
+                Some(says) => put(&id, Expected::Anything, says.into()),
+                None => remove(&id, Expected::Anything),
+            };
+            let revision = store.commit(&[write]).unwrap();
+            match says {
+                Some(says) => drop(model.insert(id, says.into())),
+                None => drop(model.remove(&id)),
+            }
+            states.push((revision.0, model.clone()));
+        }
+        for (since, mut followed) in states {
+            for change in store.changes(Revision(since), 1000).unwrap() {
+                match change.document {
+                    Some(document) => {
+                        followed.insert(change.id, document["says"].as_i64().unwrap());
+                    }
+                    None => drop(followed.remove(&change.id)),
+                }
+            }
+            prop_assert_eq!(&followed, &model);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Tokens and their keys in the API: `POST /api/v1/tokens`, `GET /api/v1/keys`,
+//! `POST /api/v1/keys/rotate`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use ipnet::IpNet;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::admin::Shared;
+use super::json::{answer, wanted};
+use super::keys::{self, Unchanged};
+use super::post::Post;
+use super::problem::problem;
+use super::registry::{Busy, Registry, StoreError};
+use crate::config::{TOKEN_PATTERNS_MAX, TOKEN_SECONDS_MAX};
+use crate::messages::Update;
+use crate::units::UnixTime;
+use crate::viewer::token::{Unwritable, sealed};
+use crate::viewer::{Claims, Keys};
+
+/// Signs tokens, and tells every shard with what.
+pub struct Signer {
+    registry: Registry,
+    keys: Mutex<Arc<Keys>>,
+    post: Arc<Post>,
+}
+
+impl Signer {
+    /// With the keys of this registry, which shards are told from now on.
+    ///
+    /// # Errors
+    ///
+    /// The registry failed.
+    pub fn start(registry: Registry, post: Arc<Post>) -> Result<Self, StoreError> {
+        let keys = registry
+            .ask_now(|store| keys::live(store, now()))
+            .map_err(|Busy| StoreError("its thread does not answer".to_owned()))??;
+        let signer = Self { registry, keys: Mutex::default(), post };
+        signer.take(keys);
+        Ok(signer)
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Arc<Keys>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, keys: Keys) {
+        let keys = Arc::new(keys);
+        *self.keys() = Arc::clone(&keys);
+        self.post.tell(|| Update::Keys(Arc::clone(&keys)));
+    }
+}
+
+fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+/// What a token is to be.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Patterns of paths; none = all that takes a token.
+    #[serde(default)]
+    scope: Vec<String>,
+    /// How long it is good.
+    #[serde(default)]
+    seconds: Option<u32>,
+    /// Where it may be used from.
+    #[serde(default)]
+    network: Option<String>,
+    /// Most that a rendition may take, in kilobits a second.
+    #[serde(default)]
+    bitrate_max_kbps: Option<u32>,
+}
+
+/// `POST /api/v1/tokens`: 201 with the token, or 400 that says what is wrong.
+pub async fn mint(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    let wanted: Wanted = match wanted(&headers, &body) {
+        Ok(wanted) => wanted,
+        Err(problem) => return problem,
+    };
+    match minted(&wanted, &signer.keys(), now()) {
+        Ok(made) => answer(StatusCode::CREATED, &made),
+        Err(why) => problem(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+/// The answer of a token that is made now, or what is wrong with what was wanted.
+fn minted(wanted: &Wanted, keys: &Keys, now: UnixTime) -> Result<serde_json::Value, String> {
+    let seconds = wanted.seconds.unwrap_or(TOKEN_SECONDS_MAX);
+    if seconds == 0 || seconds > TOKEN_SECONDS_MAX {
+        return Err(format!("seconds: a token is good for 1 to {TOKEN_SECONDS_MAX} seconds"));
+    }
+    if wanted.scope.len() > TOKEN_PATTERNS_MAX {
+        return Err(format!("scope: a token has at most {TOKEN_PATTERNS_MAX} patterns"));
+    }
+    let is_path = |rule: &&String| rule.starts_with("/tv/") || rule.starts_with("/vod/");
+    if let Some(rule) = wanted.scope.iter().find(|rule| !is_path(rule)) {
+        return Err(format!("scope: {rule:?} can't match: a pattern begins with /tv/ or /vod/"));
+    }
+    let network = wanted.network.as_deref().map(network).transpose()?;
+    let mut session = [0; 8];
+    getrandom::fill(&mut session).map_err(|error| format!("no number can be drawn: {error}"))?;
+    let claims = Claims {
+        subscriber: None,
+        session: u64::from_ne_bytes(session),
+        expires: UnixTime(now.0 + u64::from(seconds)),
+        bitrate_max: wanted.bitrate_max_kbps,
+        network,
+    };
+    let key = keys.current.as_ref().ok_or("there is no key to sign with")?;
+    let rules: Vec<_> = wanted.scope.iter().map(String::as_str).collect();
+    let token = sealed(&claims, &rules, key).map_err(|why| match why {
+        Unwritable::TooLong => "scope: the patterns are too long for a token".to_owned(),
+        Unwritable::TooLate => "seconds: a token can't be good for so long".to_owned(),
+    })?;
+    Ok(json!({ "token": token, "path": format!("/s/{token}/"), "expires": claims.expires.0 }))
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let network =
+        text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    network.map(|network| network.trunc()).map_err(|_| {
+        format!("network: {text:?} is none (write \"192.0.2.0/24\" or \"2001:db8::1\")")
+    })
+}
+
+/// `GET /api/v1/keys`: the live keys, without what is secret.
+pub async fn keys(State(shared): State<Shared>) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    told(signer).await
+}
+
+async fn told(signer: &Signer) -> Response<Body> {
+    match signer.registry.ask(|store| keys::told(store)).await {
+        Ok(Ok(told)) => answer(StatusCode::OK, &json!({ "keys": told })),
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+/// How keys are to be changed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    /// Although tokens may be in use that would be unknown then.
+    #[serde(default)]
+    force: bool,
+}
+
+/// `POST /api/v1/keys/rotate`: 200 with the live keys, or 409 as long as tokens may be in use that
+/// would be unknown then.
+pub async fn rotate(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    let rotation: Rotation = match wanted(&headers, &body) {
+        Ok(rotation) => rotation,
+        Err(problem) => return problem,
+    };
+    let changed = signer.registry.ask(move |store| {
+        keys::rotate(store, rotation.force, now())?;
+        keys::live(store, now()).map_err(Unchanged::Store)
+    });
+    match changed.await {
+        Ok(Ok(keys)) => {
+            signer.take(keys);
+            tracing::info!("another key signs tokens");
+            told(signer).await
+        }
+        Ok(Err(Unchanged::Store(error))) => failed(&error),
+        Ok(Err(Unchanged::StillGood { id, until })) => {
+            let left = until.0.saturating_sub(now().0).div_ceil(60);
+            let why = format!(
+                "tokens of key {id} may be good for another {left} min, and would be unknown; \
+                 \"force\": true changes keys all the same"
+            );
+            problem(StatusCode::CONFLICT, &why)
+        }
+        Err(Busy) => busy(),
+    }
+}
+
+fn nowhere() -> Response<Body> {
+    problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "there is no registry: the state folder can't be used, and the log says why",
+    )
+}
+
+fn busy() -> Response<Body> {
+    problem(StatusCode::SERVICE_UNAVAILABLE, "the registry has too much to do; ask again")
+}
+
+fn failed(error: &StoreError) -> Response<Body> {
+    tracing::error!(%error, "the registry failed");
+    problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TOKEN_BYTES_MAX;
+    use crate::viewer::{Key, token};
+
+    const NOON: UnixTime = UnixTime(1_800_000_000);
+
+    /// What is made of a wish, as text.
+    #[track_caller]
+    fn check(wish: &str, expected: &str) {
+        let keys = Keys { current: Some(Key::new(3, &[3; 32], 0)), previous: None };
+        let wanted: Wanted = serde_json::from_str(wish).unwrap();
+        let made = minted(&wanted, &keys, NOON).map(|made| {
+            let text = made["token"].as_str().unwrap().to_owned();
+            assert_eq!(made["path"], format!("/s/{text}/"));
+            let mut scratch = [0; TOKEN_BYTES_MAX];
+            let peer = || Some("192.0.2.7".parse().unwrap());
+            let token = token::opened(&text, &keys, &peer, NOON, &mut scratch).unwrap();
+            assert_eq!(made["expires"], token.claims.expires.0);
+            let rules: Vec<_> = token.scope.rules().map(String::from_utf8_lossy).collect();
+            let claims = token.claims;
+            format!(
+                "{} s, {:?}, {:?}, {rules:?}",
+                claims.expires.0 - NOON.0,
+                claims.network.map(|network| network.to_string()),
+                claims.bitrate_max
+            )
+        });
+        assert_eq!(made.unwrap_or_else(|why| why), expected, "{wish}");
+    }
+
+    #[test]
+    fn a_wish_becomes_a_token_or_is_told_what_is_wrong_with_it() {
+        check("{}", "86400 s, None, None, []");
+        check(
+            r#"{"scope":["/tv/news/*","/vod/a/*"],"seconds":60,"bitrate_max_kbps":4000}"#,
+            r#"60 s, None, Some(4000), ["/tv/news/*", "/vod/a/*"]"#,
+        );
+        check(r#"{"network":"192.0.2.7"}"#, r#"86400 s, Some("192.0.2.7/32"), None, []"#);
+        check(r#"{"network":"192.0.2.9/24"}"#, r#"86400 s, Some("192.0.2.0/24"), None, []"#);
+        for (wish, why) in [
+            (r#"{"seconds":0}"#, "seconds: a token is good for 1 to 86400 seconds"),
+            (r#"{"seconds":86401}"#, "seconds: a token is good for 1 to 86400 seconds"),
+            (
+                r#"{"network":"office"}"#,
+                "network: \"office\" is none (write \"192.0.2.0/24\" or \"2001:db8::1\")",
+            ),
+            (
+                r#"{"scope":["tv/news/*"]}"#,
+                "scope: \"tv/news/*\" can't match: a pattern begins with /tv/ or /vod/",
+            ),
+        ] {
+            check(wish, why);
+        }
+        let long = format!(r#"{{"scope":["/tv/{}*"]}}"#, "x".repeat(400));
+        check(&long, "scope: the patterns are too long for a token");
+        let many = format!(r#"{{"scope":[{}]}}"#, ["\"/tv/a\""; 17].join(","));
+        check(&many, "scope: a token has at most 16 patterns");
+    }
+}

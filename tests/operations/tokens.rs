@@ -1,0 +1,188 @@
+//! Tokens from the command line to a player: made, used, refused, and gone with their key.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::running::{PATIENCE, Place, Running, Said, get, program, run, serve, until};
+
+/// A server with two libraries that take a token.
+fn place() -> Place {
+    let place = Place::new();
+    for asset in ["films/a", "series/b"] {
+        let folder = place.path(asset);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("1.ts"), vec![7; 100_000]).unwrap();
+    }
+    place
+}
+
+fn config(place: &Place) -> std::path::PathBuf {
+    place.config(
+        "[[library]]\npath = \"films\"\naccess = \"token\"\n[[library]]\npath = \"series\"\n\
+         access = \"token\"\n",
+    )
+}
+
+/// A verb for the server of this config.
+fn verb(config: &Path, arguments: &[&str]) -> Said {
+    let mut command: Command = program();
+    run(command.args(arguments).arg("--config").arg(config))
+}
+
+fn mint(config: &Path, arguments: &[&str]) -> String {
+    let said = verb(config, &[&["token", "mint"], arguments].concat());
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    said.out.trim_end().to_owned()
+}
+
+/// Status and reason of what a path gets.
+fn outcome(server: &Running, path: &str) -> String {
+    let response = server.public_get(path);
+    let status = response.split(' ').nth(1).unwrap_or_default().to_owned();
+    let reason = response.lines().find_map(|line| line.strip_prefix("X-Shardcast-Reason: "));
+    format!("{status} {}", reason.unwrap_or_default()).trim_end().to_owned()
+}
+
+#[test]
+fn a_token_is_made_and_opens_what_it_is_for() {
+    let place = place();
+    let config = config(&place);
+    let server = Running::start(&mut serve(&config));
+    assert_eq!(outcome(&server, "/vod/a/1.ts"), "403 token-missing");
+    let all = mint(&config, &[]);
+    let films = mint(&config, &["--scope", "/vod/a/*", "--network", "127.0.0.0/8"]);
+    let office = mint(&config, &["--network", "192.0.2.0/24"]);
+    for (token, path, expected) in [
+        (&all, "vod/a/1.ts", "200"),
+        (&all, "vod/b/1.ts", "200"),
+        (&all, "vod/library/a.ts", "200"),
+        (&all, "vod/c/1.ts", "404 not-found"),
+        (&films, "vod/a/1.ts", "200"),
+        (&films, "vod/b/1.ts", "403 not-entitled"),
+        (&office, "vod/a/1.ts", "403 token-elsewhere"),
+        (&format!("{all}A"), "vod/a/1.ts", "403 token-unknown"),
+    ] {
+        assert_eq!(outcome(&server, &format!("/s/{token}/{path}")), expected, "{path}");
+    }
+    let response = server.public_get(&format!("/s/{all}/vod/a/1.ts"));
+    assert!(response.contains("\r\nCache-Control: private, "), "{}", &response[..500]);
+    assert!(response.contains("\r\nReferrer-Policy: no-referrer\r\n"));
+}
+
+#[test]
+fn a_token_ends_in_the_second_it_says() {
+    let place = place();
+    let config = config(&place);
+    let server = Running::start(&mut serve(&config));
+    let made: Value = serde_json::from_str(&mint(&config, &["--for", "2s", "--json"])).unwrap();
+    let path = format!("{}vod/a/1.ts", made["path"].as_str().unwrap());
+    assert_eq!(outcome(&server, &path), "200");
+    until("it expires", || outcome(&server, &path) == "403 token-expired");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!(now.as_secs() >= made["expires"].as_u64().unwrap(), "not before");
+}
+
+#[test]
+fn tokens_survive_kill_9_and_end_with_their_key() {
+    let place = place();
+    let config = config(&place);
+    let server = Running::start(&mut serve(&config));
+    let path = format!("/s/{}/vod/a/1.ts", mint(&config, &[]));
+    server.signal("KILL");
+    server.ended();
+    let server = Running::start(&mut serve(&config));
+    assert_eq!(outcome(&server, &path), "200");
+    let said = verb(&config, &["key", "rotate"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let states: Vec<_> = said.out.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    assert_eq!(states, ["KEY", "2", "1"]);
+    assert_eq!(outcome(&server, &path), "200", "the key before the current one is good");
+    let said = verb(&config, &["key", "rotate"]);
+    assert_eq!(said.code, 1);
+    assert!(
+        said.err.contains("status 409: tokens of key 1 may be good for another"),
+        "{}",
+        said.err
+    );
+    assert_eq!(outcome(&server, &path), "200");
+    let said = verb(&config, &["key", "rotate", "--force", "--json"]);
+    let keys: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&keys["keys"][0]["id"], &keys["keys"][1]["id"]), (&json!(3), &json!(2)));
+    assert!(!said.out.contains("secret"), "{}", said.out);
+    until("every shard knows", || outcome(&server, &path) == "403 token-unknown");
+    assert_eq!(verb(&config, &["key", "ls"]).out.lines().count(), 3);
+}
+
+#[test]
+fn only_the_socket_makes_tokens() {
+    let place = place();
+    let config = config(&place);
+    let server = Running::start(&mut serve(&config));
+    for path in ["/api/v1/keys", "/api/v1/tokens", "/api/v1/keys/rotate"] {
+        let answer = get(server.admin, path);
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("admin.sock"), "{answer}");
+    }
+    let said = run(program().args(["token", "mint", "--server", &server.admin.to_string()]));
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("status 403: this takes an operator"), "{}", said.err);
+}
+
+#[test]
+fn a_wish_that_makes_no_sense_is_told_why() {
+    let place = place();
+    let config = config(&place);
+    let _server = Running::start(&mut serve(&config));
+    for (arguments, why) in [
+        (&["--for", "2d"][..], "status 400: seconds: a token is good for 1 to 86400 seconds"),
+        (&["--scope", "news"], "status 400: scope: \"news\" can't match"),
+        (&["--network", "office"], "status 400: network: \"office\" is none"),
+    ] {
+        let said = verb(&config, &[&["token", "mint"], arguments].concat());
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains(why), "{}", said.err);
+    }
+    let said = verb(&config, &["token", "mint", "--for", "soon"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("is not a duration"), "{}", said.err);
+    let ask = |media_type: &str, body: &str| {
+        let mut socket = UnixStream::connect(place.path("state/admin.sock")).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            socket,
+            "POST /api/v1/tokens HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: \
+             {media_type}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    assert_eq!(ask("application/json", "{}"), "201");
+    assert_eq!(ask("application/json", "{\"second\":1}"), "400");
+    assert_eq!(ask("application/json", "{"), "400");
+    assert_eq!(ask("text/plain", "{}"), "415");
+}
+
+#[test]
+fn a_registry_that_cannot_be_read_ends_the_start_of_a_server_that_needs_it() {
+    let place = place();
+    std::fs::create_dir(place.path("state")).unwrap();
+    std::fs::write(place.path("state/registry.db"), [b'x'; 5000]).unwrap();
+    let said = run(&mut serve(&config(&place)));
+    assert_eq!(said.code, 1);
+    let last = said.err.lines().last().unwrap();
+    assert!(
+        last.starts_with("shardcast: open the registry: ") && last.contains("registry.db"),
+        "{last}"
+    );
+    // Where all is open there is a warning, and all is served.
+    let server = Running::start(&mut serve(&place.config("")));
+    assert_eq!(outcome(&server, "/vod/library/a.ts"), "200");
+    let said = verb(&place.config(""), &["token", "mint"]);
+    assert!(said.err.contains("status 503: there is no registry"), "{}", said.err);
+}
