@@ -26,6 +26,42 @@ impl UnixTime {
     }
 }
 
+impl UnixTime {
+    /// The time that ISO 8601 writes so: `2027-01-15T08:00:00Z`, or `2027-01-15` for its beginning.
+    #[must_use]
+    pub fn of_iso(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| -> Option<u64> {
+            let digits = text.get(from..to)?;
+            let all = digits.bytes().all(|byte| byte.is_ascii_digit());
+            all.then(|| digits.parse().ok()).flatten()
+        };
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let separators = |at: &[usize], byte: u8| at.iter().all(|at| text.as_bytes()[*at] == byte);
+        if !separators(&[4, 7], b'-') || year < 1970 {
+            return None;
+        }
+        // The days up to a year's first, and then as many as it takes.
+        let mut days = (year - 1970) * 365;
+        while civil(days) < (year, month, day) {
+            days += 1;
+        }
+        if civil(days) != (year, month, day) {
+            return None;
+        }
+        let seconds = match text.len() {
+            10 => 0,
+            20 if text.as_bytes()[10] == b'T' && text.ends_with('Z') => {
+                let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+                let is_time =
+                    separators(&[13, 16], b':') && hour < 24 && minute < 60 && second < 60;
+                is_time.then_some(hour * 3600 + minute * 60 + second)?
+            }
+            _ => return None,
+        };
+        Some(Self(days * 86_400 + seconds))
+    }
+}
+
 /// Year, month and day of the month of a day since 1970, in the Gregorian calendar.
 ///
 /// Years begin in March here, so that the leap day is a year's last, and lengths of months follow

@@ -23,6 +23,8 @@ mod library;
 mod terminal;
 #[path = "operations/tokens.rs"]
 mod tokens;
+#[path = "operations/registry.rs"]
+mod registry;
 #[path = "operations/reload.rs"]
 mod reload;
 #[path = "operations/live/mod.rs"]

@@ -49,6 +49,24 @@ impl ServerArgs {
         self.ask("POST", path, Some(body))
     }
 
+    /// What the server answers to a `PATCH` of this.
+    ///
+    /// # Errors
+    ///
+    /// It can't be asked, or refuses.
+    pub fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask("PATCH", path, Some(body))
+    }
+
+    /// Removes what is at this path.
+    ///
+    /// # Errors
+    ///
+    /// The server can't be asked, or refuses.
+    pub fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.ask("DELETE", path, None).map(drop)
+    }
+
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -101,6 +119,7 @@ fn asked(mut stream: impl Read + Write, request: &str, what: &str) -> Result<Val
         .map_err(|error| Failure::new(what, error))?;
     let (status, body) = read(&answer).ok_or_else(|| Failure::new(what, "this is no answer"))?;
     match (status, serde_json::from_slice::<Value>(body)) {
+        (204, _) => Ok(Value::Null),
         (200 | 201, Ok(value)) => Ok(value),
         (200 | 201, Err(error)) => Err(Failure::new(what, error)),
         (status, problem) => {
@@ -117,6 +136,9 @@ fn read(answer: &[u8]) -> Option<(u16, &[u8])> {
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(size) = head.parse(answer).ok()? else { return None };
     let body = &answer[size..];
+    if head.code == Some(204) {
+        return Some((204, &[]));
+    }
     let length = head.headers.iter().find(|one| one.name.eq_ignore_ascii_case("content-length"))?;
     let length: usize = str::from_utf8(length.value).ok()?.parse().ok()?;
     Some((head.code?, body.get(..length)?))
@@ -134,6 +156,7 @@ mod tests {
             assert_eq!(read(&whole[..size]), None, "{size}");
         }
         assert_eq!(read(b"HTTP/1.1 200 OK\r\n\r\n{}"), None);
+        assert_eq!(read(b"HTTP/1.1 204 No Content\r\n\r\n"), Some((204, b"".as_slice())));
         assert_eq!(read(b"220 mail.example.org\r\n"), None);
     }
 }

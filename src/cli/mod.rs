@@ -17,6 +17,7 @@ pub mod demo;
 pub mod admin_api;
 pub mod channel;
 pub mod key;
+pub mod objects;
 pub mod token;
 pub mod confined_child;
 pub mod completions;
@@ -47,6 +48,14 @@ pub enum Verb {
     Package(package::PackageArgs),
     /// List the channels of a running server, and say how one of them is
     Channel(channel::ChannelArgs),
+    /// What channels, films and series are sorted by
+    Category(objects::ObjectArgs<objects::CategoryFields>),
+    /// Channels and assets that are sold together
+    Bouquet(objects::ObjectArgs<objects::BouquetFields>),
+    /// What subscribers pay for
+    Plan(objects::ObjectArgs<objects::PlanFields>),
+    /// Whoever watches
+    Subscriber(objects::ObjectArgs<objects::SubscriberFields>),
     /// Make tokens for viewers: addresses that are good for a time
     Token(token::TokenArgs),
     /// List and change the keys that sign tokens
@@ -87,6 +96,10 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Pack(args) => pack::run(args),
         Verb::Package(args) => package::run(args),
         Verb::Channel(args) => channel::run(args),
+        Verb::Category(args) => objects::run(args),
+        Verb::Bouquet(args) => objects::run(args),
+        Verb::Plan(args) => objects::run(args),
+        Verb::Subscriber(args) => objects::run(args),
         Verb::Token(args) => token::run(args),
         Verb::Key(args) => key::run(args),
         Verb::CheckConfig(args) => check_config::run(args),

@@ -1,6 +1,7 @@
 //! Limits of viewers' tokens and of the registry. They are constants like those of `config.rs`.
 
 use super::TARGET_SIZE_MAX;
+use crate::units::MIB;
 
 /// Longest token, in characters. One without patterns has 46 to 80; one that came of a CDN's token
 /// carries its paths. Longer ones are not made, and are unknown where they come.
@@ -21,3 +22,26 @@ pub const TOKEN_PATTERNS_MAX: usize = 16;
 /// Jobs that wait for the registry's thread. Beyond it who asks is told 503: a disk that takes
 /// longer than a thousand writes do helps nobody by taking more of them.
 pub const REGISTRY_JOBS_MAX: usize = 1024;
+
+/// Longest id of an object of the registry, and longest user name, in bytes. Longer ones are
+/// refused.
+pub const OBJECT_ID_MAX: usize = 128;
+
+/// Longest text of a document, in bytes: a paragraph of notes. Longer ones are refused.
+pub const DOCUMENT_TEXT_MAX: usize = 1024;
+
+/// Most entries of a list in a document: a bouquet of everything. Longer ones are refused.
+pub const DOCUMENT_LIST_MAX: usize = 100_000;
+
+/// Entries of a list of the API, unless more are asked for.
+pub const LIST_ENTRIES: usize = 100;
+
+/// Most entries of a list of the API; who asks for more gets so many.
+pub const LIST_ENTRIES_MAX: usize = 1000;
+
+/// Largest body of a request of an operator, in bytes: a bouquet of 100,000 entries. Beyond: 413.
+pub const OPERATOR_BODY_SIZE_MAX: usize = 16 * MIB;
+
+/// Longest wait for a change of the registry, in seconds: less than the 30 s after which many
+/// clients and proxies give up. Who asks for more waits so long.
+pub const FEED_WAIT_SECONDS_MAX: u64 = 25;

@@ -7,12 +7,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::middleware::map_response;
 use axum::routing::{any, get, post};
 use tokio::sync::Mutex;
 
 use super::tokens::{self, Signer};
-use super::{Parts, Readiness, Stage, channels, problem};
-use crate::config::{REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
+use super::{Parts, Readiness, Stage, channels, feed, objects, problem};
+use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
 use crate::ingest::Figures;
 use crate::ops::{access_log, metrics, scrape};
@@ -55,7 +56,13 @@ pub fn port(shared: Shared) -> Router {
              port",
         )
     };
-    seen()
+    let mut router = seen();
+    for plural in objects::plurals() {
+        let path = format!("/api/v1/{plural}");
+        router = router.route(&path, any(here)).route(&format!("{path}/{{*rest}}"), any(here));
+    }
+    router
+        .route("/api/v1/changes", any(here))
         .route("/api/v1/keys", any(here))
         .route("/api/v1/keys/{*rest}", any(here))
         .route("/api/v1/tokens", any(here))
@@ -65,9 +72,17 @@ pub fn port(shared: Shared) -> Router {
 /// What an operator may do.
 pub fn socket(shared: Shared) -> Router {
     seen()
+        .route("/api/v1/changes", get(feed::changes))
         .route("/api/v1/keys", get(tokens::keys))
         .route("/api/v1/keys/rotate", post(tokens::rotate))
         .route("/api/v1/tokens", post(tokens::mint))
+        .route("/api/v1/{kind}", get(objects::all).post(objects::create))
+        .route(
+            "/api/v1/{kind}/{id}",
+            get(objects::one).put(objects::put).patch(objects::patch).delete(objects::remove),
+        )
+        .layer(DefaultBodyLimit::max(OPERATOR_BODY_SIZE_MAX))
+        .layer(map_response(problem::uniform))
         .with_state(shared)
 }
 

@@ -89,8 +89,8 @@ pub fn live(store: &mut dyn Store, now: UnixTime) -> Result<Keys, StoreError> {
     if !kept.iter().any(|key| key.told.state == State::Current) {
         match store.commit(&[made(next(&kept), now)?]) {
             // Another server that shares the file made one at the same moment.
-            Ok(_) | Err(Uncommitted::Conflict { .. }) => kept = all(store)?,
             Err(Uncommitted::Store(error)) => return Err(error),
+            _ => kept = all(store)?,
         }
     }
     let epoch = store.epoch()?;
@@ -139,7 +139,8 @@ pub fn rotate(store: &mut dyn Store, force: bool, now: UnixTime) -> Result<(), U
                 retired: Some(now.0),
             })),
         };
-        writes.push(Write { kind: Kind::SigningKey, id, expected, document });
+        let (kind, number, references) = (Kind::SigningKey, None, Vec::new());
+        writes.push(Write { kind, id, expected, document, number, references });
     }
     store.commit(&writes).map_err(uncommitted)?;
     Ok(())
@@ -175,6 +176,8 @@ fn made(id: NonZeroU8, now: UnixTime) -> Result<Write, StoreError> {
         id: id.to_string(),
         expected: Expected::Absent,
         document: Some(said(&document)),
+        number: None,
+        references: Vec::new(),
     })
 }
 
@@ -197,9 +200,7 @@ fn next(kept: &[Kept]) -> NonZeroU8 {
 fn uncommitted(why: Uncommitted) -> StoreError {
     match why {
         Uncommitted::Store(error) => error,
-        Uncommitted::Conflict { .. } => {
-            StoreError("somebody else changed the keys at the same moment".to_owned())
-        }
+        _ => StoreError("somebody else changed the keys at the same moment".to_owned()),
     }
 }
 
@@ -305,7 +306,8 @@ mod tests {
         let document =
             Some(serde_json::json!({ "state": "current", "secret": "AA", "created": 1 }));
         let (kind, expected) = (Kind::SigningKey, Expected::Absent);
-        store.commit(&[Write { kind, id: "1".to_owned(), expected, document }]).unwrap();
+        let (id, number, references) = ("1".to_owned(), None, Vec::new());
+        store.commit(&[Write { kind, id, expected, document, number, references }]).unwrap();
         let why = live(&mut store, NOON).unwrap_err().to_string();
         assert_eq!(why, "the registry's signing key \"1\" is none: its secret has another size");
     }

@@ -45,6 +45,11 @@ impl Signer {
         Ok(signer)
     }
 
+    /// What the keys are kept in.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     fn keys(&self) -> MutexGuard<'_, Arc<Keys>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,18 +195,21 @@ pub async fn rotate(
     }
 }
 
-fn nowhere() -> Response<Body> {
+/// 503: there is no registry.
+pub(super) fn nowhere() -> Response<Body> {
     problem(
         StatusCode::SERVICE_UNAVAILABLE,
         "there is no registry: the state folder can't be used, and the log says why",
     )
 }
 
-fn busy() -> Response<Body> {
+/// 503: the registry has too much to do.
+pub(super) fn busy() -> Response<Body> {
     problem(StatusCode::SERVICE_UNAVAILABLE, "the registry has too much to do; ask again")
 }
 
-fn failed(error: &StoreError) -> Response<Body> {
+/// 500: the registry failed.
+pub(super) fn failed(error: &StoreError) -> Response<Body> {
     tracing::error!(%error, "the registry failed");
     problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
 }

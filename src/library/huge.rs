@@ -117,13 +117,20 @@ fn begins_at(line: &str, start: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::path::Path;
 
     use super::*;
 
+    /// A folder on the disk that the project lies on: `/tmp` may be in memory.
+    fn scratch() -> tempfile::TempDir {
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        std::fs::create_dir_all(&target).unwrap();
+        tempfile::tempdir_in(target).unwrap()
+    }
+
     /// A file of 8 MiB, written in pieces of this size and synced.
     fn written(piece: usize) -> (tempfile::TempDir, File) {
-        let scratch =
-            tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/target").unwrap();
+        let scratch = scratch();
         let path = scratch.path().join("file");
         let mut file = File::create(&path).unwrap();
         for _ in 0..8 * MIB / piece {
@@ -147,8 +154,7 @@ mod tests {
 
     #[test]
     fn a_file_below_one_huge_page_is_read_anew_and_nobody_can_tell() {
-        let scratch =
-            tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/target").unwrap();
+        let scratch = scratch();
         let path = scratch.path().join("file");
         std::fs::write(&path, vec![1; MIB]).unwrap();
         let file = File::open(path).unwrap();

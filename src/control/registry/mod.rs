@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::config::REGISTRY_JOBS_MAX;
 
@@ -25,18 +26,37 @@ pub use sqlite::Sqlite;
 pub enum Kind {
     /// A key that signs viewers' tokens.
     SigningKey,
+    /// What channels, films or series are sorted by.
+    Category,
+    /// Channels and assets that are sold together.
+    Bouquet,
+    /// What a subscriber has paid for.
+    Plan,
+    /// Whoever watches.
+    Subscriber,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::SigningKey];
+    pub const ALL: [Self; 5] =
+        [Self::SigningKey, Self::Category, Self::Bouquet, Self::Plan, Self::Subscriber];
 
     /// Its word.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::SigningKey => "signing-key",
+            Self::Category => "category",
+            Self::Bouquet => "bouquet",
+            Self::Plan => "plan",
+            Self::Subscriber => "subscriber",
         }
+    }
+
+    /// Whether its objects have a number besides their id: other systems' clients know them by it.
+    #[must_use]
+    pub const fn is_numbered(self) -> bool {
+        matches!(self, Self::Category | Self::Subscriber)
     }
 
     /// The kind of this word.
@@ -57,6 +77,9 @@ pub struct Object {
     pub kind: Kind,
     /// Its name among those of its kind.
     pub id: String,
+    /// Its number among those of its kind, from 1 to 2^31 - 1, if they have any. It stays, and no
+    /// other object ever gets it, not even when this one is gone.
+    pub number: Option<u32>,
     /// What wrote it last.
     pub revision: Revision,
     /// What it says.
@@ -74,6 +97,19 @@ pub struct Write {
     pub expected: Expected,
     /// The new document; none = the object is removed.
     pub document: Option<Value>,
+    /// The number that a new object is to have, of a numbered kind; none = the next.
+    pub number: Option<u32>,
+    /// What the document speaks of: it must be there, and stays as long as this does.
+    pub references: Vec<Reference>,
+}
+
+/// An object that another one speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub id: String,
 }
 
 /// What must stand where a write goes.
@@ -96,6 +132,8 @@ pub struct Changed {
     pub kind: Kind,
     /// Its name.
     pub id: String,
+    /// Its number, if it has one.
+    pub number: Option<u32>,
     /// What it says since then; none = it is gone.
     pub document: Option<Value>,
 }
@@ -119,6 +157,25 @@ pub enum Uncommitted {
         index: usize,
         /// What stands there; none = nothing.
         found: Option<Revision>,
+    },
+    /// One of them speaks of something that is not there.
+    Dangling {
+        /// Which of them.
+        index: usize,
+        /// Of what.
+        to: Reference,
+    },
+    /// One of them removes what something else speaks of.
+    Referenced {
+        /// Which of them.
+        index: usize,
+        /// By what.
+        by: Reference,
+    },
+    /// The number that one of them wants is, or was, another object's, or can't be a number.
+    NumberTaken {
+        /// Which of them.
+        index: usize,
     },
     /// The store failed.
     Store(StoreError),
@@ -188,6 +245,7 @@ type Job = Box<dyn FnOnce(&mut dyn Store) + Send>;
 #[derive(Clone)]
 pub struct Registry {
     jobs: SyncSender<Job>,
+    newest: watch::Receiver<Revision>,
 }
 
 impl fmt::Debug for Registry {
@@ -214,12 +272,19 @@ impl Registry {
     /// No thread can be made.
     pub fn with(mut store: impl Store + 'static) -> io::Result<Self> {
         let (jobs, received) = sync_channel::<Job>(REGISTRY_JOBS_MAX);
+        let (tell, newest) = watch::channel(Revision(0));
         std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
             for job in received {
-                job(&mut store);
+                job(&mut Announcing { store: &mut store, tell: &tell });
             }
         })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, newest })
+    }
+
+    /// The newest revision that was committed since the start; 0 = nothing was.
+    #[must_use]
+    pub fn newest(&self) -> watch::Receiver<Revision> {
+        self.newest.clone()
     }
 
     /// Does this with the store, behind what others want of it.
@@ -253,6 +318,40 @@ impl Registry {
 
     fn send(&self, job: Job) -> Result<(), Busy> {
         self.jobs.try_send(job).map_err(|_| Busy)
+    }
+}
+
+/// A store that says what it commits.
+struct Announcing<'s> {
+    store: &'s mut dyn Store,
+    tell: &'s watch::Sender<Revision>,
+}
+
+impl Store for Announcing<'_> {
+    fn epoch(&self) -> Result<u32, StoreError> {
+        self.store.epoch()
+    }
+
+    fn revision(&self) -> Result<Revision, StoreError> {
+        self.store.revision()
+    }
+
+    fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError> {
+        self.store.object(kind, id)
+    }
+
+    fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {
+        self.store.objects(kind, after, most)
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted> {
+        let revision = self.store.commit(writes)?;
+        self.tell.send_replace(revision);
+        Ok(revision)
+    }
+
+    fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {
+        self.store.changes(since, most)
     }
 }
 

@@ -12,10 +12,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Changed, Expected, Kind, Object, Revision, Store, StoreError, Uncommitted, Write};
+use super::{
+    Changed, Expected, Kind, Object, Reference, Revision, Store, StoreError, Uncommitted, Write,
+};
 
 /// What makes of each version the next one. A step that was released is never changed.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE registry (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     revision INTEGER NOT NULL,
@@ -36,7 +39,27 @@ CREATE TABLE removed (
     revision INTEGER NOT NULL UNIQUE,
     PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+-- Who has, or had, a number. Rows stay when the object goes: no other one gets its number.
+CREATE TABLE number (
+    kind TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 2147483647),
+    id TEXT NOT NULL,
+    PRIMARY KEY (kind, number)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE object ADD COLUMN number INTEGER;
+-- What an object speaks of.
+CREATE TABLE reference (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    to_kind TEXT NOT NULL,
+    to_id TEXT NOT NULL,
+    PRIMARY KEY (kind, id, to_kind, to_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX referenced ON reference (to_kind, to_id);
+",
+];
 
 /// Says in the file's head whose it is: "shdc".
 const APPLICATION_ID: i32 = 0x7368_6463;
@@ -152,37 +175,45 @@ impl Store for Sqlite {
     fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError> {
         let found = self
             .connection
-            .prepare_cached("SELECT revision, document FROM object WHERE kind = ?1 AND id = ?2")
+            .prepare_cached(
+                "SELECT revision, number, document FROM object WHERE kind = ?1 AND id = ?2",
+            )
             .and_then(|mut select| {
-                let row = |row: &Row<'_>| Ok((revision_at(row, 0)?, row.get::<_, String>(1)?));
+                let row = |row: &Row<'_>| {
+                    Ok((revision_at(row, 0)?, row.get(1)?, row.get::<_, String>(2)?))
+                };
                 select.query_row(params![kind.word(), id], row).optional()
             })
             .map_err(failed)?;
-        let Some((revision, text)) = found else { return Ok(None) };
+        let Some((revision, number, text)) = found else { return Ok(None) };
         let document = document(&text, kind, id)?;
-        Ok(Some(Object { kind, id: id.to_owned(), revision, document }))
+        Ok(Some(Object { kind, id: id.to_owned(), number, revision, document }))
     }
 
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {
         let rows = self
             .connection
             .prepare_cached(
-                "SELECT id, revision, document FROM object WHERE kind = ?1 AND id > ?2 \
+                "SELECT id, revision, number, document FROM object WHERE kind = ?1 AND id > ?2 \
                  ORDER BY id LIMIT ?3",
             )
             .and_then(|mut select| {
                 let row = |row: &Row<'_>| {
-                    Ok((row.get::<_, String>(0)?, revision_at(row, 1)?, row.get::<_, String>(2)?))
+                    Ok((
+                        row.get::<_, String>(0)?,
+                        revision_at(row, 1)?,
+                        row.get(2)?,
+                        row.get::<_, String>(3)?,
+                    ))
                 };
                 let most = signed(most as u64);
-                select
-                    .query_map(params![kind.word(), after, most], row)?
-                    .collect::<Result<Vec<_>, _>>()
+                let rows = select.query_map(params![kind.word(), after, most], row)?;
+                rows.collect::<Result<Vec<_>, _>>()
             })
             .map_err(failed)?;
-        let object = |(id, revision, text): (String, Revision, String)| {
+        let object = |(id, revision, number, text): (String, Revision, Option<u32>, String)| {
             let document = document(&text, kind, &id)?;
-            Ok(Object { kind, id, revision, document })
+            Ok(Object { kind, id, number, revision, document })
         };
         rows.into_iter().map(object).collect()
     }
@@ -199,6 +230,10 @@ impl Store for Sqlite {
             revision.0 += 1;
             written(&transaction, write, revision, index)?;
         }
+        // Whatever the order of the writes, it is what they leave that must hold together.
+        for (index, write) in writes.iter().enumerate() {
+            held_together(&transaction, write, index)?;
+        }
         transaction
             .execute("UPDATE registry SET revision = ?1", params![signed(revision.0)])
             .map_err(failed)?;
@@ -210,8 +245,9 @@ impl Store for Sqlite {
         let rows = self
             .connection
             .prepare_cached(
-                "SELECT revision, kind, id, document FROM object WHERE revision > ?1 \
-                 UNION ALL SELECT revision, kind, id, NULL FROM removed WHERE revision > ?1 \
+                "SELECT revision, kind, id, number, document FROM object WHERE revision > ?1 \
+                 UNION ALL \
+                 SELECT revision, kind, id, NULL, NULL FROM removed WHERE revision > ?1 \
                  ORDER BY revision LIMIT ?2",
             )
             .and_then(|mut select| {
@@ -220,7 +256,8 @@ impl Store for Sqlite {
                         revision_at(row, 0)?,
                         row.get::<_, String>(1)?,
                         row.get::<_, String>(2)?,
-                        row.get::<_, Option<String>>(3)?,
+                        row.get(3)?,
+                        row.get::<_, Option<String>>(4)?,
                     ))
                 };
                 let (since, most) = (signed(since.0), signed(most as u64));
@@ -228,12 +265,12 @@ impl Store for Sqlite {
             })
             .map_err(failed)?;
         rows.into_iter()
-            .map(|(revision, word, id, text)| {
+            .map(|(revision, word, id, number, text)| {
                 let kind = Kind::of(&word).ok_or_else(|| {
                     StoreError(format!("registry.db: no kind is called {word:?}"))
                 })?;
                 let document = text.map(|text| document(&text, kind, &id)).transpose()?;
-                Ok(Changed { revision, kind, id, document })
+                Ok(Changed { revision, kind, id, number, document })
             })
             .collect()
     }
@@ -248,13 +285,13 @@ fn written(
 ) -> Result<(), Uncommitted> {
     let (kind, id) = (write.kind.word(), &write.id);
     let found = transaction
-        .query_row(
-            "SELECT revision FROM object WHERE kind = ?1 AND id = ?2",
-            params![kind, id],
-            |row| revision_at(row, 0),
-        )
-        .optional()
+        .prepare_cached("SELECT revision, number FROM object WHERE kind = ?1 AND id = ?2")
+        .and_then(|mut select| {
+            let row = |row: &Row<'_>| Ok((revision_at(row, 0)?, row.get::<_, Option<u32>>(1)?));
+            select.query_row(params![kind, id], row).optional()
+        })
         .map_err(failed)?;
+    let (found, number) = found.unzip();
     let stands = match write.expected {
         Expected::Anything => true,
         Expected::Absent => found.is_none(),
@@ -263,23 +300,120 @@ fn written(
     if !stands {
         return Err(Uncommitted::Conflict { index, found });
     }
-    let gone = |table: &str| {
-        let delete = format!("DELETE FROM {table} WHERE kind = ?1 AND id = ?2");
-        transaction.execute(&delete, params![kind, id]).map_err(failed)
+    let gone = |delete: &str| {
+        let mut delete = transaction.prepare_cached(delete).map_err(failed)?;
+        delete.execute(params![kind, id]).map_err(failed)
     };
-    gone("removed")?;
-    gone("object")?;
-    let number = signed(revision.0);
-    match &write.document {
-        Some(document) => transaction
-            .prepare_cached("INSERT INTO object VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut insert| insert.execute(params![kind, id, number, document.to_string()])),
-        None => transaction
-            .prepare_cached("INSERT INTO removed VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute(params![kind, id, number])),
+    gone("DELETE FROM removed WHERE kind = ?1 AND id = ?2")?;
+    gone("DELETE FROM reference WHERE kind = ?1 AND id = ?2")?;
+    gone("DELETE FROM object WHERE kind = ?1 AND id = ?2")?;
+    let at = signed(revision.0);
+    let Some(document) = &write.document else {
+        let mut insert = transaction
+            .prepare_cached("INSERT INTO removed (kind, id, revision) VALUES (?1, ?2, ?3)")
+            .map_err(failed)?;
+        insert.execute(params![kind, id, at]).map_err(failed)?;
+        return Ok(());
+    };
+    let number = numbered(transaction, write, number.flatten(), index)?;
+    let mut insert = transaction
+        .prepare_cached(
+            "INSERT INTO object (kind, id, revision, number, document) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .map_err(failed)?;
+    insert.execute(params![kind, id, at, number, document.to_string()]).map_err(failed)?;
+    for to in &write.references {
+        let mut insert = transaction
+            .prepare_cached("INSERT OR IGNORE INTO reference VALUES (?1, ?2, ?3, ?4)")
+            .map_err(failed)?;
+        insert.execute(params![kind, id, to.kind.word(), to.id]).map_err(failed)?;
     }
-    .map_err(failed)?;
     Ok(())
+}
+
+/// The number of an object that is written, which has this one already if it was there.
+fn numbered(
+    transaction: &Transaction<'_>,
+    write: &Write,
+    has: Option<u32>,
+    index: usize,
+) -> Result<Option<u32>, Uncommitted> {
+    let taken = Uncommitted::NumberTaken { index };
+    if !write.kind.is_numbered() {
+        return if write.number.is_none() { Ok(None) } else { Err(taken) };
+    }
+    if let Some(has) = has {
+        let stays = write.number.is_none_or(|wanted| wanted == has);
+        return if stays { Ok(Some(has)) } else { Err(taken) };
+    }
+    let kind = write.kind.word();
+    let next = || -> rusqlite::Result<u32> {
+        let select = "SELECT coalesce(max(number), 0) + 1 FROM number WHERE kind = ?1";
+        transaction.prepare_cached(select)?.query_row([kind], |row| row.get(0))
+    };
+    let number = match write.number {
+        Some(wanted) => wanted,
+        None => next().map_err(failed)?,
+    };
+    let owner = transaction
+        .prepare_cached("SELECT id FROM number WHERE kind = ?1 AND number = ?2")
+        .and_then(|mut select| {
+            select.query_row(params![kind, number], |row| row.get::<_, String>(0)).optional()
+        })
+        .map_err(failed)?;
+    match owner {
+        // It was this object's before it was removed.
+        Some(owner) if owner == write.id => Ok(Some(number)),
+        Some(_) => Err(taken),
+        None if !(1..=NUMBER_MAX).contains(&number) => Err(taken),
+        None => {
+            transaction
+                .prepare_cached("INSERT INTO number VALUES (?1, ?2, ?3)")
+                .and_then(|mut insert| insert.execute(params![kind, number, write.id]))
+                .map_err(failed)?;
+            Ok(Some(number))
+        }
+    }
+}
+
+/// The largest number: 31 bits, as Xtream's clients keep them.
+const NUMBER_MAX: u32 = i32::MAX as u32;
+
+/// Whether everything that a write speaks of is there, and nothing speaks of what it removed.
+fn held_together(
+    transaction: &Transaction<'_>,
+    write: &Write,
+    index: usize,
+) -> Result<(), Uncommitted> {
+    let first = |select: &str| {
+        transaction
+            .prepare_cached(select)
+            .and_then(|mut select| {
+                let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+                select.query_row(params![write.kind.word(), write.id], row).optional()
+            })
+            .map_err(failed)
+    };
+    let reference = |(word, id): (String, String)| {
+        let kind = Kind::of(&word)
+            .ok_or_else(|| StoreError(format!("registry.db: no kind is called {word:?}")))?;
+        Ok::<_, StoreError>(Reference { kind, id })
+    };
+    let dangling = first(
+        "SELECT to_kind, to_id FROM reference WHERE kind = ?1 AND id = ?2 AND NOT EXISTS \
+         (SELECT 1 FROM object WHERE object.kind = to_kind AND object.id = to_id)",
+    )?;
+    if let Some(to) = dangling {
+        return Err(Uncommitted::Dangling { index, to: reference(to)? });
+    }
+    let referenced = first(
+        "SELECT kind, id FROM reference WHERE to_kind = ?1 AND to_id = ?2 AND NOT EXISTS \
+         (SELECT 1 FROM object WHERE object.kind = to_kind AND object.id = to_id)",
+    )?;
+    match referenced {
+        Some(by) => Err(Uncommitted::Referenced { index, by: reference(by)? }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ fn jobs_are_done_in_their_order() {
         id: "1".to_owned(),
         expected: Expected::Anything,
         document: Some(Value::from(document)),
+        number: None,
+        references: Vec::new(),
     };
     for document in 1..=3 {
         let write = write(document);

@@ -1,0 +1,213 @@
+//! Verbs for what the registry holds: `shardcast plan ls`, `show`, `add`, `set`, `rm`; and alike
+//! for categories, bouquets and subscribers.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Failure;
+use super::admin_api::ServerArgs;
+use super::terminal::{printable, say, table, word};
+use crate::units::UnixTime;
+
+mod fields;
+
+pub use fields::{BouquetFields, CategoryFields, PlanFields, SubscriberFields};
+
+/// A kind, as its verbs know it: the fields that can be given.
+pub trait Fields: Args + Serialize {
+    /// Its name in addresses.
+    const PLURAL: &'static str;
+    /// Columns of its list: their heads, and the fields that stand in them.
+    const COLUMNS: &'static [(&'static str, &'static str)];
+}
+
+/// Arguments of a kind's verbs.
+#[derive(Debug, Args)]
+pub struct ObjectArgs<F: Fields> {
+    #[command(subcommand)]
+    verb: ObjectVerb<F>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ObjectVerb<F: Fields> {
+    /// List all
+    Ls {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document a line instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one
+    Show {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add one
+    Add {
+        /// Its id, which it keeps
+        id: String,
+        #[command(flatten)]
+        fields: F,
+        /// The number that it is to have, where its kind has numbers [default: the next]
+        #[arg(long)]
+        number: Option<u32>,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change what is given, and leave the rest as it is
+    Set {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        fields: F,
+        /// A field to take back to what it is when it is not given (again for more)
+        #[arg(long, value_name = "FIELD")]
+        unset: Vec<String>,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove one
+    Rm {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// Runs the verb.
+///
+/// # Errors
+///
+/// The server can't be asked, or refuses.
+pub fn run<F: Fields>(args: &ObjectArgs<F>) -> Result<(), Failure> {
+    match &args.verb {
+        ObjectVerb::Ls { server, json } => list::<F>(server, *json),
+        ObjectVerb::Show { id, server, json } => show(&server.get(&address::<F>(id))?, *json),
+        ObjectVerb::Add { id, fields, number, server, json } => {
+            let mut document = given(fields);
+            document.insert("id".to_owned(), id.as_str().into());
+            if let Some(number) = number {
+                document.insert("number".to_owned(), (*number).into());
+            }
+            let path = format!("/api/v1/{}", F::PLURAL);
+            show(&server.post(&path, &Value::Object(document))?, *json)
+        }
+        ObjectVerb::Set { id, fields, unset, server, json } => {
+            let mut document = given(fields);
+            document.extend(unset.iter().map(|field| (field.clone(), Value::Null)));
+            if document.is_empty() {
+                return Err(Failure::new(format!("set {id}"), "nothing is to be changed"));
+            }
+            show(&server.patch(&address::<F>(id), &Value::Object(document))?, *json)
+        }
+        ObjectVerb::Rm { id, server } => server.delete(&address::<F>(id)),
+    }
+}
+
+/// The fields that were given.
+fn given(fields: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(fields) {
+        Ok(Value::Object(document)) => document,
+        _ => unreachable!("fields are an object of strings, numbers and lists"),
+    }
+}
+
+/// Where one is; an id may be a user's name, with anything in it.
+fn address<F: Fields>(id: &str) -> String {
+    let mut address = format!("/api/v1/{}/", F::PLURAL);
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            address.push(char::from(byte));
+        } else {
+            address += &format!("%{byte:02X}");
+        }
+    }
+    address
+}
+
+fn list<F: Fields>(server: &ServerArgs, json: bool) -> Result<(), Failure> {
+    let heads: Vec<_> = F::COLUMNS.iter().map(|(head, _)| *head).collect();
+    let mut after = String::new();
+    let mut rows = Vec::new();
+    loop {
+        let path = format!("/api/v1/{}?limit=1000{after}", F::PLURAL);
+        let page = server.get(&path)?;
+        let objects = page[F::PLURAL].as_array().map_or(&[][..], Vec::as_slice);
+        if json {
+            say(&objects.iter().map(|object| format!("{object}\n")).collect::<String>())?;
+        }
+        let row = |object: &Value| {
+            F::COLUMNS.iter().map(|(_, field)| cell(field, &object[*field])).collect()
+        };
+        rows.extend(objects.iter().map(row));
+        let Some(next) = page["next"].as_str() else { break };
+        let encoded = address::<F>(next);
+        let (_, encoded) = encoded.rsplit_once('/').unwrap_or_default();
+        after = format!("&after={encoded}");
+    }
+    if json { Ok(()) } else { say(&table(&heads, rows)) }
+}
+
+fn show(object: &Value, json: bool) -> Result<(), Failure> {
+    if json {
+        return say(&format!("{object:#}\n"));
+    }
+    let mut text = format!("{}\n", word(&object["id"]));
+    for (field, value) in object.as_object().into_iter().flatten() {
+        if field != "id" {
+            text += &format!("  {:18}  {}\n", printable(field), cell(field, value));
+        }
+    }
+    say(&text)
+}
+
+/// A field's value for people.
+fn cell(field: &str, value: &Value) -> String {
+    match value {
+        Value::Array(entries) if entries.is_empty() => "-".to_owned(),
+        Value::Array(entries) => entries.iter().map(word).collect::<Vec<_>>().join(","),
+        Value::Number(at) if field == "expires" => {
+            at.as_u64().map_or_else(|| word(value), |at| UnixTime(at).iso())
+        }
+        value => word(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_of_users_are_one_element_of_an_address() {
+        assert_eq!(address::<PlanFields>("gold-2.0"), "/api/v1/plans/gold-2.0");
+        assert_eq!(
+            address::<SubscriberFields>("a@b?c%é"),
+            "/api/v1/subscribers/a%40b%3Fc%25%C3%A9"
+        );
+    }
+
+    #[test]
+    fn values_are_for_people() {
+        assert_eq!(cell("bouquets", &json!(["a", "b"])), "a,b");
+        assert_eq!(cell("bouquets", &json!([])), "-");
+        assert_eq!(cell("expires", &json!(1_800_000_000)), "2027-01-15T08:00:00Z");
+        assert_eq!(cell("expires", &Value::Null), "-");
+        assert_eq!(cell("notes", &json!("a\u{1b}[31m")), "a[31m");
+    }
+}

@@ -1,0 +1,293 @@
+//! What the documents of the registry say: their fields, what each may be, and what it speaks of.
+//!
+//! A document that somebody sends goes in, and comes out whole, with every field that was left out,
+//! or as the place that is wrong and why. Whether what it speaks of is there, the registry says.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::registry::{Kind, Reference};
+use crate::config::{DOCUMENT_LIST_MAX, DOCUMENT_TEXT_MAX, OBJECT_ID_MAX};
+
+/// A document that may be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// All of it.
+    pub document: Value,
+    /// What it speaks of.
+    pub references: Vec<Reference>,
+}
+
+/// What channels, films or series are sorted by.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Category {
+    /// What it sorts.
+    sorts: Sorts,
+    /// As people see it.
+    name: String,
+    /// Categories are shown by this, the smallest first, and then by their names.
+    #[serde(default)]
+    order: i32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Sorts {
+    Live,
+    Film,
+    Series,
+}
+
+/// Channels and assets that are sold together.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bouquet {
+    /// As people see it.
+    name: String,
+    /// In the order in which they are shown. `tv/news` is a channel; `vod/films/a` is an asset, and
+    /// `vod/films` is all that lies there.
+    #[serde(default)]
+    content: Vec<String>,
+}
+
+/// What a subscriber has paid for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    /// As people see it.
+    name: String,
+    /// What may be watched.
+    #[serde(default)]
+    bouquets: Vec<String>,
+    /// At how many places at once; 0 = as many as one likes.
+    #[serde(default = "one")]
+    sessions_max: u32,
+    /// Most that a rendition may take, in kilobits a second; 0 = whatever it takes.
+    #[serde(default)]
+    bitrate_max_kbps: u32,
+    /// How far back the past may be watched, in days; 0 = not at all.
+    #[serde(default)]
+    catch_up_days: u32,
+    /// Most that is sent to a session, in kilobits a second; 0 = as fast as it takes it.
+    #[serde(default)]
+    rate_max_kbps: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Whoever watches.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subscriber {
+    /// What was paid for; none = nothing.
+    #[serde(default)]
+    plan: Option<String>,
+    /// Nothing may be watched from this second on; none = it never ends.
+    #[serde(default)]
+    expires: Option<u64>,
+    #[serde(default)]
+    status: Status,
+    /// Nothing was paid yet.
+    #[serde(default)]
+    trial: bool,
+    /// In place of the plan's.
+    #[serde(default)]
+    sessions_max: Option<u32>,
+    /// Where it may be watched; none = anywhere.
+    #[serde(default)]
+    networks: Vec<String>,
+    /// With what: words of which the client's User-Agent has one; none = with anything.
+    #[serde(default)]
+    agents_allowed: Vec<String>,
+    /// With what not.
+    #[serde(default)]
+    agents_denied: Vec<String>,
+    /// The only country where it may be watched (ISO 3166-1 alpha-2).
+    #[serde(default)]
+    country: Option<String>,
+    /// What a billing system calls it.
+    #[serde(default)]
+    external_id: Option<String>,
+    /// What its texts are written in (RFC 5646).
+    #[serde(default)]
+    language: Option<String>,
+    /// For people.
+    #[serde(default)]
+    notes: String,
+    /// For people, to look for.
+    #[serde(default)]
+    tags: BTreeSet<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    #[default]
+    Active,
+    Blocked,
+}
+
+/// The document of an object, looked at.
+///
+/// # Errors
+///
+/// `FIELD: WHY`, for whoever sent it.
+pub fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
+    match kind {
+        Kind::SigningKey => Err("a key is made by the server alone".to_owned()),
+        Kind::Category => {
+            let category: Category = read(document)?;
+            text("name", &category.name, 1)?;
+            whole(&category, Vec::new())
+        }
+        Kind::Bouquet => {
+            let bouquet: Bouquet = read(document)?;
+            text("name", &bouquet.name, 1)?;
+            list("content", &bouquet.content, content)?;
+            whole(&bouquet, Vec::new())
+        }
+        Kind::Plan => {
+            let plan: Plan = read(document)?;
+            text("name", &plan.name, 1)?;
+            list("bouquets", &plan.bouquets, |id| self::id(Kind::Bouquet, id))?;
+            let references = plan.bouquets.iter().map(|id| to(Kind::Bouquet, id)).collect();
+            whole(&plan, references)
+        }
+        Kind::Subscriber => {
+            let subscriber: Subscriber = read(document)?;
+            of_subscriber(&subscriber)?;
+            let references = subscriber.plan.iter().map(|id| to(Kind::Plan, id)).collect();
+            whole(&subscriber, references)
+        }
+    }
+}
+
+fn of_subscriber(subscriber: &Subscriber) -> Result<(), String> {
+    if let Some(plan) = &subscriber.plan {
+        id(Kind::Plan, plan).map_err(|why| format!("plan: {why}"))?;
+    }
+    list("networks", &subscriber.networks, |network| {
+        let is_network = network.parse::<IpNet>().is_ok();
+        let is_one = is_network || network.parse::<std::net::IpAddr>().is_ok();
+        is_one.then_some(()).ok_or_else(|| {
+            format!("{network:?} is no network (write \"192.0.2.0/24\" or \"2001:db8::1\")")
+        })
+    })?;
+    let word = |word: &str| {
+        if word.trim().is_empty() { Err("\"\" is in every one".to_owned()) } else { Ok(()) }
+    };
+    list("agents_allowed", &subscriber.agents_allowed, word)?;
+    list("agents_denied", &subscriber.agents_denied, word)?;
+    if let Some(country) = &subscriber.country
+        && !(country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase()))
+    {
+        return Err(format!("country: {country:?} is none (write \"NL\")"));
+    }
+    if let Some(language) = &subscriber.language
+        && !(2..=35).contains(&language.len())
+    {
+        return Err(format!("language: {language:?} is none (write \"nl\" or \"pt-BR\")"));
+    }
+    if let Some(external) = &subscriber.external_id {
+        text("external_id", external, 1)?;
+    }
+    text("notes", &subscriber.notes, 0)?;
+    let tags: Vec<_> = subscriber.tags.iter().cloned().collect();
+    list("tags", &tags, word)
+}
+
+/// The fields of a document. What serde says of one that is wrong names it.
+fn read<T: for<'de> Deserialize<'de>>(document: Value) -> Result<T, String> {
+    if !document.is_object() {
+        return Err("it is to be an object: { … }".to_owned());
+    }
+    serde_json::from_value(document).map_err(|error| error.to_string())
+}
+
+fn whole(document: &impl Serialize, references: Vec<Reference>) -> Result<Checked, String> {
+    let document = serde_json::to_value(document).map_err(|error| error.to_string())?;
+    Ok(Checked { document, references })
+}
+
+fn to(kind: Kind, id: &str) -> Reference {
+    Reference { kind, id: id.to_owned() }
+}
+
+fn text(field: &str, text: &str, least: usize) -> Result<(), String> {
+    if text.trim().len() < least {
+        return Err(format!("{field}: it is empty"));
+    }
+    if text.len() > DOCUMENT_TEXT_MAX {
+        return Err(format!("{field}: it has more than {DOCUMENT_TEXT_MAX} bytes"));
+    }
+    if text.chars().any(|one| one.is_control() && one != '\n') {
+        return Err(format!("{field}: it has control characters"));
+    }
+    Ok(())
+}
+
+fn list(
+    field: &str,
+    entries: &[String],
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<(), String> {
+    if entries.len() > DOCUMENT_LIST_MAX {
+        return Err(format!("{field}: it has more than {DOCUMENT_LIST_MAX} entries"));
+    }
+    let mut seen = BTreeSet::new();
+    for (index, entry) in entries.iter().enumerate() {
+        text(&format!("{field}[{index}]"), entry, 1)?;
+        check(entry).map_err(|why| format!("{field}[{index}]: {why}"))?;
+        if !seen.insert(entry) {
+            return Err(format!("{field}[{index}]: {entry:?} stands there twice"));
+        }
+    }
+    Ok(())
+}
+
+/// A path of a channel, an asset, or of a folder of assets.
+fn content(path: &str) -> Result<(), String> {
+    let wrong = || format!("{path:?} is no content (write \"tv/news\" or \"vod/films/a\")");
+    let (first, rest) = path.split_once('/').ok_or_else(wrong)?;
+    let is_one = match first {
+        "tv" => !rest.contains('/'),
+        "vod" => true,
+        _ => false,
+    };
+    let elements = rest.split('/').all(|element| !matches!(element, "" | "." | ".."));
+    if is_one && elements { Ok(()) } else { Err(wrong()) }
+}
+
+/// Whether an object of this kind may have this id. A subscriber's is a user's name, and whoever
+/// comes from elsewhere keeps it as it is.
+///
+/// # Errors
+///
+/// Why not.
+pub fn id(kind: Kind, id: &str) -> Result<(), String> {
+    let is_good = |byte: u8| match kind {
+        Kind::Subscriber => byte > b' ' && byte != 0x7f && byte != b'/',
+        _ => byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte),
+    };
+    let starts = id.bytes().next().is_some_and(|byte| kind == Kind::Subscriber || byte != b'.');
+    if starts && id.len() <= OBJECT_ID_MAX && id.bytes().all(is_good) && !matches!(id, "." | "..") {
+        return Ok(());
+    }
+    Err(match kind {
+        Kind::Subscriber => {
+            format!(
+                "{id:?} is no user name (up to {OBJECT_ID_MAX} bytes, without spaces and \"/\")"
+            )
+        }
+        _ => format!("{id:?} is no id (a-z, 0-9, \"-\", \"_\", \".\", up to {OBJECT_ID_MAX})"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,408 @@
+//! Objects of the registry in the API: lists, single ones, writing and removing them.
+//!
+//! `/api/v1/{kind}` (`plans`, `subscribers`, …) and `/api/v1/{kind}/{id}`. An object is its
+//! document with `id`, `revision` and, where it has one, `number` in it; what was read may be sent
+//! back.
+//! `ETag` is the revision, and `If-Match` (RFC 9110, 13.1.1), or the `revision` in what is sent,
+//! keeps one operator from undoing what another one did meanwhile.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::admin::Shared;
+use super::documents::{self, Checked};
+use super::json::{answer, wanted};
+use super::problem::problem;
+use super::registry::{
+    Busy, Expected, Kind, Object, Registry, Revision, StoreError, Uncommitted, Write,
+};
+use super::tokens::{busy, failed, nowhere};
+use crate::config::{LIST_ENTRIES, LIST_ENTRIES_MAX};
+
+/// Kinds that operators write by themselves, as addresses call them.
+const PLURALS: [(&str, Kind); 4] = [
+    ("categories", Kind::Category),
+    ("bouquets", Kind::Bouquet),
+    ("plans", Kind::Plan),
+    ("subscribers", Kind::Subscriber),
+];
+
+/// The kinds' names in addresses.
+pub fn plurals() -> impl Iterator<Item = &'static str> {
+    PLURALS.into_iter().map(|(plural, _)| plural)
+}
+
+fn kind(plural: &str) -> Option<Kind> {
+    PLURALS.into_iter().find(|(name, _)| *name == plural).map(|(_, kind)| kind)
+}
+
+/// A refusal, as it is answered.
+type Problem = Box<Response<Body>>;
+
+fn refused(status: StatusCode, why: &str) -> Problem {
+    Box::new(problem(status, why))
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    /// The id behind which it begins.
+    #[serde(default)]
+    after: String,
+    /// How many at most.
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/{kind}?after=&limit=`: a page of them in the order of their ids; `next` is where
+/// the following one begins, if there are more.
+pub async fn all(
+    State(shared): State<Shared>,
+    Path(plural): Path<String>,
+    Query(page): Query<Page>,
+) -> Response<Body> {
+    let Some(kind) = kind(&plural) else { return unknown() };
+    let Some(registry) = registry(&shared) else { return nowhere() };
+    let limit = page.limit.unwrap_or(LIST_ENTRIES).clamp(1, LIST_ENTRIES_MAX);
+    // One more than is told says whether there are more.
+    let listed = registry.ask(move |store| store.objects(kind, &page.after, limit + 1)).await;
+    let mut objects = match listed {
+        Ok(Ok(objects)) => objects,
+        Ok(Err(error)) => return failed(&error),
+        Err(Busy) => return busy(),
+    };
+    let has_more = objects.len() > limit;
+    objects.truncate(limit);
+    let next = has_more.then(|| objects.last().map(|object| object.id.clone())).flatten();
+    let told: Vec<_> = objects.into_iter().map(told).collect();
+    answer(StatusCode::OK, &json!({ plural: told, "next": next }))
+}
+
+/// `GET /api/v1/{kind}/{id}`.
+pub async fn one(
+    State(shared): State<Shared>,
+    Path((plural, id)): Path<(String, String)>,
+) -> Response<Body> {
+    let Some(kind) = kind(&plural) else { return unknown() };
+    let Some(registry) = registry(&shared) else { return nowhere() };
+    match registry.ask(move |store| store.object(kind, &id)).await {
+        Ok(Ok(Some(object))) => whole(StatusCode::OK, object),
+        Ok(Ok(None)) => absent(kind),
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+/// `POST /api/v1/{kind}`: a new one; its `id` is in what is sent. 201, or 409 if it is there.
+pub async fn create(
+    State(shared): State<Shared>,
+    Path(plural): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let Some(kind) = kind(&plural) else { return unknown() };
+    let made = async {
+        let mut sent = Sent::read(&headers, &body)?;
+        let id =
+            sent.id.take().ok_or_else(|| refused(StatusCode::BAD_REQUEST, "id: it is missing"))?;
+        write(&shared, kind, id, sent, |_| Ok(Expected::Absent), Merge::Whole).await
+    };
+    made.await.map_or_else(|problem| *problem, |object| whole(StatusCode::CREATED, object))
+}
+
+/// `PUT /api/v1/{kind}/{id}`: this is what it says from now on, whether or not it was there.
+pub async fn put(
+    State(shared): State<Shared>,
+    Path((plural, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    change(shared, &plural, id, &headers, &body, Merge::Whole).await
+}
+
+/// `PATCH /api/v1/{kind}/{id}`: these fields are changed, and `null` takes one back to what it is
+/// when it is left out (RFC 7396).
+pub async fn patch(
+    State(shared): State<Shared>,
+    Path((plural, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    change(shared, &plural, id, &headers, &body, Merge::Fields).await
+}
+
+async fn change(
+    shared: Shared,
+    plural: &str,
+    id: String,
+    headers: &HeaderMap,
+    body: &[u8],
+    merge: Merge,
+) -> Response<Body> {
+    let Some(kind) = kind(plural) else { return unknown() };
+    let changed = async {
+        let sent = Sent::read(headers, body)?;
+        if sent.id.as_ref().is_some_and(|other| *other != id) {
+            let why = "id: it is not the one in the address, and can't be changed";
+            return Err(refused(StatusCode::BAD_REQUEST, why));
+        }
+        let condition = condition(headers)?;
+        let in_it = sent.revision;
+        let expected = move |found: Option<&Object>| match (condition, in_it) {
+            (Some(condition), _) => condition.expected(found),
+            (None, Some(revision)) => Ok(Expected::At(Revision(revision))),
+            (None, None) => Ok(Expected::Anything),
+        };
+        write(&shared, kind, id, sent, expected, merge).await
+    };
+    changed.await.map_or_else(|problem| *problem, |object| whole(StatusCode::OK, object))
+}
+
+/// `DELETE /api/v1/{kind}/{id}`: 204; 409 as long as something else speaks of it.
+pub async fn remove(
+    State(shared): State<Shared>,
+    Path((plural, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let Some(kind) = kind(&plural) else { return unknown() };
+    let Some(registry) = registry(&shared) else { return nowhere() };
+    let condition = match condition(&headers) {
+        Ok(condition) => condition,
+        Err(problem) => return *problem,
+    };
+    let removed = registry.ask(move |store| {
+        let found = store.object(kind, &id)?.ok_or(Unwritten::Absent)?;
+        let expected = match condition {
+            Some(condition) => condition.expected(Some(&found))?,
+            None => Expected::At(found.revision),
+        };
+        let (document, number, references) = (None, None, Vec::new());
+        store.commit(&[Write { kind, id, expected, document, number, references }])?;
+        Ok::<_, Unwritten>(())
+    });
+    match removed.await {
+        Ok(Ok(())) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+        Ok(Err(why)) => *unwritten(kind, why),
+        Err(Busy) => busy(),
+    }
+}
+
+/// How what is sent becomes the document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Merge {
+    /// It is all of it.
+    Whole,
+    /// It changes fields of what is there.
+    Fields,
+}
+
+/// What was sent: the document, and what of an object is not in its document.
+struct Sent {
+    id: Option<String>,
+    number: Option<u32>,
+    revision: Option<u64>,
+    document: Map<String, Value>,
+}
+
+impl Sent {
+    fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
+        let mut document: Map<String, Value> = wanted(headers, body).map_err(Box::new)?;
+        let wrong = |field: &str, what: &str| {
+            refused(StatusCode::BAD_REQUEST, &format!("{field}: it is to be {what}"))
+        };
+        let id = match document.remove("id") {
+            Some(Value::String(id)) => Some(id),
+            Some(_) => return Err(wrong("id", "a string")),
+            None => None,
+        };
+        let number = |document: &mut Map<String, Value>, field: &str| match document.remove(field) {
+            Some(Value::Null) | None => Ok(None),
+            Some(value) => {
+                value.as_u64().map(Some).ok_or_else(|| wrong(field, "a number, 0 or above"))
+            }
+        };
+        let revision = number(&mut document, "revision")?;
+        let wished = number(&mut document, "number")?.map(u32::try_from).transpose();
+        let wished = wished.map_err(|_| wrong("number", "below 2^31"))?;
+        Ok(Self { id, number: wished, revision, document })
+    }
+}
+
+/// Writes an object, and gives it as it stands then.
+async fn write(
+    shared: &Shared,
+    kind: Kind,
+    id: String,
+    sent: Sent,
+    expected: impl FnOnce(Option<&Object>) -> Result<Expected, Unwritten> + Send + 'static,
+    merge: Merge,
+) -> Result<Object, Problem> {
+    let Some(registry) = registry(shared) else { return Err(Box::new(nowhere())) };
+    documents::id(kind, &id)
+        .map_err(|why| refused(StatusCode::BAD_REQUEST, &format!("id: {why}")))?;
+    let written = registry.ask(move |store| {
+        let found = store.object(kind, &id)?;
+        let expected = expected(found.as_ref())?;
+        let document = match (merge, &found) {
+            (Merge::Whole, _) => sent.document,
+            (Merge::Fields, Some(found)) => merged(found.document.clone(), sent.document),
+            (Merge::Fields, None) => return Err(Unwritten::Absent),
+        };
+        // What it was merged into is what it is written over.
+        let expected = match (merge, &found, expected) {
+            (Merge::Fields, Some(found), Expected::Anything) => Expected::At(found.revision),
+            (_, _, expected) => expected,
+        };
+        let Checked { document, references } =
+            documents::checked(kind, Value::Object(document)).map_err(Unwritten::Wrong)?;
+        let (document, number) = (Some(document), sent.number);
+        let write = Write { kind, id: id.clone(), expected, document, number, references };
+        store.commit(&[write]).map_err(Unwritten::Uncommitted)?;
+        store.object(kind, &id)?.ok_or(Unwritten::Absent)
+    });
+    match written.await {
+        Ok(Ok(object)) => Ok(object),
+        Ok(Err(why)) => Err(unwritten(kind, why)),
+        Err(Busy) => Err(Box::new(busy())),
+    }
+}
+
+/// Why an object was not written.
+enum Unwritten {
+    /// Its document is wrong.
+    Wrong(String),
+    /// There is nothing to change.
+    Absent,
+    /// It is not what it was when it was read.
+    Stale,
+    /// The registry would not.
+    Uncommitted(Uncommitted),
+}
+
+impl From<Uncommitted> for Unwritten {
+    fn from(why: Uncommitted) -> Self {
+        Self::Uncommitted(why)
+    }
+}
+
+impl From<StoreError> for Unwritten {
+    fn from(error: StoreError) -> Self {
+        Self::Uncommitted(Uncommitted::Store(error))
+    }
+}
+
+/// A document with fields changed; `null` takes one away (RFC 7396).
+fn merged(document: Value, fields: Map<String, Value>) -> Map<String, Value> {
+    let Value::Object(mut document) = document else { return fields };
+    for (name, value) in fields {
+        match value {
+            Value::Null => drop(document.remove(&name)),
+            value => drop(document.insert(name, value)),
+        }
+    }
+    document
+}
+
+/// What `If-Match` asks for.
+#[derive(Clone)]
+enum Condition {
+    /// That there is something.
+    Any,
+    /// One of these revisions.
+    At(Vec<u64>),
+}
+
+impl Condition {
+    fn expected(self, found: Option<&Object>) -> Result<Expected, Unwritten> {
+        let found = found.ok_or(Unwritten::Stale)?.revision;
+        match self {
+            Self::At(revisions) if !revisions.contains(&found.0) => Err(Unwritten::Stale),
+            _ => Ok(Expected::At(found)),
+        }
+    }
+}
+
+fn condition(headers: &HeaderMap) -> Result<Option<Condition>, Problem> {
+    let wrong = || refused(StatusCode::BAD_REQUEST, "If-Match: this is no list of entity tags");
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let value = value.to_str().map_err(|_| wrong())?.trim();
+    if value == "*" {
+        return Ok(Some(Condition::Any));
+    }
+    let tag = |tag: &str| -> Option<u64> {
+        // A weak tag matches nothing (RFC 9110, 8.8.3.2); neither does one that is none of ours.
+        let tag = tag.trim();
+        let tag = tag.strip_prefix("W/").map_or(tag, |_| "\"\"");
+        let inner = tag.strip_prefix('"')?.strip_suffix('"')?;
+        Some(inner.parse().unwrap_or(u64::MAX))
+    };
+    let tags: Option<Vec<_>> = value.split(',').map(tag).collect();
+    tags.map(|tags| Some(Condition::At(tags))).ok_or_else(wrong)
+}
+
+fn registry(shared: &Shared) -> Option<&Registry> {
+    shared.signer.as_ref().map(|signer| signer.registry())
+}
+
+/// An object as it is told.
+fn told(object: Object) -> Value {
+    let Value::Object(mut document) = object.document else { return object.document };
+    document.insert("id".to_owned(), object.id.into());
+    document.insert("revision".to_owned(), object.revision.0.into());
+    if let Some(number) = object.number {
+        document.insert("number".to_owned(), number.into());
+    }
+    Value::Object(document)
+}
+
+fn whole(status: StatusCode, object: Object) -> Response<Body> {
+    let tag = format!("\"{}\"", object.revision.0);
+    let mut response = answer(status, &told(object));
+    let tag = HeaderValue::from_str(&tag).expect("digits in quotes");
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}
+
+fn absent(kind: Kind) -> Response<Body> {
+    problem(StatusCode::NOT_FOUND, &format!("no {} has this id", kind.word()))
+}
+
+fn unknown() -> Response<Body> {
+    problem(StatusCode::NOT_FOUND, "there is nothing at this path")
+}
+
+/// The answer to what was not written.
+fn unwritten(kind: Kind, why: Unwritten) -> Problem {
+    let why = match why {
+        Unwritten::Wrong(why) => return refused(StatusCode::BAD_REQUEST, &why),
+        Unwritten::Absent => return Box::new(absent(kind)),
+        Unwritten::Stale => {
+            let why = "it is not what it was when you read it; read it again";
+            return refused(StatusCode::PRECONDITION_FAILED, why);
+        }
+        Unwritten::Uncommitted(why) => why,
+    };
+    let why = match why {
+        Uncommitted::Store(error) => return Box::new(failed(&error)),
+        Uncommitted::Conflict { found: Some(revision), .. } => {
+            format!("it is there, with revision {}", revision.0)
+        }
+        Uncommitted::Conflict { found: None, .. } => "it is not there any more".to_owned(),
+        Uncommitted::Dangling { to, .. } => {
+            format!("it speaks of the {} {:?}, which is not there", to.kind.word(), to.id)
+        }
+        Uncommitted::Referenced { by, .. } => {
+            format!("the {} {:?} speaks of it; change that first", by.kind.word(), by.id)
+        }
+        Uncommitted::NumberTaken { .. } => {
+            "number: it is, or was, another one's, or is not from 1 to 2147483647".to_owned()
+        }
+    };
+    refused(StatusCode::CONFLICT, &why)
+}
