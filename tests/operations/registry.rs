@@ -38,29 +38,18 @@ struct Answer {
 
 /// One request on the socket.
 fn ask(place: &Place, method: &str, path: &str, lines: &str, body: &str) -> Answer {
-    ask_with_size(place, method, path, lines, body, body.len())
-}
-
-/// The same with a body that is said to have another size.
-fn ask_with_size(
-    place: &Place,
-    method: &str,
-    path: &str,
-    lines: &str,
-    body: &str,
-    size: usize,
-) -> Answer {
     let mut socket = UnixStream::connect(place.path("state/admin.sock")).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        socket,
+    let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: \
-         application/json\r\n{lines}Content-Length: {size}\r\n\r\n{body}"
-    )
-    .unwrap();
+         application/json\r\n{lines}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // Of a body that is too large not all is taken, and the answer comes before the reset.
+    let _ = socket.write_all(request.as_bytes());
     let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let _ = socket.read_to_string(&mut answer);
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Answer { status, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or_default() }
 }
@@ -248,14 +237,14 @@ fn the_port_shows_none_of_it() {
     assert!(get(server.admin, "/api/v1/planets").starts_with("HTTP/1.1 404 "));
     assert_eq!(ask(&place, "GET", "/api/v1/planets", "", "").status, 404);
     assert_eq!(ask(&place, "DELETE", "/api/v1/plans", "", "").status, 405);
-    for (method, path, size, status) in [
-        ("GET", "/api/v1/plans?limit=x", 0, 400),
-        ("GET", "/api/v1/plans/%ff", 0, 400),
-        ("POST", "/api/v1/plans", 2, 400),
-        ("POST", "/api/v1/plans", 17 << 20, 413),
+    let large = format!("{{\"id\":\"{}\"}}", "x".repeat(17 << 20));
+    for (method, path, body, status) in [
+        ("GET", "/api/v1/plans?limit=x", "", 400),
+        ("GET", "/api/v1/plans/%ff", "", 400),
+        ("POST", "/api/v1/plans", "[]", 400),
+        ("POST", "/api/v1/plans", large.as_str(), 413),
     ] {
-        let body = if size == 2 { "[]" } else { "" };
-        let answer = ask_with_size(&place, method, path, "", body, size);
+        let answer = ask(&place, method, path, "", body);
         assert_eq!((answer.status, &answer.body["status"]), (status, &json!(status)), "{path}");
         assert!(answer.body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{path}");
     }
