@@ -29,9 +29,10 @@
 //! | 104 | | the path, then the media type |
 //!
 //! A record counts if its CRC is right and its number is the next one. After a crash the journal
-//! may end in a torn record; the next append begins at the next multiple of 4096, after zeros. So
-//! a reader that meets anything but the next record goes on at the next multiple of 4096, to the
-//! end of the file. In the payload, too, appends after a crash begin at the next multiple of 4096
+//! may end in a torn record; the next append begins at the next multiple of 4096, behind bytes of
+//! FF: a record ends in text, or in the sizes of none, so that no torn one becomes whole by them. A
+//! reader that meets anything but the next record goes on at the next multiple of 4096, to the end
+//! of the file. In the payload, too, appends after a crash begin at the next multiple of 4096
 //! after whatever is there.
 
 use super::error::PackError;
@@ -47,6 +48,9 @@ pub const JOURNAL_HEADER_SIZE: usize = 32;
 const RECORD_SIZE_MIN: usize = 104;
 /// Longest record: the longest path and media type.
 const RECORD_SIZE_MAX: usize = RECORD_SIZE_MIN + 1024 + 127;
+
+/// What stands between a torn record and the next one: in no text, and in no size of one.
+const PADDING: u8 = 0xff;
 
 /// What a journal says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +172,7 @@ fn check_extents(object: &Object, mut end: u64, payload_size: u64) -> Result<u64
 pub struct JournalWriter {
     /// The next record's number.
     number: u64,
-    /// Zeros before the next record.
+    /// Bytes before the next record.
     padding: usize,
 }
 
@@ -202,7 +206,7 @@ impl JournalWriter {
     /// # Errors
     /// If an object can't be in a pack.
     pub fn records(&mut self, objects: &[Object]) -> Result<Vec<u8>, PackError> {
-        let mut bytes = vec![0; self.padding];
+        let mut bytes = vec![PADDING; self.padding];
         for (number, object) in (self.number..).zip(objects) {
             check_object(object, usize::try_from(number).unwrap_or(usize::MAX))?;
             put_record(&mut bytes, number, object);
@@ -319,6 +323,23 @@ mod tests {
             bytes[at] ^= 1;
             assert!(read(&bytes, PAYLOAD_SIZE).is_err(), "byte {at}");
             bytes[at] = good[at];
+        }
+    }
+
+    /// A record may end in whatever somebody who can write the file lets it end in.
+    #[test]
+    fn what_is_torn_never_becomes_whole_by_what_is_appended() {
+        for tail in ["", "\0", "\0\0\0", "video/mp4"] {
+            let mut whole = journal(1);
+            put_record(&mut whole, 1, &Object { media_type: tail.to_owned(), ..object(1) });
+            let mut bare = journal(1);
+            let (path, media_type) = (String::new(), tail.to_owned());
+            put_record(&mut bare, 1, &Object { path, media_type, ..object(1) });
+            for bytes in [whole, bare] {
+                for size in journal(1).len() + 1..bytes.len() {
+                    check_prefix(&bytes[..size], 1);
+                }
+            }
         }
     }
 
