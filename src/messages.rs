@@ -16,7 +16,7 @@ use crate::live::reload::Edge;
 use crate::live::time::Length;
 use crate::pack::index::PackIndex;
 use crate::units::{Class, Extent, UnixTime, Variant};
-use crate::viewer::Keys;
+use crate::viewer::{Keys, Rights};
 
 pub mod mail;
 mod report;
@@ -361,6 +361,9 @@ pub enum Update {
     Limits(Arc<Limits>),
     /// What tokens are signed with, from now on.
     Keys(Arc<Keys>),
+    /// What subscribers may have, from now on. Whoever tells it holds on to the one before until
+    /// every shard has let go: to free it takes as long as there are subscribers.
+    Rights(Arc<Rights>),
     /// Everything that is there was listed: let clients in.
     Accept,
     /// Accept no more, finish what runs, close the rest at the deadline (milliseconds from now).

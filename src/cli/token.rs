@@ -19,6 +19,10 @@ pub struct TokenArgs {
 enum TokenVerb {
     /// Make a token, and print it: /s/TOKEN/tv/… is good for whoever has it
     Mint {
+        /// The subscriber that it is for, who gets what the plan holds [default: nobody, who gets
+        /// all that the scope holds]
+        #[arg(long, value_name = "ID")]
+        subscriber: Option<String>,
         /// Paths that it is good for, as /tv/news/* (again for more) [default: all of them]
         #[arg(long, value_name = "PATTERN")]
         scope: Vec<String>,
@@ -42,8 +46,9 @@ enum TokenVerb {
 ///
 /// The server can't be asked, or refuses.
 pub fn run(args: &TokenArgs) -> Result<(), Failure> {
-    let TokenVerb::Mint { scope, time, network, server, json } = &args.verb;
-    let wanted = json!({ "scope": scope, "seconds": time, "network": network });
+    let TokenVerb::Mint { subscriber, scope, time, network, server, json } = &args.verb;
+    let wanted =
+        json!({ "subscriber": subscriber, "scope": scope, "seconds": time, "network": network });
     let made = server.post("/api/v1/tokens", &wanted)?;
     if *json {
         return say(&format!("{made:#}\n"));

@@ -45,3 +45,6 @@ pub const OPERATOR_BODY_SIZE_MAX: usize = 16 * MIB;
 /// Longest wait for a change of the registry, in seconds: less than the 30 s after which many
 /// clients and proxies give up. Who asks for more waits so long.
 pub const FEED_WAIT_SECONDS_MAX: u64 = 25;
+
+/// Changes of the registry that are read at once to follow it: a few megabytes of documents.
+pub const FOLLOWED_AT_ONCE: usize = 10_000;

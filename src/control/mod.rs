@@ -19,6 +19,7 @@ mod admin;
 mod channels;
 mod connections;
 mod documents;
+mod entitled;
 mod feed;
 mod json;
 mod keys;
@@ -108,9 +109,11 @@ async fn run(
     std::future::pending::<()>().await;
 }
 
-/// Signs tokens with the registry's keys. Before clients come, every shard is told of them.
+/// Signs tokens with the registry's keys. Before clients come, every shard is told of them, and of
+/// what subscribers may have.
 fn signer(registry: registry::Registry, post: &Arc<post::Post>) -> io::Result<tokens::Signer> {
-    tokens::Signer::start(registry, Arc::clone(post))
+    entitled::start(registry.clone(), Arc::clone(post))
+        .and_then(|()| tokens::Signer::start(registry, Arc::clone(post)))
         .map_err(|error| io::Error::other(error.to_string()))
 }
 

@@ -1,6 +1,7 @@
 //! Tokens and their keys in the API: `POST /api/v1/tokens`, `GET /api/v1/keys`,
 //! `POST /api/v1/keys/rotate`.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +17,7 @@ use super::json::{answer, wanted};
 use super::keys::{self, Unchanged};
 use super::post::Post;
 use super::problem::problem;
-use super::registry::{Busy, Registry, StoreError};
+use super::registry::{Busy, Kind, Object, Registry, StoreError};
 use crate::config::{TOKEN_PATTERNS_MAX, TOKEN_SECONDS_MAX};
 use crate::messages::Update;
 use crate::units::UnixTime;
@@ -69,6 +70,9 @@ fn now() -> UnixTime {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// Whose it is; none = nobody's of the registry, who may have all that is in its scope.
+    #[serde(default)]
+    subscriber: Option<String>,
     /// Patterns of paths; none = all that takes a token.
     #[serde(default)]
     scope: Vec<String>,
@@ -90,17 +94,44 @@ pub async fn mint(State(shared): State<Shared>, headers: HeaderMap, body: Bytes)
         Ok(wanted) => wanted,
         Err(problem) => return problem,
     };
-    match minted(&wanted, &signer.keys(), now()) {
+    let subscriber = match &wanted.subscriber {
+        None => None,
+        Some(id) => {
+            let id = id.clone();
+            match signer.registry.ask(move |store| store.object(Kind::Subscriber, &id)).await {
+                Ok(Ok(Some(object))) => Some(object),
+                Ok(Ok(None)) => {
+                    return problem(StatusCode::NOT_FOUND, "no subscriber has this id");
+                }
+                Ok(Err(error)) => return failed(&error),
+                Err(Busy) => return busy(),
+            }
+        }
+    };
+    match minted(&wanted, subscriber.as_ref(), &signer.keys(), now()) {
         Ok(made) => answer(StatusCode::CREATED, &made),
         Err(why) => problem(StatusCode::BAD_REQUEST, &why),
     }
 }
 
 /// The answer of a token that is made now, or what is wrong with what was wanted.
-fn minted(wanted: &Wanted, keys: &Keys, now: UnixTime) -> Result<serde_json::Value, String> {
+fn minted(
+    wanted: &Wanted,
+    subscriber: Option<&Object>,
+    keys: &Keys,
+    now: UnixTime,
+) -> Result<serde_json::Value, String> {
     let seconds = wanted.seconds.unwrap_or(TOKEN_SECONDS_MAX);
     if seconds == 0 || seconds > TOKEN_SECONDS_MAX {
         return Err(format!("seconds: a token is good for 1 to {TOKEN_SECONDS_MAX} seconds"));
+    }
+    let mut expires = now.0 + u64::from(seconds);
+    if let Some(end) = subscriber.and_then(|subscriber| subscriber.document["expires"].as_u64()) {
+        if end <= now.0 {
+            let iso = UnixTime(end).iso();
+            return Err(format!("subscriber: what was paid for ended on {iso}"));
+        }
+        expires = expires.min(end);
     }
     if wanted.scope.len() > TOKEN_PATTERNS_MAX {
         return Err(format!("scope: a token has at most {TOKEN_PATTERNS_MAX} patterns"));
@@ -113,9 +144,9 @@ fn minted(wanted: &Wanted, keys: &Keys, now: UnixTime) -> Result<serde_json::Val
     let mut session = [0; 8];
     getrandom::fill(&mut session).map_err(|error| format!("no number can be drawn: {error}"))?;
     let claims = Claims {
-        subscriber: None,
+        subscriber: subscriber.and_then(|of| of.number).and_then(NonZeroU32::new),
         session: u64::from_ne_bytes(session),
-        expires: UnixTime(now.0 + u64::from(seconds)),
+        expires: UnixTime(expires),
         bitrate_max: wanted.bitrate_max_kbps,
         network,
     };
@@ -216,6 +247,7 @@ pub(super) fn failed(error: &StoreError) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::registry::Revision;
     use super::*;
     use crate::config::TOKEN_BYTES_MAX;
     use crate::viewer::{Key, token};
@@ -227,7 +259,7 @@ mod tests {
     fn check(wish: &str, expected: &str) {
         let keys = Keys { current: Some(Key::new(3, &[3; 32], 0)), previous: None };
         let wanted: Wanted = serde_json::from_str(wish).unwrap();
-        let made = minted(&wanted, &keys, NOON).map(|made| {
+        let made = minted(&wanted, None, &keys, NOON).map(|made| {
             let text = made["token"].as_str().unwrap().to_owned();
             assert_eq!(made["path"], format!("/s/{text}/"));
             let mut scratch = [0; TOKEN_BYTES_MAX];
@@ -273,5 +305,27 @@ mod tests {
         check(&long, "scope: the patterns are too long for a token");
         let many = format!(r#"{{"scope":[{}]}}"#, ["\"/tv/a\""; 17].join(","));
         check(&many, "scope: a token has at most 16 patterns");
+    }
+
+    #[test]
+    fn a_token_of_a_subscriber_ends_with_what_was_paid_for() {
+        let keys = Keys { current: Some(Key::new(3, &[3; 32], 0)), previous: None };
+        let wanted: Wanted = serde_json::from_str("{}").unwrap();
+        let made = |expires: Option<u64>| {
+            let document = json!({ "expires": expires });
+            let (kind, id, revision) = (Kind::Subscriber, "anna".to_owned(), Revision(1));
+            let anna = Object { kind, id, number: Some(7), revision, document };
+            let made = minted(&wanted, Some(&anna), &keys, NOON)?;
+            let mut scratch = [0; TOKEN_BYTES_MAX];
+            let text = made["token"].as_str().unwrap();
+            let token = token::opened(text, &keys, &|| None, NOON, &mut scratch).unwrap();
+            assert_eq!(token.claims.subscriber, NonZeroU32::new(7));
+            Ok(token.claims.expires.0 - NOON.0)
+        };
+        assert_eq!(made(None), Ok(86_400));
+        assert_eq!(made(Some(NOON.0 + 60)), Ok(60));
+        assert_eq!(made(Some(NOON.0 + 90_000)), Ok(86_400));
+        let ended = "subscriber: what was paid for ended on 2027-01-15T08:00:00Z".to_owned();
+        assert_eq!(made(Some(NOON.0)), Err(ended));
     }
 }

@@ -4,6 +4,7 @@ use super::View;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
+use crate::viewer::rights::{Bar, Wanted};
 use crate::viewer::{Claims, Denial, token};
 
 /// Proof that this viewer was looked at.
@@ -27,8 +28,9 @@ impl Grant {
 ///
 /// # Errors
 ///
-/// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`; `NotEntitled` for a path that the token's
-/// scope does not hold.
+/// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`; `SubscriberUnknown`, `SubscriberBlocked`,
+/// `SubscriberExpired`; `NotEntitled` for a path that the token's scope, or the subscriber's plan,
+/// does not hold.
 pub fn grant(target: &Target<'_>, view: &View<'_>) -> Result<Grant, Refusal> {
     let (text, first, rest) = match *target {
         Target::Vod { token: Some(token), path } => (token, "/vod/", path),
@@ -41,7 +43,31 @@ pub fn grant(target: &Target<'_>, view: &View<'_>) -> Result<Grant, Refusal> {
     if !token.scope.holds(first, rest) {
         return Err(Refusal::NotEntitled);
     }
+    if let Some(subscriber) = token.claims.subscriber {
+        view.rights.verdict(subscriber, wanted(target), view.now.unix).map_err(barred)?;
+    }
     Ok(Grant { claims: Some(token.claims) })
+}
+
+/// What a target is of, as plans know it.
+fn wanted<'t>(target: &Target<'t>) -> Wanted<'t> {
+    match *target {
+        Target::Vod { path, .. } => Wanted::Object(path),
+        Target::Live { path, .. } => {
+            let below = path.strip_prefix("/tv/").unwrap_or_default();
+            Wanted::Channel(below.split('/').next().unwrap_or_default())
+        }
+        _ => unreachable!("nothing else has a token"),
+    }
+}
+
+fn barred(bar: Bar) -> Refusal {
+    match bar {
+        Bar::Unknown => Refusal::SubscriberUnknown,
+        Bar::Blocked => Refusal::SubscriberBlocked,
+        Bar::Expired => Refusal::SubscriberExpired,
+        Bar::NotInPlan => Refusal::NotEntitled,
+    }
 }
 
 fn refused(denial: Denial) -> Refusal {
@@ -54,10 +80,15 @@ fn refused(denial: Denial) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
     use crate::request::fixture;
     use crate::units::{Now, UnixTime};
-    use crate::viewer::{Key, Keys};
+    use crate::viewer::rights::{Plan, PlanIndex, Standing};
+    use crate::viewer::{Key, Keys, Rights};
+
+    const ANNA: NonZeroU32 = NonZeroU32::new(7).unwrap();
 
     const NOON: UnixTime = UnixTime(1_800_000_000);
 
@@ -91,7 +122,11 @@ mod tests {
         let catalog = fixture::catalog();
         let keys = Keys { current: Some(key()), previous: None };
         let (now, peer) = (Now { unix, ..Now::default() }, Some(peer.parse().unwrap()));
-        grant(target, &View { catalog: &catalog, keys: &keys, peer: &|| peer, now })
+        let gold = Plan::of(["tv/news"]);
+        let standing = Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false };
+        let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
+        let (catalog, keys, rights) = (&catalog, &keys, &rights);
+        grant(target, &View { catalog, keys, rights, peer: &|| peer, now })
     }
 
     fn vod(path: &str) -> impl Fn(&str) -> Result<Grant, Refusal> {
@@ -116,6 +151,24 @@ mod tests {
         check(&["/vod/films/*"], vod("series/a/1.m4s"), "not-entitled");
         check(&["/tv/news/*", "/tv/sport/*"], live("/tv/sport/1.m4s"), "all");
         check(&["/tv/news/*", "/tv/sport/*"], live("/tv/music/1.m4s"), "not-entitled");
+    }
+
+    /// What the viewer of a channel gets whose token names this subscriber.
+    #[track_caller]
+    fn check_subscriber(subscriber: NonZeroU32, path: &str, expected: &str) {
+        let claims = Claims { subscriber: Some(subscriber), ..claims() };
+        let text = token::sealed(&claims, &[], &key()).unwrap();
+        let found = live(path)(&text);
+        let found = found.map_or_else(Refusal::reason, |_| "all");
+        assert_eq!(found, expected, "{path}");
+    }
+
+    #[test]
+    fn a_subscriber_may_have_what_the_plan_holds() {
+        check_subscriber(ANNA, "/tv/news/1.m4s", "all");
+        check_subscriber(ANNA, "/tv/news", "all");
+        check_subscriber(ANNA, "/tv/newsroom/1.m4s", "not-entitled");
+        check_subscriber(NonZeroU32::MAX, "/tv/news/1.m4s", "subscriber-unknown");
     }
 
     #[test]

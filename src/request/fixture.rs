@@ -16,7 +16,7 @@ use crate::pack::header::{self, Kind};
 use crate::pack::index::PackIndex;
 use crate::pack::writer::{Layout, Object, Written};
 use crate::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
-use crate::viewer::{Claims, Key, Keys, token};
+use crate::viewer::{Claims, Key, Keys, Rights, token};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 pub(crate) const MODIFIED: UnixTime = UnixTime(784_111_777);
@@ -121,12 +121,13 @@ pub(crate) fn catalog() -> Catalog {
     catalog
 }
 
+static RIGHTS: LazyLock<Rights> = LazyLock::new(Rights::default);
 static KEYS: LazyLock<Keys> =
     LazyLock::new(|| Keys { current: Some(Key::new(1, &[1; 32], 0)), previous: None });
 
 /// What a shard sees of a request from nowhere.
 pub(crate) fn view(catalog: &Catalog) -> View<'_> {
-    View { catalog, keys: &KEYS, peer: &|| None, now: Now::default() }
+    View { catalog, keys: &KEYS, rights: &RIGHTS, peer: &|| None, now: Now::default() }
 }
 
 /// A token that is good for everything, as `view` sees it.

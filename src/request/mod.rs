@@ -30,7 +30,7 @@ use std::net::IpAddr;
 use crate::catalog::Catalog;
 use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::units::Now;
-use crate::viewer::Keys;
+use crate::viewer::{Keys, Rights};
 
 use self::locate::Located;
 use self::plan::Plan;
@@ -43,6 +43,8 @@ pub struct View<'v> {
     pub catalog: &'v Catalog,
     /// What tokens are signed with.
     pub keys: &'v Keys,
+    /// What subscribers may have.
+    pub rights: &'v Rights,
     /// Where the request comes from. Few need to know, and it takes a system call.
     pub peer: &'v dyn Fn() -> Option<IpAddr>,
     /// How long and to whom answers may be sent.

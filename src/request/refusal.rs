@@ -35,6 +35,12 @@ pub enum Refusal {
     TokenElsewhere,
     /// The token is good, but not for this. 403.
     NotEntitled,
+    /// The token's subscriber is not there any more. 403.
+    SubscriberUnknown,
+    /// An operator has shut out the subscriber. 403.
+    SubscriberBlocked,
+    /// What the subscriber has paid for has ended. 403.
+    SubscriberExpired,
     /// The object is there, but its pack or file is damaged. 503.
     Damaged,
     /// No memory, descriptor or place in a queue is left. 503 with Retry-After.
@@ -45,7 +51,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -62,6 +68,9 @@ impl Refusal {
         Self::TokenExpired,
         Self::TokenElsewhere,
         Self::NotEntitled,
+        Self::SubscriberUnknown,
+        Self::SubscriberBlocked,
+        Self::SubscriberExpired,
         Self::Damaged,
         Self::Busy,
         Self::TimedOut,
@@ -76,7 +85,10 @@ impl Refusal {
             | Self::TokenUnknown
             | Self::TokenExpired
             | Self::TokenElsewhere
-            | Self::NotEntitled => 403,
+            | Self::NotEntitled
+            | Self::SubscriberUnknown
+            | Self::SubscriberBlocked
+            | Self::SubscriberExpired => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::HeadTimeout => 408,
@@ -103,6 +115,9 @@ impl Refusal {
                 | Self::TokenExpired
                 | Self::TokenElsewhere
                 | Self::NotEntitled
+                | Self::SubscriberUnknown
+                | Self::SubscriberBlocked
+                | Self::SubscriberExpired
                 | Self::Damaged
                 | Self::Busy
                 | Self::TimedOut
@@ -129,6 +144,9 @@ impl Refusal {
             Self::TokenExpired => "token-expired",
             Self::TokenElsewhere => "token-elsewhere",
             Self::NotEntitled => "not-entitled",
+            Self::SubscriberUnknown => "subscriber-unknown",
+            Self::SubscriberBlocked => "subscriber-blocked",
+            Self::SubscriberExpired => "subscriber-expired",
             Self::Damaged => "damaged",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",

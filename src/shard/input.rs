@@ -161,7 +161,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let bytes = self.kernel.received(&received);
         let socket = self.connections[owner].socket.as_ref();
         let peer = || socket.and_then(|socket| self.kernel.peer(socket));
-        let view = View { catalog: &self.catalog, keys: &self.keys, peer: &peer, now: self.now };
+        let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
+        let view = View { catalog, keys, rights, peer: &peer, now: self.now };
         let wish = wish(bytes, &view, &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
             self.connections[owner].record = Some(record);
@@ -221,7 +222,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         };
         let socket = self.connections[owner].socket.as_ref();
         let peer = || socket.and_then(|socket| self.kernel.peer(socket));
-        let view = View { catalog: &self.catalog, keys: &self.keys, peer: &peer, now: self.now };
+        let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
+        let view = View { catalog, keys, rights, peer: &peer, now: self.now };
         let wish = wish(pending.rest(), &view, &mut self.path);
         let record = self.record_of(pending.rest(), &wish);
         let pending = self.shortened(pending, wish_size(&wish));

@@ -57,7 +57,7 @@ use crate::messages::{AccessRecord, Ask, ToLibrary, ToLive};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
 use crate::units::{Now, Ticks, UnixTime};
-use crate::viewer::Keys;
+use crate::viewer::{Keys, Rights};
 
 /// Head buffers that are kept when nothing is being sent.
 const SPARE_HEADS_MAX: usize = 64;
@@ -118,6 +118,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     listeners: Vec<Listener>,
     catalog: Catalog,
     keys: Arc<Keys>,
+    rights: Arc<Rights>,
     common: Common,
     date: Date,
     now: Now,
@@ -190,6 +191,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             listeners,
             catalog: Catalog::new(capacity(&settings)),
             keys: Arc::default(),
+            rights: Arc::default(),
             common: Common::new(&settings.cors),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             now: Now { unix: UnixTime(0), ..now },

@@ -54,6 +54,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.cache.set_capacity(cache_capacity(&self.settings));
             }
             Update::Keys(keys) => self.keys = keys,
+            Update::Rights(rights) => self.rights = rights,
             Update::Accept => self.listening = self.draining.is_none(),
             Update::Drain { deadline_ms } => self.drain(deadline_ms),
             Update::Stop => self.stop(),

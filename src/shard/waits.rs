@@ -102,8 +102,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let Some(Wait { started, head, .. }) = self.end_wait(owner) else { continue };
             let socket = self.connections[owner].socket.as_ref();
             let peer = || socket.and_then(|socket| self.kernel.peer(socket));
-            let view =
-                View { catalog: &self.catalog, keys: &self.keys, peer: &peer, now: self.now };
+            let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
+            let view = View { catalog, keys, rights, peer: &peer, now: self.now };
             let wish = wish(&head, &view, &mut self.path);
             match wish {
                 Wish::Response { plan, .. } => self.respond(owner, &plan),

@@ -1,12 +1,15 @@
 //! Viewers, as a request tells of them: the token in its path, and what that lets them have.
 //!
-//! Pure values. Control makes tokens of the registry; shards read them with the same keys. Nothing
-//! here knows a clock, a file or a table: the keys and `now` are arguments.
+//! Pure values. Control makes tokens and rights of the registry; shards read the tokens with the
+//! same keys, and look at the rights of those whom they name. Nothing here knows a clock or a file:
+//! the keys, the rights and `now` are arguments.
 
 pub mod token;
 pub mod scope;
+pub mod rights;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+pub use rights::Rights;
 pub use scope::Scope;
 pub use token::{Claims, Denial, Key, Keys, Token};

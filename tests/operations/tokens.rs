@@ -74,6 +74,48 @@ fn a_token_is_made_and_opens_what_it_is_for() {
 }
 
 #[test]
+fn a_subscriber_gets_what_the_plan_holds_as_long_as_it_does() {
+    let place = place();
+    let config = config(&place);
+    let server = Running::start(&mut serve(&config));
+    let done = |arguments: &[&str]| {
+        let said = verb(&config, arguments);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments:?}");
+    };
+    done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
+    done(&["bouquet", "add", "series", "--name", "Series", "--content", "vod/b"]);
+    done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
+    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
+    let token = mint(&config, &["--subscriber", "Anna"]);
+    let (film, series) = (format!("/s/{token}/vod/a/1.ts"), format!("/s/{token}/vod/b/1.ts"));
+    let becomes = |path: &str, expected: &str| {
+        until(expected, || outcome(&server, path) == expected);
+    };
+    becomes(&film, "200");
+    becomes(&series, "403 not-entitled");
+    done(&["plan", "set", "gold", "--bouquet", "films", "--bouquet", "series"]);
+    becomes(&series, "200");
+    done(&["subscriber", "set", "Anna", "--status", "blocked"]);
+    becomes(&film, "403 subscriber-blocked");
+    done(&["subscriber", "set", "Anna", "--status", "active", "--expires", "1000"]);
+    becomes(&film, "403 subscriber-expired");
+    let said = verb(&config, &["token", "mint", "--subscriber", "Anna"]);
+    assert!(said.err.contains("what was paid for ended on 1970-01-01T00:16:40Z"), "{}", said.err);
+    done(&["subscriber", "set", "Anna", "--unset", "expires"]);
+    becomes(&film, "200");
+    server.signal("KILL");
+    server.ended();
+    let server = Running::start(&mut serve(&config));
+    assert_eq!(outcome(&server, &film), "200", "before the first client comes");
+    done(&["subscriber", "rm", "Anna"]);
+    until("it is gone", || outcome(&server, &film) == "403 subscriber-unknown");
+    let said = verb(&config, &["token", "mint", "--subscriber", "Anna"]);
+    assert!(said.err.contains("status 404: no subscriber has this id"), "{}", said.err);
+    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
+    assert_eq!(outcome(&server, &film), "403 subscriber-unknown", "she is somebody else now");
+}
+
+#[test]
 fn a_token_ends_in_the_second_it_says() {
     let place = place();
     let config = config(&place);

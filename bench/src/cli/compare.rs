@@ -45,7 +45,7 @@ pub struct Compare {
     /// A path to ask for, for all servers, or NAME=/path for one
     #[arg(long = "path", value_name = "PATH")]
     paths: Vec<String>,
-    /// A file with one path a line, for all servers
+    /// A file with one such path a line
     #[arg(long, value_name = "FILE")]
     paths_file: Option<PathBuf>,
     /// Files to make, serve and ask for: one-2k, many-2k, 256k, 1m, 4m, set-2g, set-2g-256k,
@@ -256,18 +256,18 @@ fn paths(arguments: &Compare, name: &str) -> Result<Vec<String>, Failure> {
         Some(workload) => workload.paths().map(|path| format!("{prefix}{path}")).collect(),
         None => Vec::new(),
     };
-    if let Some(file) = &arguments.paths_file {
-        let text = fs::read_to_string(file).doing(&format!("cannot read {}", file.display()))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        paths.extend(lines.map(|line| format!("{prefix}{line}")));
-    }
-    for path in &arguments.paths {
+    let text = match &arguments.paths_file {
+        Some(file) => fs::read_to_string(file).doing(&format!("cannot read {}", file.display()))?,
+        None => String::new(),
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    for path in lines.chain(arguments.paths.iter().map(String::as_str)) {
         match path.split_once('=') {
             _ if path.starts_with('/') => paths.push(format!("{prefix}{path}")),
             Some((other, path)) if other == name => paths.push(path.to_owned()),
             Some(_) => {}
             None => {
-                return Err(Failure::Usage(format!("--path {path}: begin with / or NAME=/")));
+                return Err(Failure::Usage(format!("path {path}: begin with / or NAME=/")));
             }
         }
     }

@@ -49,6 +49,7 @@ CREATE TABLE number (
     PRIMARY KEY (kind, number)
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE object ADD COLUMN number INTEGER;
+ALTER TABLE removed ADD COLUMN number INTEGER;
 -- What an object speaks of.
 CREATE TABLE reference (
     kind TEXT NOT NULL,
@@ -247,7 +248,7 @@ impl Store for Sqlite {
             .prepare_cached(
                 "SELECT revision, kind, id, number, document FROM object WHERE revision > ?1 \
                  UNION ALL \
-                 SELECT revision, kind, id, NULL, NULL FROM removed WHERE revision > ?1 \
+                 SELECT revision, kind, id, number, NULL FROM removed WHERE revision > ?1 \
                  ORDER BY revision LIMIT ?2",
             )
             .and_then(|mut select| {
@@ -310,9 +311,11 @@ fn written(
     let at = signed(revision.0);
     let Some(document) = &write.document else {
         let mut insert = transaction
-            .prepare_cached("INSERT INTO removed (kind, id, revision) VALUES (?1, ?2, ?3)")
+            .prepare_cached(
+                "INSERT INTO removed (kind, id, revision, number) VALUES (?1, ?2, ?3, ?4)",
+            )
             .map_err(failed)?;
-        insert.execute(params![kind, id, at]).map_err(failed)?;
+        insert.execute(params![kind, id, at, number.flatten()]).map_err(failed)?;
         return Ok(());
     };
     let number = numbered(transaction, write, number.flatten(), index)?;

@@ -237,7 +237,7 @@ fn every_older_version_is_brought_up_to_date_with_all_that_is_in_it() {
                 "UPDATE registry SET revision = 8, epoch = 2; \
                  INSERT INTO object (kind, id, revision, document) \
                  VALUES ('signing-key', 'a', 7, '{\"says\":1}'); \
-                 INSERT INTO removed VALUES ('signing-key', 'b', 8);",
+                 INSERT INTO removed (kind, id, revision) VALUES ('signing-key', 'b', 8);",
             )
             .unwrap();
         drop(connection);

@@ -1,0 +1,331 @@
+//! What subscribers may have: the registry's plans and subscribers in, one value for all shards
+//! out, anew with every change.
+//!
+//! At the start all of it is read once; from then on only what has changed. Reading and putting
+//! together happen on the registry's thread.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Deserialize;
+
+use super::post::Post;
+use super::registry::{Busy, Changed, Kind, Registry, Revision, Store, StoreError};
+use crate::config::FOLLOWED_AT_ONCE;
+use crate::messages::Update;
+use crate::units::UnixTime;
+use crate::viewer::Rights;
+use crate::viewer::rights::{Plan, PlanIndex, Standing};
+
+/// What is known of the registry, and what follows from it.
+#[derive(Debug, Default)]
+struct Known {
+    since: Revision,
+    /// Contents of bouquets.
+    bouquets: BTreeMap<String, Vec<String>>,
+    /// Bouquets of plans.
+    plans: BTreeMap<String, Vec<String>>,
+    /// The place of each plan that was ever spoken of, so that none gets another one's subscribers.
+    places: BTreeMap<String, PlanIndex>,
+    rights: Rights,
+}
+
+/// What matters here of a subscriber's document.
+#[derive(Deserialize)]
+struct OfSubscriber {
+    plan: Option<String>,
+    expires: Option<u64>,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct OfPlan {
+    bouquets: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct OfBouquet {
+    content: Vec<String>,
+}
+
+impl Known {
+    /// Takes in what has changed; false if that was nothing.
+    fn follow(&mut self, store: &dyn Store) -> Result<bool, StoreError> {
+        let mut subscribers = Vec::new();
+        let (mut plans_changed, places) = (false, self.places.len());
+        let mut since = self.since;
+        loop {
+            let changes = store.changes(since, FOLLOWED_AT_ONCE)?;
+            let Some(last) = changes.last() else { break };
+            since = last.revision;
+            for change in changes {
+                match change.kind {
+                    Kind::Subscriber => subscribers.extend(self.subscriber(&change)),
+                    Kind::Plan => {
+                        let plan = document::<OfPlan>(&change).map(|plan| plan.bouquets);
+                        put(&mut self.plans, change.id, plan);
+                        plans_changed = true;
+                    }
+                    Kind::Bouquet => {
+                        let bouquet = document::<OfBouquet>(&change).map(|of| of.content);
+                        put(&mut self.bouquets, change.id, bouquet);
+                        plans_changed = true;
+                    }
+                    Kind::SigningKey | Kind::Category => {}
+                }
+            }
+        }
+        if plans_changed || places != self.places.len() {
+            let contents = self.contents();
+            self.rights = self.rights.with_plans(contents);
+        }
+        self.rights = self.rights.with(&subscribers);
+        let has_changed = since != self.since;
+        self.since = since;
+        Ok(has_changed)
+    }
+
+    fn subscriber(&mut self, change: &Changed) -> Option<(NonZeroU32, Option<Standing>)> {
+        let number = change.number.and_then(NonZeroU32::new)?;
+        let standing = document::<OfSubscriber>(change).map(|of| Standing {
+            plan: of.plan.map(|plan| self.place(plan)),
+            expires: of.expires.map(UnixTime),
+            is_blocked: of.status == "blocked",
+        });
+        Some((number, standing))
+    }
+
+    fn place(&mut self, plan: String) -> PlanIndex {
+        let next = PlanIndex(u32::try_from(self.places.len()).expect("fewer than subscribers"));
+        *self.places.entry(plan).or_insert(next)
+    }
+
+    /// What each plan holds, in the order of their places.
+    fn contents(&mut self) -> Vec<Plan> {
+        let ids: Vec<_> = self.plans.keys().cloned().collect();
+        for id in ids {
+            self.place(id);
+        }
+        let mut contents = vec![Plan::default(); self.places.len()];
+        for (id, bouquets) in &self.plans {
+            let bouquets = bouquets.iter().filter_map(|bouquet| self.bouquets.get(bouquet));
+            let place = self.places[id].0 as usize;
+            contents[place] = Plan::of(bouquets.flatten().map(String::as_str));
+        }
+        contents
+    }
+}
+
+fn put<T>(map: &mut BTreeMap<String, T>, id: String, value: Option<T>) {
+    match value {
+        Some(value) => drop(map.insert(id, value)),
+        None => drop(map.remove(&id)),
+    }
+}
+
+/// What a document says, of which everything else is somebody else's business. One that can't be
+/// read gives nobody a right, and keeps nobody else from theirs.
+fn document<T: for<'de> Deserialize<'de>>(change: &Changed) -> Option<T> {
+    let document = change.document.as_ref()?;
+    T::deserialize(document)
+        .inspect_err(|error| {
+            let (kind, id) = (change.kind.word(), &change.id);
+            tracing::error!(kind, id, %error, "this is not understood, and gives no rights");
+        })
+        .ok()
+}
+
+/// Tells every shard what subscribers may have, now and whenever it changes.
+///
+/// # Errors
+///
+/// The registry failed while it was read for the first time.
+pub fn start(registry: Registry, post: Arc<Post>) -> Result<(), StoreError> {
+    let known = Arc::new(Mutex::new(Known::default()));
+    let newest = registry.newest();
+    let its = Arc::clone(&known);
+    let rights = registry
+        .ask_now(move |store| followed(&its, store))
+        .map_err(|Busy| StoreError("its thread does not answer".to_owned()))??;
+    let mut told = Told::default();
+    told.tell(rights, &post);
+    tokio::task::spawn_local(async move { follow(registry, newest, known, told, post).await });
+    Ok(())
+}
+
+/// What subscribers may have after the newest change; none = nothing has changed.
+fn followed(known: &Mutex<Known>, store: &mut dyn Store) -> Result<Option<Rights>, StoreError> {
+    // An error leaves it where it was, and the same changes are read again.
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(known.follow(store)?.then(|| known.rights.clone()))
+}
+
+async fn follow(
+    registry: Registry,
+    mut newest: tokio::sync::watch::Receiver<Revision>,
+    known: Arc<Mutex<Known>>,
+    mut told: Told,
+    post: Arc<Post>,
+) {
+    while newest.changed().await.is_ok() {
+        let its = Arc::clone(&known);
+        match registry.ask(move |store| followed(&its, store)).await {
+            Ok(Ok(rights)) => told.tell(rights, &post),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "what subscribers may have can't be read; the old holds");
+            }
+            // So much is wanted of it that it will have changed again.
+            Err(Busy) => {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                newest.mark_changed();
+            }
+        }
+    }
+}
+
+/// What shards were told, for as long as one of them has it: to free a million subscribers takes
+/// longer than a shard may stand still.
+#[derive(Default)]
+struct Told(Vec<Arc<Rights>>);
+
+impl Told {
+    fn tell(&mut self, rights: Option<Rights>, post: &Post) {
+        if let Some(rights) = rights {
+            let rights = Arc::new(rights);
+            post.tell(|| Update::Rights(Arc::clone(&rights)));
+            self.0.push(rights);
+        }
+        // The newest is everybody's; of the others, those that nobody else has can go.
+        let newest = self.0.len().saturating_sub(1);
+        let mut index = 0;
+        self.0.retain(|of| {
+            index += 1;
+            index > newest || Arc::strong_count(of) > 1
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::documents::{Checked, checked};
+    use super::super::registry::{Expected, Sqlite, Write};
+    use super::*;
+    use crate::viewer::rights::Wanted;
+
+    struct Place {
+        store: Sqlite,
+        known: Known,
+        _state: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let state = tempfile::tempdir().unwrap();
+            let store = Sqlite::open(state.path()).unwrap();
+            Self { store, known: Known::default(), _state: state }
+        }
+
+        /// Writes as the API does; none = removed.
+        fn write(&mut self, kind: Kind, id: &str, document: Option<Value>) {
+            let checked = document.map(|document| checked(kind, document).unwrap());
+            let (document, references) = checked
+                .map(|Checked { document, references }| (document, references))
+                .map_or((None, Vec::new()), |(document, references)| (Some(document), references));
+            let (id, expected, number) = (id.to_owned(), Expected::Anything, None);
+            let write = Write { kind, id, expected, document, number, references };
+            self.store.commit(&[write]).unwrap();
+        }
+
+        /// What the subscriber of this number gets of channels, after all that was written.
+        #[track_caller]
+        fn check(&mut self, number: u32, channels: &[&str], expected: &[&str]) {
+            self.known.follow(&self.store).unwrap();
+            let number = NonZeroU32::new(number).unwrap();
+            let verdict = |channel: &&&str| {
+                let wanted = Wanted::Channel(channel);
+                self.known.rights.verdict(number, wanted, UnixTime(1_800_000_000)).is_ok()
+            };
+            let has: Vec<_> = channels.iter().filter(verdict).copied().collect();
+            assert_eq!(has, expected);
+            // Whoever reads all of it at once knows the same.
+            let mut anew = Known::default();
+            anew.follow(&self.store).unwrap();
+            for channel in channels {
+                let verdict = |known: &Known| {
+                    let wanted = Wanted::Channel(channel);
+                    known.rights.verdict(number, wanted, UnixTime(1_800_000_000))
+                };
+                assert_eq!(verdict(&anew), verdict(&self.known), "{channel}");
+            }
+        }
+    }
+
+    #[test]
+    fn rights_follow_every_change_of_subscriber_plan_and_bouquet() {
+        const ALL: &[&str] = &["news", "sport"];
+        let mut place = Place::new();
+        let bouquet = |content: &[&str]| Some(json!({ "name": "B", "content": content }));
+        let plan = |bouquets: &[&str]| Some(json!({ "name": "P", "bouquets": bouquets }));
+        let anna = |plan: &str| Some(json!({ "plan": plan }));
+        place.check(1, ALL, &[]);
+        place.write(Kind::Bouquet, "basic", bouquet(&["tv/news"]));
+        place.write(Kind::Bouquet, "extra", bouquet(&["tv/sport"]));
+        place.write(Kind::Plan, "gold", plan(&["basic", "extra"]));
+        place.write(Kind::Plan, "iron", plan(&["basic"]));
+        place.write(Kind::Subscriber, "anna", anna("iron"));
+        place.check(1, ALL, &["news"]);
+        place.check(2, ALL, &[]);
+        place.write(Kind::Subscriber, "anna", anna("gold"));
+        place.check(1, ALL, &["news", "sport"]);
+        place.write(Kind::Bouquet, "basic", bouquet(&["tv/music"]));
+        place.check(1, ALL, &["sport"]);
+        place.write(Kind::Plan, "gold", plan(&[]));
+        place.check(1, ALL, &[]);
+        place.write(Kind::Plan, "gold", plan(&["extra"]));
+        place.write(Kind::Plan, "iron", None);
+        place.check(1, ALL, &["sport"]);
+        place.write(Kind::Subscriber, "anna", Some(json!({ "plan": "gold", "status": "blocked" })));
+        place.check(1, ALL, &[]);
+        place.write(Kind::Subscriber, "anna", anna("gold"));
+        place.write(Kind::Subscriber, "anna", None);
+        place.check(1, ALL, &[]);
+        place.write(Kind::Subscriber, "anna", anna("gold"));
+        place.check(1, ALL, &[]);
+        place.check(2, ALL, &["sport"]);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_nobodys_but_its_own_loss() {
+        let mut place = Place::new();
+        let bouquet = json!({ "name": "B", "content": ["tv/news"] });
+        place.write(Kind::Bouquet, "basic", Some(bouquet));
+        place.write(Kind::Plan, "gold", Some(json!({ "name": "P", "bouquets": ["basic"] })));
+        for id in ["anna", "bert"] {
+            place.write(Kind::Subscriber, id, Some(json!({ "plan": "gold" })));
+        }
+        let (kind, id, expected) = (Kind::Subscriber, "anna".to_owned(), Expected::Anything);
+        let document = Some(json!({ "plan": 7 }));
+        let (number, references) = (None, Vec::new());
+        let write = Write { kind, id, expected, document, number, references };
+        place.store.commit(&[write]).unwrap();
+        place.check(1, &["news"], &[]);
+        place.check(2, &["news"], &["news"]);
+    }
+
+    #[test]
+    fn what_shards_still_have_is_kept_for_them() {
+        let mut told = Told::default();
+        let post = Post::new(Vec::new());
+        told.tell(Some(Rights::default()), &post);
+        let shard = Arc::clone(&told.0[0]);
+        told.tell(Some(Rights::default()), &post);
+        told.tell(None, &post);
+        assert_eq!(told.0.len(), 2);
+        drop(shard);
+        told.tell(None, &post);
+        assert_eq!(told.0.len(), 1);
+    }
+}

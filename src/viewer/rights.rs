@@ -1,0 +1,260 @@
+//! What subscribers may have now: their plans, and what those hold.
+//!
+//! Made in control of the registry, and handed to shards as one immutable value. A newer one shares
+//! what has not changed with the one before it, so that one change among a million subscribers
+//! costs little to make, and a shard nothing to take.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use ahash::{AHashMap, AHashSet};
+
+use crate::units::UnixTime;
+
+/// A plan's place in a table of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlanIndex(pub u32);
+
+/// How a subscriber stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What was paid for; none = nothing.
+    pub plan: Option<PlanIndex>,
+    /// Nothing may be had from this second on; none = it never ends.
+    pub expires: Option<UnixTime>,
+    /// An operator has shut it out.
+    pub is_blocked: bool,
+}
+
+/// What a plan lets its subscribers have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Ids of channels.
+    channels: AHashSet<Box<str>>,
+    /// Assets, or folders of them: `films/a`, `films`.
+    assets: AHashSet<Box<str>>,
+}
+
+impl Plan {
+    /// With the contents of bouquets: `tv/news`, `vod/films/a`, `vod/films`.
+    #[must_use]
+    pub fn of<'c>(content: impl IntoIterator<Item = &'c str>) -> Self {
+        let mut plan = Self::default();
+        for path in content {
+            if let Some(channel) = path.strip_prefix("tv/") {
+                plan.channels.insert(channel.into());
+            } else if let Some(asset) = path.strip_prefix("vod/") {
+                plan.assets.insert(asset.into());
+            }
+        }
+        plan
+    }
+
+    fn holds(&self, wanted: Wanted<'_>) -> bool {
+        match wanted {
+            Wanted::Channel(channel) => self.channels.contains(channel),
+            Wanted::Object(path) => {
+                let folders = memchr::memchr_iter(b'/', path.as_bytes()).map(|end| &path[..end]);
+                folders.chain([path]).any(|path| self.assets.contains(path))
+            }
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted<'p> {
+    /// Something of this channel.
+    Channel(&'p str),
+    /// What lies at this path below `/vod/`.
+    Object(&'p str),
+}
+
+/// Why a subscriber may not have something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// There is no such subscriber, or not any more.
+    Unknown,
+    /// An operator has shut it out.
+    Blocked,
+    /// What was paid for has ended.
+    Expired,
+    /// The plan does not hold it.
+    NotInPlan,
+}
+
+/// Everybody's rights at a moment.
+#[derive(Clone, Debug, Default)]
+pub struct Rights {
+    plans: Arc<[Plan]>,
+    /// Most subscribers, as they stood some time ago.
+    settled: Arc<AHashMap<NonZeroU32, Standing>>,
+    /// Those that have changed since; none = gone.
+    recent: Arc<AHashMap<NonZeroU32, Option<Standing>>>,
+}
+
+/// Changes that are kept apart from the settled ones: so many, and a part of all. What is beyond
+/// makes the settled ones anew, which takes as long as there are subscribers.
+const RECENT_MIN: usize = 1024;
+const RECENT_PART: usize = 32;
+
+impl Rights {
+    /// How a subscriber stands; none = there is no such.
+    #[must_use]
+    pub fn standing(&self, subscriber: NonZeroU32) -> Option<Standing> {
+        match self.recent.get(&subscriber) {
+            Some(recent) => *recent,
+            None => self.settled.get(&subscriber).copied(),
+        }
+    }
+
+    /// Whether a subscriber may have something now.
+    ///
+    /// # Errors
+    ///
+    /// A `Bar`.
+    pub fn verdict(
+        &self,
+        subscriber: NonZeroU32,
+        wanted: Wanted<'_>,
+        now: UnixTime,
+    ) -> Result<(), Bar> {
+        let standing = self.standing(subscriber).ok_or(Bar::Unknown)?;
+        if standing.is_blocked {
+            return Err(Bar::Blocked);
+        }
+        if standing.expires.is_some_and(|expires| now >= expires) {
+            return Err(Bar::Expired);
+        }
+        let plan = standing.plan.and_then(|plan| self.plans.get(plan.0 as usize));
+        if plan.is_some_and(|plan| plan.holds(wanted)) { Ok(()) } else { Err(Bar::NotInPlan) }
+    }
+
+    /// The same with these plans.
+    #[must_use]
+    pub fn with_plans(&self, plans: Vec<Plan>) -> Self {
+        Self { plans: plans.into(), ..self.clone() }
+    }
+
+    /// The same with these subscribers as they stand now; none = gone.
+    #[must_use]
+    pub fn with(&self, changed: &[(NonZeroU32, Option<Standing>)]) -> Self {
+        let limit = RECENT_MIN + self.settled.len() / RECENT_PART;
+        if self.recent.len() + changed.len() <= limit {
+            let mut recent = AHashMap::clone(&self.recent);
+            recent.extend(changed.iter().copied());
+            return Self { recent: Arc::new(recent), ..self.clone() };
+        }
+        let mut settled = AHashMap::clone(&self.settled);
+        let recent = self.recent.iter().map(|(number, standing)| (*number, *standing));
+        for (number, standing) in recent.chain(changed.iter().copied()) {
+            match standing {
+                Some(standing) => drop(settled.insert(number, standing)),
+                None => drop(settled.remove(&number)),
+            }
+        }
+        Self { settled: Arc::new(settled), recent: Arc::default(), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOON: UnixTime = UnixTime(1_800_000_000);
+    const GOLD: PlanIndex = PlanIndex(1);
+
+    fn number(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).unwrap()
+    }
+
+    fn standing() -> Standing {
+        Standing { plan: Some(GOLD), expires: None, is_blocked: false }
+    }
+
+    fn rights(standing: Standing) -> Rights {
+        let gold = Plan::of(["tv/news", "vod/films", "vod/series/a"]);
+        let plans = vec![Plan::default(), gold];
+        Rights::default().with_plans(plans).with(&[(number(7), Some(standing))])
+    }
+
+    #[test]
+    fn a_plan_holds_channels_assets_and_folders_of_them() {
+        let rights = rights(standing());
+        for (wanted, expected) in [
+            (Wanted::Channel("news"), Ok(())),
+            (Wanted::Channel("newsroom"), Err(Bar::NotInPlan)),
+            (Wanted::Object("films/a/1.m4s"), Ok(())),
+            (Wanted::Object("films/a.mp4"), Ok(())),
+            (Wanted::Object("films"), Ok(())),
+            (Wanted::Object("filmstrip/a/1.m4s"), Err(Bar::NotInPlan)),
+            (Wanted::Object("series/a/1.m4s"), Ok(())),
+            (Wanted::Object("series/b/1.m4s"), Err(Bar::NotInPlan)),
+            (Wanted::Object("news"), Err(Bar::NotInPlan)),
+        ] {
+            assert_eq!(rights.verdict(number(7), wanted, NOON), expected, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscriber_is_there_is_let_in_and_has_paid() {
+        let at = |seconds| Some(UnixTime(NOON.0 + seconds));
+        for (standing, expected) in [
+            (standing(), Ok(())),
+            (Standing { expires: at(1), ..standing() }, Ok(())),
+            (Standing { expires: at(0), ..standing() }, Err(Bar::Expired)),
+            (Standing { is_blocked: true, expires: at(0), ..standing() }, Err(Bar::Blocked)),
+            (Standing { plan: None, ..standing() }, Err(Bar::NotInPlan)),
+            (Standing { plan: Some(PlanIndex(0)), ..standing() }, Err(Bar::NotInPlan)),
+            (Standing { plan: Some(PlanIndex(2)), ..standing() }, Err(Bar::NotInPlan)),
+        ] {
+            let rights = rights(standing);
+            let found = rights.verdict(number(7), Wanted::Channel("news"), NOON);
+            assert_eq!(found, expected, "{standing:?}");
+            let other = rights.verdict(number(8), Wanted::Channel("news"), NOON);
+            assert_eq!(other, Err(Bar::Unknown));
+        }
+    }
+
+    #[test]
+    fn what_has_not_changed_is_shared() {
+        let first = rights(standing());
+        let second = first.with(&[(number(8), Some(standing()))]);
+        assert!(Arc::ptr_eq(&first.settled, &second.settled));
+        assert!(Arc::ptr_eq(&first.plans, &second.plans));
+        assert_eq!(first.standing(number(8)), None, "who has the older one sees what it was");
+        let many: Vec<_> = (1..=2000).map(|of| (number(of), Some(standing()))).collect();
+        let third = second.with(&many);
+        assert_eq!((third.settled.len(), third.recent.len()), (2000, 0));
+        assert_eq!(third.with(&[(number(1), None)]).recent.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_is_changed_however_often_stands_as_was_said_last(
+            changes in prop::collection::vec(
+                prop::collection::vec((1_u32..3000, any::<Option<u32>>()), 1..900), 1..8,
+            ),
+        ) {
+            let mut rights = Rights::default();
+            let mut model = BTreeMap::new();
+            for batch in changes {
+                let told = |(of, plan): &(u32, Option<u32>)| {
+                    let plan = plan.map(|plan| Standing { plan: Some(PlanIndex(plan)), ..standing() });
+                    (number(*of), plan)
+                };
+                let batch: Vec<_> = batch.iter().map(told).collect();
+                model.extend(batch.iter().copied());
+                rights = rights.with(&batch);
+            }
+            for of in 1..3000 {
+                let expected = model.get(&number(of)).copied().flatten();
+                prop_assert_eq!(rights.standing(number(of)), expected);
+            }
+        }
+    }
+}
