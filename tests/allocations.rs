@@ -7,6 +7,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -22,6 +23,9 @@ use shardcast::shard::{Outside, Settings, Shard};
 use shardcast::sys::features::Features;
 use shardcast::sys::ring::Ring;
 use shardcast::sys::{calls, files};
+use shardcast::units::UnixTime;
+use shardcast::viewer::rights::{Plan, PlanIndex, Standing};
+use shardcast::viewer::{Claims, Key, Keys, Rights, token};
 
 const OBJECTS: usize = 100;
 const CONNECTIONS: usize = 64;
@@ -92,21 +96,16 @@ fn ask(shard: &mut RealShard, stream: &mut TcpStream, request: &[u8]) -> Option<
     }
 }
 
-#[test]
-fn hot_requests_allocate_nothing() {
+/// Asks for objects of a pack that is there for viewers of this access, thousands of times over many
+/// connections; `updates` are told first.
+fn check(access: Access, updates: Vec<Update>, requests: &[String]) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (mut shard, mut outbox) = shard(listener);
-    let change = Change::Present {
-        source: SourceId(1),
-        kind: SourceKind::Pack,
-        access: Access::Open,
-        opened: Some(pack()),
-    };
+    let (source, kind, opened) = (SourceId(1), SourceKind::Pack, Some(pack()));
+    let change = Change::Present { source, kind, access, opened };
     outbox.send(Update::Listed(Arc::new([Listing { path: "a".into(), change }])));
-    let requests: Vec<String> = (0..OBJECTS)
-        .map(|number| format!("GET /vod/a/{number}.m4s HTTP/1.1\r\nHost: tv\r\n\r\n"))
-        .collect();
+    updates.into_iter().for_each(|update| outbox.send(update));
     let mut streams: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
             let stream = TcpStream::connect(address).unwrap();
@@ -129,4 +128,41 @@ fn hot_requests_allocate_nothing() {
     let counted = allocation_counter::measure(|| run(REQUESTS));
     assert_eq!(right, CONNECTIONS * OBJECTS + REQUESTS, "every response is the right one");
     assert_eq!(counted.count_total, 0, "{counted:?}");
+}
+
+fn request(token: &str, number: usize) -> String {
+    format!("GET {token}/vod/a/{number}.m4s HTTP/1.1\r\nHost: tv\r\n\r\n")
+}
+
+#[test]
+fn hot_requests_allocate_nothing() {
+    let requests: Vec<_> = (0..OBJECTS).map(|number| request("", number)).collect();
+    check(Access::Open, Vec::new(), &requests);
+}
+
+#[test]
+fn hot_requests_with_tokens_allocate_nothing() {
+    let key = Key::new(1, &[1; 32], 0);
+    let standing = Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false };
+    let (mut requests, mut subscribers) = (Vec::new(), Vec::new());
+    for number in 0..OBJECTS {
+        let subscriber = NonZeroU32::new(1 + number as u32).unwrap();
+        subscribers.push((subscriber, Some(standing)));
+        let claims = Claims {
+            subscriber: Some(subscriber),
+            session: number as u64,
+            expires: UnixTime(u64::from(u32::MAX)),
+            bitrate_max: None,
+            network: Some("127.0.0.0/8".parse().unwrap()),
+        };
+        let token = token::sealed(&claims, &["/tv/*", "/vod/a/*"], &key).unwrap();
+        requests.push(request(&format!("/s/{token}"), number));
+    }
+    let rights = Rights::default().with_plans(vec![Plan::of(["vod/a"])]).with(&subscribers);
+    let keys = Keys { current: Some(key), previous: None };
+    check(
+        Access::Token,
+        vec![Update::Keys(Arc::new(keys)), Update::Rights(Arc::new(rights))],
+        &requests,
+    );
 }
