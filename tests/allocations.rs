@@ -96,8 +96,8 @@ fn ask(shard: &mut RealShard, stream: &mut TcpStream, request: &[u8]) -> Option<
     }
 }
 
-/// Asks for objects of a pack that is there for viewers of this access, thousands of times over many
-/// connections; `updates` are told first.
+/// Asks for objects of a pack that is there for viewers of this access, thousands of times over
+/// many connections; `updates` are told first.
 fn check(access: Access, updates: Vec<Update>, requests: &[String]) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

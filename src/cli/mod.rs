@@ -55,7 +55,7 @@ pub enum Verb {
     /// What subscribers pay for
     Plan(objects::ObjectArgs<objects::PlanFields>),
     /// Whoever watches
-    Subscriber(objects::ObjectArgs<objects::SubscriberFields>),
+    Subscriber(objects::subscriber::SubscriberArgs),
     /// Make tokens for viewers: addresses that are good for a time
     Token(token::TokenArgs),
     /// List and change the keys that sign tokens
@@ -99,7 +99,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Category(args) => objects::run(args),
         Verb::Bouquet(args) => objects::run(args),
         Verb::Plan(args) => objects::run(args),
-        Verb::Subscriber(args) => objects::run(args),
+        Verb::Subscriber(args) => objects::subscriber::run(args),
         Verb::Token(args) => token::run(args),
         Verb::Key(args) => key::run(args),
         Verb::CheckConfig(args) => check_config::run(args),

@@ -11,6 +11,7 @@ use super::terminal::{printable, say, table, word};
 use crate::units::UnixTime;
 
 mod fields;
+pub mod subscriber;
 
 pub use fields::{BouquetFields, CategoryFields, PlanFields, SubscriberFields};
 
@@ -29,6 +30,7 @@ pub struct ObjectArgs<F: Fields> {
     verb: ObjectVerb<F>,
 }
 
+/// What can be done with objects of every kind.
 #[derive(Debug, Subcommand)]
 enum ObjectVerb<F: Fields> {
     /// List all
@@ -94,7 +96,11 @@ enum ObjectVerb<F: Fields> {
 ///
 /// The server can't be asked, or refuses.
 pub fn run<F: Fields>(args: &ObjectArgs<F>) -> Result<(), Failure> {
-    match &args.verb {
+    run_verb(&args.verb)
+}
+
+fn run_verb<F: Fields>(verb: &ObjectVerb<F>) -> Result<(), Failure> {
+    match verb {
         ObjectVerb::Ls { server, json } => list::<F>(server, *json),
         ObjectVerb::Show { id, server, json } => show(&server.get(&address::<F>(id))?, *json),
         ObjectVerb::Add { id, fields, number, server, json } => {

@@ -12,7 +12,7 @@ use axum::routing::{any, get, post};
 use tokio::sync::Mutex;
 
 use super::tokens::{self, Signer};
-use super::{Parts, Readiness, Stage, channels, feed, objects, problem};
+use super::{Parts, Readiness, Stage, channels, explain, feed, objects, problem};
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
 use crate::ingest::Figures;
@@ -76,6 +76,7 @@ pub fn socket(shared: Shared) -> Router {
         .route("/api/v1/keys", get(tokens::keys))
         .route("/api/v1/keys/rotate", post(tokens::rotate))
         .route("/api/v1/tokens", post(tokens::mint))
+        .route("/api/v1/subscribers/{id}/explain", get(explain::explain))
         .route("/api/v1/{kind}", get(objects::all).post(objects::create))
         .route(
             "/api/v1/{kind}/{id}",

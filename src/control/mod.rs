@@ -20,6 +20,7 @@ mod channels;
 mod connections;
 mod documents;
 mod entitled;
+mod explain;
 mod feed;
 mod json;
 mod keys;

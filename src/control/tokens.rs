@@ -62,7 +62,8 @@ impl Signer {
     }
 }
 
-fn now() -> UnixTime {
+/// The time now.
+pub(super) fn now() -> UnixTime {
     UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 

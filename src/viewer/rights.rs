@@ -50,7 +50,9 @@ impl Plan {
         plan
     }
 
-    fn holds(&self, wanted: Wanted<'_>) -> bool {
+    /// Whether it holds this.
+    #[must_use]
+    pub fn holds(&self, wanted: Wanted<'_>) -> bool {
         match wanted {
             Wanted::Channel(channel) => self.channels.contains(channel),
             Wanted::Object(path) => {

@@ -115,6 +115,55 @@ fn a_subscriber_gets_what_the_plan_holds_as_long_as_it_does() {
     assert_eq!(outcome(&server, &film), "403 subscriber-unknown", "she is somebody else now");
 }
 
+/// What `explain` says is what a request with a token of the subscriber gets.
+#[test]
+fn a_refusal_is_explained_with_the_check_that_decides() {
+    let place = place();
+    let config = config(&place);
+    let server = Running::start(&mut serve(&config));
+    let done = |arguments: &[&str]| {
+        let said = verb(&config, arguments);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments:?}");
+        said.out
+    };
+    done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
+    done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
+    done(&["plan", "add", "empty", "--name", "Empty"]);
+    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
+    let token = mint(&config, &["--subscriber", "Anna"]);
+    for (change, content, line, reason) in [
+        (&["--plan", "gold"][..], "vod/a/1.ts", "vod/a/1.ts is in the bouquet films", None),
+        (
+            &["--plan", "gold"],
+            "vod/b/1.ts",
+            "vod/b/1.ts is in none of the plan's: films",
+            Some("not-entitled"),
+        ),
+        (
+            &["--plan", "empty"],
+            "vod/a/1.ts",
+            "vod/a/1.ts is in no bouquet: the plan has none",
+            Some("not-entitled"),
+        ),
+        (&["--unset", "plan"], "vod/a/1.ts", "none", Some("not-entitled")),
+        (&["--expires", "60"], "vod/a/1.ts", "1970-01-01T00:01:00Z", Some("subscriber-expired")),
+        (&["--status", "blocked"], "vod/a/1.ts", "blocked", Some("subscriber-blocked")),
+    ] {
+        done(&[&["subscriber", "set", "Anna"], change].concat());
+        let text = done(&["subscriber", "explain", "Anna", "--content", content]);
+        let verdict = reason.map_or("allowed".to_owned(), |reason| format!("refused: {reason}"));
+        let lines: Vec<_> = text.lines().rev().take(2).collect();
+        assert_eq!(lines[0], verdict, "{text}");
+        assert!(lines[1].ends_with(line), "{text}");
+        let expected = reason.map_or("200".to_owned(), |reason| format!("403 {reason}"));
+        until(&expected, || outcome(&server, &format!("/s/{token}/{content}")) == expected);
+    }
+    let said = verb(&config, &["subscriber", "explain", "Bert"]);
+    assert!(said.err.contains("status 404: no subscriber has this id"), "{}", said.err);
+    let said = verb(&config, &["subscriber", "explain", "Anna", "--content", "news"]);
+    assert!(said.err.contains("status 400: content: write \"tv/news\""), "{}", said.err);
+}
+
 #[test]
 fn a_token_ends_in_the_second_it_says() {
     let place = place();

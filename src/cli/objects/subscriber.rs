@@ -1,0 +1,93 @@
+//! `shardcast subscriber`: what there is for every kind, and `explain`.
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::{ObjectVerb, SubscriberFields, address, run_verb};
+use crate::cli::Failure;
+use crate::cli::admin_api::ServerArgs;
+use crate::cli::terminal::{say, table, word};
+
+/// Arguments of `shardcast subscriber`.
+#[derive(Debug, Args)]
+pub struct SubscriberArgs {
+    #[command(subcommand)]
+    verb: SubscriberVerb,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "the arguments of a call, of which there is one")]
+enum SubscriberVerb {
+    #[command(flatten)]
+    Object(ObjectVerb<SubscriberFields>),
+    /// Say why one may watch something, or not: every check, up to the one that decides
+    Explain {
+        /// The subscriber
+        id: String,
+        /// What is to be watched: tv/news, or vod/films/a [default: whatever the plan holds]
+        #[arg(long, value_name = "PATH")]
+        content: Option<String>,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the verb.
+///
+/// # Errors
+///
+/// The server can't be asked, or refuses.
+pub fn run(args: &SubscriberArgs) -> Result<(), Failure> {
+    let (id, content, server, json) = match &args.verb {
+        SubscriberVerb::Object(verb) => return run_verb(verb),
+        SubscriberVerb::Explain { id, content, server, json } => (id, content, server, json),
+    };
+    let mut path = format!("{}/explain", address::<SubscriberFields>(id));
+    if let Some(content) = content {
+        let encoded = address::<SubscriberFields>(content);
+        let (_, encoded) = encoded.rsplit_once('/').unwrap_or_default();
+        path += &format!("?content={encoded}");
+    }
+    let explained = server.get(&path)?;
+    if *json {
+        return say(&format!("{explained:#}\n"));
+    }
+    say(&text(&explained))
+}
+
+fn text(explained: &Value) -> String {
+    let checks = explained["checks"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows = checks.iter().map(|check| {
+        let passes = if check["passes"] == Value::Bool(true) { "yes" } else { "no" };
+        vec![word(&check["check"]), passes.to_owned(), word(&check["says"])]
+    });
+    let verdict = match explained["reason"].as_str() {
+        Some(_) => format!("refused: {}", word(&explained["reason"])),
+        None => "allowed".to_owned(),
+    };
+    format!("{}{verdict}\n", table(&["CHECK", "PASSES", "SAYS"], rows.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn checks_are_a_line_each_and_the_verdict_is_the_last() {
+        let explained = json!({
+            "id": "anna", "allowed": false, "reason": "subscriber-blocked", "deciding": "status",
+            "checks": [{ "check": "status", "passes": false, "says": "blocked" }],
+        });
+        assert_eq!(
+            text(&explained),
+            "CHECK   PASSES  SAYS\nstatus  no      blocked\nrefused: subscriber-blocked\n"
+        );
+        let allowed = json!({ "allowed": true, "reason": null, "checks": [] });
+        assert_eq!(text(&allowed), "CHECK  PASSES  SAYS\nallowed\n");
+    }
+}

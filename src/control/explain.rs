@@ -1,0 +1,145 @@
+//! `GET /api/v1/subscribers/{id}/explain?content=`: why a subscriber may have something, or not.
+//!
+//! Every check in the order in which shards make them, up to the one that decides, with what it
+//! looked at; the reason is the one that a viewer gets in `X-Shardcast-Reason`.
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::admin::Shared;
+use super::json::answer;
+use super::problem::problem;
+use super::registry::{Busy, Kind, Object, Store, StoreError};
+use super::tokens::{busy, failed, now, nowhere};
+use crate::request::refusal::Refusal;
+use crate::units::UnixTime;
+use crate::viewer::rights::{Plan, Wanted};
+
+/// What is asked.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    /// `tv/news`, or a path below `vod/`.
+    content: Option<String>,
+}
+
+/// Answers.
+pub async fn explain(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    let content = asked.content.map(|content| content.trim_start_matches('/').to_owned());
+    let is_content = |content: &String| content.starts_with("tv/") || content.starts_with("vod/");
+    if content.as_ref().is_some_and(|content| !is_content(content)) {
+        let why = "content: write \"tv/news\" or \"vod/films/a\"";
+        return problem(StatusCode::BAD_REQUEST, why);
+    }
+    let explained = signer.registry().ask(move |store| {
+        let Some(subscriber) = store.object(Kind::Subscriber, &id)? else { return Ok(None) };
+        explained(store, &subscriber, content.as_deref(), now()).map(Some)
+    });
+    match explained.await {
+        Ok(Ok(Some(explained))) => answer(StatusCode::OK, &explained),
+        Ok(Ok(None)) => problem(StatusCode::NOT_FOUND, "no subscriber has this id"),
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+/// A check that was made.
+struct Check {
+    name: &'static str,
+    says: String,
+    /// What a viewer is told if it does not pass.
+    refusal: Option<Refusal>,
+}
+
+impl Check {
+    fn new(name: &'static str, says: impl Into<String>, refusal: Option<Refusal>) -> Self {
+        Self { name, says: says.into(), refusal }
+    }
+}
+
+fn explained(
+    store: &dyn Store,
+    subscriber: &Object,
+    content: Option<&str>,
+    now: UnixTime,
+) -> Result<Value, StoreError> {
+    let mut checks = Vec::new();
+    for step in [status, expiry, paid] {
+        checks.push(step(subscriber, now));
+        if checks.last().is_some_and(|check| check.refusal.is_some()) {
+            return Ok(told(subscriber, &checks));
+        }
+    }
+    if let (Some(plan), Some(content)) = (subscriber.document["plan"].as_str(), content) {
+        checks.push(held(store, plan, content)?);
+    }
+    Ok(told(subscriber, &checks))
+}
+
+fn status(subscriber: &Object, _: UnixTime) -> Check {
+    let status = subscriber.document["status"].as_str().unwrap_or_default();
+    let refusal = (status == "blocked").then_some(Refusal::SubscriberBlocked);
+    Check::new("status", status, refusal)
+}
+
+fn expiry(subscriber: &Object, now: UnixTime) -> Check {
+    match subscriber.document["expires"].as_u64().map(UnixTime) {
+        None => Check::new("expires", "never", None),
+        Some(at) => {
+            let refusal = (now >= at).then_some(Refusal::SubscriberExpired);
+            Check::new("expires", at.iso(), refusal)
+        }
+    }
+}
+
+fn paid(subscriber: &Object, _: UnixTime) -> Check {
+    match subscriber.document["plan"].as_str() {
+        Some(plan) => Check::new("plan", plan, None),
+        None => Check::new("plan", "none", Some(Refusal::NotEntitled)),
+    }
+}
+
+/// Whether a plan holds something, and by which bouquet.
+fn held(store: &dyn Store, plan: &str, content: &str) -> Result<Check, StoreError> {
+    let wanted = match content.strip_prefix("tv/") {
+        Some(below) => Wanted::Channel(below.split('/').next().unwrap_or_default()),
+        None => Wanted::Object(content.strip_prefix("vod/").unwrap_or_default()),
+    };
+    let strings = |value: &Value| -> Vec<String> {
+        let entries = value.as_array().into_iter().flatten();
+        entries.filter_map(|entry| entry.as_str().map(str::to_owned)).collect()
+    };
+    let plan = store.object(Kind::Plan, plan)?;
+    let bouquets = plan.map(|plan| strings(&plan.document["bouquets"])).unwrap_or_default();
+    for id in &bouquets {
+        let Some(bouquet) = store.object(Kind::Bouquet, id)? else { continue };
+        let entries = strings(&bouquet.document["content"]);
+        if Plan::of(entries.iter().map(String::as_str)).holds(wanted) {
+            return Ok(Check::new("content", format!("{content} is in the bouquet {id}"), None));
+        }
+    }
+    let says = match bouquets.as_slice() {
+        [] => format!("{content} is in no bouquet: the plan has none"),
+        bouquets => format!("{content} is in none of the plan's: {}", bouquets.join(", ")),
+    };
+    Ok(Check::new("content", says, Some(Refusal::NotEntitled)))
+}
+
+fn told(subscriber: &Object, checks: &[Check]) -> Value {
+    let deciding = checks.last().and_then(|check| check.refusal.map(|refusal| (check, refusal)));
+    let check = |check: &Check| json!({ "check": check.name, "passes": check.refusal.is_none(), "says": check.says });
+    json!({
+        "id": subscriber.id,
+        "allowed": deciding.is_none(),
+        "reason": deciding.map(|(_, refusal)| refusal.reason()),
+        "deciding": deciding.map(|(check, _)| check.name),
+        "checks": checks.iter().map(check).collect::<Vec<_>>(),
+    })
+}
