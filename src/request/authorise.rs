@@ -1,11 +1,11 @@
-//! Who may have what: a target and the keys in, proof that its viewer was looked at out.
+//! Who may have what: a target, keys and rights in, proof that its viewer was looked at out.
 
 use super::View;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
 use crate::viewer::rights::{Bar, Wanted};
-use crate::viewer::{Claims, Denial, token};
+use crate::viewer::{Claims, Denial, Recent, token};
 
 /// Proof that this viewer was looked at.
 ///
@@ -31,22 +31,34 @@ impl Grant {
 /// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`; `SubscriberUnknown`, `SubscriberBlocked`,
 /// `SubscriberExpired`; `NotEntitled` for a path that the token's scope, or the subscriber's plan,
 /// does not hold.
-pub fn grant(target: &Target<'_>, view: &View<'_>) -> Result<Grant, Refusal> {
+pub fn grant(target: &Target<'_>, view: &View<'_>, recent: &mut Recent) -> Result<Grant, Refusal> {
     let (text, first, rest) = match *target {
         Target::Vod { token: Some(token), path } => (token, "/vod/", path),
         Target::Live { token: Some(token), path, .. } => (token, "", path),
         _ => return Ok(Grant { claims: None }),
     };
-    let mut scratch = [0; TOKEN_BYTES_MAX];
-    let token =
-        token::opened(text, view.keys, view.peer, view.now.unix, &mut scratch).map_err(refused)?;
-    if !token.scope.holds(first, rest) {
-        return Err(Refusal::NotEntitled);
+    let now = view.now.unix;
+    let claims = match recent.find(text) {
+        Some(claims) => {
+            claims.hold(view.peer, now).map_err(refused)?;
+            claims
+        }
+        None => {
+            let mut scratch = [0; TOKEN_BYTES_MAX];
+            let token = token::verified(text, view.keys, &mut scratch).map_err(refused)?;
+            token.claims.hold(view.peer, now).map_err(refused)?;
+            if token.scope.is_whole() {
+                recent.keep(text, token.claims);
+            } else if !token.scope.holds(first, rest) {
+                return Err(Refusal::NotEntitled);
+            }
+            token.claims
+        }
+    };
+    if let Some(subscriber) = claims.subscriber {
+        view.rights.verdict(subscriber, wanted(target), now).map_err(barred)?;
     }
-    if let Some(subscriber) = token.claims.subscriber {
-        view.rights.verdict(subscriber, wanted(target), view.now.unix).map_err(barred)?;
-    }
-    Ok(Grant { claims: Some(token.claims) })
+    Ok(Grant { claims: Some(claims) })
 }
 
 /// What a target is of, as plans know it.
@@ -126,7 +138,13 @@ mod tests {
         let standing = Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false };
         let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
         let (catalog, keys, rights) = (&catalog, &keys, &rights);
-        grant(target, &View { catalog, keys, rights, peer: &|| peer, now })
+        let view = View { catalog, keys, rights, peer: &|| peer, now };
+        let mut recent = Recent::default();
+        let first = grant(target, &view, &mut recent);
+        // Whoever is known again is judged as before.
+        let again = grant(target, &view, &mut recent);
+        assert_eq!(first.map(|grant| grant.claims), again.map(|grant| grant.claims));
+        again
     }
 
     fn vod(path: &str) -> impl Fn(&str) -> Result<Grant, Refusal> {

@@ -16,7 +16,7 @@ use crate::pack::header::{self, Kind};
 use crate::pack::index::PackIndex;
 use crate::pack::writer::{Layout, Object, Written};
 use crate::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
-use crate::viewer::{Claims, Key, Keys, Rights, token};
+use crate::viewer::{Claims, Key, Keys, Recent, Rights, token};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 pub(crate) const MODIFIED: UnixTime = UnixTime(784_111_777);
@@ -84,7 +84,8 @@ pub(crate) fn present(path: &str, kind: SourceKind, opened: &Arc<Opened>) -> Lis
 /// What a viewer without a token may have.
 pub(crate) fn anonymous() -> Grant {
     let catalog = Catalog::new(Capacity { sources: 0, heap_bytes: 0 });
-    authorise::grant(&Target::Vod { path: "", token: None }, &view(&catalog))
+    let target = Target::Vod { path: "", token: None };
+    authorise::grant(&target, &view(&catalog), &mut Recent::default())
         .expect("there is no token to refuse")
 }
 
@@ -145,7 +146,7 @@ pub(crate) fn planned(head: &str, catalog: &Catalog) -> Plan {
         Ok(request) => request.expect("a case is complete"),
         Err(refusal) => return plan::unreadable(refusal),
     };
-    match steps(&request, &view(catalog), &mut [0; TARGET_SIZE_MAX]) {
+    match steps(&request, &view(catalog), &mut Recent::default(), &mut [0; TARGET_SIZE_MAX]) {
         Ok(Step::Respond(plan)) => plan,
         Err(refusal) => plan::refusal(&request, refusal),
         Ok(step) => panic!("{step:?} is no response"),

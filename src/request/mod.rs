@@ -30,7 +30,7 @@ use std::net::IpAddr;
 use crate::catalog::Catalog;
 use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::units::Now;
-use crate::viewer::{Keys, Rights};
+use crate::viewer::{Keys, Recent, Rights};
 
 use self::locate::Located;
 use self::plan::Plan;
@@ -67,7 +67,8 @@ pub enum Step {
     },
 }
 
-/// Answers one request. Every line is a step, every step has a file of its own name.
+/// Answers one request. Every line is a step, every step has a file of its own name. `recent`
+/// spares the work of verifying a token again, and changes no answer.
 ///
 /// # Errors
 ///
@@ -75,10 +76,11 @@ pub enum Step {
 pub fn steps(
     request: &parse::Request<'_>,
     view: &View<'_>,
+    recent: &mut Recent,
     scratch: &mut [u8; TARGET_SIZE_MAX],
 ) -> Result<Step, Refusal> {
     let target = route::target(request, scratch)?;
-    let grant = authorise::grant(&target, view)?;
+    let grant = authorise::grant(&target, view, recent)?;
     let located = locate::located(&target, &grant, view.catalog)?;
     Ok(match located {
         Located::Object(object) => Step::Respond(plan::response(request, &object)),

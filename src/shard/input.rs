@@ -15,6 +15,7 @@ use crate::request::parse::{self, BodyFraming};
 use crate::request::plan::{self, Plan};
 use crate::request::refusal::Refusal;
 use crate::request::{Step, View, steps};
+use crate::viewer::Recent;
 
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -41,7 +42,12 @@ pub(super) struct Question {
 }
 
 /// Reads one request from the start of `bytes`.
-pub(super) fn wish(bytes: &[u8], view: &View<'_>, scratch: &mut [u8; TARGET_SIZE_MAX]) -> Wish {
+pub(super) fn wish(
+    bytes: &[u8],
+    view: &View<'_>,
+    recent: &mut Recent,
+    scratch: &mut [u8; TARGET_SIZE_MAX],
+) -> Wish {
     let request = match parse::request(bytes) {
         Ok(None) => return Wish::Incomplete,
         Ok(Some(request)) => request,
@@ -50,7 +56,7 @@ pub(super) fn wish(bytes: &[u8], view: &View<'_>, scratch: &mut [u8; TARGET_SIZE
         }
     };
     let size = request.size;
-    match steps(&request, view, scratch) {
+    match steps(&request, view, recent, scratch) {
         Ok(Step::Respond(plan)) => Wish::Response { plan, size },
         Ok(Step::Wait(place)) => {
             Wish::Wait { place, head: parse::kept(&request, &bytes[..size]), size }
@@ -163,7 +169,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let peer = || socket.and_then(|socket| self.kernel.peer(socket));
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let view = View { catalog, keys, rights, peer: &peer, now: self.now };
-        let wish = wish(bytes, &view, &mut self.path);
+        let wish = wish(bytes, &view, &mut self.recent_tokens, &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
             self.connections[owner].record = Some(record);
         }
@@ -224,7 +230,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let peer = || socket.and_then(|socket| self.kernel.peer(socket));
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let view = View { catalog, keys, rights, peer: &peer, now: self.now };
-        let wish = wish(pending.rest(), &view, &mut self.path);
+        let wish = wish(pending.rest(), &view, &mut self.recent_tokens, &mut self.path);
         let record = self.record_of(pending.rest(), &wish);
         let pending = self.shortened(pending, wish_size(&wish));
         let connection = &mut self.connections[owner];

@@ -57,7 +57,7 @@ use crate::messages::{AccessRecord, Ask, ToLibrary, ToLive};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
 use crate::units::{Now, Ticks, UnixTime};
-use crate::viewer::{Keys, Rights};
+use crate::viewer::{self, Keys, Rights};
 
 /// Head buffers that are kept when nothing is being sent.
 const SPARE_HEADS_MAX: usize = 64;
@@ -119,6 +119,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     catalog: Catalog,
     keys: Arc<Keys>,
     rights: Arc<Rights>,
+    recent_tokens: viewer::Recent,
     common: Common,
     date: Date,
     now: Now,
@@ -192,6 +193,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             catalog: Catalog::new(capacity(&settings)),
             keys: Arc::default(),
             rights: Arc::default(),
+            recent_tokens: viewer::Recent::default(),
             common: Common::new(&settings.cors),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             now: Now { unix: UnixTime(0), ..now },

@@ -53,7 +53,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.catalog.set_capacity(capacity(&self.settings));
                 self.cache.set_capacity(cache_capacity(&self.settings));
             }
-            Update::Keys(keys) => self.keys = keys,
+            Update::Keys(keys) => {
+                self.keys = keys;
+                self.recent_tokens.clear();
+            }
             Update::Rights(rights) => self.rights = rights,
             Update::Accept => self.listening = self.draining.is_none(),
             Update::Drain { deadline_ms } => self.drain(deadline_ms),

@@ -6,10 +6,12 @@
 
 pub mod token;
 pub mod scope;
+pub mod recent;
 pub mod rights;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+pub use recent::Recent;
 pub use rights::Rights;
 pub use scope::Scope;
 pub use token::{Claims, Denial, Key, Keys, Token};

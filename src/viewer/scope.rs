@@ -22,6 +22,12 @@ impl<'t> Scope<'t> {
         Self { fields }
     }
 
+    /// Whether it is all that the plan holds.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self.rules().next().is_none()
+    }
+
     /// Its patterns.
     pub fn rules(self) -> impl Iterator<Item = &'t [u8]> {
         let rules = Fields(self.fields).filter(|field| field.kind == FIELD_RULE);

@@ -198,17 +198,31 @@ fn with_prefix(prefix: u8, address: &[u8]) -> Vec<u8> {
     [&[prefix], address].concat()
 }
 
-/// What a token says. `scratch` takes its bytes; only of a token that is bound to a network it is
-/// asked where it comes from.
+/// What a token says that is good now; see `verified` and `Claims::hold`.
 ///
 /// # Errors
 ///
-/// A `Denial`. What it says is looked at only once it is known to be ours.
+/// A `Denial`.
 pub fn opened<'s>(
     text: &str,
     keys: &Keys,
     peer: &dyn Fn() -> Option<IpAddr>,
     now: UnixTime,
+    scratch: &'s mut [u8; TOKEN_BYTES_MAX],
+) -> Result<Token<'s>, Denial> {
+    let token = verified(text, keys, scratch)?;
+    token.claims.hold(peer, now)?;
+    Ok(token)
+}
+
+/// What a token of ours says, whether or not it is good now. `scratch` takes its bytes.
+///
+/// # Errors
+///
+/// `Unknown`. What it says is looked at only once it is known to be ours.
+pub fn verified<'s>(
+    text: &str,
+    keys: &Keys,
     scratch: &'s mut [u8; TOKEN_BYTES_MAX],
 ) -> Result<Token<'s>, Denial> {
     if text.len() > TOKEN_SIZE_MAX {
@@ -220,13 +234,26 @@ pub fn opened<'s>(
     let (head, fields) = signed.split_first_chunk::<FIELDS_AT>().ok_or(Denial::Unknown)?;
     let key = keys.of(head[1]).filter(|_| head[0] == VERSION).ok_or(Denial::Unknown)?;
     key.over(signed).verify_truncated_left(mac).map_err(|_| Denial::Unknown)?;
-    let token = said(head, fields).ok_or(Denial::Unknown)?;
-    if now >= token.claims.expires {
-        return Err(Denial::Expired(token.claims.expires));
-    }
-    match token.claims.network {
-        Some(network) if !peer().is_some_and(|peer| is_in(network, peer)) => Err(Denial::Elsewhere),
-        _ => Ok(token),
+    said(head, fields).ok_or(Denial::Unknown)
+}
+
+impl Claims {
+    /// Whether a token that says this is good now. Only of one that is bound to a network it is
+    /// asked where it comes from.
+    ///
+    /// # Errors
+    ///
+    /// `Expired`, `Elsewhere`.
+    pub fn hold(&self, peer: &dyn Fn() -> Option<IpAddr>, now: UnixTime) -> Result<(), Denial> {
+        if now >= self.expires {
+            return Err(Denial::Expired(self.expires));
+        }
+        match self.network {
+            Some(network) if !peer().is_some_and(|peer| is_in(network, peer)) => {
+                Err(Denial::Elsewhere)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

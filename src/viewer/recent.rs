@@ -1,0 +1,111 @@
+//! Tokens that were read a moment ago: players send the same one with each request, and to compare
+//! it costs a tenth of what it takes to verify it.
+//!
+//! A table with a place for each token, which the next one with the same place takes over. Who
+//! sends garbage learns nothing from it: the place and the first comparison are by a hash whose key
+//! nobody knows, and the texts are then compared in the same time wherever they differ.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq as _;
+
+use super::Claims;
+use crate::config::RECENT_TOKENS;
+
+/// Longest text that is kept: one without patterns.
+const TEXT_SIZE_MAX: usize = 64;
+
+#[derive(Clone, Copy)]
+struct Kept {
+    hash: u64,
+    text: [u8; TEXT_SIZE_MAX],
+    claims: Claims,
+}
+
+/// Tokens of one shard without patterns, which were ours when they were read.
+#[derive(Default)]
+pub struct Recent {
+    hasher: ahash::RandomState,
+    /// Empty until the first token comes.
+    places: Box<[Option<Kept>]>,
+}
+
+impl fmt::Debug for Recent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recent")
+    }
+}
+
+impl Recent {
+    /// What a token says, if it was read a moment ago. Whether it is good now is another question.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Option<Claims> {
+        let (hash, padded) = self.key(text)?;
+        let kept = self.places.get(hash as usize % RECENT_TOKENS)?.as_ref()?;
+        let is_same = kept.hash == hash && bool::from(kept.text.ct_eq(&padded));
+        is_same.then_some(kept.claims)
+    }
+
+    /// Keeps what a token says that was verified, and has no patterns.
+    pub fn keep(&mut self, text: &str, claims: Claims) {
+        let Some((hash, text)) = self.key(text) else { return };
+        if self.places.is_empty() {
+            self.places = vec![None; RECENT_TOKENS].into();
+        }
+        self.places[hash as usize % RECENT_TOKENS] = Some(Kept { hash, text, claims });
+    }
+
+    /// Forgets all of them: the keys are others now.
+    pub fn clear(&mut self) {
+        self.places.fill(None);
+    }
+
+    /// The hash of a text, and the text itself; no two texts are the same behind zeros, since no
+    /// token has one.
+    fn key(&self, text: &str) -> Option<(u64, [u8; TEXT_SIZE_MAX])> {
+        let mut padded = [0; TEXT_SIZE_MAX];
+        padded.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some((self.hasher.hash_one(padded), padded))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::UnixTime;
+
+    fn claims(session: u64) -> Claims {
+        let (bitrate_max, network) = (None, None);
+        Claims { subscriber: None, session, expires: UnixTime(1), bitrate_max, network }
+    }
+
+    #[test]
+    fn a_token_is_found_until_another_takes_its_place() {
+        let mut recent = Recent::default();
+        assert_eq!(recent.find("a"), None);
+        let count = RECENT_TOKENS as u64 * 4;
+        for session in 0..count {
+            recent.keep(&format!("token-{session}"), claims(session));
+            assert_eq!(recent.find(&format!("token-{session}")), Some(claims(session)));
+        }
+        let found = (0..count).filter(|session| recent.find(&format!("token-{session}")).is_some());
+        let found = found.count();
+        assert!((RECENT_TOKENS / 2..=RECENT_TOKENS).contains(&found), "{found}");
+        recent.clear();
+        assert!((0..count).all(|session| recent.find(&format!("token-{session}")).is_none()));
+    }
+
+    #[test]
+    fn another_text_is_another_token() {
+        let mut recent = Recent::default();
+        recent.keep("abc", claims(1));
+        for other in ["ab", "abcd", "abd", "", "Abc"] {
+            assert_eq!(recent.find(other), None, "{other}");
+        }
+        let long = "x".repeat(TEXT_SIZE_MAX + 1);
+        recent.keep(&long, claims(2));
+        assert_eq!(recent.find(&long), None, "it has patterns, and is read each time");
+        recent.keep(&long[1..], claims(3));
+        assert_eq!(recent.find(&long[1..]), Some(claims(3)));
+    }
+}
