@@ -69,9 +69,9 @@ pub fn port(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// What an operator may do.
+/// The same, and what an operator may do.
 pub fn socket(shared: Shared) -> Router {
-    seen()
+    let operated = Router::new()
         .route("/api/v1/changes", get(feed::changes))
         .route("/api/v1/keys", get(tokens::keys))
         .route("/api/v1/keys/rotate", post(tokens::rotate))
@@ -83,8 +83,8 @@ pub fn socket(shared: Shared) -> Router {
             get(objects::one).put(objects::put).patch(objects::patch).delete(objects::remove),
         )
         .layer(DefaultBodyLimit::max(OPERATOR_BODY_SIZE_MAX))
-        .layer(map_response(problem::uniform))
-        .with_state(shared)
+        .layer(map_response(problem::uniform));
+    seen().merge(operated).with_state(shared)
 }
 
 fn seen() -> Router<Shared> {

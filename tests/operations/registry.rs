@@ -237,6 +237,8 @@ fn the_port_shows_none_of_it() {
     assert!(get(server.admin, "/api/v1/planets").starts_with("HTTP/1.1 404 "));
     assert_eq!(ask(&place, "GET", "/api/v1/planets", "", "").status, 404);
     assert_eq!(ask(&place, "DELETE", "/api/v1/plans", "", "").status, 405);
+    let ready = ask(&place, "GET", "/readyz", "", "");
+    assert!(ready.status == 200 && ready.head.contains("text/plain"), "{}", ready.head);
     let large = format!("{{\"id\":\"{}\"}}", "x".repeat(17 << 20));
     for (method, path, body, status) in [
         ("GET", "/api/v1/plans?limit=x", "", 400),
