@@ -4,6 +4,7 @@
 //! or as the place that is wrong and why. Whether what it speaks of is there, the registry says.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -172,11 +173,9 @@ fn of_subscriber(subscriber: &Subscriber) -> Result<(), String> {
     if let Some(plan) = &subscriber.plan {
         id(Kind::Plan, plan).map_err(|why| format!("plan: {why}"))?;
     }
-    list("networks", &subscriber.networks, |network| {
-        let is_network = network.parse::<IpNet>().is_ok();
-        let is_one = is_network || network.parse::<std::net::IpAddr>().is_ok();
-        is_one.then_some(()).ok_or_else(|| {
-            format!("{network:?} is no network (write \"192.0.2.0/24\" or \"2001:db8::1\")")
+    list("networks", &subscriber.networks, |text| {
+        network(text).map(drop).ok_or_else(|| {
+            format!("{text:?} is no network (write \"192.0.2.0/24\" or \"2001:db8::1\")")
         })
     })?;
     let word = |word: &str| {
@@ -200,6 +199,12 @@ fn of_subscriber(subscriber: &Subscriber) -> Result<(), String> {
     text("notes", &subscriber.notes, 0)?;
     let tags: Vec<_> = subscriber.tags.iter().cloned().collect();
     list("tags", &tags, word)
+}
+
+/// A network, or one address; none if the text is neither.
+pub fn network(text: &str) -> Option<IpNet> {
+    let one = |_| text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>().or_else(one).ok().map(|network| network.trunc())
 }
 
 /// The fields of a document. What serde says of one that is wrong names it.

@@ -8,11 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
-use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::admin::Shared;
+use super::documents;
 use super::json::{answer, wanted};
 use super::keys::{self, Unchanged};
 use super::post::Post;
@@ -141,6 +141,11 @@ fn minted(
     if let Some(rule) = wanted.scope.iter().find(|rule| !is_path(rule)) {
         return Err(format!("scope: {rule:?} can't match: a pattern begins with /tv/ or /vod/"));
     }
+    let network = |text: &str| {
+        documents::network(text).ok_or_else(|| {
+            format!("network: {text:?} is none (write \"192.0.2.0/24\" or \"2001:db8::1\")")
+        })
+    };
     let network = wanted.network.as_deref().map(network).transpose()?;
     let mut session = [0; 8];
     getrandom::fill(&mut session).map_err(|error| format!("no number can be drawn: {error}"))?;
@@ -158,15 +163,6 @@ fn minted(
         Unwritable::TooLate => "seconds: a token can't be good for so long".to_owned(),
     })?;
     Ok(json!({ "token": token, "path": format!("/s/{token}/"), "expires": claims.expires.0 }))
-}
-
-/// A network, or one address.
-fn network(text: &str) -> Result<IpNet, String> {
-    let network =
-        text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
-    network.map(|network| network.trunc()).map_err(|_| {
-        format!("network: {text:?} is none (write \"192.0.2.0/24\" or \"2001:db8::1\")")
-    })
 }
 
 /// `GET /api/v1/keys`: the live keys, without what is secret.

@@ -106,22 +106,12 @@ impl Refusal {
     /// would begin.
     #[must_use]
     pub const fn closes(self) -> bool {
-        !matches!(
-            self,
-            Self::Directive
-                | Self::NotFound
-                | Self::TokenMissing
-                | Self::TokenUnknown
-                | Self::TokenExpired
-                | Self::TokenElsewhere
-                | Self::NotEntitled
-                | Self::SubscriberUnknown
-                | Self::SubscriberBlocked
-                | Self::SubscriberExpired
-                | Self::Damaged
-                | Self::Busy
-                | Self::TimedOut
-        )
+        // Whoever may not have something was understood.
+        self.status() != 403
+            && !matches!(
+                self,
+                Self::Directive | Self::NotFound | Self::Damaged | Self::Busy | Self::TimedOut
+            )
     }
 
     /// The value of `X-Shardcast-Reason` and of the metrics label.

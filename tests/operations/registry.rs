@@ -6,22 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::running::{PATIENCE, Place, Running, Said, get, program, run, serve};
+use super::running::{PATIENCE, Place, Running, done, get, serve, verb};
 
-/// A verb for the server of this config.
-fn verb(config: &Path, arguments: &[&str]) -> Said {
-    run(program().args(arguments).arg("--config").arg(config))
-}
-
-/// The same of one that must work; what it says.
-#[track_caller]
-fn done(config: &Path, arguments: &[&str]) -> String {
-    let said = verb(config, arguments);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments:?}");
-    said.out
-}
-
-/// The same of one that must not; why.
+/// Why a verb that must not work did not.
 #[track_caller]
 fn refused(config: &Path, arguments: &[&str]) -> String {
     let said = verb(config, arguments);

@@ -61,6 +61,19 @@ pub fn run(command: &mut Command) -> Said {
     }
 }
 
+/// A verb for the server of this config.
+pub fn verb(config: &Path, arguments: &[&str]) -> Said {
+    run(program().args(arguments).arg("--config").arg(config))
+}
+
+/// The same of one that must work; what it says.
+#[track_caller]
+pub fn done(config: &Path, arguments: &[&str]) -> String {
+    let said = verb(config, arguments);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments:?}");
+    said.out
+}
+
 /// A folder for one test, with a library of one playlist and one segment: `/vod/library/…`.
 pub struct Place {
     dir: tempfile::TempDir,

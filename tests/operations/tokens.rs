@@ -3,11 +3,10 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::running::{PATIENCE, Place, Running, Said, get, program, run, serve, until};
+use super::running::{PATIENCE, Place, Running, done, get, program, run, serve, until, verb};
 
 /// A server with two libraries that take a token.
 fn place() -> Place {
@@ -27,16 +26,8 @@ fn config(place: &Place) -> std::path::PathBuf {
     )
 }
 
-/// A verb for the server of this config.
-fn verb(config: &Path, arguments: &[&str]) -> Said {
-    let mut command: Command = program();
-    run(command.args(arguments).arg("--config").arg(config))
-}
-
 fn mint(config: &Path, arguments: &[&str]) -> String {
-    let said = verb(config, &[&["token", "mint"], arguments].concat());
-    assert_eq!((said.code, said.err.as_str()), (0, ""));
-    said.out.trim_end().to_owned()
+    done(config, &[&["token", "mint"], arguments].concat()).trim_end().to_owned()
 }
 
 /// Status and reason of what a path gets.
@@ -78,10 +69,7 @@ fn a_subscriber_gets_what_the_plan_holds_as_long_as_it_does() {
     let place = place();
     let config = config(&place);
     let server = Running::start(&mut serve(&config));
-    let done = |arguments: &[&str]| {
-        let said = verb(&config, arguments);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments:?}");
-    };
+    let done = |arguments: &[&str]| done(&config, arguments);
     done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
     done(&["bouquet", "add", "series", "--name", "Series", "--content", "vod/b"]);
     done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
@@ -121,11 +109,7 @@ fn a_refusal_is_explained_with_the_check_that_decides() {
     let place = place();
     let config = config(&place);
     let server = Running::start(&mut serve(&config));
-    let done = |arguments: &[&str]| {
-        let said = verb(&config, arguments);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments:?}");
-        said.out
-    };
+    let done = |arguments: &[&str]| done(&config, arguments);
     done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
     done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
     done(&["plan", "add", "empty", "--name", "Empty"]);
