@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::config::{Access, Limits, SMALL_BODY_SIZE_MAX};
+use crate::live::playlist::dash::timed::Timed;
 use crate::live::playlist::name::Promise;
 use crate::live::reload::Edge;
 use crate::live::time::Length;
@@ -248,6 +249,8 @@ pub enum Change {
 pub struct Rendition {
     /// The newest of what is listed.
     pub edge: Edge,
+    /// When the last segment that has begun does, and when it ends, as far as it has come.
+    pub times: (Timed, Timed),
     /// The longest part.
     pub part: Length,
     /// Parts that a segment can have.

@@ -8,6 +8,7 @@ use super::renditions::State;
 use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
 use crate::live::catchup::address::channel_folder;
 use crate::live::playlist::dash::recent::folder_of_patch;
+use crate::live::playlist::dash::timed::{Timed, channel_of_timed};
 use crate::live::playlist::name::Name;
 use crate::live::reload::{Directives, Reach, Reload, Skip};
 use crate::messages::{GrowingId, Growth, SourceKind};
@@ -61,13 +62,19 @@ impl Catalog {
         {
             return Found::Expected(Place::Reach(place, reach));
         }
+        if let Some((place, state, name)) = rendition
+            && let Some(reach) = Timed::of_name(name).and_then(|timed| state.comes_at(timed))
+        {
+            return Found::Expected(Place::Reach(place, reach));
+        }
         if let Some(folder) = folder_of_patch(path)
             && let Some(&slot) = self.files.get(folder)
             && self.allows(slot, grant)
         {
             return self.object(slot, || Some(0));
         }
-        if let Some(folder) = channel_folder(path)
+        let past = channel_folder(path).or_else(|| channel_of_timed(path));
+        if let Some(folder) = past
             && let Some(&access) = self.channels.get(folder)
             && grant.allows(access)
         {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::Effect;
+use crate::live::playlist::dash::timed::Timed;
 use crate::live::playlist::{DELTA, DELTA_OF_DATES};
 use crate::live::reload::Reach;
 use crate::messages::Rendition;
@@ -120,5 +121,17 @@ impl State {
         let edge = self.news.edge;
         let is_near = (edge.segment..=edge.segment.saturating_add(1)).contains(&reach.segment);
         is_near && reach > edge.reach() && reach.parts <= self.news.parts_a_segment
+    }
+
+    /// How far it must come for a whole segment to be there that is not, and begins then: the one
+    /// that grows, or the next one.
+    pub(super) fn comes_at(&self, timed: Timed) -> Option<Reach> {
+        let Rendition { edge, times: (begins, ends), .. } = self.news;
+        let segment = match edge.is_whole {
+            false if timed == begins => edge.segment,
+            true if timed == ends => edge.segment.checked_add(1)?,
+            _ => return None,
+        };
+        Some(Reach { segment, parts: Reach::WHOLE })
     }
 }

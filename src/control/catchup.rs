@@ -19,6 +19,8 @@ use axum::routing::get;
 use super::ask::Granted;
 use super::problem;
 use crate::config::{CATCH_UP_WAITING_MAX, TARGET_SIZE_MAX};
+use crate::live::playlist::dash::timed::Timed;
+use crate::live::playlist::hls::segment_name;
 use crate::live::records::Records;
 use crate::messages::mail::Outbox;
 use crate::request::parse::accepts_gzip;
@@ -38,6 +40,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Whoever asks for what is past.
 #[derive(Clone)]
 pub struct CatchUp {
+    records: Arc<Records>,
     shelf: Arc<Mutex<Shelf>>,
     /// Paths to write, of those who may have the text.
     to_write: SyncSender<Granted<Arc<str>>>,
@@ -57,10 +60,25 @@ impl CatchUp {
     fn with(records: Arc<Records>, windows: Windows, outboxes: Vec<Outbox>) -> io::Result<Self> {
         let shelf = Arc::new(Mutex::new(Shelf::new(Arc::clone(&records), outboxes)));
         let (to_write, paths) = sync_channel(CATCH_UP_WAITING_MAX);
-        let (its, writer) = (Arc::clone(&shelf), Writer::new(records, windows));
+        let (its, writer) = (Arc::clone(&shelf), Writer::new(Arc::clone(&records), windows));
         let thread = std::thread::Builder::new().name("catch-up".to_owned());
         thread.spawn(move || write_all(&paths, writer, &its))?;
-        Ok(Self { shelf, to_write })
+        Ok(Self { records, shelf, to_write })
+    }
+
+    /// The name by its number of the segment of which this is the path by its time, if that is
+    /// recorded.
+    fn name_by_number(&self, path: &str) -> Option<String> {
+        let (folder, name) = path.rsplit_once('/')?;
+        let (channel, rendition) = folder.rsplit_once('/')?;
+        let (_, channel) = channel.rsplit_once('/')?;
+        let (_, extension) = name.split_once('.')?;
+        let timed = Timed::of_name(name)?;
+        let number = self.records.with(channel, |record| {
+            let kept = record.rendition(rendition)?.segment_at(timed)?;
+            (kept.container().extension() == extension).then_some(kept.number)
+        });
+        Some(segment_name(number.flatten()?, extension))
     }
 
     /// The text at a path, as soon as it is written.
@@ -122,6 +140,8 @@ pub fn router(catch_up: CatchUp) -> Router {
     Router::new()
         .route("/tv/{channel}/archive/{*path}", get(answer))
         .route("/tv/{channel}/rewind/{*path}", get(answer))
+        .route("/tv/{channel}/{rendition}/{name}", get(segment))
+        .route("/s/{token}/tv/{channel}/{rendition}/{name}", get(segment))
         .route("/s/{token}/tv/{channel}/archive/{*path}", get(answer))
         .route("/s/{token}/tv/{channel}/rewind/{*path}", get(answer))
         .with_state(catch_up)
@@ -148,6 +168,23 @@ async fn answer(
         }
         Err(refused) => refusal(refused),
     }
+}
+
+/// Of a segment that is past, and asked for by its time, the name by its number: shards have it so.
+/// Only a player whose manifest is older than the server's start asks.
+async fn segment(State(catch_up): State<CatchUp>, uri: Uri) -> Response<Body> {
+    let mut scratch = [0; TARGET_SIZE_MAX];
+    let path = unescaped(uri.path().as_bytes(), &mut scratch).unwrap_or_default();
+    let Some(name) = catch_up.name_by_number(path) else {
+        return problem::problem(StatusCode::NOT_FOUND, "no such segment is recorded");
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let name = HeaderValue::try_from(name).expect("digits and an extension");
+    response.headers_mut().insert(header::LOCATION, name);
+    let moved = HeaderValue::from_static("public, max-age=60");
+    response.headers_mut().insert(header::CACHE_CONTROL, moved);
+    response
 }
 
 /// The first answer of a text; shards write the others (`request::head`), and say the same.

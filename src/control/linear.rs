@@ -11,10 +11,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::routing::get;
 use bytes::Bytes;
+use tower::ServiceExt as _;
 
 use super::problem::{problem, unknown};
 use crate::config::sources::{ASSET_MANIFEST_SIZE_MAX, ASSETS_AGAIN_MS, Programme};
@@ -105,12 +106,12 @@ impl Stations {
         *self.all.lock().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
-    /// Answers for them.
-    pub fn router(&self) -> Router {
+    /// Answers for them; for all that is not theirs, these others do.
+    pub fn router(&self, others: Router) -> Router {
         let router = Router::new()
             .route("/tv/{channel}/{*rest}", get(answer))
             .route("/s/{token}/tv/{channel}/{*rest}", get(answer_with_token));
-        router.with_state(self.clone())
+        router.with_state((self.clone(), others.clone())).fallback_service(others)
     }
 
     fn station(&self, id: &str) -> Option<Arc<Station>> {
@@ -120,17 +121,21 @@ impl Stations {
 
 /// Whoever is let in is let in by the shard: a token is nobody's business here.
 async fn answer_with_token(
-    stations: State<Stations>,
+    stations: State<(Stations, Router)>,
     Path((_, channel, rest)): Path<(String, String, String)>,
+    request: Request,
 ) -> Response<Body> {
-    answer(stations, Path((channel, rest))).await
+    answer(stations, Path((channel, rest)), request).await
 }
 
 async fn answer(
-    State(stations): State<Stations>,
+    State((stations, others)): State<(Stations, Router)>,
     Path((channel, rest)): Path<(String, String)>,
+    request: Request,
 ) -> Response<Body> {
-    let Some(station) = stations.station(&channel) else { return unknown().await };
+    let Some(station) = stations.station(&channel) else {
+        return others.oneshot(request).await.unwrap_or_else(|never| match never {});
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     if let Some(text) = station.kept(&rest, now) {

@@ -9,6 +9,7 @@
 
 pub mod growing;
 pub mod keeper;
+pub mod marks;
 pub mod memory;
 pub mod progress;
 mod recorder;
@@ -32,6 +33,7 @@ use crate::sys::priority;
 
 use growing::Grown;
 use keeper::Whole;
+use marks::Numbers;
 use memory::Memory;
 use progress::Progress;
 use recorder::{Begun, Recorder, ToRecorder};
@@ -77,6 +79,8 @@ pub struct Recovered {
     pub archive: Archive,
     /// What it remembers.
     pub memory: Memory,
+    /// Up to which number it has begun segments, where those are not taken up again.
+    pub begun: Numbers,
     /// The last number that is kept of each rendition.
     pub kept: Vec<(String, i64)>,
     /// Chunks of segments that were not whole.
@@ -163,7 +167,8 @@ impl Recovered {
             is_kept: false,
             is_required: false,
         };
-        Self { archive, memory: Memory::default(), kept: Vec::new(), grown: Vec::new() }
+        let (memory, begun) = (Memory::default(), Numbers::new());
+        Self { archive, memory, begun, kept: Vec::new(), grown: Vec::new() }
     }
 }
 
@@ -211,6 +216,14 @@ impl Archive {
         if let Some(queue) = &self.queue {
             let _ = queue.sender.send(ToRecorder::Remember(Arc::clone(&self.id), memory));
         }
+    }
+
+    /// A segment of a rendition has begun: nothing else is to have its number. Where success means
+    /// that media is durable, what is under way is kept, and goes on.
+    pub fn begin_segment(&self, rendition: &Arc<str>, number: i64) {
+        let Some(queue) = self.queue.as_ref().filter(|_| !self.is_required) else { return };
+        let begun = ToRecorder::BeganSegment(Arc::clone(&self.id), Arc::clone(rendition), number);
+        let _ = queue.sender.send(begun);
     }
 
     /// The channel is gone. What is on disk stays.

@@ -424,7 +424,7 @@ impl Channel {
         let segment = rendition.publisher.timeline().segments().back();
         let segment = segment.expect("a chunk was published");
         if steps.begins_segment {
-            output.begin_segment(post, segment.number);
+            output.begin_segment(post, segment);
             output.ends_with_it = false;
         }
         let is_anew = steps.gaps > 0 || (steps.begins_segment && segment.discontinuity);
@@ -474,12 +474,12 @@ impl Channel {
         if part_grew {
             self.batch.extend(output.end_part(&mut self.post, stamp));
         }
-        let listing = output.end_segment(&mut self.post, &mut rendition.measure, stamp);
-        if listing.is_none() {
+        let listings = output.end_segment(&mut self.post, &mut rendition.measure, stamp);
+        if listings.is_empty() {
             // Nothing of it could be written.
             rendition.publisher.timeline_mut().spoil_last();
         }
-        self.batch.extend(listing);
+        self.batch.extend(listings);
         true
     }
 

@@ -11,7 +11,9 @@ use crate::config::Access;
 use crate::live::channel::Container;
 use crate::live::drift::Drift;
 use crate::live::measure::Measure;
+use crate::live::playlist::dash::timed::Timed;
 use crate::live::playlist::hls;
+use crate::live::timeline::Segment;
 use crate::live::ts::counters::Counters;
 use crate::messages::{Change, GrowingId, Growth, Listing, Opened};
 use crate::units::{Class, ETag, Tagger, UnixTime};
@@ -70,8 +72,8 @@ pub struct Output {
     stream: Option<Stream>,
     writer: Writer,
     current: Option<Current>,
-    /// Segments that are listed, by number, with how many parts of them are.
-    listed: VecDeque<(i64, u32)>,
+    /// Segments that are listed.
+    listed: VecDeque<Listed>,
     /// How many of `listed`, from the front, have no parts listed any more.
     without_parts: usize,
 }
@@ -95,9 +97,20 @@ pub struct Piece<'b> {
     pub is_anew: bool,
 }
 
+/// A segment that is listed.
+#[derive(Debug)]
+struct Listed {
+    number: i64,
+    /// How many of its parts are.
+    parts: u32,
+    /// Its other path, which says when it begins.
+    timed: Option<String>,
+}
+
 #[derive(Debug)]
 struct Current {
     number: i64,
+    timed: Option<String>,
     growing: GrowingId,
     parts: u32,
     /// Where its part under way begins, in bytes of the segment.
@@ -151,8 +164,13 @@ impl Output {
     }
 
     /// A segment begins, and can be had as it grows.
-    pub fn begin_segment(&mut self, post: &mut Post, number: i64) {
+    pub fn begin_segment(&mut self, post: &mut Post, segment: &Segment) {
         self.writer.begin_segment();
+        let number = segment.number;
+        let timed = (self.container == Container::Cmaf).then(|| {
+            let name = Timed::at(segment.origin, segment.start).name(self.container.extension());
+            format!("{}/{name}", self.folder)
+        });
         let path = self.path(number, None).into();
         let (class, access) = (Class::Segment, self.access);
         let media_type = self.container.media_type();
@@ -160,6 +178,7 @@ impl Output {
         let growing = post.grow(None, begun);
         self.current = Some(Current {
             number,
+            timed,
             growing,
             parts: 0,
             part: 0,
@@ -252,35 +271,39 @@ impl Output {
         Some(post.object(&self.path(number, Some(part)), described, self.access))
     }
 
-    /// The segment under way is whole: its listing.
+    /// The segment under way is whole: its listings, one for each of its names.
     pub fn end_segment(
         &mut self,
         post: &mut Post,
         measure: &mut Measure,
         stamp: Stamp,
-    ) -> Option<Listing> {
-        let current = self.current.take()?;
+    ) -> Vec<Listing> {
+        let Some(current) = self.current.take() else { return Vec::new() };
         let size = self.writer.segment_size();
-        self.listed.push_back((current.number, current.parts));
+        let Current { number, parts, growing, hash, timed, .. } = current;
         if size == 0 {
-            post.grow(Some(current.growing), Growth::Aborted);
-            return None;
+            post.grow(Some(growing), Growth::Aborted);
+            self.listed.push_back(Listed { number, parts, timed: None });
+            return Vec::new();
         }
         measure.add_segment(size, self.duration_micros);
         if let Some(size) = self.key_size {
             measure.add_key(size, self.duration_micros);
         }
-        let described = Described {
+        let etag = hash.tag();
+        let described = || Described {
             placed: self.writer.placed(0, size),
-            etag: current.hash.tag(),
+            etag,
             media_type: self.container.media_type(),
             class: Class::Segment,
             modified: stamp.unix(),
         };
-        let listing = post.object(&self.path(current.number, None), described, self.access);
-        self.ended.extend(listing.opened().map(|opened| (current.number, opened)));
-        post.grow(Some(current.growing), Growth::Ended);
-        Some(listing)
+        let listing = post.object(&self.path(number, None), described(), self.access);
+        self.ended.extend(listing.opened().map(|opened| (number, opened)));
+        let other = timed.as_deref().map(|path| post.object(path, described(), self.access));
+        post.grow(Some(growing), Growth::Ended);
+        self.listed.push_back(Listed { number, parts, timed });
+        [Some(listing), other].into_iter().flatten().collect()
     }
 
     /// Takes everything back.
@@ -288,7 +311,8 @@ impl Output {
         if let Some(current) = self.current.take() {
             // Whoever is being sent it would wait for the rest for ever.
             post.grow(Some(current.growing), Growth::Aborted);
-            self.listed.push_back((current.number, current.parts));
+            let Current { number, parts, .. } = current;
+            self.listed.push_back(Listed { number, parts, timed: None });
         }
         self.forget(i64::MAX, i64::MAX, batch);
         if let Some(Stream { path, growing: Some(growing) }) = self.stream.take() {
@@ -299,18 +323,17 @@ impl Output {
 
     /// Takes back what is older than these segments.
     pub fn forget(&mut self, parts_from: i64, segments_from: i64, batch: &mut Vec<Listing>) {
-        while let Some(&(number, parts)) = self.listed.get(self.without_parts)
+        while let Some(&Listed { number, parts, .. }) = self.listed.get(self.without_parts)
             && number < parts_from
         {
             batch.extend((0..parts).map(|part| absent(self.path(number, Some(part)))));
             self.without_parts += 1;
         }
         while self.without_parts > 0
-            && let Some(&(number, _)) = self.listed.front()
-            && number < segments_from
+            && let Some(gone) = self.listed.pop_front_if(|oldest| oldest.number < segments_from)
         {
-            batch.push(absent(self.path(number, None)));
-            self.listed.pop_front();
+            batch.push(absent(self.path(gone.number, None)));
+            batch.extend(gone.timed.map(absent));
             self.without_parts -= 1;
         }
     }

@@ -35,6 +35,10 @@ const RESENT_SEGMENTS: usize = 3;
 /// one encoder do not end at once.
 const OVERLAP_MICROS: i64 = 100_000;
 
+/// How far before a segment had begun, by its own time, the clock may be for that to be believed
+/// after a restart, in microseconds. Its encoder's clock was wrong then.
+const CLOCK_AHEAD_MAX_MICROS: i64 = 3_600_000_000;
+
 /// Publishes one rendition.
 #[derive(Debug)]
 pub struct Publisher {
@@ -60,6 +64,19 @@ pub struct Publisher {
     headers: u32,
     /// The last segment that was kept before this one began.
     kept: Option<i64>,
+    /// The last segment that had begun before, if that is known.
+    begun: Option<i64>,
+}
+
+/// Which numbers of a rendition were used before a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// The last one that is kept.
+    pub kept: Option<i64>,
+    /// The last one that had begun, on the epoch's own time; none where what is under way is kept.
+    pub begun: Option<i64>,
+    /// Up to where others may have been.
+    pub reserved: Option<i64>,
 }
 
 /// What to do for a chunk, in the order of the fields.
@@ -124,6 +141,7 @@ impl Publisher {
             is_broken: false,
             headers: 1,
             kept: None,
+            begun: None,
         }
     }
 
@@ -132,16 +150,26 @@ impl Publisher {
         self.timeline.begin_behind(before);
     }
 
-    /// Goes on after a restart: the last number that is kept, and up to which it may have
-    /// published. Numbers that do not follow from the media's time go on above both.
-    pub fn resume(&mut self, kept: Option<i64>, used: Option<i64>) {
+    /// Goes on after a restart, at this Unix time in microseconds. Numbers that do not follow from
+    /// the media's time go on above all that were used.
+    pub fn resume(&mut self, used: Used, now_micros: i64) {
+        let Used { kept, begun, reserved } = used;
         self.kept = kept;
-        self.timeline.begin_above(kept.max(used).unwrap_or(i64::MIN));
+        // An encoder's clock that was far ahead must not keep it from beginning again.
+        let length = i64::try_from(self.timeline.lengths().segment.micros()).unwrap_or(i64::MAX);
+        let ahead = |number: i64| number.saturating_mul(length).saturating_sub(now_micros);
+        self.begun = begun.filter(|begun| ahead(*begun) <= CLOCK_AHEAD_MAX_MICROS);
+        self.timeline.begin_above(kept.max(reserved).unwrap_or(i64::MIN));
     }
 
-    /// Why a first chunk on the epoch's time is not published: what is kept stays as it is, and of
-    /// the segment behind that parts may have been published, so that it must come from its start.
+    /// Why a first chunk on the epoch's time is not published: what is kept, or has begun, stays as
+    /// it is. Where what has begun is not known, parts may have been published of the segment
+    /// behind what is kept, so that it must come from its start.
     fn refused_after_restart(&self, timed: &Timed, place: &Place) -> Option<Taken> {
+        let is_first = self.timeline.segments().is_empty() && is_epoch(timed.start);
+        if is_first && self.begun.is_some_and(|begun| place.segment <= begun) {
+            return Some(Taken::Late);
+        }
         let kept = self.kept.filter(|_| self.timeline.segments().is_empty())?;
         if !is_epoch(timed.start) || place.segment > kept + 1 {
             return None;

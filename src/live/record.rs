@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::channel::Container;
 use super::cut::Lengths;
+use super::playlist::dash::timed::Timed;
 use super::playlist::multivariant::{Bandwidth, Carries, Rendition};
 use super::protection::Protection;
 use super::time::Moment;
@@ -283,6 +284,18 @@ impl Recorded {
     pub fn segment(&self, number: i64) -> Option<&Kept> {
         let at = self.segments.binary_search_by_key(&number, |kept| kept.number).ok()?;
         self.segments.get(at)
+    }
+
+    /// The segment that begins then.
+    #[must_use]
+    pub fn segment_at(&self, timed: Timed) -> Option<&Kept> {
+        let date = |kept: &Kept| kept.unix_micros().0;
+        let ticks = timed.ticks;
+        let timescale = self.segments.last()?.start.timescale;
+        let wanted = Moment { ticks, timescale }.micros().saturating_add(timed.zero_micros);
+        let at = self.segments.partition_point(|kept| date(kept) < wanted);
+        let found = self.segments.get(at)?;
+        (Timed::at(found.origin, found.start) == timed && !found.is_gap()).then_some(found)
     }
 }
 

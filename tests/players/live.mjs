@@ -41,6 +41,7 @@ const CASES = {
     { player: 'dash.js', path: 'manifest.mpd' },
     { player: 'shaka-player', path: 'manifest.mpd' },
     { player: 'mpv', path: 'master.m3u8' },
+    { player: 'mpv', path: 'manifest.mpd' },
     { player: 'mpv', path: 'stream.ts' },
     { player: 'mpv', path: 'ts.m3u8' },
     { player: 'ffprobe', path: 'master.m3u8' },
@@ -193,17 +194,11 @@ async function inMpv({ path }, url, { seconds, strict, screenshot }) {
   return result;
 }
 
-/**
- * What ffmpeg can read of a live DASH manifest, in seconds: less than is listed. At the live edge it takes the
- * first segment that is listed for the next one (5.1 does, wherever segments have numbers and a timeline).
- */
-const FFMPEG_DASH_SECONDS = 8;
 /** ffmpeg reads the header again with each edition of a playlist, and says so. */
 const HEADER_AGAIN = /Found duplicated MOOV Atom|Last message repeated/;
 
 /** Reads so much of a stream, as it comes, and looks at the times of all packets. */
-async function probe({ path }, url, how) {
-  const seconds = path.endsWith('.mpd') ? Math.min(how.seconds, FFMPEG_DASH_SECONDS) : how.seconds;
+async function probe({ path }, url, { seconds }) {
   const entries = ['-show_entries', 'stream=index,codec_type:packet=stream_index,dts_time', '-of', 'compact=p=0'];
   const args = ['-v', 'warning', ...entries, '-read_intervals', `%+${seconds}`, `${url}/${path}`];
   const { stdout, stderr } = await run('ffprobe', args, { timeout: (seconds + 40) * 1000, maxBuffer: 64 << 20 });

@@ -176,10 +176,19 @@ impl History {
         findings: &mut Findings,
     ) {
         for (index, entry) in of.segments.iter().enumerate() {
-            let number = entry.number;
             findings.check(!entry.apart, "timeline", place, || {
-                format!("{}: segment {number} does not follow, at t={}", of.id, entry.start)
+                format!("{}: {} does not follow, at t={}", of.id, entry.url, entry.start)
             });
+            let Some(number) = self.number(manifest, of, entry) else {
+                let start = manifest.unix_micros(of, entry);
+                findings.check(!self.is_between(start), "editions differ", place, || {
+                    format!(
+                        "{}: {} begins at {start} µs of Unix time, none does in HLS",
+                        of.id, entry.url
+                    )
+                });
+                continue;
+            };
             if is_low && index + 1 == of.segments.len() {
                 continue;
             }
@@ -188,8 +197,35 @@ impl History {
             findings.check(known == now, "published segment changed", place, || {
                 format!("{}: {number} was {known:?}, and is {now:?}, as (t, d)", of.id)
             });
-            self.compare(manifest, of, entry, place, findings);
+            self.compare(manifest, of, (number, entry), place, findings);
         }
+    }
+
+    /// The number of an entry: its own, or that of the segment that begins when it does.
+    fn number(&self, manifest: &Manifest, of: &Representation, entry: &Entry) -> Option<u64> {
+        let start = manifest.unix_micros(of, entry);
+        let begins =
+            |known: &Known| known.start.is_some_and(|known| known.abs_diff(start) <= DATE_ROUNDING);
+        let found = || self.segments.iter().rev().find(|(_, known)| begins(known));
+        entry.number.or_else(|| found().map(|(number, _)| *number))
+    }
+
+    /// Whether there are segments before and after this moment.
+    fn is_between(&self, micros: i64) -> bool {
+        let starts = || self.segments.values().filter_map(|known| known.start);
+        starts().any(|start| start < micros) && starts().any(|start| start > micros)
+    }
+
+    /// What HLS calls this entry, if that is known there by another name.
+    pub fn other_name(
+        &self,
+        manifest: &Manifest,
+        of: &Representation,
+        entry: &Entry,
+    ) -> Option<String> {
+        let known = self.segments.get(&self.number(manifest, of, entry)?)?;
+        let name = format!("{}/{}", of.id, known.uri);
+        (name != entry.url && !known.uri.is_empty()).then_some(name)
     }
 
     /// An entry of a manifest and a segment of a playlist are the same thing.
@@ -197,18 +233,19 @@ impl History {
         &self,
         manifest: &Manifest,
         of: &Representation,
-        entry: &Entry,
+        (number, entry): (u64, &Entry),
         place: &str,
         findings: &mut Findings,
     ) {
-        let Some(known) = self.segments.get(&entry.number) else { return };
-        let (id, number) = (&of.id, entry.number);
+        let Some(known) = self.segments.get(&number) else { return };
+        let id = &of.id;
         let duration = of.micros(entry.duration);
         let is_long = duration.abs_diff(known.duration) <= ROUNDING;
         findings.check(is_long, "editions differ", place, || {
             format!("{id}: {number} has {duration} µs, in HLS {}", known.duration)
         });
-        let is_there = entry.url == format!("{id}/{}", known.uri) && entry.gap == known.gap;
+        let is_named = entry.number.is_none() || entry.url == format!("{id}/{}", known.uri);
+        let is_there = is_named && entry.gap == known.gap;
         findings.check(is_there, "editions differ", place, || {
             format!("{id}: {number} is {} (gap: {}), in HLS {known:?}", entry.url, entry.gap)
         });

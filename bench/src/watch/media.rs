@@ -55,6 +55,17 @@ impl Objects {
         });
     }
 
+    /// Two paths lead to the same thing, if both have been fetched.
+    pub fn are_same(&self, one: &str, other: &str, place: &str, findings: &mut Findings) {
+        let (Some(one_is), Some(other_is)) = (self.known.get(one), self.known.get(other)) else {
+            return;
+        };
+        let is_same = (one_is.size, one_is.hash) == (other_is.size, other_is.hash);
+        findings.check(is_same, "editions differ", place, || {
+            format!("{one} is {one_is:?}, and {other} is {other_is:?}")
+        });
+    }
+
     /// A part's bytes have come, in the order of parts.
     pub fn take_part(&mut self, folder: &str, (number, part): (u64, u64), body: &[u8]) {
         let key = (folder.to_owned(), number);

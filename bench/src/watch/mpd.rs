@@ -49,8 +49,8 @@ pub struct Representation {
 /// A segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// `$Number$`.
-    pub number: u64,
+    /// `$Number$`, where it is asked for by that, and not by `$Time$`.
+    pub number: Option<u64>,
     /// `@t`, in ticks.
     pub start: i64,
     /// `@d`, in ticks.
@@ -130,12 +130,13 @@ fn representation(node: Node<'_, '_>) -> Result<Representation, String> {
         early: template.attribute("availabilityTimeOffset").map(str::to_owned),
         ..Representation::default()
     };
-    let filled = |text: &str, number: u64| {
-        text.replace("$RepresentationID$", &found.id).replace("$Number$", &number.to_string())
+    let filled = |text: &str| text.replace("$RepresentationID$", &found.id);
+    found.header = filled(attribute(template, "initialization")?);
+    let media = filled(attribute(template, "media")?);
+    let mut next: Option<u64> = match media.contains("$Time$") {
+        true => None,
+        false => Some(number(template, "startNumber")?),
     };
-    found.header = filled(attribute(template, "initialization")?, 0);
-    let media = attribute(template, "media")?;
-    let mut next: u64 = number(template, "startNumber")?;
     let timeline = children(template, "SegmentTimeline").next().ok_or("no SegmentTimeline")?;
     let mut gaps = Vec::new();
     for missing in children(template, "FailoverContent") {
@@ -153,15 +154,19 @@ fn representation(node: Node<'_, '_>) -> Result<Representation, String> {
             return Err("an S is repeated too often".to_owned());
         }
         for _ in 0..=repeated.unwrap_or(0) {
+            let (name, value) = match next {
+                Some(number) => ("$Number$", number.to_string()),
+                None => ("$Time$", start.to_string()),
+            };
             found.segments.push(Entry {
                 number: next,
                 start,
                 duration,
-                url: filled(media, next),
+                url: media.replace(name, &value),
                 gap: gaps.contains(&start),
                 apart: end.is_some_and(|end| end != start),
             });
-            next += 1;
+            next = next.map(|number| number + 1);
             start += i64::try_from(duration).map_err(|_| "an S is too long")?;
             end = Some(start);
         }
@@ -206,7 +211,7 @@ pub mod tests {
         let manifest = Manifest::read(TEXT).expect("it is good");
         let one = &manifest.representations[0];
         let numbers: Vec<_> = one.segments.iter().map(|entry| entry.number).collect();
-        assert_eq!(numbers, [7, 8, 9]);
+        assert_eq!(numbers, [7, 8, 9].map(Some));
         let last = &one.segments[2];
         assert_eq!(
             (last.start, last.url.as_str(), last.apart),
@@ -214,6 +219,16 @@ pub mod tests {
         );
         assert_eq!(manifest.unix_micros(one, last), 1_795_651_204_000_000);
         assert_eq!(one.micros(last.duration), 1_000_000);
+    }
+
+    #[test]
+    fn segments_may_be_asked_for_by_their_time() {
+        let text = TEXT.replace(" startNumber=\"7\"", "").replace("$Number$", "0-$Time$");
+        let manifest = Manifest::read(&text).expect("it is good");
+        let one = &manifest.representations[0];
+        let named: Vec<_> = one.segments.iter().map(|one| (one.number, &*one.url)).collect();
+        let names = ["v/0-1795651200000.m4s", "v/0-1795651202000.m4s", "v/0-1795651204000.m4s"];
+        assert_eq!(named, names.map(|name| (None, name)));
     }
 
     #[test]

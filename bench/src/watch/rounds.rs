@@ -417,6 +417,7 @@ impl Watch {
         };
         self.constants(&manifest, &place);
         let mut others = Vec::new();
+        let mut pairs = Vec::new();
         for of in &manifest.representations {
             let Some(one) = self.renditions.iter_mut().find(|one| one.name == of.id) else {
                 self.findings.add("renditions", &place, format!("{} is not in HLS", of.id));
@@ -436,13 +437,18 @@ impl Watch {
             // What HLS has not listed yet is fetched, and grows perhaps.
             let whole = of.segments.len() - usize::from(is_low && !of.segments.is_empty());
             others.push(of.header.clone());
-            let listed = of.segments[..whole].iter().filter(|entry| !entry.gap);
-            others.extend(listed.map(|entry| entry.url.clone()));
+            let listed = || of.segments[..whole].iter().filter(|entry| !entry.gap);
+            others.extend(listed().map(|entry| entry.url.clone()));
+            let named = |entry| one.history.other_name(&manifest, of, entry);
+            pairs.extend(listed().filter_map(|entry| Some((entry.url.clone(), named(entry)?))));
         }
         for path in others {
             if !self.objects.has(&path) {
                 self.fetch(server, &path);
             }
+        }
+        for (path, other) in pairs {
+            self.objects.are_same(&path, &other, &place, &mut self.findings);
         }
     }
 

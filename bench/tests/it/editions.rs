@@ -107,6 +107,13 @@ fn playlist(mistake: &str, count: u64, is_low: bool, skipped: u64) -> String {
 }
 
 fn object(mistake: &str, name: &str, count: u64) -> Option<String> {
+    if let Some(time) = name.strip_prefix("0-") {
+        // By its time a segment is what it is by its number.
+        let time: u64 = time.parse().ok()?;
+        let number =
+            FIRST + (time - time % 2).checked_sub(ZERO)? / 2 - u64::from(mistake == "other");
+        return object(mistake, &number.to_string(), count);
+    }
     let mut words = name.split('.');
     let number: u64 = words.next()?.parse().ok()?;
     let part = words.next();
@@ -125,13 +132,17 @@ fn manifest(mistake: &str, count: u64, is_low: bool) -> String {
     let segments = if is_low { count.div_ceil(2) } else { count / 2 };
     let start = ZERO + u64::from(mistake == "late");
     let early = if is_low { " availabilityTimeOffset=\"1.0\"" } else { "" };
+    let (first, media) = match is_low {
+        true => (format!(" startNumber=\"{FIRST}\""), "$Number$"),
+        false => (String::new(), "0-$Time$"),
+    };
     format!(
         "<MPD type=\"dynamic\" id=\"x\" availabilityStartTime=\"1970-01-01T00:00:00Z\" \
          publishTime=\"2026-11-26T00:00:00Z\" minimumUpdatePeriod=\"PT2S\" minBufferTime=\"PT2S\" \
          maxSegmentDuration=\"PT2S\" timeShiftBufferDepth=\"PT60S\"><Period id=\"0\" start=\"PT0S\">\
          <AdaptationSet><Representation id=\"v\" bandwidth=\"9\" codecs=\"avc1\">\
-         <SegmentTemplate timescale=\"1\" presentationTimeOffset=\"0\" startNumber=\"{FIRST}\" \
-         initialization=\"v/init.mp4\" media=\"v/$Number$.m4s\"{early}><SegmentTimeline>\
+         <SegmentTemplate timescale=\"1\" presentationTimeOffset=\"0\"{first} \
+         initialization=\"v/init.mp4\" media=\"v/{media}.m4s\"{early}><SegmentTimeline>\
          <S t=\"{start}\" d=\"2\" r=\"{}\"/></SegmentTimeline></SegmentTemplate></Representation>\
          </AdaptationSet></Period><UTCTiming/></MPD>",
         segments - 1

@@ -123,9 +123,10 @@ fn a_request_that_is_held_to_the_end_is_nothing_wrong() {
 
 #[test]
 fn what_is_wrong_with_a_channel_is_found() {
-    watch("bytes", &["published bytes changed", "segment is not its parts"]);
+    watch("bytes", &["editions differ", "published bytes changed", "segment is not its parts"]);
     watch("missing", &["status"]);
     watch("late", &["editions differ"]);
+    watch("other", &["editions differ"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::catalog::Capacity;
 use crate::config::{Access, STREAM_PIECES_BEHIND_MAX, STREAM_PIECES_MAX};
+use crate::live::playlist::dash::timed::Timed;
 use crate::live::playlist::name::Promise;
 use crate::live::reload::Edge;
 use crate::live::time::Length;
@@ -30,7 +31,20 @@ fn there(name: &str, number: u64) -> Listing {
 fn edge(segment: i64, parts: u32, is_whole: bool, access: Access) -> Listing {
     let edge = Edge { segment, parts, is_whole };
     let part = Length::of_millis(500);
-    let news = Rendition { edge, part, parts_a_segment: 4, hold_ms: 6000, promise: None, access };
+    let begins = Timed { zero_micros: 0, ticks: segment * 100 };
+    let ends = Timed {
+        ticks: begins.ticks + if is_whole { 100 } else { 25 * i64::from(parts) },
+        ..begins
+    };
+    let news = Rendition {
+        edge,
+        times: (begins, ends),
+        part,
+        parts_a_segment: 4,
+        hold_ms: 6000,
+        promise: None,
+        access,
+    };
     Listing { path: FOLDER.into(), change: Change::Rendition(news) }
 }
 
@@ -95,6 +109,34 @@ fn what_comes_within_a_segment_of_the_edge_is_waited_for() {
     }
     let elsewhere = catalog.live("/tv/other/v/13.m4s", &Directives::default(), &anonymous());
     assert!(matches!(elsewhere, Found::Absent));
+}
+
+#[test]
+fn what_is_asked_for_by_its_time_is_waited_for_when_it_comes_next() {
+    let mut catalog = news();
+    list(&mut catalog, &[there("0-1100.m4s", 7)]);
+    for (name, expected) in [
+        ("0-1100.m4s", "object 7"),
+        ("0-1200.m4s", "waits for 12"),
+        // It has no end yet, and nothing else begins so.
+        ("0-1250.m4s", "absent"),
+        ("0-1300.m4s", "absent"),
+        ("1-1200.m4s", "absent"),
+    ] {
+        assert_eq!(found(&catalog, name, ""), expected, "{name}");
+    }
+    let place = wait(&mut catalog, "0-1200.m4s", "");
+    assert_eq!(list(&mut catalog, &[edge(12, 4, false, Access::Open)]), []);
+    let whole = [there("0-1200.m4s", 8), edge(12, 4, true, Access::Open)];
+    assert!(list(&mut catalog, &whole).contains(&Effect::Release(place)));
+    assert_eq!(found(&catalog, "0-1200.m4s", ""), "object 8");
+    assert_eq!(found(&catalog, "0-1300.m4s", ""), "waits for 13");
+    // What is not there any more may be recorded: control says so.
+    assert_eq!(found(&catalog, "0-900.m4s", ""), "absent");
+    let channel = Listing { path: "/tv/news".into(), change: Change::Channel(Access::Open) };
+    list(&mut catalog, &[channel]);
+    assert_eq!(found(&catalog, "0-900.m4s", ""), "asked");
+    assert_eq!(found(&catalog, "9.m4s", ""), "absent");
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         outboxes: outboxes.clone(),
         registry: registry(&config)?,
         asks,
-        answers: stations.router().merge(control::ask::router(catch_up)),
+        answers: stations.router(control::ask::router(catch_up)),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
         pushed: live.as_ref().map(ingest::Handle::counts),

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::growing::{self, Growing, Grown};
 use super::keeper::{Keeper, Retention, Whole};
+use super::marks::{Marks, Numbers};
 use super::memory::Memory;
 use super::{Archive, Load, Recovered, folder, growing_folder, memory_path};
 use crate::config::{
@@ -39,6 +40,8 @@ pub enum ToRecorder {
     Grown(Arc<str>, Box<Grown>),
     /// This is what a channel remembers from now on.
     Remember(Arc<str>, Memory),
+    /// A segment of a channel's rendition has begun, with this number.
+    BeganSegment(Arc<str>, Arc<str>, i64),
     /// A channel is gone.
     End(Arc<str>),
     /// The server ends: say so when everything is durable.
@@ -72,6 +75,7 @@ pub struct Recorder {
 struct Channel {
     archive: Archive,
     kept: Option<KeptChannel>,
+    marks: Marks,
 }
 
 /// A channel that is kept.
@@ -150,6 +154,9 @@ impl Recorder {
                     None => self.load.take(grown.bytes.len()),
                 }
             }
+            ToRecorder::BeganSegment(id, rendition, number) => {
+                self.begin_segment(&id, &rendition, number);
+            }
             ToRecorder::Remember(id, memory) => self.remember(&id, &memory),
             ToRecorder::Finish(done) => {
                 self.commit_all();
@@ -171,6 +178,24 @@ impl Recorder {
         let stored = make_folder(folder_of(&path));
         if let Err(error) = stored.and_then(|()| memory.store(&RealDisk, &path)) {
             tracing::error!(channel = id, "what must outlast a restart: {error}");
+        }
+    }
+
+    /// Up to where segments had begun, where what is under way is not taken up again.
+    fn begun_before(&self, id: &str, archive: &Archive) -> Numbers {
+        if archive.is_required {
+            return Numbers::new();
+        }
+        Marks::before(&self.state, id).unwrap_or_else(|error| {
+            tracing::error!(channel = id, "which segments had begun is not known: {error}");
+            Numbers::new()
+        })
+    }
+
+    fn begin_segment(&mut self, id: &Arc<str>, rendition: &str, number: i64) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        if let Err(error) = channel.marks.begin((&self.state, id), rendition, number) {
+            tracing::error!(channel = &**id, "that a segment has begun is not put down: {error}");
         }
     }
 
@@ -202,7 +227,8 @@ impl Recorder {
             grow_at: None,
             retry: None,
         });
-        let mut channel = Channel { archive: archive.clone(), kept };
+        let begun = self.begun_before(&id, &archive);
+        let mut channel = Channel { archive: archive.clone(), kept, marks: Marks::default() };
         if let Some(kept) = &mut channel.kept
             && let Err(error) = kept.keeper(&id, &self.records)
         {
@@ -226,7 +252,7 @@ impl Recorder {
         channel.look(&self.lender);
         self.channels.insert(id, channel);
         // If nobody waits any more, the server ends.
-        let _ = reply.send(Recovered { archive, memory, kept: last, grown });
+        let _ = reply.send(Recovered { archive, memory, begun, kept: last, grown });
     }
 
     fn commit_all(&mut self) {

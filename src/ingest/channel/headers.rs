@@ -159,8 +159,7 @@ impl Channel {
         let feed = &self.feeds[at];
         let (header, bytes) = self.outputs[at].header.take().expect("it waits for its rendition");
         let mut publisher = Publisher::new(feed.header.init.clone(), lengths);
-        let (kept, used) = self.keeping.begin_rendition(&feed.name);
-        publisher.resume(kept, used);
+        publisher.resume(self.keeping.begin_rendition(&feed.name), stamp.micros);
         if let Some(longer) = self.longer {
             publisher.lengthen(longer);
         }

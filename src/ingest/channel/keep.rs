@@ -7,6 +7,7 @@ use super::Channel;
 use crate::config::NUMBERS_RESERVED;
 use crate::ingest::archive::growing::{Grown, Key};
 use crate::ingest::archive::keeper::Whole;
+use crate::ingest::archive::marks::Numbers;
 use crate::ingest::archive::memory::{Media, Memory};
 use crate::ingest::archive::{Archive, Recovered};
 use crate::ingest::output::Stamp;
@@ -15,7 +16,7 @@ use crate::live::channel::Container;
 use crate::live::cut::Lengths;
 use crate::live::playlist::name::{Longer, target_of};
 use crate::live::protection::Protection;
-use crate::live::publisher::{Taken, Zeros};
+use crate::live::publisher::{Taken, Used, Zeros};
 use crate::live::record::{Header, Kept};
 use crate::live::time::Length;
 use crate::live::timeline::{Before, Segment};
@@ -27,6 +28,8 @@ use crate::units::ETag;
 pub struct Keeping {
     archive: Archive,
     memory: Memory,
+    /// Up to which number segments of each rendition had begun before this run.
+    begun: Numbers,
     /// The last number that was kept of each rendition before this run.
     before: Vec<(String, i64)>,
     /// One a rendition, in the same order.
@@ -49,8 +52,8 @@ impl Keeping {
     #[must_use]
     pub fn new(recovered: Recovered) -> Self {
         // What was under way is taken as if it came again, when the channel is there.
-        let Recovered { archive, memory, kept, grown: _ } = recovered;
-        Self { archive, memory, before: kept, renditions: Vec::new() }
+        let Recovered { archive, memory, begun, kept, grown: _ } = recovered;
+        Self { archive, memory, begun, before: kept, renditions: Vec::new() }
     }
 
     /// The archive.
@@ -113,14 +116,17 @@ impl Keeping {
         self.archive.remember(self.memory.clone());
     }
 
-    /// A rendition begins: the last number that is kept of it, and up to which it may have
-    /// published.
-    pub fn begin_rendition(&mut self, name: &str) -> (Option<i64>, Option<i64>) {
+    /// A rendition begins: what there was of it before this run.
+    pub fn begin_rendition(&mut self, name: &str) -> Used {
         let (name_of, headers) = (name.into(), Vec::new());
         let (until, grown) = (i64::MIN, (i64::MIN, 0));
         self.renditions.push(Rendition { name: name_of, headers, until, grown });
         let kept = self.before.iter().find(|(known, _)| known == name);
-        (kept.map(|(_, number)| *number), self.memory.numbers.get(name).copied())
+        Used {
+            kept: kept.map(|(_, number)| *number),
+            begun: self.begun.get(name).copied(),
+            reserved: self.memory.numbers.get(name).copied(),
+        }
     }
 
     /// What a rendition's media was before a restart, whose header is this one now.
@@ -235,7 +241,11 @@ impl Channel {
         let media = Media { zero_micros: last.origin.zero_micros, tag: self.feeds[at].header.tag };
         is_new |= memory.media.insert(name.clone(), media) != Some(media);
         // On the epoch's time numbers follow from the media.
-        if last.origin.zero_micros != 0 {
+        if last.origin.zero_micros == 0 {
+            if let Some(rendition) = self.keeping.renditions.get(at) {
+                self.keeping.archive.begin_segment(&rendition.name, last.number);
+            }
+        } else {
             let reserved = memory.numbers.get(name).copied().unwrap_or(i64::MIN);
             if last.number > reserved {
                 let next = last.number.saturating_add(NUMBERS_RESERVED);

@@ -6,6 +6,7 @@ use crate::ingest::output::Stamp;
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{self, Latency};
 use crate::live::events::Found;
+use crate::live::playlist::dash::timed::Timed;
 use crate::live::playlist::name::Kind;
 use crate::live::playlist::{DELTA, DELTA_OF_DATES, dash, hls, target_seconds};
 use crate::live::reload::Edge;
@@ -130,8 +131,11 @@ impl Channel {
 fn news(timeline: &Timeline, access: Access) -> Option<crate::messages::Rendition> {
     let lengths = timeline.lengths();
     let parts = timeline.longest().micros().div_ceil(lengths.part.micros().max(1));
+    let last = timeline.segments().back()?;
+    let timed = |moment| Timed::at(last.origin, moment);
     Some(crate::messages::Rendition {
         edge: Edge::of(timeline)?,
+        times: (timed(last.start), timed(last.end())),
         part: lengths.part,
         // One more, for a last one that is short.
         parts_a_segment: u32::try_from(parts).unwrap_or(u32::MAX - 1) + 1,

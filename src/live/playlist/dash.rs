@@ -1,8 +1,9 @@
 //! The manifest of DASH: a channel's timelines in, one dynamic MPD out (ISO/IEC 23009-1).
 //!
-//! Each stretch of the channel is a Period. Segments have the same names as in HLS, and both are
-//! served from one copy. `$Number$` counts the entries of a SegmentTimeline, in which a segment
-//! that did not come keeps its entry, and is marked as missing (FailoverContent, 5.3.9.7).
+//! Each stretch of the channel is a Period. Everything is served from the copy that HLS has. In low
+//! latency segments have the same names, too: `$Number$` counts the entries of a SegmentTimeline,
+//! in which a segment that did not come keeps its entry, and is marked as missing (FailoverContent,
+//! 5.3.9.7). Where whole segments are listed, they are asked for by `$Time$` (`timed`).
 //!
 //! Durations are told of segments that have begun, never promised by `@duration`, although a set
 //! length makes them constant on the epoch's time. A Period can't take such a promise back: when an
@@ -14,6 +15,7 @@
 
 pub mod patch;
 pub mod recent;
+pub mod timed;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,7 +24,7 @@ use super::super::events::Stream;
 use super::super::protection::Protection;
 use super::super::timeline::{Segment, Timeline};
 use super::multivariant::{Carries, Rendition};
-use super::{Date, Seconds, keys, put, target_seconds};
+use super::{Date, Seconds, hls, keys, put, target_seconds};
 use crate::config::MPD_PATCH_SECONDS;
 
 /// A channel, as its manifest needs it.
@@ -376,13 +378,18 @@ fn write_representation(
     put(
         text,
         format_args!(
-            "    <SegmentTemplate timescale=\"{timescale}\" presentationTimeOffset=\"{offset}\" \
-             startNumber=\"{}\" initialization=\"{name}/{}\" media=\"{name}/$Number$.{}\"",
-            first.number,
-            Escaped(header),
-            track.extension,
+            "    <SegmentTemplate timescale=\"{timescale}\" presentationTimeOffset=\"{offset}\""
         ),
     );
+    put(text, format_args!(" initialization=\"{name}/{}\"", Escaped(header)));
+    let media = match edition {
+        Edition::Plain => timed::template(first.origin, track.extension),
+        Edition::LowLatency => {
+            put(text, format_args!(" startNumber=\"{}\"", first.number));
+            hls::segment_name("$Number$", track.extension)
+        }
+    };
+    put(text, format_args!(" media=\"{name}/{media}\""));
     if edition == Edition::LowLatency {
         let part = track.timeline.lengths().part;
         let early = track.timeline.longest().micros().saturating_sub(part.micros());

@@ -3,6 +3,8 @@
 //! Pure text. It is called once for each edition, never for each request, and says the same on
 //! every server that has the same timeline: nothing in it depends on when it was asked for.
 
+use std::fmt;
+
 use super::super::events::Events;
 use super::super::protection::Protection;
 use super::super::timeline::{Segment, Timeline};
@@ -131,7 +133,7 @@ pub fn media(media: &Media<'_>, edition: Edition) -> String {
 
 /// The name of a segment: its number, which is never used again.
 #[must_use]
-pub fn segment_name(number: i64, extension: &str) -> String {
+pub fn segment_name(number: impl fmt::Display, extension: &str) -> String {
     format!("{number}.{extension}")
 }
 

@@ -271,7 +271,7 @@ fn renditions_of_a_channel_count_discontinuities_alike() {
 fn after_a_restart_what_is_kept_stays_and_a_segment_begins_at_its_start() {
     let mut fed = Fed::new();
     let kept = MIDNIGHT / 4;
-    fed.publisher.resume(Some(kept), None);
+    fed.publisher.resume(Used { kept: Some(kept), ..Used::default() }, fed.now);
     assert_eq!(fed.take(MIDNIGHT - 8), Taken::Late);
     assert_eq!(fed.take(MIDNIGHT), Taken::Late);
     // The middle of the segment that may have been published in part.
@@ -283,9 +283,32 @@ fn after_a_restart_what_is_kept_stays_and_a_segment_begins_at_its_start() {
     assert_eq!(fed.numbers(), [(kept + 1, false)]);
     // What lies further on begins wherever it can.
     let mut fed = Fed::new();
-    fed.publisher.resume(Some(kept - 1), None);
+    fed.publisher.resume(Used { kept: Some(kept - 1), ..Used::default() }, fed.now);
     let taken = fed.publisher.take(&middle, 1, fed.now, &mut fed.zeros);
     assert!(matches!(taken, Taken::Published(_)), "{taken:?}");
+}
+
+#[test]
+fn after_a_restart_a_number_that_had_begun_is_not_used_again() {
+    let begun = MIDNIGHT / 4;
+    let resumed = |now| {
+        let mut fed = Fed::new();
+        fed.publisher.resume(Used { begun: Some(begun), ..Used::default() }, now);
+        fed
+    };
+    let now = Fed::new().now;
+    let mut fed = resumed(now);
+    assert_eq!(fed.take(MIDNIGHT), Taken::Late);
+    // Nor with what can be decoded in its middle.
+    let mut middle = sent(MIDNIGHT + 3);
+    middle.fragment.runs[0].independent = true;
+    assert_eq!(fed.publisher.take(&middle, 1, fed.now, &mut fed.zeros), Taken::Late);
+    assert!(matches!(fed.take(MIDNIGHT + 4), Taken::Published(_)));
+    assert_eq!(fed.numbers(), [(begun + 1, false)]);
+    // A clock that was far ahead does not keep its encoder out.
+    let mut fed = resumed(now - 2 * CLOCK_AHEAD_MAX_MICROS);
+    assert!(matches!(fed.take(MIDNIGHT), Taken::Published(_)));
+    assert_eq!(fed.numbers(), [(begun, false)]);
 }
 
 #[test]

@@ -36,6 +36,15 @@ impl Station {
         });
     }
 
+    /// Waits until it is put down that a segment has begun.
+    pub fn until_begun(&self, line: &str) {
+        let path = self.place.path("state/begun/news");
+        until(line, || {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            text.lines().any(|one| one == line)
+        });
+    }
+
     /// What a player gets for the segment of a second, but for the date.
     fn segment(&self, second: u64) -> (u16, Vec<u8>, Vec<Option<String>>) {
         let answer = self.get(&format!("news/v/{second}.m4s"));
@@ -78,6 +87,23 @@ fn what_is_kept_has_the_same_names_and_bytes_after_kill_9_and_goes_on() {
     for at in 0..6 {
         let (status, body, _) = station.segment(MIDNIGHT + at);
         assert!(status == 200 && body == segment(MIDNIGHT + at), "{at}: {status}");
+    }
+}
+
+#[test]
+fn what_a_manifest_named_by_its_time_is_found_after_kill_9() {
+    let station = Station::kept("required");
+    (0..3).for_each(|at| station.push_durable(MIDNIGHT + at));
+    let timed = |at, extension| format!("news/v/0-{}.{extension}", (MIDNIGHT + at) * 90_000);
+    let answer = station.get(&timed(1, "m4s"));
+    assert!(answer.status == 200 && answer.body == segment(MIDNIGHT + 1));
+    let station = station.killed();
+    let moved = station.get(&timed(1, "m4s"));
+    let name = format!("{}.m4s", MIDNIGHT + 1);
+    assert_eq!((moved.status, moved.header("Location")), (302, Some(&*name)));
+    assert!(station.segment(MIDNIGHT + 1).1 == segment(MIDNIGHT + 1));
+    for other in [timed(9, "m4s"), timed(1, "ts"), "news/v/1-180000.m4s".to_owned()] {
+        assert_eq!(station.get(&other).status, 404, "{other}");
     }
 }
 
@@ -201,6 +227,29 @@ fn numbers_that_do_not_follow_from_the_media_go_on_above_all_that_were_used() {
     station.begin();
     (0..2).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &segment(at))));
     assert!(newest(&station) > behind + 1);
+}
+
+#[test]
+fn what_had_begun_and_is_not_kept_is_never_published_with_other_bytes() {
+    let station = Station::news();
+    let first = past();
+    station.push(first);
+    station.push(first + 1);
+    // Half of a segment that somebody may have by now.
+    assert_eq!(station.put("news/v/2.m4s", &chunk((first + 2) * 1000).bytes()).status, 200);
+    station.until_begun(&format!("number v {}", first + 2));
+    let station = station.killed();
+    station.begin();
+    // The encoder comes back in the middle of it, and then with other bytes.
+    let middle = chunk((first + 2) * 1000 + 500).bytes();
+    assert_eq!(station.put("news/v/2.m4s", &middle).status, 200);
+    assert_eq!(station.put("news/v/2.m4s", &salted_segment(first + 2, 1)).status, 200);
+    station.push(first + 3);
+    station.until_says("news/v/ll.m3u8", &format!("\n{}.m4s\n", first + 3));
+    for second in [first, first + 1, first + 2] {
+        assert_eq!(station.segment(second).0, 404, "{second}");
+    }
+    assert!(station.segment(first + 3).1 == segment(first + 3));
 }
 
 #[test]

@@ -135,11 +135,17 @@ fn manifests_are_well_formed_and_name_what_is_there() {
 fn check_template(station: &Station, template: &str, media: &Vec<Vec<u8>>, header: &[u8]) {
     let init = station.get(&format!("news/{}", quoted(template, "initialization")));
     assert!(init.status == 200 && init.body == header, "{template}");
-    let first: u64 = quoted(template, "startNumber").parse().unwrap();
-    for (number, expected) in (first..).zip(media) {
-        let name = quoted(template, " media").replace("$Number$", &number.to_string());
-        let answer = station.get(&format!("news/{name}"));
-        assert!(answer.status == 200 && answer.body == *expected, "{name}");
+    let media_template = quoted(template, " media");
+    let (name, step, first) = if media_template.contains("$Time$") {
+        let timescale: u64 = quoted(template, "timescale").parse().unwrap();
+        ("$Time$", timescale, MIDNIGHT * timescale)
+    } else {
+        ("$Number$", 1, quoted(template, "startNumber").parse().unwrap())
+    };
+    for (at, expected) in (0..).zip(media) {
+        let path = media_template.replace(name, &(first + at * step).to_string());
+        let answer = station.get(&format!("news/{path}"));
+        assert!(answer.status == 200 && answer.body == *expected, "{path}");
     }
 }
 

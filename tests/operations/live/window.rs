@@ -29,11 +29,14 @@ fn old_segments_leave_the_playlist_and_later_the_server() {
     assert_eq!(uris(low.text()), expected);
     let status = |name: String| station.get(&format!("news/v/{name}")).status;
     // For its own duration and that of the longest playlist that named it (RFC 8216bis, 6.2.2).
+    let timed = |number: u64| format!("0-{}.m4s", number * 90_000);
     for number in first - 11..end {
         assert_eq!(status(format!("{number}.m4s")), 200, "{number}");
+        assert_eq!(status(timed(number)), 200, "{number}");
     }
     for number in MIDNIGHT..first - 20 {
         assert_eq!(status(format!("{number}.m4s")), 404, "{number}");
+        assert_eq!(status(timed(number)), 404, "{number}");
     }
     // Parts are listed for three target durations, and stay for three more.
     for number in end - 6..end {
@@ -44,7 +47,10 @@ fn old_segments_leave_the_playlist_and_later_the_server() {
     }
     assert_eq!(status(quoted(&plain, "URI").to_owned()), 200, "the header stays");
     let manifest = station.get("news/manifest.mpd");
-    assert_eq!(quoted(manifest.text(), "startNumber"), first.to_string());
+    let entries = manifest.text().split_once("<S ").expect("a timeline").1;
+    assert_eq!(quoted(&format!(" {entries}"), "t"), (first * 90_000).to_string());
+    let low = station.get("news/ll.mpd");
+    assert_eq!(quoted(low.text(), "startNumber"), first.to_string());
 }
 
 /// Bytes of memory in which the server holds live media: files without a name, each of which it has

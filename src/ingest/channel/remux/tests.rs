@@ -141,7 +141,7 @@ fn what_is_made_again_begins_above_what_was_published() {
     for (kept, number) in [(None, 7), (Some(7), 9), (Some(9), 9)] {
         channel.want(&ToLive::Wanted(channel.remuxing.offered[0]), at(news, 0));
         let running = channel.remuxing.running.as_mut().expect("it is wanted");
-        assert_eq!(running.channel.keeping.begin_rendition(FOLDER).0, kept);
+        assert_eq!(running.channel.keeping.begin_rendition(FOLDER).kept, kept);
         channel.stop_remux();
         // As if so much had been published.
         channel.remuxing.last = Some(number);
