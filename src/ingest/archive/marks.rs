@@ -11,8 +11,8 @@
 //! ```
 //!
 //! One is written with every segment and left to the page cache, which outlasts the process. It
-//! holds as long as the machine runs (`boot_id`). The other one is synced, once in `AHEAD` segments,
-//! and is that much ahead: after a power cut it is what is known.
+//! holds as long as the machine runs (`boot_id`). The other one is synced, once in `AHEAD`
+//! segments, and is that much ahead: after a power cut it is what is known.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
