@@ -148,6 +148,13 @@ pub const UPDATES_A_TURN_MAX: usize = 64;
 /// turn.
 pub const RELEASES_A_TURN_MAX: usize = 64;
 
+/// Answers that go on are looked at again after so many milliseconds: within a second a viewer
+/// whose token or subscription has ended gets nothing more.
+pub const REVIEW_MS: u64 = 500;
+
+/// Places of such answers that are looked at in one turn of a shard: some 20 ns each.
+pub const REVIEWED_A_TURN_MAX: u32 = 1024;
+
 /// Updates that fit an inbox. Beyond it the sender keeps them, the newest of each path only.
 pub const INBOX_UPDATES_MAX: usize = 1024;
 

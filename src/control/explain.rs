@@ -121,7 +121,7 @@ fn held(store: &dyn Store, plan: &str, content: &str) -> Result<Check, StoreErro
     for id in &bouquets {
         let Some(bouquet) = store.object(Kind::Bouquet, id)? else { continue };
         let entries = strings(&bouquet.document["content"]);
-        if Plan::of(entries.iter().map(String::as_str)).holds(wanted) {
+        if Plan::of(entries.iter().map(String::as_str)).holds(wanted).is_some() {
             return Ok(Check::new("content", format!("{content} is in the bouquet {id}"), None));
         }
     }

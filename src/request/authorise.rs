@@ -4,23 +4,30 @@ use super::View;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
+use crate::viewer::permit::{Ended, Permit};
 use crate::viewer::rights::{Bar, Wanted};
-use crate::viewer::{Claims, Denial, Recent, token};
+use crate::viewer::{Denial, Recent, token};
 
 /// Proof that this viewer was looked at.
 ///
 /// Only `grant` makes one, and `locate` will not work without it.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
-    /// What the viewer's token says. Viewers without one get what is open to all, and nothing else.
-    claims: Option<Claims>,
+    /// Viewers without a token get what is open to all, and nothing else.
+    permit: Permit,
 }
 
 impl Grant {
     /// Whether the viewer may have an object of this access.
     #[must_use]
     pub fn allows(&self, access: Access) -> bool {
-        access == Access::Open || self.claims.is_some()
+        access == Access::Open || self.permit.can_end()
+    }
+
+    /// By what right, for as long as the answer goes on.
+    #[must_use]
+    pub fn permit(&self) -> Permit {
+        self.permit
     }
 }
 
@@ -35,7 +42,7 @@ pub fn grant(target: &Target<'_>, view: &View<'_>, recent: &mut Recent) -> Resul
     let (text, first, rest) = match *target {
         Target::Vod { token: Some(token), path } => (token, "/vod/", path),
         Target::Live { token: Some(token), path, .. } => (token, "", path),
-        _ => return Ok(Grant { claims: None }),
+        _ => return Ok(Grant { permit: Permit::OPEN }),
     };
     let now = view.now.unix;
     let claims = match recent.find(text) {
@@ -55,10 +62,20 @@ pub fn grant(target: &Target<'_>, view: &View<'_>, recent: &mut Recent) -> Resul
             token.claims
         }
     };
-    if let Some(subscriber) = claims.subscriber {
-        view.rights.verdict(subscriber, wanted(target), now).map_err(barred)?;
+    let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), now);
+    let entry = claims.subscriber.map(verdict).transpose().map_err(barred)?;
+    // Who signed it was read when it was verified.
+    let key = token::key_of(text).ok_or(Refusal::TokenUnknown)?;
+    Ok(Grant { permit: Permit::of(key, &claims, entry) })
+}
+
+/// Why an answer that was granted must end.
+#[must_use]
+pub fn ended(ended: Ended) -> Refusal {
+    match ended {
+        Ended::Token(denial) => refused(denial),
+        Ended::Subscriber(bar) => barred(bar),
     }
-    Ok(Grant { claims: Some(claims) })
 }
 
 /// What a target is of, as plans know it.
@@ -98,7 +115,7 @@ mod tests {
     use crate::request::fixture;
     use crate::units::{Now, UnixTime};
     use crate::viewer::rights::{Plan, PlanIndex, Standing};
-    use crate::viewer::{Key, Keys, Rights};
+    use crate::viewer::{Claims, Key, Keys, Rights};
 
     const ANNA: NonZeroU32 = NonZeroU32::new(7).unwrap();
 
@@ -143,7 +160,7 @@ mod tests {
         let first = grant(target, &view, &mut recent);
         // Whoever is known again is judged as before.
         let again = grant(target, &view, &mut recent);
-        assert_eq!(first.map(|grant| grant.claims), again.map(|grant| grant.claims));
+        assert_eq!(first.map(|grant| grant.permit), again.map(|grant| grant.permit));
         again
     }
 

@@ -30,7 +30,7 @@ use std::net::IpAddr;
 use crate::catalog::Catalog;
 use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::units::Now;
-use crate::viewer::{Keys, Recent, Rights};
+use crate::viewer::{Keys, Permit, Recent, Rights};
 
 use self::locate::Located;
 use self::plan::Plan;
@@ -56,8 +56,8 @@ pub struct View<'v> {
 pub enum Step {
     /// Send this.
     Respond(Plan),
-    /// Nothing can be said yet: wait here.
-    Wait(locate::Place),
+    /// Nothing can be said yet: wait here, by this right.
+    Wait(locate::Place, Permit),
     /// Only control can say.
     Ask {
         /// How the request's body comes.
@@ -82,12 +82,14 @@ pub fn steps(
     let target = route::target(request, scratch)?;
     let grant = authorise::grant(&target, view, recent)?;
     let located = locate::located(&target, &grant, view.catalog)?;
-    Ok(match located {
-        Located::Object(object) => Step::Respond(plan::response(request, &object)),
-        Located::Growing(growing) => Step::Respond(plan::growing(request, &growing)),
-        Located::Fixed(fixed) => Step::Respond(plan::fixed(request, fixed, view.now)),
-        Located::Moved(name) => Step::Respond(plan::moved(request, name)),
-        Located::NotYet(place) => Step::Wait(place),
-        Located::Ask(access) => Step::Ask { framing: request.body, access },
-    })
+    let permit = grant.permit();
+    let plan = match located {
+        Located::Object(object) => plan::response(request, &object),
+        Located::Growing(growing) => plan::growing(request, &growing),
+        Located::Fixed(fixed) => plan::fixed(request, fixed, view.now),
+        Located::Moved(name) => plan::moved(request, name),
+        Located::NotYet(place) => return Ok(Step::Wait(place, permit)),
+        Located::Ask(access) => return Ok(Step::Ask { framing: request.body, access }),
+    };
+    Ok(Step::Respond(Plan { permit, ..plan }))
 }

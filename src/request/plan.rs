@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use crate::catalog::GrowingSlot;
 use crate::live::playlist::name::Name;
 use crate::units::{Class, Now, UnixTime, Variant};
+use crate::viewer::Permit;
 
 /// What becomes of the connection after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,8 @@ pub struct Plan {
     /// Whether it is for one viewer: the address holds a token, so no shared cache may keep it, and
     /// nobody may be told where its reader came from.
     pub is_private: bool,
+    /// By what right it is sent.
+    pub permit: Permit,
 }
 
 /// The response to a request for an object.
@@ -223,6 +226,7 @@ pub fn unreadable(refusal: Refusal) -> Plan {
         class: Class::Other,
         lacks_gzip: false,
         is_private: false,
+        permit: Permit::OPEN,
     }
 }
 
@@ -236,5 +240,6 @@ fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> P
         class,
         lacks_gzip: false,
         is_private: request.path.starts_with(b"/s/"),
+        permit: Permit::OPEN,
     }
 }

@@ -15,7 +15,7 @@ use crate::request::parse::{self, BodyFraming};
 use crate::request::plan::{self, Plan};
 use crate::request::refusal::Refusal;
 use crate::request::{Step, View, steps};
-use crate::viewer::Recent;
+use crate::viewer::{Permit, Recent};
 
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -27,7 +27,7 @@ pub(super) enum Wish {
     /// A response that is planned.
     Response { plan: Plan, size: usize },
     /// A wait. What `parse::kept` keeps of the head is read again.
-    Wait { place: Place, head: Box<[u8]>, size: usize },
+    Wait { place: Place, permit: Permit, head: Box<[u8]>, size: usize },
     /// A question to control, after the request's body.
     Ask(Question),
 }
@@ -58,8 +58,8 @@ pub(super) fn wish(
     let size = request.size;
     match steps(&request, view, recent, scratch) {
         Ok(Step::Respond(plan)) => Wish::Response { plan, size },
-        Ok(Step::Wait(place)) => {
-            Wish::Wait { place, head: parse::kept(&request, &bytes[..size]), size }
+        Ok(Step::Wait(place, permit)) => {
+            Wish::Wait { place, permit, head: parse::kept(&request, &bytes[..size]), size }
         }
         Ok(Step::Ask { framing, access }) => Wish::Ask(Question {
             head: bytes[..size].into(),
@@ -258,7 +258,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                     self.set_deadline(owner, deadline);
                 }
             }
-            Wish::Wait { place, head, .. } => self.wait(owner, place, head),
+            Wish::Wait { place, permit, head, .. } => self.wait(owner, place, permit, head),
             Wish::Ask(question) => self.ask(owner, question),
         }
     }

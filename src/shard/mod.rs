@@ -30,6 +30,7 @@ mod waits;
 mod output;
 mod disk;
 mod growing;
+mod review;
 mod updates;
 pub mod thread;
 
@@ -47,6 +48,7 @@ use self::counters::Counters;
 use self::exchange::{Exchange, Waiter};
 use self::kernel::{Completion, Errno, HeadBuffer, Kernel};
 use self::recent::Recent;
+use self::review::Review;
 use self::slab::Slab;
 use self::waits::Wait;
 use self::wheel::Wheel;
@@ -155,6 +157,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     early_size: usize,
     /// Bytes of memory for bodies of requests that are being received.
     bodies_size: usize,
+    review: Review,
     wheel: Wheel,
     counters: Counters,
     heads: Vec<HeadBuffer>,
@@ -218,6 +221,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             room_after: now.ticks,
             early_size: 0,
             bodies_size: 0,
+            review: Review::new(now.ticks),
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),
             heads: Vec::new(),
@@ -273,6 +277,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.look_again = false;
         self.take_updates();
         self.release_waiting();
+        self.review();
         if !self.ready.is_empty() {
             // Small responses go out before large ones take their share of the turn.
             self.kernel.submit();
@@ -324,11 +329,14 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let work = !self.ready.is_empty()
             || !self.releasing.is_empty()
             || !self.due.is_empty()
+            || self.review.is_under_way()
             || self.look_again;
         if work {
             return Some(0);
         }
+        let reviewed = self.review.wait_ms(self.now.ticks);
         let tick = self.wheel.wait_ms(self.now.ticks);
+        let tick = tick.into_iter().chain(reviewed).min();
         // Somebody has to be told something as soon as there is room, or a drain has an end.
         let soon = !self.to_library.is_empty() || self.draining.is_some() || !self.is_accepting();
         match tick {

@@ -56,8 +56,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Update::Keys(keys) => {
                 self.keys = keys;
                 self.recent_tokens.clear();
+                self.review.begin();
             }
-            Update::Rights(rights) => self.rights = rights,
+            Update::Rights(rights) => {
+                self.rights = rights;
+                self.review.begin();
+            }
             Update::Accept => self.listening = self.draining.is_none(),
             Update::Drain { deadline_ms } => self.drain(deadline_ms),
             Update::Stop => self.stop(),

@@ -13,6 +13,7 @@ use crate::messages::{SourceId, ToLibrary, ToLive};
 use crate::request::View;
 use crate::request::locate::Place;
 use crate::request::refusal::Refusal;
+use crate::viewer::Permit;
 
 /// A request that waits.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Wait {
     pub generation: u32,
     /// When it was complete, in nanoseconds.
     pub started: u64,
+    /// By what right.
+    pub permit: Permit,
     /// What is read again.
     pub head: Box<[u8]>,
 }
@@ -35,7 +38,7 @@ impl Awaited for Wait {
 
 impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Parks a request until an update releases its place.
-    pub(super) fn wait(&mut self, owner: u32, place: Place, head: Box<[u8]>) {
+    pub(super) fn wait(&mut self, owner: u32, place: Place, permit: Permit, head: Box<[u8]>) {
         if let Place::Source(slot) = place
             && let Some(source) = self.catalog.want(slot)
             && !self.ask_to_open(source)
@@ -48,7 +51,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         self.parked_count += 1;
-        let wait = self.waits.insert(Wait { owner, generation, started: self.now.nanos, head });
+        self.review.note(&permit);
+        let started = self.now.nanos;
+        let wait = self.waits.insert(Wait { owner, generation, started, permit, head });
         self.connections[owner].phase = Phase::Waiting(wait);
         self.set_exchange_deadline(owner, true);
         if let Place::Reach(rendition, reach) = place {
@@ -107,8 +112,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let wish = wish(&head, &view, &mut self.recent_tokens, &mut self.path);
             match wish {
                 Wish::Response { plan, .. } => self.respond(owner, &plan),
-                Wish::Wait { place, .. } => {
-                    self.wait(owner, place, head);
+                Wish::Wait { place, permit, .. } => {
+                    self.wait(owner, place, permit, head);
                     // Its time runs from the first wait.
                     let connection = self.connections.get(owner);
                     if connection.is_some_and(|of| matches!(of.phase, Phase::Waiting(_))) {
@@ -138,6 +143,6 @@ mod tests {
     #[test]
     fn a_request_that_waits_is_small() {
         let size = size_of::<Option<Wait>>();
-        assert!(size <= 32, "a request that waits takes {size} bytes beside its head");
+        assert!(size <= 56, "a request that waits takes {size} bytes beside its head");
     }
 }

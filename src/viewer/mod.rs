@@ -5,12 +5,14 @@
 //! the keys, the rights and `now` are arguments.
 
 pub mod token;
+pub mod permit;
 pub mod scope;
 pub mod recent;
 pub mod rights;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+pub use permit::Permit;
 pub use recent::Recent;
 pub use rights::Rights;
 pub use scope::Scope;

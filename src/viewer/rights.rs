@@ -4,10 +4,10 @@
 //! what has not changed with the one before it, so that one change among a million subscribers
 //! costs little to make, and a shard nothing to take.
 
-use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::{Arc, LazyLock};
 
-use ahash::{AHashMap, AHashSet};
+use ahash::{AHashMap, AHashSet, RandomState};
 
 use crate::units::UnixTime;
 
@@ -30,9 +30,31 @@ pub struct Standing {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Ids of channels.
-    channels: AHashSet<Box<str>>,
+    channels: AHashMap<Box<str>, Entry>,
     /// Assets, or folders of them: `films/a`, `films`.
-    assets: AHashSet<Box<str>>,
+    assets: AHashMap<Box<str>, Entry>,
+    /// All of them.
+    entries: AHashSet<Entry>,
+}
+
+/// Stands for one of the paths that a plan holds, in all plans: a hash with a key of this process,
+/// so that nobody can find two paths with the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Entry(NonZeroU64);
+
+impl Entry {
+    fn of(kind: Kind, path: &str) -> Self {
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let hash = KEYS.hash_one((kind, path));
+        Self(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MAX))
+    }
+}
+
+/// What a path is one of.
+#[derive(Hash)]
+enum Kind {
+    Channel,
+    Asset,
 }
 
 impl Plan {
@@ -42,24 +64,34 @@ impl Plan {
         let mut plan = Self::default();
         for path in content {
             if let Some(channel) = path.strip_prefix("tv/") {
-                plan.channels.insert(channel.into());
+                let entry = Entry::of(Kind::Channel, channel);
+                plan.channels.insert(channel.into(), entry);
+                plan.entries.insert(entry);
             } else if let Some(asset) = path.strip_prefix("vod/") {
-                plan.assets.insert(asset.into());
+                let entry = Entry::of(Kind::Asset, asset);
+                plan.assets.insert(asset.into(), entry);
+                plan.entries.insert(entry);
             }
         }
         plan
     }
 
-    /// Whether it holds this.
+    /// What it holds this by, if it does.
     #[must_use]
-    pub fn holds(&self, wanted: Wanted<'_>) -> bool {
+    pub fn holds(&self, wanted: Wanted<'_>) -> Option<Entry> {
         match wanted {
-            Wanted::Channel(channel) => self.channels.contains(channel),
+            Wanted::Channel(channel) => self.channels.get(channel).copied(),
             Wanted::Object(path) => {
                 let folders = memchr::memchr_iter(b'/', path.as_bytes()).map(|end| &path[..end]);
-                folders.chain([path]).any(|path| self.assets.contains(path))
+                folders.chain([path]).find_map(|path| self.assets.get(path)).copied()
             }
         }
+    }
+
+    /// Whether it has what another one, or itself some time ago, held something by.
+    #[must_use]
+    pub fn has(&self, entry: Entry) -> bool {
+        self.entries.contains(&entry)
     }
 }
 
@@ -110,7 +142,23 @@ impl Rights {
         }
     }
 
-    /// Whether a subscriber may have something now.
+    /// What a subscriber has paid for and may have now.
+    ///
+    /// # Errors
+    ///
+    /// A `Bar`, which is `NotInPlan` for who has paid for nothing.
+    pub fn plan(&self, subscriber: NonZeroU32, now: UnixTime) -> Result<&Plan, Bar> {
+        let standing = self.standing(subscriber).ok_or(Bar::Unknown)?;
+        if standing.is_blocked {
+            return Err(Bar::Blocked);
+        }
+        if standing.expires.is_some_and(|expires| now >= expires) {
+            return Err(Bar::Expired);
+        }
+        standing.plan.and_then(|plan| self.plans.get(plan.0 as usize)).ok_or(Bar::NotInPlan)
+    }
+
+    /// By what a subscriber may have something now.
     ///
     /// # Errors
     ///
@@ -120,16 +168,8 @@ impl Rights {
         subscriber: NonZeroU32,
         wanted: Wanted<'_>,
         now: UnixTime,
-    ) -> Result<(), Bar> {
-        let standing = self.standing(subscriber).ok_or(Bar::Unknown)?;
-        if standing.is_blocked {
-            return Err(Bar::Blocked);
-        }
-        if standing.expires.is_some_and(|expires| now >= expires) {
-            return Err(Bar::Expired);
-        }
-        let plan = standing.plan.and_then(|plan| self.plans.get(plan.0 as usize));
-        if plan.is_some_and(|plan| plan.holds(wanted)) { Ok(()) } else { Err(Bar::NotInPlan) }
+    ) -> Result<Entry, Bar> {
+        self.plan(subscriber, now)?.holds(wanted).ok_or(Bar::NotInPlan)
     }
 
     /// The same with these plans.
@@ -198,7 +238,8 @@ mod tests {
             (Wanted::Object("series/b/1.m4s"), Err(Bar::NotInPlan)),
             (Wanted::Object("news"), Err(Bar::NotInPlan)),
         ] {
-            assert_eq!(rights.verdict(number(7), wanted, NOON), expected, "{wanted:?}");
+            let found = rights.verdict(number(7), wanted, NOON).map(drop);
+            assert_eq!(found, expected, "{wanted:?}");
         }
     }
 
@@ -216,7 +257,7 @@ mod tests {
         ] {
             let rights = rights(standing);
             let found = rights.verdict(number(7), Wanted::Channel("news"), NOON);
-            assert_eq!(found, expected, "{standing:?}");
+            assert_eq!(found.map(drop), expected, "{standing:?}");
             let other = rights.verdict(number(8), Wanted::Channel("news"), NOON);
             assert_eq!(other, Err(Bar::Unknown));
         }

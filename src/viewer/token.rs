@@ -143,9 +143,23 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Whether one of them has this id.
+    #[must_use]
+    pub fn has(&self, id: u8) -> bool {
+        self.of(id).is_some()
+    }
+
     fn of(&self, id: u8) -> Option<&Key> {
         self.current.iter().chain(&self.previous).find(|key| key.id == id)
     }
+}
+
+/// The id of the key that a token says it is signed with, which has been verified.
+#[must_use]
+pub fn key_of(text: &str) -> Option<u8> {
+    let mut bytes = [0; 3];
+    let read = URL_SAFE_NO_PAD.decode_slice(text.get(..4)?, &mut bytes).ok()?;
+    bytes.get(..read)?.get(1).copied()
 }
 
 /// The text of a token.

@@ -101,7 +101,7 @@ impl<'c> Pure<'c> {
         let view = View { catalog, keys: &keys, rights: &rights, peer: &|| None, now };
         match steps(request, &view, &mut Recent::default(), &mut [0; TARGET_SIZE_MAX]) {
             Ok(Step::Respond(plan)) => Some(plan),
-            Ok(Step::Wait(place)) => panic!("nothing is awaited here, but {place:?}"),
+            Ok(Step::Wait(place, _)) => panic!("nothing is awaited here, but {place:?}"),
             Ok(Step::Ask { framing, .. }) => match Receiving::new(framing) {
                 Ok(receiving) => {
                     if request.expects_continue && request.size == received {

@@ -41,7 +41,6 @@ const CASES = {
     { player: 'dash.js', path: 'manifest.mpd' },
     { player: 'shaka-player', path: 'manifest.mpd' },
     { player: 'mpv', path: 'master.m3u8' },
-    { player: 'mpv', path: 'manifest.mpd' },
     { player: 'mpv', path: 'stream.ts' },
     { player: 'mpv', path: 'ts.m3u8' },
     { player: 'ffprobe', path: 'master.m3u8' },

@@ -83,5 +83,5 @@ fn a_closed_pack_is_waited_for_by_those_who_may_have_it() {
     let request = parse::request(head).unwrap().unwrap();
     let (view, mut recent) = (fixture::view(&catalog), Recent::default());
     let step = steps(&request, &view, &mut recent, &mut [0; TARGET_SIZE_MAX]).unwrap();
-    assert!(matches!(step, Step::Wait(Place::Source(_))), "{step:?}");
+    assert!(matches!(step, Step::Wait(Place::Source(_), _)), "{step:?}");
 }

@@ -30,6 +30,7 @@ mod events;
 mod texts;
 mod archive;
 mod restarts;
+mod revoked;
 mod underway;
 mod catchup;
 mod transport;
