@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -99,6 +99,25 @@ impl ServerArgs {
         stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
         request += &format!("Host: {authority}\r\n\r\n{body}");
         asked(stream, &request, &what)
+    }
+
+    /// The state folder, for a verb that needs its files.
+    ///
+    /// # Errors
+    ///
+    /// The config can't be read, or another machine's server is meant.
+    pub fn state_here(&self, verb: &str) -> Result<PathBuf, Failure> {
+        if self.server.is_some() {
+            let why = "it works with files of the state folder: run it on the server's machine";
+            return Err(Failure::new(format!("run {verb} with --server"), why));
+        }
+        self.state()
+    }
+
+    /// Whether a server answers on the socket in this state folder.
+    #[must_use]
+    pub fn answers(&self, state: &Path) -> bool {
+        UnixStream::connect(state.join("admin.sock")).is_ok()
     }
 
     fn state(&self) -> Result<PathBuf, Failure> {

@@ -15,6 +15,7 @@ pub mod pack;
 pub mod package;
 pub mod demo;
 pub mod admin_api;
+pub mod backup;
 pub mod channel;
 pub mod key;
 pub mod objects;
@@ -60,6 +61,10 @@ pub enum Verb {
     Token(token::TokenArgs),
     /// List and change the keys that sign tokens
     Key(key::KeyArgs),
+    /// Copy the registry into a file, also while the server runs
+    Backup(backup::BackupArgs),
+    /// Make the registry what a copy says: plans and subscribers are what they were then
+    Restore(backup::RestoreArgs),
     /// Say everything that is wrong with a config file
     CheckConfig(check_config::CheckConfigArgs),
     /// Print the effective config, with the place that each value comes from
@@ -102,6 +107,8 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Subscriber(args) => objects::subscriber::run(args),
         Verb::Token(args) => token::run(args),
         Verb::Key(args) => key::run(args),
+        Verb::Backup(args) => backup::run(args),
+        Verb::Restore(args) => backup::run_restore(args),
         Verb::CheckConfig(args) => check_config::run(args),
         Verb::PrintConfig(args) => print_config::run(args),
         Verb::Doctor(args) => doctor::run(args),

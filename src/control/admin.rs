@@ -1,5 +1,6 @@
 //! What the admin port answers: metrics, health, and problems for everything else.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use axum::routing::{any, get, post};
 use tokio::sync::Mutex;
 
 use super::tokens::{self, Signer};
-use super::{Parts, Readiness, Stage, channels, explain, feed, objects, problem};
+use super::{Parts, Readiness, Stage, channels, explain, feed, objects, problem, restore};
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
 use crate::ingest::Figures;
@@ -26,6 +27,8 @@ pub struct Shared {
     pushed: Option<Arc<ingest::counts::Table>>,
     /// Where it is asked how channels are; none where there can't be any.
     pub(super) desk: Option<ingest::health::Desk>,
+    /// The state folder.
+    pub(super) state: PathBuf,
     /// Signs tokens; none without a registry.
     pub(super) signer: Option<Arc<Signer>>,
     /// One scrape at a time: a second one waits for the first.
@@ -36,6 +39,7 @@ impl Shared {
     /// Of these parts.
     pub fn new(parts: &Parts, signer: Option<Signer>) -> Self {
         Self {
+            state: parts.state.clone(),
             signer: signer.map(Arc::new),
             readiness: Arc::clone(&parts.readiness),
             log: parts.log.clone(),
@@ -66,6 +70,7 @@ pub fn port(shared: Shared) -> Router {
         .route("/api/v1/keys", any(here))
         .route("/api/v1/keys/{*rest}", any(here))
         .route("/api/v1/tokens", any(here))
+        .route("/api/v1/restore", any(here))
         .with_state(shared)
 }
 
@@ -76,6 +81,7 @@ pub fn socket(shared: Shared) -> Router {
         .route("/api/v1/keys", get(tokens::keys))
         .route("/api/v1/keys/rotate", post(tokens::rotate))
         .route("/api/v1/tokens", post(tokens::mint))
+        .route("/api/v1/restore", post(restore::restore))
         .route("/api/v1/subscribers/{id}/explain", get(explain::explain))
         .route("/api/v1/{kind}", get(objects::all).post(objects::create))
         .route(

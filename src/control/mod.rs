@@ -33,6 +33,7 @@ pub mod catchup;
 pub mod linear;
 pub mod problem;
 pub mod registry;
+pub mod restore;
 
 pub use readiness::{Readiness, Stage};
 

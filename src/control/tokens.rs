@@ -2,6 +2,7 @@
 //! `POST /api/v1/keys/rotate`.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,7 +18,7 @@ use super::json::{answer, wanted};
 use super::keys::{self, Unchanged};
 use super::post::Post;
 use super::problem::problem;
-use super::registry::{Busy, Kind, Object, Registry, StoreError};
+use super::registry::{Busy, Kind, Object, Registry, Revision, StoreError};
 use crate::config::{TOKEN_PATTERNS_MAX, TOKEN_SECONDS_MAX};
 use crate::messages::Update;
 use crate::units::UnixTime;
@@ -49,6 +50,26 @@ impl Signer {
     /// What the keys are kept in.
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Makes the registry what a staged copy says, and tells shards of its new epoch; gives that,
+    /// and the revision.
+    ///
+    /// # Errors
+    ///
+    /// See `Registry::ask`, and `Store::restore`.
+    pub(super) async fn restore(
+        &self,
+        staged: PathBuf,
+    ) -> Result<Result<(Revision, u32), StoreError>, Busy> {
+        let restored = self.registry.ask(move |store| {
+            let revision = store.restore(&staged)?;
+            Ok((revision, store.epoch()?, keys::live(store, now())?))
+        });
+        Ok(restored.await?.map(|(revision, epoch, keys)| {
+            self.take(keys);
+            (revision, epoch)
+        }))
     }
 
     fn keys(&self) -> MutexGuard<'_, Arc<Keys>> {
@@ -244,7 +265,6 @@ pub(super) fn failed(error: &StoreError) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::registry::Revision;
     use super::*;
     use crate::config::TOKEN_BYTES_MAX;
     use crate::viewer::{Key, token};

@@ -193,6 +193,56 @@ fn tokens_survive_kill_9_and_end_with_their_key() {
 }
 
 #[test]
+fn a_registry_is_what_it_was_when_it_was_copied_and_old_tokens_are_void() {
+    let place = place();
+    let config = config(&place);
+    let server = Running::start(&mut serve(&config));
+    let done = |arguments: &[&str]| done(&config, arguments);
+    done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
+    done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
+    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
+    let film = |token: &str| format!("/s/{token}/vod/a/1.ts");
+    let token = mint(&config, &["--subscriber", "Anna"]);
+    until("she may", || outcome(&server, &film(&token)) == "200");
+    let copy = place.path("copy.db");
+    let copy = copy.to_str().unwrap();
+    let said = done(&["backup", copy]);
+    assert!(
+        said.contains("3 objects as of revision ") && said.ends_with("without keys\n"),
+        "{said}"
+    );
+    let again = verb(&config, &["backup", copy]);
+    assert!(again.code == 1 && again.err.contains("File exists"), "{}", again.err);
+    done(&["subscriber", "rm", "Anna"]);
+    done(&["subscriber", "add", "Zoe"]);
+    let looked = done(&["restore", copy, "--dry-run"]);
+    assert!(looked.contains("it can be restored"), "{looked}");
+    assert!(done(&["subscriber", "ls"]).contains("Zoe"), "nothing was changed");
+    let said = done(&["restore", copy]);
+    assert!(said.contains("3 objects") && said.contains("tokens of before are void"), "{said}");
+    let listed = done(&["subscriber", "ls"]);
+    assert!(listed.contains("Anna") && !listed.contains("Zoe"), "{listed}");
+    until("void", || outcome(&server, &film(&token)) == "403 token-unknown");
+    let token = mint(&config, &["--subscriber", "Anna"]);
+    until("she may again", || outcome(&server, &film(&token)) == "200");
+    // A server that does not run: the same, and it starts with it.
+    server.signal("TERM");
+    server.ended();
+    done(&["restore", copy, "--json"]);
+    let server = Running::start(&mut serve(&config));
+    assert_eq!(outcome(&server, &film(&token)), "403 token-unknown");
+    let token = mint(&config, &["--subscriber", "Anna"]);
+    until("she may once more", || outcome(&server, &film(&token)) == "200");
+    std::fs::write(place.path("torn.db"), &std::fs::read(copy).unwrap()[..5000]).unwrap();
+    let torn = verb(&config, &["restore", place.path("torn.db").to_str().unwrap()]);
+    assert_eq!(torn.code, 1, "{}", torn.out);
+    assert_eq!(outcome(&server, &film(&token)), "200");
+    let left = std::fs::read_dir(place.path("state")).unwrap();
+    let left: Vec<_> = left.map(|one| one.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(left.iter().all(|name| !name.starts_with("restore-")), "{left:?}");
+}
+
+#[test]
 fn only_the_socket_makes_tokens() {
     let place = place();
     let config = config(&place);

@@ -19,7 +19,7 @@ use crate::config::REGISTRY_JOBS_MAX;
 
 mod sqlite;
 
-pub use sqlite::Sqlite;
+pub use sqlite::{Sqlite, backup};
 
 /// What an object is. Its word stands in the file, in the change feed and in exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,6 +226,14 @@ pub trait Store: Send {
     /// `Uncommitted`.
     fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted>;
 
+    /// Makes the registry what a staged copy says, all of it or nothing; keys stay. What was made
+    /// before is of another epoch then.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`; or the copy is of another registry.
+    fn restore(&mut self, staged: &Path) -> Result<Revision, StoreError>;
+
     /// What has changed after a revision, oldest first, so many at most. An object that changed
     /// several times is told of once.
     ///
@@ -346,6 +354,12 @@ impl Store for Announcing<'_> {
 
     fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted> {
         let revision = self.store.commit(writes)?;
+        self.tell.send_replace(revision);
+        Ok(revision)
+    }
+
+    fn restore(&mut self, staged: &Path) -> Result<Revision, StoreError> {
+        let revision = self.store.restore(staged)?;
         self.tell.send_replace(revision);
         Ok(revision)
     }

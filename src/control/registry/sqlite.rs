@@ -16,6 +16,8 @@ use super::{
     Changed, Expected, Kind, Object, Reference, Revision, Store, StoreError, Uncommitted, Write,
 };
 
+pub mod backup;
+
 /// What makes of each version the next one. A step that was released is never changed.
 const STEPS: &[&str] = &[
     "
@@ -240,6 +242,10 @@ impl Store for Sqlite {
             .map_err(failed)?;
         transaction.commit().map_err(failed)?;
         Ok(revision)
+    }
+
+    fn restore(&mut self, staged: &Path) -> Result<Revision, StoreError> {
+        self.restored(staged)
     }
 
     fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {

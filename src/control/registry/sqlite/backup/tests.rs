@@ -1,0 +1,182 @@
+//! Copies in real files: what they hold, what is refused, what a restore leaves.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::json;
+
+use super::super::super::{Changed, Expected, Object, Reference, Store as _, Write};
+use super::*;
+
+fn write(kind: Kind, id: &str, document: Option<Value>) -> Write {
+    let (id, expected) = (id.to_owned(), Expected::Anything);
+    Write { kind, id, expected, document, number: None, references: Vec::new() }
+}
+
+fn key(secret: &str) -> Write {
+    write(Kind::SigningKey, "1", Some(json!({ "secret": secret })))
+}
+
+fn subscriber(id: &str, notes: &str) -> Write {
+    let plan = Reference { kind: Kind::Plan, id: "gold".to_owned() };
+    let document = Some(json!({ "notes": notes }));
+    Write { references: vec![plan], ..write(Kind::Subscriber, id, document) }
+}
+
+/// A state folder with a registry: a key, a plan, Anna and Bela.
+fn state() -> (tempfile::TempDir, Sqlite) {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(state.path()).unwrap();
+    let gold = write(Kind::Plan, "gold", Some(json!({ "name": "Gold" })));
+    let all = [key("a very secret word"), gold, subscriber("Anna", "a"), subscriber("Bela", "b")];
+    store.commit(&all).unwrap();
+    (state, store)
+}
+
+/// Subscribers with number and notes.
+fn all(store: &Sqlite) -> String {
+    let told = |of: &Object| {
+        format!("{}:{}={}", of.number.unwrap(), of.id, of.document["notes"].as_str().unwrap())
+    };
+    let objects = store.objects(Kind::Subscriber, "", 100).unwrap();
+    objects.iter().map(told).collect::<Vec<_>>().join(" ")
+}
+
+fn anything(_: Kind, _: Value) -> Result<(), String> {
+    Ok(())
+}
+
+#[test]
+fn a_copy_has_everything_but_keys_and_is_its_users_alone() {
+    let (state, store) = state();
+    let to = state.path().join("copy.db");
+    let copied = backup(state.path(), &to).unwrap();
+    assert_eq!(copied, Copied { objects: 3, revision: store.revision().unwrap() });
+    let bytes = fs::read(&to).unwrap();
+    let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("Gold") && !has("a very secret word"));
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+    let names: Vec<_> =
+        fs::read_dir(state.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().ends_with("part")), "{names:?}");
+    // What is there is not written over.
+    let again = backup(state.path(), &to).unwrap_err();
+    assert!(again.0.contains("File exists"), "{again}");
+    assert_eq!(fs::read(&to).unwrap(), bytes);
+    let nowhere = backup(&state.path().join("other"), &state.path().join("b")).unwrap_err();
+    assert!(nowhere.0.contains("registry.db"), "{nowhere}");
+}
+
+#[test]
+fn a_restore_makes_it_what_it_was_and_nothing_is_given_twice() {
+    let (state, mut store) = state();
+    let to = state.path().join("copy.db");
+    backup(state.path(), &to).unwrap();
+    let changes = [
+        write(Kind::Subscriber, "Anna", None),
+        subscriber("Bela", "other"),
+        subscriber("Cleo", "new"),
+        key("another one"),
+    ];
+    store.commit(&changes).unwrap();
+    let before = store.revision().unwrap();
+    assert_eq!(all(&store), "2:Bela=other 3:Cleo=new");
+    let (staged, copied) = staged(&to, state.path(), &anything).unwrap();
+    assert_eq!(copied.objects, 3);
+    let after = store.restored(&staged).unwrap();
+    assert_eq!(all(&store), "1:Anna=a 2:Bela=b");
+    assert_eq!(store.epoch(), Ok(1));
+    assert!(after > before);
+    assert_eq!(store.revision(), Ok(after));
+    // Whoever followed until then hears of what is other, and of nothing else.
+    let told = |of: &Changed| match &of.document {
+        Some(_) => of.id.clone(),
+        None => format!("-{}", of.id),
+    };
+    let changed = store.changes(before, 100).unwrap();
+    assert_eq!(changed.iter().map(told).collect::<Vec<_>>(), ["-Cleo", "Anna", "Bela"]);
+    assert!(changed.windows(2).all(|two| two[0].revision < two[1].revision));
+    let kept = store.object(Kind::SigningKey, "1").unwrap().unwrap();
+    assert_eq!(kept.document["secret"], "another one", "keys stay");
+    store.commit(&[subscriber("Dora", "d")]).unwrap();
+    assert_eq!(all(&store), "1:Anna=a 2:Bela=b 4:Dora=d");
+    // What is spoken of stays.
+    assert!(store.commit(&[write(Kind::Plan, "gold", None)]).is_err());
+    // Again, and another epoch.
+    store.restored(&staged).unwrap();
+    assert_eq!((all(&store), store.epoch()), ("1:Anna=a 2:Bela=b".to_owned(), Ok(2)));
+}
+
+#[test]
+fn a_registry_that_was_lost_comes_back_on_another_machine() {
+    let (state, _store) = state();
+    let to = state.path().join("copy.db");
+    let copied = backup(state.path(), &to).unwrap();
+    let there = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(there.path()).unwrap();
+    let (staged, _) = staged(&to, there.path(), &anything).unwrap();
+    let revision = store.restored(&staged).unwrap();
+    assert_eq!(all(&store), "1:Anna=a 2:Bela=b");
+    assert!(revision > copied.revision, "{revision:?}");
+}
+
+#[test]
+fn a_copy_of_another_registry_changes_nothing() {
+    let (state, mut store) = state();
+    let to = state.path().join("copy.db");
+    backup(state.path(), &to).unwrap();
+    let there = tempfile::tempdir().unwrap();
+    let mut other = Sqlite::open(there.path()).unwrap();
+    let gold = write(Kind::Plan, "gold", Some(json!({ "name": "Gold" })));
+    other.commit(&[gold, subscriber("Zoe", "z")]).unwrap();
+    let before = other.revision();
+    let (staged, _) = staged(&to, there.path(), &anything).unwrap();
+    let refused = other.restored(&staged).unwrap_err();
+    assert!(refused.0.contains("it is of another registry"), "{refused}");
+    assert_eq!(
+        (all(&other), other.revision(), other.epoch()),
+        ("1:Zoe=z".to_owned(), before, Ok(0))
+    );
+    store.commit(&[subscriber("Cleo", "c")]).unwrap();
+}
+
+#[test]
+fn what_is_no_sound_copy_is_refused_and_leaves_nothing() {
+    let (state, store) = state();
+    drop(store);
+    let to = state.path().join("copy.db");
+    backup(state.path(), &to).unwrap();
+    let there = tempfile::tempdir().unwrap();
+    let check = |bytes: &[u8], look: Look<'_>, why: &str| {
+        let from = there.path().join("from");
+        fs::write(&from, bytes).unwrap();
+        let refused = staged(&from, there.path(), look).unwrap_err();
+        assert!(refused.0.contains(why), "{refused}");
+        fs::remove_file(&from).unwrap();
+        assert_eq!(fs::read_dir(there.path()).unwrap().count(), 0, "{why}");
+    };
+    let whole = fs::read(&to).unwrap();
+    check(b"", &anything, "it is empty");
+    check(b"user,password\n", &anything, "not a database");
+    check(&whole[..whole.len() - 4096], &anything, "");
+    let picky = |kind: Kind, _: Value| match kind {
+        Kind::Plan => Err("name: it is empty".to_owned()),
+        _ => Ok(()),
+    };
+    check(&whole, &picky, "plan \"gold\": name: it is empty");
+    let change = |statement: &str| {
+        let copy = there.path().join("changed");
+        fs::write(&copy, &whole).unwrap();
+        Connection::open(&copy).unwrap().execute_batch(statement).unwrap();
+        let bytes = fs::read(&copy).unwrap();
+        fs::remove_file(&copy).unwrap();
+        bytes
+    };
+    let gone = change("DELETE FROM object WHERE kind = 'plan'");
+    check(&gone, &anything, "speaks of plan \"gold\", which is not there");
+    check(&change("PRAGMA user_version = 99"), &anything, "newer version");
+    check(&change("PRAGMA application_id = 1"), &anything, "something else");
+    let key = "INSERT INTO object VALUES ('signing-key', '1', 99, '{}', NULL)";
+    check(&change(key), &anything, "keys that sign tokens");
+    let missing = staged(&there.path().join("no"), there.path(), &anything).unwrap_err();
+    assert!(missing.0.contains("No such file"), "{missing}");
+}

@@ -1,0 +1,72 @@
+//! Putting a copy in the registry's place: `POST /api/v1/restore`, and the same without a server.
+
+use std::path::{Path, PathBuf};
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::admin::Shared;
+use super::documents;
+use super::json::{answer, wanted};
+use super::problem::problem;
+use super::registry::backup::{self, Copied};
+use super::registry::{Busy, Kind, Sqlite, Store as _, StoreError};
+use super::tokens::{busy, failed, nowhere};
+
+/// Which copy.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Its name in the state folder, where it was staged.
+    file: String,
+}
+
+/// `POST /api/v1/restore`: 200 with the new revision and epoch, or 400, or 500 that says why it
+/// can't be. What was signed before is unknown from then on.
+pub async fn restore(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    let wanted: Wanted = match wanted(&headers, &body) {
+        Ok(wanted) => wanted,
+        Err(problem) => return problem,
+    };
+    if !backup::is_staged(&wanted.file) {
+        let why = "file: this is not the name of a staged copy (write restore-1.db)";
+        return problem(StatusCode::BAD_REQUEST, why);
+    }
+    match signer.restore(shared.state.join(wanted.file)).await {
+        Ok(Ok((revision, epoch))) => {
+            tracing::warn!(revision = revision.0, epoch, "the registry was restored from a copy");
+            answer(StatusCode::OK, &json!({ "revision": revision.0, "epoch": epoch }))
+        }
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+/// Puts a copy into a state folder as it will be restored, if it can be.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn staged(from: &Path, state: &Path) -> Result<(PathBuf, Copied), StoreError> {
+    let look = |kind: Kind, document: Value| documents::checked(kind, document).map(drop);
+    backup::staged(from, state, &look)
+}
+
+/// Restores a staged copy where no server runs; gives the new revision and epoch.
+///
+/// # Errors
+///
+/// The registry can't be opened, or see `Store::restore`.
+pub fn without_server(state: &Path, staged: &Path) -> Result<(u64, u32), StoreError> {
+    let mut store = Sqlite::open(state)?;
+    let revision = store.restore(staged)?;
+    Ok((revision.0, store.epoch()?))
+}
