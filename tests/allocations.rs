@@ -143,11 +143,12 @@ fn hot_requests_allocate_nothing() {
 #[test]
 fn hot_requests_with_tokens_allocate_nothing() {
     let key = Key::new(1, &[1; 32], 0);
-    let standing = Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false };
+    let standing =
+        Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false, limits: None };
     let (mut requests, mut subscribers) = (Vec::new(), Vec::new());
     for number in 0..OBJECTS {
         let subscriber = NonZeroU32::new(1 + number as u32).unwrap();
-        subscribers.push((subscriber, Some(standing)));
+        subscribers.push((subscriber, Some(standing.clone())));
         let claims = Claims {
             subscriber: Some(subscriber),
             session: number as u64,

@@ -5,18 +5,21 @@
 //! together happen on the registry's thread.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::documents;
 use super::post::Post;
 use super::registry::{Busy, Changed, Kind, Registry, Revision, Store, StoreError};
 use crate::config::FOLLOWED_AT_ONCE;
 use crate::messages::Update;
 use crate::units::UnixTime;
 use crate::viewer::Rights;
-use crate::viewer::rights::{Plan, PlanIndex, Standing};
+use crate::viewer::rights::{Limits, Plan, PlanIndex, Standing};
 
 /// What is known of the registry, and what follows from it.
 #[derive(Debug, Default)]
@@ -37,6 +40,9 @@ struct OfSubscriber {
     plan: Option<String>,
     expires: Option<u64>,
     status: String,
+    networks: Vec<String>,
+    agents_allowed: Vec<String>,
+    agents_denied: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +95,7 @@ impl Known {
     fn subscriber(&mut self, change: &Changed) -> Option<(NonZeroU32, Option<Standing>)> {
         let number = change.number.and_then(NonZeroU32::new)?;
         let standing = document::<OfSubscriber>(change).map(|of| Standing {
+            limits: limits(&of).map(Arc::new),
             plan: of.plan.map(|plan| self.place(plan)),
             expires: of.expires.map(UnixTime),
             is_blocked: of.status == "blocked",
@@ -115,6 +122,17 @@ impl Known {
         }
         contents
     }
+}
+
+/// Where and with what a subscriber may watch. What is no network holds nobody.
+fn limits(of: &OfSubscriber) -> Option<Limits> {
+    let nobody = IpNet::from(IpAddr::from([0, 0, 0, 0]));
+    let network = |text: &String| documents::network(text).unwrap_or(nobody);
+    Limits::of(
+        of.networks.iter().map(network).collect(),
+        of.agents_allowed.iter().map(String::as_str),
+        of.agents_denied.iter().map(String::as_str),
+    )
 }
 
 fn put<T>(map: &mut BTreeMap<String, T>, id: String, value: Option<T>) {
@@ -213,7 +231,10 @@ mod tests {
     use super::super::documents::{Checked, checked};
     use super::super::registry::{Expected, Sqlite, Write};
     use super::*;
-    use crate::viewer::rights::Wanted;
+    use crate::viewer::rights::{Bar, From, Wanted};
+
+    const ANYBODY: From<'_> = From { peer: &|| None, agent: None };
+    const NOON: UnixTime = UnixTime(1_800_000_000);
 
     struct Place {
         store: Sqlite,
@@ -246,7 +267,7 @@ mod tests {
             let number = NonZeroU32::new(number).unwrap();
             let verdict = |channel: &&&str| {
                 let wanted = Wanted::Channel(channel);
-                self.known.rights.verdict(number, wanted, UnixTime(1_800_000_000)).is_ok()
+                self.known.rights.verdict(number, wanted, &ANYBODY, NOON).is_ok()
             };
             let has: Vec<_> = channels.iter().filter(verdict).copied().collect();
             assert_eq!(has, expected);
@@ -256,10 +277,45 @@ mod tests {
             for channel in channels {
                 let verdict = |known: &Known| {
                     let wanted = Wanted::Channel(channel);
-                    known.rights.verdict(number, wanted, UnixTime(1_800_000_000))
+                    known.rights.verdict(number, wanted, &ANYBODY, NOON)
                 };
                 assert_eq!(verdict(&anew), verdict(&self.known), "{channel}");
             }
+        }
+    }
+
+    #[test]
+    fn where_and_with_what_a_subscriber_may_watch_is_told() {
+        let mut place = Place::new();
+        place.write(Kind::Bouquet, "b", Some(json!({ "name": "B", "content": ["tv/news"] })));
+        place.write(Kind::Plan, "gold", Some(json!({ "name": "P", "bouquets": ["b"] })));
+        let anna = json!({
+            "plan": "gold", "networks": ["192.0.2.0/24", "2001:db8::1"],
+            "agents_allowed": ["VLC", "Kodi"], "agents_denied": ["vlc/2"],
+        });
+        place.write(Kind::Subscriber, "anna", Some(anna));
+        place.known.follow(&place.store).unwrap();
+        let rights = &place.known.rights;
+        let verdict = |address: &str, agent: Option<&str>| {
+            let address = address.parse().ok();
+            let (peer, agent) = (|| address, agent.map(str::as_bytes));
+            let from = From { peer: &peer, agent };
+            let anna = NonZeroU32::new(1).unwrap();
+            rights.verdict(anna, Wanted::Channel("news"), &from, NOON).err()
+        };
+        for (address, agent, expected) in [
+            ("192.0.2.7", Some("VLC/3.0.20 LibVLC/3.0.20"), None),
+            ("::ffff:192.0.2.7", Some("Mozilla/5.0 kodi/21"), None),
+            ("2001:db8::1", Some("Kodi"), None),
+            ("2001:db8::2", Some("Kodi"), Some(Bar::Elsewhere)),
+            ("192.0.3.7", Some("Kodi"), Some(Bar::Elsewhere)),
+            ("nowhere", Some("Kodi"), Some(Bar::Elsewhere)),
+            ("192.0.2.7", Some("VLC/2.2"), Some(Bar::Agent)),
+            ("192.0.2.7", Some("Lavf/60"), Some(Bar::Agent)),
+            ("192.0.2.7", Some("VL"), Some(Bar::Agent)),
+            ("192.0.2.7", None, Some(Bar::Agent)),
+        ] {
+            assert_eq!(verdict(address, agent), expected, "{address} {agent:?}");
         }
     }
 

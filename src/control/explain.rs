@@ -1,7 +1,10 @@
-//! `GET /api/v1/subscribers/{id}/explain?content=`: why a subscriber may have something, or not.
+//! `GET /api/v1/subscribers/{id}/explain?content=&from=&agent=`: why a subscriber may have
+//! something, or not.
 //!
 //! Every check in the order in which shards make them, up to the one that decides, with what it
 //! looked at; the reason is the one that a viewer gets in `X-Shardcast-Reason`.
+
+use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -10,19 +13,24 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admin::Shared;
+use super::documents;
 use super::json::answer;
 use super::problem::problem;
 use super::registry::{Busy, Kind, Object, Store, StoreError};
 use super::tokens::{busy, failed, now, nowhere};
 use crate::request::refusal::Refusal;
 use crate::units::UnixTime;
-use crate::viewer::rights::{Plan, Wanted};
+use crate::viewer::rights::{From, Limits, Plan, Wanted};
 
 /// What is asked.
 #[derive(Debug, Deserialize)]
 pub struct Asked {
     /// `tv/news`, or a path below `vod/`.
     content: Option<String>,
+    /// An address to watch from.
+    from: Option<IpAddr>,
+    /// What the player says of itself.
+    agent: Option<String>,
 }
 
 /// Answers.
@@ -40,7 +48,8 @@ pub async fn explain(
     }
     let explained = signer.registry().ask(move |store| {
         let Some(subscriber) = store.object(Kind::Subscriber, &id)? else { return Ok(None) };
-        explained(store, &subscriber, content.as_deref(), now()).map(Some)
+        let with = With { content: content.as_deref(), from: asked.from, agent: asked.agent };
+        explained(store, &subscriber, &with, now()).map(Some)
     });
     match explained.await {
         Ok(Ok(Some(explained))) => answer(StatusCode::OK, &explained),
@@ -48,6 +57,13 @@ pub async fn explain(
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }
+}
+
+/// What it is about.
+struct With<'a> {
+    content: Option<&'a str>,
+    from: Option<IpAddr>,
+    agent: Option<String>,
 }
 
 /// A check that was made.
@@ -67,43 +83,91 @@ impl Check {
 fn explained(
     store: &dyn Store,
     subscriber: &Object,
-    content: Option<&str>,
+    with: &With<'_>,
     now: UnixTime,
 ) -> Result<Value, StoreError> {
     let mut checks = Vec::new();
-    for step in [status, expiry, paid] {
-        checks.push(step(subscriber, now));
+    for step in [status, expiry, paid, network, player] {
+        checks.extend(step(subscriber, with, now));
         if checks.last().is_some_and(|check| check.refusal.is_some()) {
             return Ok(told(subscriber, &checks));
         }
     }
-    if let (Some(plan), Some(content)) = (subscriber.document["plan"].as_str(), content) {
+    if let (Some(plan), Some(content)) = (subscriber.document["plan"].as_str(), with.content) {
         checks.push(held(store, plan, content)?);
     }
     Ok(told(subscriber, &checks))
 }
 
-fn status(subscriber: &Object, _: UnixTime) -> Check {
+fn status(subscriber: &Object, _: &With<'_>, _: UnixTime) -> Option<Check> {
     let status = subscriber.document["status"].as_str().unwrap_or_default();
     let refusal = (status == "blocked").then_some(Refusal::SubscriberBlocked);
-    Check::new("status", status, refusal)
+    Some(Check::new("status", status, refusal))
 }
 
-fn expiry(subscriber: &Object, now: UnixTime) -> Check {
-    match subscriber.document["expires"].as_u64().map(UnixTime) {
+fn expiry(subscriber: &Object, _: &With<'_>, now: UnixTime) -> Option<Check> {
+    Some(match subscriber.document["expires"].as_u64().map(UnixTime) {
         None => Check::new("expires", "never", None),
         Some(at) => {
             let refusal = (now >= at).then_some(Refusal::SubscriberExpired);
             Check::new("expires", at.iso(), refusal)
         }
-    }
+    })
 }
 
-fn paid(subscriber: &Object, _: UnixTime) -> Check {
-    match subscriber.document["plan"].as_str() {
+fn paid(subscriber: &Object, _: &With<'_>, _: UnixTime) -> Option<Check> {
+    Some(match subscriber.document["plan"].as_str() {
         Some(plan) => Check::new("plan", plan, None),
         None => Check::new("plan", "none", Some(Refusal::NotEntitled)),
+    })
+}
+
+/// Whether it may watch from there; none if it may from anywhere.
+fn network(subscriber: &Object, with: &With<'_>, _: UnixTime) -> Option<Check> {
+    let all = strings(&subscriber.document["networks"]);
+    if all.is_empty() {
+        return None;
     }
+    let networks: Vec<_> = all.iter().filter_map(|text| documents::network(text)).collect();
+    let only = all.join(", ");
+    let Some(from) = with.from else {
+        let says = format!("only from {only}; from where was not said");
+        return Some(Check::new("network", says, None));
+    };
+    let peer = || Some(from);
+    let limits = Limits::of(networks, [], [])?;
+    let refusal = limits.hold(&From { peer: &peer, agent: None }).is_err();
+    let refusal = refusal.then_some(Refusal::SubscriberElsewhere);
+    Some(Check::new("network", format!("{from}; only from {only}"), refusal))
+}
+
+/// Whether it may watch with that; none if it may with anything.
+fn player(subscriber: &Object, with: &With<'_>, _: UnixTime) -> Option<Check> {
+    let list = |name: &str| strings(&subscriber.document[name]);
+    let (allowed, denied) = (list("agents_allowed"), list("agents_denied"));
+    let words = |words: &'_ [String]| words.join(", ");
+    let mut rule = Vec::new();
+    if !allowed.is_empty() {
+        rule.push(format!("only with {}", words(&allowed)));
+    }
+    if !denied.is_empty() {
+        rule.push(format!("not with {}", words(&denied)));
+    }
+    let rule = rule.join(", ");
+    let (allowed, denied) = (allowed.iter(), denied.iter());
+    let limits = Limits::of(Vec::new(), allowed.map(String::as_str), denied.map(String::as_str))?;
+    let Some(agent) = &with.agent else {
+        let says = format!("{rule}; with what was not said");
+        return Some(Check::new("player", says, None));
+    };
+    let from = From { peer: &|| None, agent: Some(agent.as_bytes()) };
+    let refusal = limits.hold(&from).is_err().then_some(Refusal::AgentDenied);
+    Some(Check::new("player", format!("{agent:?}; {rule}"), refusal))
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    let entries = value.as_array().into_iter().flatten();
+    entries.filter_map(|entry| entry.as_str().map(str::to_owned)).collect()
 }
 
 /// Whether a plan holds something, and by which bouquet.
@@ -111,10 +175,6 @@ fn held(store: &dyn Store, plan: &str, content: &str) -> Result<Check, StoreErro
     let wanted = match content.strip_prefix("tv/") {
         Some(below) => Wanted::Channel(below.split('/').next().unwrap_or_default()),
         None => Wanted::Object(content.strip_prefix("vod/").unwrap_or_default()),
-    };
-    let strings = |value: &Value| -> Vec<String> {
-        let entries = value.as_array().into_iter().flatten();
-        entries.filter_map(|entry| entry.as_str().map(str::to_owned)).collect()
     };
     let plan = store.object(Kind::Plan, plan)?;
     let bouquets = plan.map(|plan| strings(&plan.document["bouquets"])).unwrap_or_default();

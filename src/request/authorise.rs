@@ -5,7 +5,7 @@ use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
 use crate::viewer::permit::{Ended, Permit};
-use crate::viewer::rights::{Bar, Wanted};
+use crate::viewer::rights::{Bar, From, Wanted};
 use crate::viewer::{Denial, Recent, token};
 
 /// Proof that this viewer was looked at.
@@ -36,9 +36,14 @@ impl Grant {
 /// # Errors
 ///
 /// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`; `SubscriberUnknown`, `SubscriberBlocked`,
-/// `SubscriberExpired`; `NotEntitled` for a path that the token's scope, or the subscriber's plan,
-/// does not hold.
-pub fn grant(target: &Target<'_>, view: &View<'_>, recent: &mut Recent) -> Result<Grant, Refusal> {
+/// `SubscriberExpired`, `SubscriberElsewhere`, `AgentDenied`; `NotEntitled` for a path that the
+/// token's scope, or the subscriber's plan, does not hold.
+pub fn grant(
+    target: &Target<'_>,
+    agent: Option<&[u8]>,
+    view: &View<'_>,
+    recent: &mut Recent,
+) -> Result<Grant, Refusal> {
     let (text, first, rest) = match *target {
         Target::Vod { token: Some(token), path } => (token, "/vod/", path),
         Target::Live { token: Some(token), path, .. } => (token, "", path),
@@ -62,7 +67,8 @@ pub fn grant(target: &Target<'_>, view: &View<'_>, recent: &mut Recent) -> Resul
             token.claims
         }
     };
-    let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), now);
+    let from = From { peer: view.peer, agent };
+    let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), &from, now);
     let entry = claims.subscriber.map(verdict).transpose().map_err(barred)?;
     // Who signed it was read when it was verified.
     let key = token::key_of(text).ok_or(Refusal::TokenUnknown)?;
@@ -95,6 +101,8 @@ fn barred(bar: Bar) -> Refusal {
         Bar::Unknown => Refusal::SubscriberUnknown,
         Bar::Blocked => Refusal::SubscriberBlocked,
         Bar::Expired => Refusal::SubscriberExpired,
+        Bar::Elsewhere => Refusal::SubscriberElsewhere,
+        Bar::Agent => Refusal::AgentDenied,
         Bar::NotInPlan => Refusal::NotEntitled,
     }
 }
@@ -152,14 +160,15 @@ mod tests {
         let keys = Keys { current: Some(key()), previous: None };
         let (now, peer) = (Now { unix, ..Now::default() }, Some(peer.parse().unwrap()));
         let gold = Plan::of(["tv/news"]);
-        let standing = Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false };
+        let standing =
+            Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false, limits: None };
         let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
         let (catalog, keys, rights) = (&catalog, &keys, &rights);
         let view = View { catalog, keys, rights, peer: &|| peer, now };
         let mut recent = Recent::default();
-        let first = grant(target, &view, &mut recent);
+        let first = grant(target, None, &view, &mut recent);
         // Whoever is known again is judged as before.
-        let again = grant(target, &view, &mut recent);
+        let again = grant(target, None, &view, &mut recent);
         assert_eq!(first.map(|grant| grant.permit), again.map(|grant| grant.permit));
         again
     }

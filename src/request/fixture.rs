@@ -85,7 +85,7 @@ pub(crate) fn present(path: &str, kind: SourceKind, opened: &Arc<Opened>) -> Lis
 pub(crate) fn anonymous() -> Grant {
     let catalog = Catalog::new(Capacity { sources: 0, heap_bytes: 0 });
     let target = Target::Vod { path: "", token: None };
-    authorise::grant(&target, &view(&catalog), &mut Recent::default())
+    authorise::grant(&target, None, &view(&catalog), &mut Recent::default())
         .expect("there is no token to refuse")
 }
 

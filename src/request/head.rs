@@ -506,6 +506,8 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::TokenMissing => "this takes a subscriber's address, which begins with /s/.\n",
         Refusal::TokenUnknown => "the token in this address is not valid.\n",
         Refusal::TokenExpired => "the token in this address has expired. Get a new address.\n",
+        Refusal::SubscriberElsewhere => "the subscriber may not watch from this network.\n",
+        Refusal::AgentDenied => "the subscriber may not watch with this player.\n",
         Refusal::TokenElsewhere => "the token in this address is good in another network.\n",
         Refusal::NotEntitled => "the token in this address is not good for this.\n",
         Refusal::SubscriberUnknown => "the subscriber of this address is not there any more.\n",

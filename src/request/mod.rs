@@ -80,7 +80,7 @@ pub fn steps(
     scratch: &mut [u8; TARGET_SIZE_MAX],
 ) -> Result<Step, Refusal> {
     let target = route::target(request, scratch)?;
-    let grant = authorise::grant(&target, view, recent)?;
+    let grant = authorise::grant(&target, request.agent, view, recent)?;
     let located = locate::located(&target, &grant, view.catalog)?;
     let permit = grant.permit();
     let plan = match located {

@@ -82,6 +82,8 @@ pub struct Request<'b> {
     pub host: &'b [u8],
     /// Range.
     pub range: Option<&'b [u8]>,
+    /// User-Agent, of a client whose path holds a token: a subscriber may be bound to some.
+    pub agent: Option<&'b [u8]>,
     /// The conditions.
     pub conditions: Conditions<'b>,
     /// Whether Accept-Encoding allows gzip (RFC 9110, 12.5.3).
@@ -157,6 +159,7 @@ fn checked<'b>(parsed: &httparse::Request<'_, 'b>, head: &'b [u8]) -> Result<Req
         // RFC 9112, 3.2.2: an absolute target replaces Host, whatever that says.
         host: target.authority.unwrap_or(host),
         range: fields.range,
+        agent: fields.agent.filter(|_| target.path.starts_with(b"/s/")),
         conditions: fields.conditions,
         accepts_gzip: fields.encodings.accept_gzip(),
         preflight: method == Method::Options && fields.origin && fields.request_method,

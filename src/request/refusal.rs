@@ -41,6 +41,10 @@ pub enum Refusal {
     SubscriberBlocked,
     /// What the subscriber has paid for has ended. 403.
     SubscriberExpired,
+    /// The subscriber may watch in other networks. 403.
+    SubscriberElsewhere,
+    /// The subscriber may not watch with this player. 403.
+    AgentDenied,
     /// The object is there, but its pack or file is damaged. 503.
     Damaged,
     /// No memory, descriptor or place in a queue is left. 503 with Retry-After.
@@ -51,7 +55,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -71,6 +75,8 @@ impl Refusal {
         Self::SubscriberUnknown,
         Self::SubscriberBlocked,
         Self::SubscriberExpired,
+        Self::SubscriberElsewhere,
+        Self::AgentDenied,
         Self::Damaged,
         Self::Busy,
         Self::TimedOut,
@@ -88,7 +94,9 @@ impl Refusal {
             | Self::NotEntitled
             | Self::SubscriberUnknown
             | Self::SubscriberBlocked
-            | Self::SubscriberExpired => 403,
+            | Self::SubscriberExpired
+            | Self::SubscriberElsewhere
+            | Self::AgentDenied => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::HeadTimeout => 408,
@@ -137,6 +145,8 @@ impl Refusal {
             Self::SubscriberUnknown => "subscriber-unknown",
             Self::SubscriberBlocked => "subscriber-blocked",
             Self::SubscriberExpired => "subscriber-expired",
+            Self::SubscriberElsewhere => "subscriber-elsewhere",
+            Self::AgentDenied => "agent-denied",
             Self::Damaged => "damaged",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",

@@ -70,7 +70,7 @@ impl Permit {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rights::{Plan, PlanIndex, Standing, Wanted};
+    use super::super::rights::{From, Plan, PlanIndex, Standing, Wanted};
     use super::super::token::Key;
     use super::*;
 
@@ -92,13 +92,14 @@ mod tests {
     }
 
     fn standing() -> Standing {
-        Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false }
+        Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false, limits: None }
     }
 
     #[test]
     fn it_holds_as_long_as_key_token_subscriber_and_plan_do() {
         let here = rights(&["tv/news", "vod/films"], Some(standing()));
-        let entry = here.verdict(ANNA, Wanted::Object("films/a/1.m4s"), NOON).unwrap();
+        let from = From { peer: &|| None, agent: None };
+        let entry = here.verdict(ANNA, Wanted::Object("films/a/1.m4s"), &from, NOON).unwrap();
         let permit = Permit::of(3, &claims(Some(ANNA)), Some(entry));
         let check = |keys: &Keys, rights: &Rights, seconds: u64| {
             permit.verdict(keys, rights, UnixTime(NOON.0 + seconds))

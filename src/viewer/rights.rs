@@ -4,11 +4,14 @@
 //! what has not changed with the one before it, so that one change among a million subscribers
 //! costs little to make, and a shard nothing to take.
 
+use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, LazyLock};
 
 use ahash::{AHashMap, AHashSet, RandomState};
+use ipnet::IpNet;
 
+use super::token::is_in;
 use crate::units::UnixTime;
 
 /// A plan's place in a table of them.
@@ -16,7 +19,7 @@ use crate::units::UnixTime;
 pub struct PlanIndex(pub u32);
 
 /// How a subscriber stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// What was paid for; none = nothing.
     pub plan: Option<PlanIndex>,
@@ -24,6 +27,68 @@ pub struct Standing {
     pub expires: Option<UnixTime>,
     /// An operator has shut it out.
     pub is_blocked: bool,
+    /// Where and with what it may watch; none = anywhere, with anything.
+    pub limits: Option<Arc<Limits>>,
+}
+
+/// Where and with what a subscriber may watch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// In one of these; none = anywhere.
+    networks: Vec<IpNet>,
+    /// With what says one of these words of itself; none = with anything. In lower case.
+    agents_allowed: Vec<Box<str>>,
+    /// With nothing that says one of these.
+    agents_denied: Vec<Box<str>>,
+}
+
+impl Limits {
+    /// Of these; none if they limit nothing.
+    #[must_use]
+    pub fn of<'w>(
+        networks: Vec<IpNet>,
+        agents_allowed: impl IntoIterator<Item = &'w str>,
+        agents_denied: impl IntoIterator<Item = &'w str>,
+    ) -> Option<Self> {
+        fn lower<'w>(words: impl IntoIterator<Item = &'w str>) -> Vec<Box<str>> {
+            words.into_iter().map(|word| word.to_ascii_lowercase().into()).collect()
+        }
+        let (agents_allowed, agents_denied) = (lower(agents_allowed), lower(agents_denied));
+        let limits = Self { networks, agents_allowed, agents_denied };
+        (limits != Self::default()).then_some(limits)
+    }
+
+    /// Whether who asks from there, with that, is within them.
+    ///
+    /// # Errors
+    ///
+    /// `Elsewhere`, `Agent`.
+    pub fn hold(&self, from: &From<'_>) -> Result<(), Bar> {
+        let is_here = |peer: IpAddr| self.networks.iter().any(|network| is_in(*network, peer));
+        if !self.networks.is_empty() && !(from.peer)().is_some_and(is_here) {
+            return Err(Bar::Elsewhere);
+        }
+        let agent = from.agent.unwrap_or_default();
+        let says = |words: &[Box<str>]| {
+            words.iter().map(|word| word.as_bytes()).any(|word| {
+                agent.windows(word.len().max(1)).any(|part| part.eq_ignore_ascii_case(word))
+            })
+        };
+        let is_allowed = self.agents_allowed.is_empty() || says(&self.agents_allowed);
+        if !is_allowed || says(&self.agents_denied) {
+            return Err(Bar::Agent);
+        }
+        Ok(())
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+pub struct From<'r> {
+    /// Its address; it takes a system call to know it.
+    pub peer: &'r dyn Fn() -> Option<IpAddr>,
+    /// `User-Agent`, if it has one.
+    pub agent: Option<&'r [u8]>,
 }
 
 /// What a plan lets its subscribers have.
@@ -113,6 +178,10 @@ pub enum Bar {
     Blocked,
     /// What was paid for has ended.
     Expired,
+    /// It may watch in other networks only.
+    Elsewhere,
+    /// It may not watch with this player.
+    Agent,
     /// The plan does not hold it.
     NotInPlan,
 }
@@ -135,10 +204,10 @@ const RECENT_PART: usize = 32;
 impl Rights {
     /// How a subscriber stands; none = there is no such.
     #[must_use]
-    pub fn standing(&self, subscriber: NonZeroU32) -> Option<Standing> {
+    pub fn standing(&self, subscriber: NonZeroU32) -> Option<&Standing> {
         match self.recent.get(&subscriber) {
-            Some(recent) => *recent,
-            None => self.settled.get(&subscriber).copied(),
+            Some(recent) => recent.as_ref(),
+            None => self.settled.get(&subscriber),
         }
     }
 
@@ -148,7 +217,10 @@ impl Rights {
     ///
     /// A `Bar`, which is `NotInPlan` for who has paid for nothing.
     pub fn plan(&self, subscriber: NonZeroU32, now: UnixTime) -> Result<&Plan, Bar> {
-        let standing = self.standing(subscriber).ok_or(Bar::Unknown)?;
+        self.paid(self.standing(subscriber).ok_or(Bar::Unknown)?, now)
+    }
+
+    fn paid(&self, standing: &Standing, now: UnixTime) -> Result<&Plan, Bar> {
         if standing.is_blocked {
             return Err(Bar::Blocked);
         }
@@ -158,7 +230,7 @@ impl Rights {
         standing.plan.and_then(|plan| self.plans.get(plan.0 as usize)).ok_or(Bar::NotInPlan)
     }
 
-    /// By what a subscriber may have something now.
+    /// By what a subscriber, who asks from there, may have something now.
     ///
     /// # Errors
     ///
@@ -167,9 +239,15 @@ impl Rights {
         &self,
         subscriber: NonZeroU32,
         wanted: Wanted<'_>,
+        from: &From<'_>,
         now: UnixTime,
     ) -> Result<Entry, Bar> {
-        self.plan(subscriber, now)?.holds(wanted).ok_or(Bar::NotInPlan)
+        let standing = self.standing(subscriber).ok_or(Bar::Unknown)?;
+        let plan = self.paid(standing, now)?;
+        if let Some(limits) = &standing.limits {
+            limits.hold(from)?;
+        }
+        plan.holds(wanted).ok_or(Bar::NotInPlan)
     }
 
     /// The same with these plans.
@@ -184,12 +262,12 @@ impl Rights {
         let limit = RECENT_MIN + self.settled.len() / RECENT_PART;
         if self.recent.len() + changed.len() <= limit {
             let mut recent = AHashMap::clone(&self.recent);
-            recent.extend(changed.iter().copied());
+            recent.extend(changed.iter().cloned());
             return Self { recent: Arc::new(recent), ..self.clone() };
         }
         let mut settled = AHashMap::clone(&self.settled);
-        let recent = self.recent.iter().map(|(number, standing)| (*number, *standing));
-        for (number, standing) in recent.chain(changed.iter().copied()) {
+        let recent = self.recent.iter().map(|(number, standing)| (*number, standing.clone()));
+        for (number, standing) in recent.chain(changed.iter().cloned()) {
             match standing {
                 Some(standing) => drop(settled.insert(number, standing)),
                 None => drop(settled.remove(&number)),
@@ -209,13 +287,14 @@ mod tests {
 
     const NOON: UnixTime = UnixTime(1_800_000_000);
     const GOLD: PlanIndex = PlanIndex(1);
+    const ANYBODY: From<'_> = From { peer: &|| None, agent: None };
 
     fn number(number: u32) -> NonZeroU32 {
         NonZeroU32::new(number).unwrap()
     }
 
     fn standing() -> Standing {
-        Standing { plan: Some(GOLD), expires: None, is_blocked: false }
+        Standing { plan: Some(GOLD), expires: None, is_blocked: false, limits: None }
     }
 
     fn rights(standing: Standing) -> Rights {
@@ -238,7 +317,7 @@ mod tests {
             (Wanted::Object("series/b/1.m4s"), Err(Bar::NotInPlan)),
             (Wanted::Object("news"), Err(Bar::NotInPlan)),
         ] {
-            let found = rights.verdict(number(7), wanted, NOON).map(drop);
+            let found = rights.verdict(number(7), wanted, &ANYBODY, NOON).map(drop);
             assert_eq!(found, expected, "{wanted:?}");
         }
     }
@@ -255,10 +334,10 @@ mod tests {
             (Standing { plan: Some(PlanIndex(0)), ..standing() }, Err(Bar::NotInPlan)),
             (Standing { plan: Some(PlanIndex(2)), ..standing() }, Err(Bar::NotInPlan)),
         ] {
-            let rights = rights(standing);
-            let found = rights.verdict(number(7), Wanted::Channel("news"), NOON);
+            let rights = rights(standing.clone());
+            let found = rights.verdict(number(7), Wanted::Channel("news"), &ANYBODY, NOON);
             assert_eq!(found.map(drop), expected, "{standing:?}");
-            let other = rights.verdict(number(8), Wanted::Channel("news"), NOON);
+            let other = rights.verdict(number(8), Wanted::Channel("news"), &ANYBODY, NOON);
             assert_eq!(other, Err(Bar::Unknown));
         }
     }
@@ -291,12 +370,12 @@ mod tests {
                     (number(*of), plan)
                 };
                 let batch: Vec<_> = batch.iter().map(told).collect();
-                model.extend(batch.iter().copied());
+                model.extend(batch.iter().cloned());
                 rights = rights.with(&batch);
             }
             for of in 1..3000 {
-                let expected = model.get(&number(of)).copied().flatten();
-                prop_assert_eq!(rights.standing(number(of)), expected);
+                let expected = model.get(&number(of)).cloned().flatten();
+                prop_assert_eq!(rights.standing(number(of)).cloned(), expected);
             }
         }
     }

@@ -272,7 +272,7 @@ impl Claims {
 }
 
 /// Whether an address lies in a network. One of IPv4 that came over an IPv6 socket is one of IPv4.
-fn is_in(network: IpNet, peer: IpAddr) -> bool {
+pub(super) fn is_in(network: IpNet, peer: IpAddr) -> bool {
     network.contains(&peer.to_canonical())
 }
 

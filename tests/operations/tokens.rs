@@ -149,6 +149,50 @@ fn a_refusal_is_explained_with_the_check_that_decides() {
 }
 
 #[test]
+fn a_subscriber_watches_where_and_with_what_it_may() {
+    let place = place();
+    let config = config(&place);
+    let server = Running::start(&mut serve(&config));
+    let done = |arguments: &[&str]| done(&config, arguments);
+    done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
+    done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
+    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
+    let token = mint(&config, &["--subscriber", "Anna"]);
+    let watched = |agent: &str| {
+        let mut stream = std::net::TcpStream::connect(server.public).unwrap();
+        let head = format!(
+            "HEAD /s/{token}/vod/a/1.ts HTTP/1.1\r\nHost: tv\r\nUser-Agent: {agent}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let reason = answer.lines().find_map(|line| line.strip_prefix("X-Shardcast-Reason: "));
+        reason.unwrap_or(&answer[9..12]).to_owned()
+    };
+    for (change, agent, from, expected) in [
+        (&["--network", "192.0.2.0/24"][..], "VLC/3.0", "127.0.0.1", "subscriber-elsewhere"),
+        (&["--network", "127.0.0.0/8"], "VLC/3.0", "127.0.0.1", "200"),
+        (&["--agent", "kodi"], "VLC/3.0", "127.0.0.1", "agent-denied"),
+        (&["--agent", "kodi", "--agent", "vlc"], "VLC/3.0", "127.0.0.1", "200"),
+        (&["--no-agent", "VLC/3"], "VLC/3.0", "127.0.0.1", "agent-denied"),
+        (&["--no-agent", "VLC/2"], "VLC/3.0", "127.0.0.1", "200"),
+    ] {
+        done(&[&["subscriber", "set", "Anna"], change].concat());
+        until(&format!("{change:?}: {expected}"), || watched(agent) == expected);
+        let asked = ["subscriber", "explain", "Anna", "--content", "vod/a/1.ts"];
+        let text = done(&[&asked[..], &["--from", from, "--agent", agent]].concat());
+        let verdict = match expected {
+            "200" => "allowed".to_owned(),
+            reason => format!("refused: {reason}"),
+        };
+        assert_eq!(text.lines().next_back(), Some(&*verdict), "{text}");
+    }
+    let text = done(&["subscriber", "explain", "Anna"]);
+    assert!(text.contains("from where was not said") && text.ends_with("allowed\n"), "{text}");
+}
+
+#[test]
 fn a_token_ends_in_the_second_it_says() {
     let place = place();
     let config = config(&place);

@@ -1,5 +1,7 @@
 //! `shardcast subscriber`: what there is for every kind, and `explain`.
 
+use std::net::IpAddr;
+
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -27,6 +29,12 @@ enum SubscriberVerb {
         /// What is to be watched: tv/news, or vod/films/a [default: whatever the plan holds]
         #[arg(long, value_name = "PATH")]
         content: Option<String>,
+        /// From where [default: not looked at]
+        #[arg(long, value_name = "IP")]
+        from: Option<IpAddr>,
+        /// What the player says of itself, its User-Agent [default: not looked at]
+        #[arg(long, value_name = "TEXT")]
+        agent: Option<String>,
         #[command(flatten)]
         server: ServerArgs,
         /// One JSON document instead of a table
@@ -41,16 +49,19 @@ enum SubscriberVerb {
 ///
 /// The server can't be asked, or refuses.
 pub fn run(args: &SubscriberArgs) -> Result<(), Failure> {
-    let (id, content, server, json) = match &args.verb {
-        SubscriberVerb::Object(verb) => return run_verb(verb),
-        SubscriberVerb::Explain { id, content, server, json } => (id, content, server, json),
+    let SubscriberVerb::Explain { id, content, from, agent, server, json } = &args.verb else {
+        let SubscriberVerb::Object(verb) = &args.verb else { return Ok(()) };
+        return run_verb(verb);
     };
-    let mut path = format!("{}/explain", address::<SubscriberFields>(id));
-    if let Some(content) = content {
-        let encoded = address::<SubscriberFields>(content);
-        let (_, encoded) = encoded.rsplit_once('/').unwrap_or_default();
-        path += &format!("?content={encoded}");
-    }
+    let from = from.map(|from| from.to_string());
+    let asked = [("content", content), ("from", &from), ("agent", agent)];
+    let asked = asked.into_iter().filter_map(|(name, value)| {
+        let encoded = address::<SubscriberFields>(value.as_ref()?);
+        let (_, encoded) = encoded.rsplit_once('/')?;
+        Some(format!("{name}={encoded}"))
+    });
+    let query = asked.collect::<Vec<_>>().join("&");
+    let path = format!("{}/explain?{query}", address::<SubscriberFields>(id));
     let explained = server.get(&path)?;
     if *json {
         return say(&format!("{explained:#}\n"));

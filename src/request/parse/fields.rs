@@ -11,6 +11,7 @@ use crate::request::refusal::Refusal;
 pub(super) struct Fields<'b> {
     pub(super) host: Option<&'b [u8]>,
     pub(super) range: Option<&'b [u8]>,
+    pub(super) agent: Option<&'b [u8]>,
     pub(super) conditions: Conditions<'b>,
     pub(super) encodings: Encodings,
     pub(super) close: bool,
@@ -70,6 +71,10 @@ impl<'b> Fields<'b> {
             }
             (8, b'i') if is(b"if-match") => once(&mut self.conditions.if_match, value),
             (8, b'i') if is(b"if-range") => once(&mut self.conditions.if_range, value),
+            (10, b'u') if is(b"user-agent") => {
+                self.agent.get_or_insert(value);
+                Ok(())
+            }
             (10, b'c') if is(b"connection") => {
                 self.take_connection(value);
                 Ok(())
