@@ -33,10 +33,10 @@ use crate::sys::priority;
 
 use growing::Grown;
 use keeper::Whole;
-use marks::Numbers;
+use marks::{Begun, Numbers};
 use memory::Memory;
 use progress::Progress;
-use recorder::{Begun, Recorder, ToRecorder};
+use recorder::{BegunChannel, Recorder, ToRecorder};
 
 /// Niceness of the threads: shards and the live thread come first.
 const NICE: i32 = 5;
@@ -68,6 +68,7 @@ pub struct Archive {
     /// None for what leaves nothing behind.
     queue: Option<Queue>,
     progress: Arc<Progress>,
+    begun: Arc<Begun>,
     is_kept: bool,
     is_required: bool,
 }
@@ -132,12 +133,13 @@ impl Archives {
             id: of.id.as_str().into(),
             queue: Some(queue.clone()),
             progress,
+            begun: Arc::default(),
             is_kept: of.archive.is_some(),
             is_required: of.archive.as_ref().is_some_and(|archive| archive.is_required),
         };
         let (reply, recovered) = oneshot::channel();
         let access = of.access.unwrap_or(access);
-        let begun = Begun { archive, settings: of.archive.clone(), access, reply };
+        let begun = BegunChannel { archive, settings: of.archive.clone(), access, reply };
         // If the thread has ended, so has the process.
         let _ = queue.sender.send(ToRecorder::Begin(Box::new(begun)));
         recovered
@@ -164,6 +166,7 @@ impl Recovered {
             id: "".into(),
             queue: None,
             progress: Arc::default(),
+            begun: Arc::default(),
             is_kept: false,
             is_required: false,
         };
@@ -220,10 +223,11 @@ impl Archive {
 
     /// A segment of a rendition has begun: nothing else is to have its number. Where success means
     /// that media is durable, what is under way is kept, and goes on.
-    pub fn begin_segment(&self, rendition: &Arc<str>, number: i64) {
+    pub fn begin_segment(&self, rendition: &str, number: i64) {
         let Some(queue) = self.queue.as_ref().filter(|_| !self.is_required) else { return };
-        let begun = ToRecorder::BeganSegment(Arc::clone(&self.id), Arc::clone(rendition), number);
-        let _ = queue.sender.send(begun);
+        if self.begun.put(rendition, number) {
+            let _ = queue.sender.send(ToRecorder::BeganSegment(Arc::clone(&self.id)));
+        }
     }
 
     /// The channel is gone. What is on disk stays.

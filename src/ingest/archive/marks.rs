@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::{fs, process};
 
 use crate::library::disk::{RealDisk, folder_of};
@@ -40,14 +42,54 @@ const EARLY: i64 = 4;
 /// By rendition, up to which number segments have begun.
 pub type Numbers = BTreeMap<String, i64>;
 
+/// Where the live thread says what has begun. However long the disk takes, no more waits here than
+/// a number a rendition.
+#[derive(Debug, Default)]
+pub struct Begun {
+    numbers: Mutex<Numbers>,
+    /// Somebody was told that there is something to write.
+    is_told: AtomicBool,
+}
+
+impl Begun {
+    /// A segment has begun. Whether whoever writes has to be told.
+    pub fn put(&self, rendition: &str, number: i64) -> bool {
+        let mut numbers = self.locked();
+        match numbers.get_mut(rendition) {
+            Some(known) => *known = number,
+            None => drop(numbers.insert(rendition.to_owned(), number)),
+        }
+        !self.is_told.swap(true, Ordering::Relaxed)
+    }
+
+    /// What has begun until now. Whatever begins from here on is told of anew.
+    fn take(&self) -> Numbers {
+        let numbers = self.locked();
+        self.is_told.store(false, Ordering::Relaxed);
+        numbers.clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Numbers> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A channel's marks.
 #[derive(Debug, Default)]
 pub struct Marks {
     begun: Numbers,
     ahead: Numbers,
+    /// The disk refused them last.
+    is_refused: bool,
 }
 
 impl Marks {
+    /// Of a channel of which these had begun before this run.
+    #[must_use]
+    pub fn new(before: Numbers) -> Self {
+        Self { begun: before, ..Self::default() }
+    }
+
     /// What was begun of a channel before this run, as far as that is known.
     ///
     /// # Errors
@@ -55,7 +97,7 @@ impl Marks {
     /// A file can't be read, or is not understood.
     pub fn before(state: &Path, id: &str) -> Result<Numbers, DiskError> {
         let read = |path: PathBuf| state::load(&RealDisk, &path, SIZE_MAX, read);
-        let of_now = |read: &Read| read.boot == boot_id();
+        let of_now = |read: &Read| read.boot == *BOOT_ID;
         let exact = read(begun_path(state, id)).ok().filter(of_now);
         match exact {
             Some(exact) => Ok(exact.numbers),
@@ -63,25 +105,35 @@ impl Marks {
         }
     }
 
-    /// A segment of a rendition has begun.
+    /// Writes down what has begun. An error that the disk gave before, too, is not given again.
     ///
     /// # Errors
     ///
     /// The disk refuses. What was written before stays.
-    pub fn begin(&mut self, of: (&Path, &str), rendition: &str, number: i64) -> io::Result<()> {
-        let (state, id) = of;
-        self.begun.insert(rendition.to_owned(), number);
+    pub fn write(&mut self, of: (&Path, &str), begun: &Begun) -> io::Result<()> {
+        self.begun.extend(begun.take());
+        let written = self.written(of);
+        let was_refused = std::mem::replace(&mut self.is_refused, written.is_err());
+        if was_refused { Ok(()) } else { written }
+    }
+
+    fn written(&mut self, (state, id): (&Path, &str)) -> io::Result<()> {
         write(&begun_path(state, id), &text(&self.begun))?;
-        let ahead = self.ahead.get(rendition).copied().unwrap_or(i64::MIN);
-        if number < ahead.saturating_sub(EARLY) {
+        let is_near = |(rendition, number): (&String, &i64)| {
+            self.ahead.get(rendition).is_none_or(|ahead| *number >= ahead.saturating_sub(EARLY))
+        };
+        if !self.begun.iter().any(is_near) {
             return Ok(());
         }
-        // All of a channel's renditions at once: they come at the same time.
-        self.ahead = self.begun.clone();
-        self.ahead.values_mut().for_each(|number| *number = number.saturating_add(AHEAD));
+        let ahead = |(rendition, number): (&String, &i64)| {
+            (rendition.clone(), number.saturating_add(AHEAD))
+        };
+        let ahead = self.begun.iter().map(ahead).collect();
         let path = ahead_path(state, id);
         make_folder(folder_of(&path)).map_err(io::Error::other)?;
-        state::store(&RealDisk, &path, &text(&self.ahead)).map_err(io::Error::other)
+        state::store(&RealDisk, &path, &text(&ahead)).map_err(io::Error::other)?;
+        self.ahead = ahead;
+        Ok(())
     }
 }
 
@@ -105,10 +157,10 @@ fn ahead_path(state: &Path, id: &str) -> PathBuf {
 }
 
 /// What tells one start of the machine from another; empty where nobody says.
-fn boot_id() -> String {
+static BOOT_ID: LazyLock<String> = LazyLock::new(|| {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
-}
+});
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -118,7 +170,7 @@ struct Read {
 }
 
 fn text(numbers: &Numbers) -> String {
-    let mut text = format!("{FIRST}\nboot {}\n", boot_id());
+    let mut text = format!("{FIRST}\nboot {}\n", *BOOT_ID);
     for (rendition, number) in numbers {
         writeln!(text, "number {rendition} {number}").expect("a string takes everything");
     }
@@ -155,15 +207,20 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let (state, id) = (state.path(), "news");
         assert_eq!(Marks::before(state, id).unwrap(), Numbers::new());
-        let mut marks = Marks::default();
+        // What had begun before and has not begun again stays.
+        let mut marks = Marks::new([("text".to_owned(), 7)].into());
+        let begun = Begun::default();
         for number in 100..=113 {
-            marks.begin((state, id), "video", number).unwrap();
-            marks.begin((state, id), "sound", number - 1).unwrap();
-            assert_eq!(Marks::before(state, id).unwrap(), numbers(number, number - 1));
+            assert!(begun.put("video", number));
+            assert!(!begun.put("sound", number - 1), "it was told already");
+            marks.write((state, id), &begun).unwrap();
+            let mut expected = numbers(number, number - 1);
+            expected.insert("text".to_owned(), 7);
+            assert_eq!(Marks::before(state, id).unwrap(), expected);
         }
         // What was not synced is gone.
         let begun = begun_path(state, id);
-        let of_another = fs::read_to_string(&begun).unwrap().replace(&boot_id(), "other");
+        let of_another = fs::read_to_string(&begun).unwrap().replace(&*BOOT_ID, "other");
         for lost in [Some(of_another), Some(String::new()), None] {
             match lost {
                 Some(text) => fs::write(&begun, text).unwrap(),
@@ -172,7 +229,23 @@ mod tests {
             let known = Marks::before(state, id).unwrap();
             assert!(known["video"] >= 113 && known["sound"] >= 112, "{known:?}");
             assert!(known["video"] <= 113 + AHEAD, "{known:?}");
+            assert!(known["text"] >= 7, "{known:?}");
         }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_told_of_once() {
+        let state = tempfile::tempdir().unwrap();
+        fs::write(state.path().join("begun"), "in the way").unwrap();
+        let (mut marks, begun) = (Marks::default(), Begun::default());
+        let mut write = |number| {
+            begun.put("video", number);
+            marks.write((state.path(), "news"), &begun).is_ok()
+        };
+        assert_eq!([write(1), write(2)], [false, true]);
+        fs::remove_file(state.path().join("begun")).unwrap();
+        assert!(write(3));
+        assert_eq!(Marks::before(state.path(), "news").unwrap()["video"], 3);
     }
 
     #[test]

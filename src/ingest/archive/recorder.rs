@@ -33,15 +33,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub enum ToRecorder {
     /// There is a channel.
-    Begin(Box<Begun>),
+    Begin(Box<BegunChannel>),
     /// A segment of a channel is whole.
     Whole(Arc<str>, Box<Whole>),
     /// A chunk of a segment under way.
     Grown(Arc<str>, Box<Grown>),
     /// This is what a channel remembers from now on.
     Remember(Arc<str>, Memory),
-    /// A segment of a channel's rendition has begun, with this number.
-    BeganSegment(Arc<str>, Arc<str>, i64),
+    /// Segments of a channel have begun: which, it says itself.
+    BeganSegment(Arc<str>),
     /// A channel is gone.
     End(Arc<str>),
     /// The server ends: say so when everything is durable.
@@ -50,7 +50,7 @@ pub enum ToRecorder {
 
 /// A channel that has begun.
 #[derive(Debug)]
-pub struct Begun {
+pub struct BegunChannel {
     /// What it has of us.
     pub archive: Archive,
     /// How it is kept, if it is.
@@ -154,9 +154,7 @@ impl Recorder {
                     None => self.load.take(grown.bytes.len()),
                 }
             }
-            ToRecorder::BeganSegment(id, rendition, number) => {
-                self.begin_segment(&id, &rendition, number);
-            }
+            ToRecorder::BeganSegment(id) => self.begin_segment(&id),
             ToRecorder::Remember(id, memory) => self.remember(&id, &memory),
             ToRecorder::Finish(done) => {
                 self.commit_all();
@@ -192,15 +190,17 @@ impl Recorder {
         })
     }
 
-    fn begin_segment(&mut self, id: &Arc<str>, rendition: &str, number: i64) {
+    fn begin_segment(&mut self, id: &Arc<str>) {
         let Some(channel) = self.channels.get_mut(id) else { return };
-        if let Err(error) = channel.marks.begin((&self.state, id), rendition, number) {
-            tracing::error!(channel = &**id, "that a segment has begun is not put down: {error}");
+        let begun = &channel.archive.begun;
+        if let Err(error) = channel.marks.write((&self.state, id), begun) {
+            let what = "which segments have begun is not put down, and may be used again";
+            tracing::error!(channel = &**id, "{what}: {error}");
         }
     }
 
-    fn begin(&mut self, begun: Begun) {
-        let Begun { archive, settings, access, reply } = begun;
+    fn begin(&mut self, begun: BegunChannel) {
+        let BegunChannel { archive, settings, access, reply } = begun;
         let id = Arc::clone(&archive.id);
         let growing_folder = growing_folder(&self.state, &id);
         let memory = Memory::load(&RealDisk, &memory_path(&self.state, &id));
@@ -228,7 +228,8 @@ impl Recorder {
             retry: None,
         });
         let begun = self.begun_before(&id, &archive);
-        let mut channel = Channel { archive: archive.clone(), kept, marks: Marks::default() };
+        let marks = Marks::new(begun.clone());
+        let mut channel = Channel { archive: archive.clone(), kept, marks };
         if let Some(kept) = &mut channel.kept
             && let Err(error) = kept.keeper(&id, &self.records)
         {
