@@ -148,6 +148,12 @@ pub const UPDATES_A_TURN_MAX: usize = 64;
 /// turn.
 pub const RELEASES_A_TURN_MAX: usize = 64;
 
+/// Refusals of subscribers that a shard remembers, some 150 bytes each, and how many of one are
+/// told.
+pub const REFUSALS_REMEMBERED: usize = 4096;
+/// See `REFUSALS_REMEMBERED`.
+pub const REFUSALS_TOLD_MAX: usize = 20;
+
 /// Answers that go on are looked at again after so many milliseconds: within a second a viewer
 /// whose token or subscription has ended gets nothing more.
 pub const REVIEW_MS: u64 = 500;

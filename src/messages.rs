@@ -6,6 +6,8 @@
 //! because an `Update` carries a pack's verified index, and above `live`, whose edges it tells of;
 //! it knows no queue and no thread.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -360,6 +362,8 @@ pub enum Update {
     Answered(Answer),
     /// Tell what you counted.
     Report(SyncSender<Box<ShardReport>>),
+    /// Tell what this subscriber was refused last.
+    Refusals(NonZeroU32, tokio::sync::mpsc::Sender<Vec<Refused>>),
     /// The limits were read again.
     Limits(Arc<Limits>),
     /// What tokens are signed with, from now on.
@@ -376,6 +380,25 @@ pub enum Update {
     },
     /// End now.
     Stop,
+}
+
+/// What a subscriber was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whom.
+    pub subscriber: NonZeroU32,
+    /// Why, as `X-Shardcast-Reason` says it.
+    pub reason: &'static str,
+    /// What was asked for, without the token: the beginning of the path.
+    pub path: Box<str>,
+    /// From where, if that is known.
+    pub from: Option<IpAddr>,
+    /// When first,
+    pub first: UnixTime,
+    /// when last,
+    pub last: UnixTime,
+    /// and how often.
+    pub count: u64,
 }
 
 /// Which waiting request an answer is for: meaningful to the shard that gave it, and only there.
@@ -395,7 +418,7 @@ pub struct Ask {
     /// Who waits.
     pub key: AskKey,
     /// The client's address.
-    pub peer: Option<std::net::IpAddr>,
+    pub peer: Option<IpAddr>,
     /// Who may have what is asked for; this client may.
     pub access: Access,
     /// The request's head, exactly as it was received and accepted by the parser.

@@ -1,10 +1,13 @@
 //! `GET /api/v1/subscribers/{id}/explain?content=&from=&agent=`: why a subscriber may have
 //! something, or not.
 //!
+//! Beside that, what was refused last: what shards remember of it, so not over a restart.
+//!
 //! Every check in the order in which shards make them, up to the one that decides, with what it
 //! looked at; the reason is the one that a viewer gets in `X-Shardcast-Reason`.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -18,6 +21,7 @@ use super::json::answer;
 use super::problem::problem;
 use super::registry::{Busy, Kind, Object, Store, StoreError};
 use super::tokens::{busy, failed, now, nowhere};
+use crate::messages::Refused;
 use crate::request::refusal::Refusal;
 use crate::units::UnixTime;
 use crate::viewer::rights::{From, Limits, Plan, Wanted};
@@ -49,14 +53,35 @@ pub async fn explain(
     let explained = signer.registry().ask(move |store| {
         let Some(subscriber) = store.object(Kind::Subscriber, &id)? else { return Ok(None) };
         let with = With { content: content.as_deref(), from: asked.from, agent: asked.agent };
-        explained(store, &subscriber, &with, now()).map(Some)
+        let explained = explained(store, &subscriber, &with, now())?;
+        Ok(Some((subscriber.number, explained)))
     });
     match explained.await {
-        Ok(Ok(Some(explained))) => answer(StatusCode::OK, &explained),
+        Ok(Ok(Some((number, mut explained)))) => {
+            let number = number.and_then(NonZeroU32::new);
+            let refused = match number {
+                Some(number) => signer.refusals(number).await,
+                None => Vec::new(),
+            };
+            explained["refusals"] = refused.iter().map(refusal).collect();
+            answer(StatusCode::OK, &explained)
+        }
         Ok(Ok(None)) => problem(StatusCode::NOT_FOUND, "no subscriber has this id"),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }
+}
+
+/// What was refused.
+fn refusal(refused: &Refused) -> Value {
+    json!({
+        "reason": refused.reason,
+        "path": refused.path,
+        "from": refused.from,
+        "first": refused.first.0,
+        "last": refused.last.0,
+        "count": refused.count,
+    })
 }
 
 /// What it is about.

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -19,8 +19,10 @@ use super::keys::{self, Unchanged};
 use super::post::Post;
 use super::problem::problem;
 use super::registry::{Busy, Kind, Object, Registry, Revision, StoreError};
-use crate::config::{TOKEN_PATTERNS_MAX, TOKEN_SECONDS_MAX};
-use crate::messages::Update;
+use crate::config::{
+    REFUSALS_TOLD_MAX, REPORT_DEADLINE_MS, SHARDS_MAX, TOKEN_PATTERNS_MAX, TOKEN_SECONDS_MAX,
+};
+use crate::messages::{Refused, Update};
 use crate::units::UnixTime;
 use crate::viewer::token::{Unwritable, sealed};
 use crate::viewer::{Claims, Keys};
@@ -70,6 +72,24 @@ impl Signer {
             self.take(keys);
             (revision, epoch)
         }))
+    }
+
+    /// What shards refused a subscriber last, the newest first. A shard that does not answer in
+    /// time is left out.
+    pub(super) async fn refusals(&self, subscriber: NonZeroU32) -> Vec<Refused> {
+        let (reply, mut replies) = tokio::sync::mpsc::channel(SHARDS_MAX);
+        self.post.tell(|| Update::Refusals(subscriber, reply.clone()));
+        drop(reply);
+        let mut all = Vec::new();
+        let told = async {
+            while let Some(some) = replies.recv().await {
+                all.extend(some);
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(REPORT_DEADLINE_MS), told).await;
+        all.sort_by_key(|refused: &Refused| std::cmp::Reverse(refused.last));
+        all.truncate(REFUSALS_TOLD_MAX);
+        all
     }
 
     fn keys(&self) -> MutexGuard<'_, Arc<Keys>> {

@@ -6,7 +6,7 @@ use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
 use crate::viewer::permit::{Ended, Permit};
 use crate::viewer::rights::{Bar, From, Wanted};
-use crate::viewer::{Denial, Recent, token};
+use crate::viewer::{Claims, Denial, Recent, token};
 
 /// Proof that this viewer was looked at.
 ///
@@ -49,30 +49,46 @@ pub fn grant(
         Target::Live { token: Some(token), path, .. } => (token, "", path),
         _ => return Ok(Grant { permit: Permit::OPEN }),
     };
-    let now = view.now.unix;
-    let claims = match recent.find(text) {
-        Some(claims) => {
-            claims.hold(view.peer, now).map_err(refused)?;
-            claims
+    let (claims, is_in_scope) = said(text, (first, rest), view, recent)?;
+    let permitted = || {
+        let now = view.now.unix;
+        claims.hold(view.peer, now).map_err(refused)?;
+        if !is_in_scope {
+            return Err(Refusal::NotEntitled);
         }
-        None => {
-            let mut scratch = [0; TOKEN_BYTES_MAX];
-            let token = token::verified(text, view.keys, &mut scratch).map_err(refused)?;
-            token.claims.hold(view.peer, now).map_err(refused)?;
-            if token.scope.is_whole() {
-                recent.keep(text, token.claims);
-            } else if !token.scope.holds(first, rest) {
-                return Err(Refusal::NotEntitled);
-            }
-            token.claims
-        }
+        let from = From { peer: view.peer, agent };
+        let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), &from, now);
+        let entry = claims.subscriber.map(verdict).transpose().map_err(barred)?;
+        // Who signed it was read when it was verified.
+        let key = token::key_of(text).ok_or(Refusal::TokenUnknown)?;
+        Ok(Permit::of(key, &claims, entry))
     };
-    let from = From { peer: view.peer, agent };
-    let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), &from, now);
-    let entry = claims.subscriber.map(verdict).transpose().map_err(barred)?;
-    // Who signed it was read when it was verified.
-    let key = token::key_of(text).ok_or(Refusal::TokenUnknown)?;
-    Ok(Grant { permit: Permit::of(key, &claims, entry) })
+    match permitted() {
+        Ok(permit) => Ok(Grant { permit }),
+        Err(refusal) => {
+            recent.refuse(claims.subscriber);
+            Err(refusal)
+        }
+    }
+}
+
+/// What a token of ours says, and whether its patterns hold this path.
+fn said(
+    text: &str,
+    (first, rest): (&str, &str),
+    view: &View<'_>,
+    recent: &mut Recent,
+) -> Result<(Claims, bool), Refusal> {
+    if let Some(claims) = recent.find(text) {
+        return Ok((claims, true));
+    }
+    let mut scratch = [0; TOKEN_BYTES_MAX];
+    let token = token::verified(text, view.keys, &mut scratch).map_err(refused)?;
+    if token.scope.is_whole() {
+        recent.keep(text, token.claims);
+        return Ok((token.claims, true));
+    }
+    Ok((token.claims, token.scope.holds(first, rest)))
 }
 
 /// Why an answer that was granted must end.
@@ -123,7 +139,7 @@ mod tests {
     use crate::request::fixture;
     use crate::units::{Now, UnixTime};
     use crate::viewer::rights::{Plan, PlanIndex, Standing};
-    use crate::viewer::{Claims, Key, Keys, Rights};
+    use crate::viewer::{Key, Keys, Rights};
 
     const ANNA: NonZeroU32 = NonZeroU32::new(7).unwrap();
 

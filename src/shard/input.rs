@@ -170,6 +170,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let view = View { catalog, keys, rights, peer: &peer, now: self.now };
         let wish = wish(bytes, &view, &mut self.recent_tokens, &mut self.path);
+        if let Some(refused) = self.recent_tokens.take_refused() {
+            self.refusals.note(refused, (&wish, bytes), peer(), self.now.unix);
+        }
         if let Some(record) = self.record_of(bytes, &wish) {
             self.connections[owner].record = Some(record);
         }
@@ -231,6 +234,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let view = View { catalog, keys, rights, peer: &peer, now: self.now };
         let wish = wish(pending.rest(), &view, &mut self.recent_tokens, &mut self.path);
+        if let Some(refused) = self.recent_tokens.take_refused() {
+            self.refusals.note(refused, (&wish, pending.rest()), peer(), self.now.unix);
+        }
         let record = self.record_of(pending.rest(), &wish);
         let pending = self.shortened(pending, wish_size(&wish));
         let connection = &mut self.connections[owner];

@@ -30,6 +30,7 @@ mod waits;
 mod output;
 mod disk;
 mod growing;
+mod refusals;
 mod review;
 mod updates;
 pub mod thread;
@@ -48,6 +49,7 @@ use self::counters::Counters;
 use self::exchange::{Exchange, Waiter};
 use self::kernel::{Completion, Errno, HeadBuffer, Kernel};
 use self::recent::Recent;
+use self::refusals::Refusals;
 use self::review::Review;
 use self::slab::Slab;
 use self::waits::Wait;
@@ -157,6 +159,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     early_size: usize,
     /// Bytes of memory for bodies of requests that are being received.
     bodies_size: usize,
+    refusals: Refusals,
     review: Review,
     wheel: Wheel,
     counters: Counters,
@@ -221,6 +224,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             room_after: now.ticks,
             early_size: 0,
             bodies_size: 0,
+            refusals: Refusals::default(),
             review: Review::new(now.ticks),
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),

@@ -48,6 +48,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 // Whoever asked may have given up.
                 let _ = to.try_send(Box::new(self.report()));
             }
+            Update::Refusals(subscriber, to) => {
+                // Whoever asked may have given up.
+                let _ = to.try_send(self.refusals.of(subscriber));
+            }
             Update::Limits(limits) => {
                 self.settings.limits = limits;
                 self.catalog.set_capacity(capacity(&self.settings));

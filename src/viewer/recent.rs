@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::num::NonZeroU32;
 
 use super::Claims;
 use crate::config::RECENT_TOKENS;
@@ -27,6 +28,8 @@ pub struct Recent {
     hasher: ahash::RandomState,
     /// Empty until the first token comes.
     places: Box<[Option<Kept>]>,
+    /// Whose token was refused last, until somebody asks.
+    refused: Option<NonZeroU32>,
 }
 
 impl fmt::Debug for Recent {
@@ -51,6 +54,16 @@ impl Recent {
             self.places = vec![None; RECENT_TOKENS].into();
         }
         self.places[hash as usize % RECENT_TOKENS] = Some(Kept { hash, text, claims });
+    }
+
+    /// A token of this subscriber, which is ours, was refused.
+    pub fn refuse(&mut self, subscriber: Option<NonZeroU32>) {
+        self.refused = subscriber;
+    }
+
+    /// Whose token was refused since this was asked last.
+    pub fn take_refused(&mut self) -> Option<NonZeroU32> {
+        self.refused.take()
     }
 
     /// Forgets all of them: the keys are others now.

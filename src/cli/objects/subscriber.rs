@@ -9,6 +9,7 @@ use super::{ObjectVerb, SubscriberFields, address, run_verb};
 use crate::cli::Failure;
 use crate::cli::admin_api::ServerArgs;
 use crate::cli::terminal::{say, table, word};
+use crate::units::UnixTime;
 
 /// Arguments of `shardcast subscriber`.
 #[derive(Debug, Args)]
@@ -79,7 +80,22 @@ fn text(explained: &Value) -> String {
         Some(_) => format!("refused: {}", word(&explained["reason"])),
         None => "allowed".to_owned(),
     };
-    format!("{}{verdict}\n", table(&["CHECK", "PASSES", "SAYS"], rows.collect()))
+    let checks = table(&["CHECK", "PASSES", "SAYS"], rows.collect());
+    format!("{checks}{verdict}\n{}", refusals(&explained["refusals"]))
+}
+
+/// What was refused last, the newest first; nothing if that is nothing.
+fn refusals(all: &Value) -> String {
+    let all = all.as_array().map_or(&[][..], Vec::as_slice);
+    if all.is_empty() {
+        return String::new();
+    }
+    let time = |value: &Value| value.as_u64().map(|at| UnixTime(at).iso()).unwrap_or_default();
+    let rows = all.iter().map(|one| {
+        let words = ["count", "reason", "path", "from"].map(|name| word(&one[name]));
+        std::iter::once(time(&one["last"])).chain(words).collect()
+    });
+    format!("\n{}", table(&["REFUSED LAST", "TIMES", "REASON", "PATH", "FROM"], rows.collect()))
 }
 
 #[cfg(test)]
@@ -97,6 +113,15 @@ mod tests {
         assert_eq!(
             text(&explained),
             "CHECK   PASSES  SAYS\nstatus  no      blocked\nrefused: subscriber-blocked\n"
+        );
+        let refused = json!([{
+            "reason": "not-entitled", "path": "/tv/sport/ll.m3u8", "from": "192.0.2.7",
+            "first": 1_800_000_000, "last": 1_800_000_060, "count": 3,
+        }]);
+        assert_eq!(
+            refusals(&refused),
+            "\nREFUSED LAST          TIMES  REASON        PATH               FROM\n\
+             2027-01-15T08:01:00Z  3      not-entitled  /tv/sport/ll.m3u8  192.0.2.7\n"
         );
         let allowed = json!({ "allowed": true, "reason": null, "checks": [] });
         assert_eq!(text(&allowed), "CHECK  PASSES  SAYS\nallowed\n");

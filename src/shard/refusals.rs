@@ -1,0 +1,132 @@
+//! What subscribers were refused last, for whoever helps them.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use super::input::Wish;
+use crate::config::{REFUSALS_REMEMBERED, REFUSALS_TOLD_MAX};
+use crate::messages::Refused;
+use crate::request::plan::Content;
+use crate::units::UnixTime;
+
+/// Among so many of the newest, one that is repeated is found and counted: a player that is refused
+/// asks again and again.
+const LOOKED_AT: usize = 64;
+
+/// Most bytes of a path that are remembered.
+const PATH_SIZE_MAX: usize = 96;
+
+/// The newest refusals of a shard.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    newest_last: VecDeque<Refused>,
+}
+
+impl Refusals {
+    /// Remembers what came of a request of a subscriber, if that was a refusal; `bytes` begin with
+    /// its head.
+    pub(super) fn note(
+        &mut self,
+        subscriber: NonZeroU32,
+        (wish, bytes): (&Wish, &[u8]),
+        from: Option<IpAddr>,
+        now: UnixTime,
+    ) {
+        let Wish::Response { plan, .. } = wish else { return };
+        let Content::Refused(refusal) = plan.content else { return };
+        let (reason, path) = (refusal.reason(), path(bytes));
+        let is_same = |one: &Refused| {
+            (one.subscriber, one.reason, one.from) == (subscriber, reason, from)
+                && *one.path == *path
+        };
+        let end = self.newest_last.len();
+        let newest = end.saturating_sub(LOOKED_AT)..end;
+        let same = newest.rev().find(|&at| self.newest_last.get(at).is_some_and(is_same));
+        if let Some(mut same) = same.and_then(|at| self.newest_last.remove(at)) {
+            (same.last, same.count) = (now, same.count.saturating_add(1));
+            self.newest_last.push_back(same);
+            return;
+        }
+        if end == REFUSALS_REMEMBERED {
+            self.newest_last.pop_front();
+        }
+        let (path, count) = (path.into(), 1);
+        let refused = Refused { subscriber, reason, path, from, first: now, last: now, count };
+        self.newest_last.push_back(refused);
+    }
+
+    /// The newest of a subscriber, the newest first.
+    pub fn of(&self, subscriber: NonZeroU32) -> Vec<Refused> {
+        let newest_first = self.newest_last.iter().rev();
+        let of = newest_first.filter(|one| one.subscriber == subscriber);
+        of.take(REFUSALS_TOLD_MAX).cloned().collect()
+    }
+}
+
+/// What was asked for, without the token: that is nobody's business.
+fn path(bytes: &[u8]) -> String {
+    let target = bytes.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let token = path.strip_prefix(b"/s/").unwrap_or_default();
+    let end = token.iter().position(|byte| *byte == b'/').unwrap_or(token.len());
+    let path = &token[end..];
+    String::from_utf8_lossy(&path[..path.len().min(PATH_SIZE_MAX)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::plan;
+    use crate::request::refusal::Refusal;
+
+    fn wish(refusal: Refusal) -> Wish {
+        Wish::Response { plan: plan::unreadable(refusal), size: 0 }
+    }
+
+    fn shown(refusals: &Refusals, subscriber: u32) -> Vec<String> {
+        let all = refusals.of(NonZeroU32::new(subscriber).unwrap());
+        let shown = |one: &Refused| {
+            format!("{} {} {}x {}-{}", one.reason, one.path, one.count, one.first.0, one.last.0)
+        };
+        all.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn what_is_repeated_is_counted_and_nobody_sees_tokens() {
+        let mut refusals = Refusals::default();
+        let mut note = |subscriber, refusal, target: &str, at| {
+            let head = format!("GET {target} HTTP/1.1\r\n\r\n");
+            let subscriber = NonZeroU32::new(subscriber).unwrap();
+            refusals.note(subscriber, (&wish(refusal), head.as_bytes()), None, UnixTime(at));
+        };
+        note(7, Refusal::NotEntitled, "/s/secret/tv/news/v/1.m4s?a=b", 10);
+        note(8, Refusal::SubscriberBlocked, "/s/other/vod/a", 11);
+        note(7, Refusal::NotEntitled, "/s/secret/tv/news/v/1.m4s", 12);
+        note(7, Refusal::SubscriberExpired, "/s/secret/tv/news/v/1.m4s", 13);
+        note(7, Refusal::NotEntitled, "/s/secret", 14);
+        let expected = [
+            "not-entitled  1x 14-14",
+            "subscriber-expired /tv/news/v/1.m4s 1x 13-13",
+            "not-entitled /tv/news/v/1.m4s 2x 10-12",
+        ];
+        assert_eq!(shown(&refusals, 7), expected);
+        assert_eq!(shown(&refusals, 8), ["subscriber-blocked /vod/a 1x 11-11"]);
+        assert_eq!(shown(&refusals, 9), [""; 0]);
+    }
+
+    #[test]
+    fn there_is_a_limit_and_the_oldest_go() {
+        let mut refusals = Refusals::default();
+        let subscriber = NonZeroU32::new(7).unwrap();
+        for number in 0..2 * REFUSALS_REMEMBERED {
+            let head = format!("GET /s/t/vod/{number} HTTP/1.1\r\n\r\n");
+            let told = (&wish(Refusal::NotEntitled), head.as_bytes());
+            refusals.note(subscriber, told, None, UnixTime(number as u64));
+        }
+        assert_eq!(refusals.newest_last.len(), REFUSALS_REMEMBERED);
+        let newest = refusals.of(subscriber);
+        assert_eq!(newest.len(), REFUSALS_TOLD_MAX);
+        assert_eq!(&*newest[0].path, format!("/vod/{}", 2 * REFUSALS_REMEMBERED - 1));
+    }
+}
