@@ -1,6 +1,6 @@
 //! Asking a running server: one request to its admin API, by its unix socket or an address.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,9 @@ use super::terminal::printable;
 /// How long a server may take to say something.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same of what may take long: a million subscribers are read and written.
+const PATIENCE_LONG: Duration = Duration::from_secs(1800);
+
 /// Longest answer that is read, in bytes: 1,000 channels of 64 renditions fit.
 const ANSWER_SIZE_MAX: u64 = 64 << 20;
 
@@ -28,6 +31,9 @@ pub struct ServerArgs {
     /// Config file of the server, which names its state folder
     #[arg(long, value_name = "FILE", env = "SHARDCAST_CONFIG")]
     config: Option<PathBuf>,
+    /// What is asked for may take long.
+    #[arg(skip)]
+    is_long: bool,
 }
 
 impl ServerArgs {
@@ -47,6 +53,15 @@ impl ServerArgs {
     /// It can't be asked, or refuses.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.ask("POST", path, Some(body))
+    }
+
+    /// The same of what may take long.
+    ///
+    /// # Errors
+    ///
+    /// It can't be asked, or refuses.
+    pub fn post_long(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        Self { is_long: true, ..self.clone() }.post(path, body)
     }
 
     /// What the server answers to a `PATCH` of this.
@@ -82,7 +97,8 @@ impl ServerArgs {
                     .remedy("is the server running? --server http://HOST:PORT asks another one")
             };
             let stream = UnixStream::connect(&socket).map_err(refused)?;
-            let set = stream.set_read_timeout(Some(PATIENCE));
+            let patience = if self.is_long { PATIENCE_LONG } else { PATIENCE };
+            let set = stream.set_read_timeout(Some(patience));
             set.map_err(|error| Failure::new(&what, error))?;
             request += &format!("Host: localhost\r\n\r\n{body}");
             return asked(stream, &request, &what);
@@ -115,9 +131,19 @@ impl ServerArgs {
     }
 
     /// Whether a server answers on the socket in this state folder.
-    #[must_use]
-    pub fn answers(&self, state: &Path) -> bool {
-        UnixStream::connect(state.join("admin.sock")).is_ok()
+    ///
+    /// # Errors
+    ///
+    /// It can't be said.
+    pub fn answers(&self, state: &Path) -> Result<bool, Failure> {
+        let socket = state.join("admin.sock");
+        match UnixStream::connect(&socket) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(false),
+                _ => Err(Failure::new(format!("ask {}", socket.display()), error)),
+            },
+        }
     }
 
     fn state(&self) -> Result<PathBuf, Failure> {

@@ -70,14 +70,17 @@ pub fn run_restore(args: &RestoreArgs) -> Result<(), Failure> {
     let what = "restore the registry";
     let failed = |error| Failure::new(what, error);
     let (staged, copied) = restore::staged(&args.from, &state).map_err(failed)?;
-    let restored = if args.dry_run {
-        Ok(None)
-    } else if args.server.answers(&state) {
-        let name = staged.file_name().map(|name| name.to_string_lossy().into_owned());
-        args.server.post("/api/v1/restore", &json!({ "file": name })).map(Some)
-    } else {
-        let told = |(revision, epoch)| Some(json!({ "revision": revision, "epoch": epoch }));
-        restore::without_server(&state, &staged).map(told).map_err(failed)
+    let restored = match args.server.answers(&state) {
+        _ if args.dry_run => Ok(None),
+        Ok(true) => {
+            let name = staged.file_name().map(|name| name.to_string_lossy().into_owned());
+            args.server.post_long("/api/v1/restore", &json!({ "file": name })).map(Some)
+        }
+        Ok(false) => {
+            let told = |(revision, epoch)| Some(json!({ "revision": revision, "epoch": epoch }));
+            restore::without_server(&state, &staged).map(told).map_err(failed)
+        }
+        Err(failure) => Err(failure),
     };
     if let Err(error) = fs::remove_file(&staged) {
         warn(format!("{} can go: {error}", staged.display()));

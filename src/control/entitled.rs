@@ -25,6 +25,7 @@ use crate::viewer::rights::{Limits, Plan, PlanIndex, Standing};
 #[derive(Debug, Default)]
 struct Known {
     since: Revision,
+    epoch: u32,
     /// Contents of bouquets.
     bouquets: BTreeMap<String, Vec<String>>,
     /// Bouquets of plans.
@@ -58,6 +59,11 @@ struct OfBouquet {
 impl Known {
     /// Takes in what has changed; false if that was nothing.
     fn follow(&mut self, store: &dyn Store) -> Result<bool, StoreError> {
+        let epoch = store.epoch()?;
+        if epoch != self.epoch {
+            // In a registry that was restored an id may have another number.
+            *self = Self { epoch, ..Self::default() };
+        }
         let mut subscribers = Vec::new();
         let (mut plans_changed, places) = (false, self.places.len());
         let mut since = self.since;

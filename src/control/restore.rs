@@ -40,6 +40,7 @@ pub async fn restore(
         let why = "file: this is not the name of a staged copy (write restore-1.db)";
         return problem(StatusCode::BAD_REQUEST, why);
     }
+    let signer = std::sync::Arc::clone(signer);
     match signer.restore(shared.state.join(wanted.file)).await {
         Ok(Ok((revision, epoch))) => {
             tracing::warn!(revision = revision.0, epoch, "the registry was restored from a copy");

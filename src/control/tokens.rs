@@ -61,17 +61,21 @@ impl Signer {
     ///
     /// See `Registry::ask`, and `Store::restore`.
     pub(super) async fn restore(
-        &self,
+        self: Arc<Self>,
         staged: PathBuf,
     ) -> Result<Result<(Revision, u32), StoreError>, Busy> {
-        let restored = self.registry.ask(move |store| {
-            let revision = store.restore(&staged)?;
-            Ok((revision, store.epoch()?, keys::live(store, now())?))
+        // Whoever asked may give up meanwhile; shards are told all the same.
+        let restored = tokio::task::spawn_local(async move {
+            let restored = self.registry.ask(move |store| {
+                let revision = store.restore(&staged)?;
+                Ok((revision, store.epoch()?, keys::live(store, now())?))
+            });
+            Ok(restored.await?.map(|(revision, epoch, keys)| {
+                self.take(keys);
+                (revision, epoch)
+            }))
         });
-        Ok(restored.await?.map(|(revision, epoch, keys)| {
-            self.take(keys);
-            (revision, epoch)
-        }))
+        restored.await.unwrap_or(Err(Busy))
     }
 
     /// What shards refused a subscriber last, the newest first. A shard that does not answer in

@@ -424,7 +424,7 @@ impl Channel {
         let segment = rendition.publisher.timeline().segments().back();
         let segment = segment.expect("a chunk was published");
         if steps.begins_segment {
-            output.begin_segment(post, segment);
+            output.begin_segment(post, segment, rendition.publisher.timeline().run());
             output.ends_with_it = false;
         }
         let is_anew = steps.gaps > 0 || (steps.begins_segment && segment.discontinuity);

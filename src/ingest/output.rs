@@ -163,12 +163,13 @@ impl Output {
         format!("{}/{name}", self.folder)
     }
 
-    /// A segment begins, and can be had as it grows.
-    pub fn begin_segment(&mut self, post: &mut Post, segment: &Segment) {
+    /// A segment begins in this run of the server, and can be had as it grows.
+    pub fn begin_segment(&mut self, post: &mut Post, segment: &Segment, run: i64) {
         self.writer.begin_segment();
         let number = segment.number;
         let timed = (self.container == Container::Cmaf).then(|| {
-            let name = Timed::at(segment.origin, segment.start).name(self.container.extension());
+            let timed = Timed::at(segment.origin, segment.start, run);
+            let name = timed.name(self.container.extension());
             format!("{}/{name}", self.folder)
         });
         let path = self.path(number, None).into();

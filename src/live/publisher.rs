@@ -150,6 +150,11 @@ impl Publisher {
         self.timeline.begin_behind(before);
     }
 
+    /// Begins in this run of the server, whose number no other one has.
+    pub fn begin_run(&mut self, run: i64) {
+        self.timeline.begin_run(run);
+    }
+
     /// Goes on after a restart, at this Unix time in microseconds. Numbers that do not follow from
     /// the media's time go on above all that were used.
     pub fn resume(&mut self, used: Used, now_micros: i64) {

@@ -289,13 +289,17 @@ impl Recorded {
     /// The segment that begins then.
     #[must_use]
     pub fn segment_at(&self, timed: Timed) -> Option<&Kept> {
+        // What another run called so may have been something else.
+        if timed.zero_micros != 0 {
+            return None;
+        }
         let date = |kept: &Kept| kept.unix_micros().0;
         let ticks = timed.ticks;
         let timescale = self.segments.last()?.start.timescale;
         let wanted = Moment { ticks, timescale }.micros().saturating_add(timed.zero_micros);
         let at = self.segments.partition_point(|kept| date(kept) < wanted);
         let found = self.segments.get(at)?;
-        (Timed::at(found.origin, found.start) == timed && !found.is_gap()).then_some(found)
+        (Timed::at(found.origin, found.start, 0) == timed && !found.is_gap()).then_some(found)
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Timeline {
     used: i64,
     /// What it was before a restart.
     before: Option<Before>,
+    /// Tells runs of the server apart, in names of segments by their time.
+    run: i64,
 }
 
 /// What the media of a rendition was when the server was ended.
@@ -156,6 +158,7 @@ impl Timeline {
             is_anew: false,
             used: i64::MIN,
             before: None,
+            run: 0,
         }
     }
 
@@ -167,6 +170,17 @@ impl Timeline {
     /// The first number is above this one, unless it follows from the epoch's time.
     pub fn begin_above(&mut self, used: i64) {
         self.used = used;
+    }
+
+    /// In this run of the server, whose number no other one has.
+    pub fn begin_run(&mut self, run: i64) {
+        self.run = run;
+    }
+
+    /// Which run of the server this is.
+    #[must_use]
+    pub fn run(&self) -> i64 {
+        self.run
     }
 
     /// What is published, oldest first.

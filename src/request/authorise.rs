@@ -60,7 +60,7 @@ pub fn grant(
         let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), &from, now);
         let entry = claims.subscriber.map(verdict).transpose().map_err(barred)?;
         // Who signed it was read when it was verified.
-        let key = token::key_of(text).ok_or(Refusal::TokenUnknown)?;
+        let key = view.keys.mark_of(text).ok_or(Refusal::TokenUnknown)?;
         Ok(Permit::of(key, &claims, entry))
     };
     match permitted() {

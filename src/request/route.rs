@@ -58,6 +58,10 @@ pub fn target<'t>(
     if request.method == Method::Options {
         return Ok(Target::Options);
     }
+    // A token is where everybody sees it, or it is none.
+    if !plain && path.starts_with("/s/") && !request.path.starts_with(b"/s/") {
+        return Err(Refusal::NotFound);
+    }
     // An empty element names nothing.
     let owner = if plain || !path.contains("//") { owner(path) } else { None };
     match owner {

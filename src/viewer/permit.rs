@@ -10,8 +10,8 @@ use crate::units::UnixTime;
 /// What an answer needs to be sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit {
-    /// The key that signed the viewer's token; none = it took no token.
-    key: Option<u8>,
+    /// The mark of the key that signed the viewer's token; none = it took no token.
+    key: Option<u32>,
     /// Whose token it is, if that is somebody of the registry.
     subscriber: Option<NonZeroU32>,
     /// When it ends, in seconds since 1970.
@@ -33,10 +33,10 @@ impl Permit {
     /// What is open to all, and never ends.
     pub const OPEN: Self = Self { key: None, subscriber: None, expires: u32::MAX, entry: None };
 
-    /// By a token with these claims, which this key signed; `entry` is what its subscriber's plan
-    /// holds it by.
+    /// By a token with these claims, which the key of this mark signed; `entry` is what its
+    /// subscriber's plan holds it by.
     #[must_use]
-    pub fn of(key: u8, claims: &Claims, entry: Option<Entry>) -> Self {
+    pub fn of(key: u32, claims: &Claims, entry: Option<Entry>) -> Self {
         let expires = u32::try_from(claims.expires.0).unwrap_or(u32::MAX);
         Self { key: Some(key), subscriber: claims.subscriber, expires, entry }
     }
@@ -81,6 +81,12 @@ mod tests {
         Keys { current: Some(Key::new(id, &[1; 32], 0)), previous: None }
     }
 
+    fn mark(id: u8) -> u32 {
+        let text =
+            super::super::token::sealed(&claims(None), &[], keys(id).current.as_ref().unwrap());
+        keys(id).mark_of(&text.unwrap()).unwrap()
+    }
+
     fn claims(subscriber: Option<NonZeroU32>) -> Claims {
         let expires = UnixTime(NOON.0 + 10);
         Claims { subscriber, session: 1, expires, bitrate_max: None, network: None }
@@ -100,12 +106,15 @@ mod tests {
         let here = rights(&["tv/news", "vod/films"], Some(standing()));
         let from = From { peer: &|| None, agent: None };
         let entry = here.verdict(ANNA, Wanted::Object("films/a/1.m4s"), &from, NOON).unwrap();
-        let permit = Permit::of(3, &claims(Some(ANNA)), Some(entry));
+        let permit = Permit::of(mark(3), &claims(Some(ANNA)), Some(entry));
         let check = |keys: &Keys, rights: &Rights, seconds: u64| {
             permit.verdict(keys, rights, UnixTime(NOON.0 + seconds))
         };
         assert_eq!(check(&keys(3), &here, 9), Ok(()));
         assert_eq!(check(&keys(4), &here, 0), Err(Ended::Token(Denial::Unknown)));
+        // The same key in another epoch is another one.
+        let restored = Keys { current: Some(Key::new(3, &[1; 32], 1)), previous: None };
+        assert_eq!(check(&restored, &here, 0), Err(Ended::Token(Denial::Unknown)));
         let expired = Err(Ended::Token(Denial::Expired(UnixTime(NOON.0 + 10))));
         assert_eq!(check(&keys(3), &here, 10), expired);
         let barred = |bar| Err(Ended::Subscriber(bar));
@@ -129,7 +138,7 @@ mod tests {
         let far = UnixTime(u64::MAX);
         assert_eq!(Permit::OPEN.verdict(&Keys::default(), &Rights::default(), far), Ok(()));
         assert!(!Permit::OPEN.can_end());
-        let permit = Permit::of(3, &claims(None), None);
+        let permit = Permit::of(mark(3), &claims(None), None);
         assert_eq!(permit.verdict(&keys(3), &Rights::default(), NOON), Ok(()));
         assert!(permit.can_end());
     }

@@ -95,6 +95,8 @@ pub enum Unwritable {
 #[derive(Clone)]
 pub struct Key {
     id: u8,
+    /// Tells this key from every other one, also from that of the same id in another epoch.
+    mark: u32,
     /// Primed with the key, so that a token costs what its own bytes cost.
     primed: Hmac<Sha256>,
 }
@@ -115,7 +117,10 @@ impl Key {
             .chain_update(b"shardcast viewer token\0")
             .chain_update(epoch.to_be_bytes())
             .finalize();
-        Self { id, primed: keyed(&derived.into_bytes()) }
+        let primed = keyed(&derived.into_bytes());
+        let mark = primed.clone().chain_update(b"mark").chain_update([id]).finalize().into_bytes();
+        let mark = u32::from_be_bytes([mark[0], mark[1], mark[2], mark[3]]);
+        Self { id, mark, primed }
     }
 
     /// What it is called in a token.
@@ -143,10 +148,17 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Whether one of them has this id.
+    /// Whether one of them has this mark.
     #[must_use]
-    pub fn has(&self, id: u8) -> bool {
-        self.of(id).is_some()
+    pub fn has(&self, mark: u32) -> bool {
+        self.current.iter().chain(&self.previous).any(|key| key.mark == mark)
+    }
+
+    /// What tells the key that a token says it is signed with, which has been verified, from all
+    /// others, also from those that had its id or will have it.
+    #[must_use]
+    pub fn mark_of(&self, text: &str) -> Option<u32> {
+        Some(self.of(key_of(text)?)?.mark)
     }
 
     fn of(&self, id: u8) -> Option<&Key> {
@@ -154,9 +166,8 @@ impl Keys {
     }
 }
 
-/// The id of the key that a token says it is signed with, which has been verified.
-#[must_use]
-pub fn key_of(text: &str) -> Option<u8> {
+/// The id of the key that a token says it is signed with.
+fn key_of(text: &str) -> Option<u8> {
     let mut bytes = [0; 3];
     let read = URL_SAFE_NO_PAD.decode_slice(text.get(..4)?, &mut bytes).ok()?;
     bytes.get(..read)?.get(1).copied()

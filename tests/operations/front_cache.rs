@@ -104,6 +104,15 @@ fn what_is_cached_is_shared_and_each_viewer_is_asked_about() {
     assert_eq!(get(&anna, "vod/a/2.ts"), "404 not-found");
     assert_eq!(nginx.get(&format!("/{film}"), ""), "403 token-missing");
     assert_eq!(get("garbage", film), "403 token-unknown");
+    // Whatever an address looks like to nginx, it is what the server is asked about.
+    for path in ["//s/garbage/vod/a/1.ts", "/s/garbage//vod/a/1.ts", "/s/garbage/vod//a/1.ts"] {
+        assert_eq!(nginx.get(path, ""), "404 not-found", "{path}");
+    }
+    for path in ["/s/garbage/vod/%61/1.ts", "/s/garbage/vod/x/../a/1.ts", "/%73/garbage/vod/a/1.ts"]
+    {
+        let answer = nginx.get(path, "");
+        assert!(!answer.starts_with('2'), "{path}: {answer}");
+    }
     done(&["subscriber", "set", "Bela", "--status", "blocked"]);
     until("no more", || get(&bela, film) == "403 subscriber-blocked");
     assert_eq!(get(&anna, film), format!("200 HIT {FILM_SIZE}"));

@@ -31,7 +31,7 @@ fn there(name: &str, number: u64) -> Listing {
 fn edge(segment: i64, parts: u32, is_whole: bool, access: Access) -> Listing {
     let edge = Edge { segment, parts, is_whole };
     let part = Length::of_millis(500);
-    let begins = Timed { zero_micros: 0, ticks: segment * 100 };
+    let begins = Timed { zero_micros: 0, run: 0, ticks: segment * 100 };
     let ends = Timed {
         ticks: begins.ticks + if is_whole { 100 } else { 25 * i64::from(parts) },
         ..begins

@@ -117,6 +117,22 @@ impl Marks {
         if was_refused { Ok(()) } else { written }
     }
 
+    /// The server ends, and nothing more begins: what is known after the machine has been started
+    /// again is exact, too.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses. What was written before stays.
+    pub fn end(&mut self, (state, id): (&Path, &str), begun: &Begun) -> io::Result<()> {
+        self.begun.extend(begun.take());
+        if self.begun.is_empty() {
+            return Ok(());
+        }
+        let path = ahead_path(state, id);
+        make_folder(folder_of(&path)).map_err(io::Error::other)?;
+        state::store(&RealDisk, &path, &text(&self.begun)).map_err(io::Error::other)
+    }
+
     fn written(&mut self, (state, id): (&Path, &str)) -> io::Result<()> {
         write(&begun_path(state, id), &text(&self.begun))?;
         let is_near = |(rendition, number): (&String, &i64)| {
@@ -140,7 +156,9 @@ impl Marks {
 /// Puts a text in place of what was there, without waiting for the disk.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let folder = folder_of(path);
-    let unfinished = folder.join(format!(".{}.{}", process::id(), "part"));
+    // Threads write those of different channels at once.
+    let id = path.file_name().unwrap_or_default().to_string_lossy();
+    let unfinished = folder.join(format!(".{id}.{}.part", process::id()));
     if !folder.is_dir() {
         fs::create_dir_all(folder)?;
     }
@@ -231,6 +249,18 @@ mod tests {
             assert!(known["video"] <= 113 + AHEAD, "{known:?}");
             assert!(known["text"] >= 7, "{known:?}");
         }
+    }
+
+    #[test]
+    fn after_an_end_they_are_exact_wherever_it_goes_on() {
+        let state = tempfile::tempdir().unwrap();
+        let (mut marks, begun) = (Marks::default(), Begun::default());
+        begun.put("video", 7);
+        marks.write((state.path(), "news"), &begun).unwrap();
+        begun.put("video", 8);
+        marks.end((state.path(), "news"), &begun).unwrap();
+        fs::remove_file(begun_path(state.path(), "news")).unwrap();
+        assert_eq!(Marks::before(state.path(), "news").unwrap()["video"], 8);
     }
 
     #[test]

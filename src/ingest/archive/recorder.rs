@@ -158,6 +158,7 @@ impl Recorder {
             ToRecorder::Remember(id, memory) => self.remember(&id, &memory),
             ToRecorder::Finish(done) => {
                 self.commit_all();
+                self.end_marks();
                 // Who does not wait any more need not hear it.
                 let _ = done.try_send(());
             }
@@ -188,6 +189,15 @@ impl Recorder {
             tracing::error!(channel = id, "which segments had begun is not known: {error}");
             Numbers::new()
         })
+    }
+
+    /// Nothing more begins in this run.
+    fn end_marks(&mut self) {
+        for (id, channel) in &mut self.channels {
+            if let Err(error) = channel.marks.end((&self.state, id), &channel.archive.begun) {
+                tracing::error!(channel = &**id, "which segments had begun: {error}");
+            }
+        }
     }
 
     fn begin_segment(&mut self, id: &Arc<str>) {

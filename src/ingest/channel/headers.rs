@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Channel, Feed, Given, Unfit, remux};
 use crate::config::{HEADER_SIZE_MAX, RENDITIONS_MAX};
 use crate::ingest::output::{Output, Stamp};
+use crate::ingest::receive;
 use crate::live::boxes::init::Init;
 use crate::live::channel::{Container, Rendition};
 use crate::live::cut::Lengths;
@@ -160,6 +161,8 @@ impl Channel {
         let (header, bytes) = self.outputs[at].header.take().expect("it waits for its rendition");
         let mut publisher = Publisher::new(feed.header.init.clone(), lengths);
         publisher.resume(self.keeping.begin_rendition(&feed.name), stamp.micros);
+        // Not the time of what came, which may have come before a restart.
+        publisher.begin_run(receive::now().micros);
         if let Some(longer) = self.longer {
             publisher.lengthen(longer);
         }

@@ -132,7 +132,7 @@ fn news(timeline: &Timeline, access: Access) -> Option<crate::messages::Renditio
     let lengths = timeline.lengths();
     let parts = timeline.longest().micros().div_ceil(lengths.part.micros().max(1));
     let last = timeline.segments().back()?;
-    let timed = |moment| Timed::at(last.origin, moment);
+    let timed = |moment| Timed::at(last.origin, moment, timeline.run());
     Some(crate::messages::Rendition {
         edge: Edge::of(timeline)?,
         times: (timed(last.start), timed(last.end())),

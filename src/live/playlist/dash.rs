@@ -383,7 +383,7 @@ fn write_representation(
     );
     put(text, format_args!(" initialization=\"{name}/{}\"", Escaped(header)));
     let media = match edition {
-        Edition::Plain => timed::template(first.origin, track.extension),
+        Edition::Plain => timed::template(first.origin, track.timeline.run(), track.extension),
         Edition::LowLatency => {
             put(text, format_args!(" startNumber=\"{}\"", first.number));
             hls::segment_name("$Number$", track.extension)

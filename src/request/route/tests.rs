@@ -33,6 +33,16 @@ fn check(cases: &[(&str, &str)]) {
 }
 
 #[test]
+fn a_token_is_where_everybody_sees_it() {
+    check(&[
+        ("/s/abc/vod/a%20b", "vod a b for abc"),
+        // Caches and logs in front would take it for something else.
+        ("/%73/abc/vod/a", "not-found"),
+        ("/%73%2fabc/vod/a", "malformed"),
+    ]);
+}
+
+#[test]
 fn the_first_element_decides() {
     check(&[
         ("/vod/films/a/1.m4s", "vod films/a/1.m4s"),

@@ -216,6 +216,11 @@ fn numbers_that_do_not_follow_from_the_media_go_on_above_all_that_were_used() {
         number.expect("a segment has a number")
     };
     let before = newest(&station);
+    let template = |station: &Station| {
+        let manifest = station.until_says("news/manifest.mpd", "$Time$");
+        super::quoted(&manifest, " media").to_owned()
+    };
+    let named = template(&station);
     station.until_remembered("number v ");
     let station = station.killed();
     station.begin();
@@ -223,6 +228,7 @@ fn numbers_that_do_not_follow_from_the_media_go_on_above_all_that_were_used() {
     (3..5).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &segment(at))));
     let behind = newest(&station);
     assert!(behind > before + 1, "{behind} after {before}");
+    assert_ne!(template(&station), named, "names by time are others, too");
     let station = station.killed();
     station.begin();
     (0..2).for_each(|at| drop(station.put(&format!("news/v/{at}.m4s"), &segment(at))));

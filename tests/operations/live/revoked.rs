@@ -139,4 +139,10 @@ fn what_is_watched_ends_with_its_token_and_with_its_key() {
     done(&config, &["key", "rotate"]);
     done(&config, &["key", "rotate", "--force"]);
     watching.ended("token-unknown");
+    // A restore keeps the keys, and what they signed before is void.
+    let watching = Watching::begin(&station, &mint(&[]), 1);
+    let copy = station.place.path("copy.db");
+    done(&config, &["backup", copy.to_str().unwrap()]);
+    done(&config, &["restore", copy.to_str().unwrap()]);
+    watching.ended("token-unknown");
 }

@@ -9,6 +9,7 @@
 //! since are never given again.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
@@ -114,7 +115,12 @@ pub fn is_staged(name: &str) -> bool {
 pub fn staged(from: &Path, state: &Path, look: Look<'_>) -> Result<(PathBuf, Copied), StoreError> {
     let staged = state.join(format!("restore-{}.db", std::process::id()));
     made(&staged)?;
-    let looked = fs::copy(from, &staged)
+    // The copy's own mode is nobody's business.
+    let copied = || {
+        let mut to = OpenOptions::new().write(true).open(&staged)?;
+        io::copy(&mut File::open(from)?, &mut to)
+    };
+    let looked = copied()
         .map_err(|error| at(from, error))
         .and_then(|_| sound(from, &staged, look))
         .and_then(|copied| given(state, &staged).map(|()| copied));
@@ -246,7 +252,10 @@ impl Sqlite {
         let attached = self.connection.execute("ATTACH ?1 AS copy", params![name]);
         attached.map_err(|error| at(staged, error))?;
         let restored = self.restored_from_copy();
-        self.connection.execute("DETACH copy", ()).map_err(failed)?;
+        // Whatever becomes of that, what was restored is.
+        if let Err(error) = self.connection.execute("DETACH copy", ()) {
+            tracing::warn!(%error, "the copy that was restored is still open");
+        }
         restored
     }
 

@@ -139,7 +139,7 @@ fn another_timeline_is_another_period() {
     assert!(found.contains("<Period id=\"0\" start=\"PT0.0S\">"), "{found}");
     let begins = "<Period id=\"1\" start=\"PT1795651204.0S\">";
     let second = &found[found.find(begins).expect("there are two")..];
-    let names = "initialization=\"v/init-1.mp4\" media=\"v/1795651204000000-$Time$.m4s\"";
+    let names = "initialization=\"v/init-1.mp4\" media=\"v/1795651204000000-0-$Time$.m4s\"";
     assert!(second.contains(names), "{second}");
     assert!(second.contains("<S t=\"0\" d=\"180000\" r=\"1\"/>"), "{second}");
     // When the first has left the window, the second keeps its number.

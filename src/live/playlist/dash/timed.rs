@@ -5,7 +5,8 @@
 //! and each whole segment a second name, for the same bytes.
 //!
 //! Ticks are an encoder's, which may count from zero again. The Unix time of its zero stands in
-//! front of them, so that a name is never used for anything else.
+//! front of them, and behind that, where it is not the epoch, when the server began with the
+//! rendition: what an encoder of its own time sends after a restart may have the same zero.
 
 use std::fmt;
 
@@ -20,23 +21,31 @@ const TIME: &str = "$Time$";
 pub struct Timed {
     /// Microseconds of Unix time at the media's zero.
     pub zero_micros: i64,
+    /// Tells runs of the server apart where that is not 0.
+    pub run: i64,
     /// From there on, in the rendition's ticks.
     pub ticks: i64,
 }
 
 impl Timed {
-    /// At this moment of the stretch with this origin.
+    /// At this moment of the stretch with this origin, in this run.
     #[must_use]
-    pub fn at(origin: Origin, moment: Moment) -> Self {
-        Self { zero_micros: origin.zero_micros, ticks: moment.ticks }
+    pub fn at(origin: Origin, moment: Moment, run: i64) -> Self {
+        Self { run: run_of(origin, run), zero_micros: origin.zero_micros, ticks: moment.ticks }
     }
 
-    /// Reads the name of a segment: `0-180000.m4s`. None for other names.
+    /// Reads the name of a segment: `0-180000.m4s`, or `{zero}-{run}-180000.m4s`. None for other
+    /// names.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         let (times, _) = name.split_once('.')?;
-        let (zero, ticks) = times.rsplit_once('-')?;
-        let read = Self { zero_micros: zero.parse().ok()?, ticks: ticks.parse().ok()? };
+        let (before, ticks) = times.rsplit_once('-')?;
+        let (zero, run) = match before {
+            "0" => ("0", "0"),
+            before => before.rsplit_once('-')?,
+        };
+        let (zero_micros, run) = (zero.parse().ok()?, run.parse().ok()?);
+        let read = Self { zero_micros, run, ticks: ticks.parse().ok()? };
         // There is one name for each: numbers could be written in other ways.
         (read.name("") == times).then_some(read)
     }
@@ -44,7 +53,7 @@ impl Timed {
     /// The segment's name, with this extension behind it.
     #[must_use]
     pub fn name(&self, extension: &str) -> String {
-        name(self.zero_micros, self.ticks, extension)
+        name((self.zero_micros, self.run), self.ticks, extension)
     }
 }
 
@@ -59,13 +68,21 @@ pub fn channel_of_timed(path: &str) -> Option<&str> {
 }
 
 /// What all names of a stretch look like, for `SegmentTemplate@media`.
-pub(super) fn template(origin: Origin, extension: &str) -> String {
-    name(origin.zero_micros, TIME, extension)
+pub(super) fn template(origin: Origin, run: i64, extension: &str) -> String {
+    name((origin.zero_micros, run_of(origin, run)), TIME, extension)
 }
 
-fn name(zero_micros: i64, ticks: impl fmt::Display, extension: &str) -> String {
+/// Times of the epoch are told apart by themselves.
+fn run_of(origin: Origin, run: i64) -> i64 {
+    if origin.zero_micros == 0 { 0 } else { run }
+}
+
+fn name((zero, run): (i64, i64), ticks: impl fmt::Display, extension: &str) -> String {
     let dot = if extension.is_empty() { "" } else { "." };
-    format!("{zero_micros}-{ticks}{dot}{extension}")
+    match zero {
+        0 => format!("0-{ticks}{dot}{extension}"),
+        zero => format!("{zero}-{run}-{ticks}{dot}{extension}"),
+    }
 }
 
 #[cfg(test)]
@@ -74,8 +91,9 @@ mod tests {
 
     #[test]
     fn a_name_is_read_as_it_was_written() {
-        for (zero_micros, ticks) in [(0, 180_000), (1_795_000_000_000_123, 0), (-5, i64::MAX)] {
-            let timed = Timed { zero_micros, ticks };
+        let zeros = [(0, 0, 180_000), (1_795_000_000_000_123, 7, 0), (-5, 0, i64::MAX)];
+        for (zero_micros, run, ticks) in zeros {
+            let timed = Timed { zero_micros, run, ticks };
             assert_eq!(Timed::of_name(&timed.name("m4s")), Some(timed));
         }
     }
@@ -105,6 +123,9 @@ mod tests {
             "0-.m4s",
             "-1.m4s",
             "0-99999999999999999999.m4s",
+            "5-180000.m4s",
+            "0-0-180000.m4s",
+            "05-1-180000.m4s",
             "index-4-500.m3u8",
         ] {
             assert_eq!(Timed::of_name(name), None, "{name}");
