@@ -31,9 +31,6 @@ pub struct ServerArgs {
     /// Config file of the server, which names its state folder
     #[arg(long, value_name = "FILE", env = "SHARDCAST_CONFIG")]
     config: Option<PathBuf>,
-    /// What is asked for may take long.
-    #[arg(skip)]
-    is_long: bool,
 }
 
 impl ServerArgs {
@@ -61,7 +58,7 @@ impl ServerArgs {
     ///
     /// It can't be asked, or refuses.
     pub fn post_long(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        Self { is_long: true, ..self.clone() }.post(path, body)
+        self.ask_within(PATIENCE_LONG, "POST", path, Some(body))
     }
 
     /// What the server answers to a `PATCH` of this.
@@ -83,6 +80,16 @@ impl ServerArgs {
     }
 
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        self.ask_within(PATIENCE, method, path, body)
+    }
+
+    fn ask_within(
+        &self,
+        patience: Duration,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         let body = body.map(Value::to_string).unwrap_or_default();
         if !body.is_empty() {
@@ -97,7 +104,6 @@ impl ServerArgs {
                     .remedy("is the server running? --server http://HOST:PORT asks another one")
             };
             let stream = UnixStream::connect(&socket).map_err(refused)?;
-            let patience = if self.is_long { PATIENCE_LONG } else { PATIENCE };
             let set = stream.set_read_timeout(Some(patience));
             set.map_err(|error| Failure::new(&what, error))?;
             request += &format!("Host: localhost\r\n\r\n{body}");
@@ -112,7 +118,7 @@ impl ServerArgs {
         let mut addresses = authority.to_socket_addrs().map_err(failed)?;
         let address = addresses.next().ok_or_else(|| Failure::new(&what, "no such host"))?;
         let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        stream.set_read_timeout(Some(patience)).map_err(failed)?;
         request += &format!("Host: {authority}\r\n\r\n{body}");
         asked(stream, &request, &what)
     }

@@ -134,15 +134,20 @@ fn given(fields: &impl Serialize) -> Map<String, Value> {
 
 /// Where one is; an id may be a user's name, with anything in it.
 fn address<F: Fields>(id: &str) -> String {
-    let mut address = format!("/api/v1/{}/", F::PLURAL);
-    for byte in id.bytes() {
+    format!("/api/v1/{}/{}", F::PLURAL, encoded(id))
+}
+
+/// A text as it stands in an address (RFC 3986, 2.1).
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            address.push(char::from(byte));
+            encoded.push(char::from(byte));
         } else {
-            address += &format!("%{byte:02X}");
+            encoded += &format!("%{byte:02X}");
         }
     }
-    address
+    encoded
 }
 
 fn list<F: Fields>(server: &ServerArgs, json: bool) -> Result<(), Failure> {
@@ -161,9 +166,7 @@ fn list<F: Fields>(server: &ServerArgs, json: bool) -> Result<(), Failure> {
         };
         rows.extend(objects.iter().map(row));
         let Some(next) = page["next"].as_str() else { break };
-        let encoded = address::<F>(next);
-        let (_, encoded) = encoded.rsplit_once('/').unwrap_or_default();
-        after = format!("&after={encoded}");
+        after = format!("&after={}", encoded(next));
     }
     if json { Ok(()) } else { say(&table(&heads, rows)) }
 }

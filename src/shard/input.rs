@@ -4,6 +4,7 @@ use super::Shard;
 use super::connection::{Ending, Pending, Phase};
 use super::exchange::{Exchange, State, Work};
 use super::kernel::{Errno, Kernel, Operation, Received};
+use super::refusals::Refusals;
 use crate::config::{
     Access, BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_ALL_MS, LINGER_MS,
     LINGER_SIZE_MAX, PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
@@ -45,7 +46,7 @@ pub(super) struct Question {
 pub(super) fn wish(
     bytes: &[u8],
     view: &View<'_>,
-    recent: &mut Recent,
+    (recent, refusals): (&mut Recent, &mut Refusals),
     scratch: &mut [u8; TARGET_SIZE_MAX],
 ) -> Wish {
     let request = match parse::request(bytes) {
@@ -67,7 +68,12 @@ pub(super) fn wish(
             access,
             expects_continue: request.expects_continue,
         }),
-        Err(refusal) => Wish::Response { plan: plan::refusal(&request, refusal), size },
+        Err(refusal) => {
+            if let Some(subscriber) = recent.take_refused() {
+                refusals.note(subscriber, (refusal, bytes), view);
+            }
+            Wish::Response { plan: plan::refusal(&request, refusal), size }
+        }
     }
 }
 
@@ -169,10 +175,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let peer = || socket.and_then(|socket| self.kernel.peer(socket));
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let view = View { catalog, keys, rights, peer: &peer, now: self.now };
-        let wish = wish(bytes, &view, &mut self.recent_tokens, &mut self.path);
-        if let Some(refused) = self.recent_tokens.take_refused() {
-            self.refusals.note(refused, (&wish, bytes), peer(), self.now.unix);
-        }
+        let wish =
+            wish(bytes, &view, (&mut self.recent_tokens, &mut self.refusals), &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
             self.connections[owner].record = Some(record);
         }
@@ -233,10 +237,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let peer = || socket.and_then(|socket| self.kernel.peer(socket));
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let view = View { catalog, keys, rights, peer: &peer, now: self.now };
-        let wish = wish(pending.rest(), &view, &mut self.recent_tokens, &mut self.path);
-        if let Some(refused) = self.recent_tokens.take_refused() {
-            self.refusals.note(refused, (&wish, pending.rest()), peer(), self.now.unix);
-        }
+        let wish = wish(
+            pending.rest(),
+            &view,
+            (&mut self.recent_tokens, &mut self.refusals),
+            &mut self.path,
+        );
         let record = self.record_of(pending.rest(), &wish);
         let pending = self.shortened(pending, wish_size(&wish));
         let connection = &mut self.connections[owner];

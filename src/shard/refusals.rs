@@ -1,14 +1,12 @@
 //! What subscribers were refused last, for whoever helps them.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use super::input::Wish;
 use crate::config::{REFUSALS_REMEMBERED, REFUSALS_TOLD_MAX};
 use crate::messages::Refused;
-use crate::request::plan::Content;
-use crate::units::UnixTime;
+use crate::request::View;
+use crate::request::refusal::Refusal;
 
 /// Among so many of the newest, one that is repeated is found and counted: a player that is refused
 /// asks again and again.
@@ -24,17 +22,14 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Remembers what came of a request of a subscriber, if that was a refusal; `bytes` begin with
-    /// its head.
-    pub(super) fn note(
+    /// Remembers that a request of a subscriber was refused; `bytes` begin with its head.
+    pub fn note(
         &mut self,
         subscriber: NonZeroU32,
-        (wish, bytes): (&Wish, &[u8]),
-        from: Option<IpAddr>,
-        now: UnixTime,
+        (refusal, bytes): (Refusal, &[u8]),
+        view: &View<'_>,
     ) {
-        let Wish::Response { plan, .. } = wish else { return };
-        let Content::Refused(refusal) = plan.content else { return };
+        let (from, now) = ((view.peer)(), view.now.unix);
         let (reason, path) = (refusal.reason(), path(bytes));
         let is_same = |one: &Refused| {
             (one.subscriber, one.reason, one.from) == (subscriber, reason, from)
@@ -77,11 +72,19 @@ fn path(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::plan;
-    use crate::request::refusal::Refusal;
+    use crate::catalog::{Capacity, Catalog};
+    use crate::units::{Now, UnixTime};
+    use crate::viewer::{Keys, Rights};
 
-    fn wish(refusal: Refusal) -> Wish {
-        Wish::Response { plan: plan::unreadable(refusal), size: 0 }
+    /// A request of the subscriber of this number is refused, at this second.
+    fn note(refusals: &mut Refusals, subscriber: u32, refusal: Refusal, target: &str, at: u64) {
+        let head = format!("GET {target} HTTP/1.1\r\n\r\n");
+        let catalog = Catalog::new(Capacity { sources: 0, heap_bytes: 0 });
+        let (keys, rights) = (Keys::default(), Rights::default());
+        let now = Now { unix: UnixTime(at), ..Now::default() };
+        let view = View { catalog: &catalog, keys: &keys, rights: &rights, peer: &|| None, now };
+        let subscriber = NonZeroU32::new(subscriber).unwrap();
+        refusals.note(subscriber, (refusal, head.as_bytes()), &view);
     }
 
     fn shown(refusals: &Refusals, subscriber: u32) -> Vec<String> {
@@ -96,9 +99,7 @@ mod tests {
     fn what_is_repeated_is_counted_and_nobody_sees_tokens() {
         let mut refusals = Refusals::default();
         let mut note = |subscriber, refusal, target: &str, at| {
-            let head = format!("GET {target} HTTP/1.1\r\n\r\n");
-            let subscriber = NonZeroU32::new(subscriber).unwrap();
-            refusals.note(subscriber, (&wish(refusal), head.as_bytes()), None, UnixTime(at));
+            note(&mut refusals, subscriber, refusal, target, at);
         };
         note(7, Refusal::NotEntitled, "/s/secret/tv/news/v/1.m4s?a=b", 10);
         note(8, Refusal::SubscriberBlocked, "/s/other/vod/a", 11);
@@ -120,9 +121,8 @@ mod tests {
         let mut refusals = Refusals::default();
         let subscriber = NonZeroU32::new(7).unwrap();
         for number in 0..2 * REFUSALS_REMEMBERED {
-            let head = format!("GET /s/t/vod/{number} HTTP/1.1\r\n\r\n");
-            let told = (&wish(Refusal::NotEntitled), head.as_bytes());
-            refusals.note(subscriber, told, None, UnixTime(number as u64));
+            let target = format!("/s/t/vod/{number}");
+            note(&mut refusals, 7, Refusal::NotEntitled, &target, number as u64);
         }
         assert_eq!(refusals.newest_last.len(), REFUSALS_REMEMBERED);
         let newest = refusals.of(subscriber);

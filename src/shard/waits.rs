@@ -109,10 +109,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let peer = || socket.and_then(|socket| self.kernel.peer(socket));
             let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
             let view = View { catalog, keys, rights, peer: &peer, now: self.now };
-            let wish = wish(&head, &view, &mut self.recent_tokens, &mut self.path);
-            if let Some(refused) = self.recent_tokens.take_refused() {
-                self.refusals.note(refused, (&wish, &head), peer(), self.now.unix);
-            }
+            let wish =
+                wish(&head, &view, (&mut self.recent_tokens, &mut self.refusals), &mut self.path);
             match wish {
                 Wish::Response { plan, .. } => self.respond(owner, &plan),
                 Wish::Wait { place, permit, .. } => {

@@ -26,6 +26,15 @@ fn config(place: &Place) -> std::path::PathBuf {
     )
 }
 
+/// The server, and Anna, whose plan has the film.
+fn with_anna(config: &Path) -> Running {
+    let server = Running::start(&mut serve(config));
+    done(config, &["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
+    done(config, &["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
+    done(config, &["subscriber", "add", "Anna", "--plan", "gold"]);
+    server
+}
+
 fn mint(config: &Path, arguments: &[&str]) -> String {
     done(config, &[&["token", "mint"], arguments].concat()).trim_end().to_owned()
 }
@@ -68,12 +77,9 @@ fn a_token_is_made_and_opens_what_it_is_for() {
 fn a_subscriber_gets_what_the_plan_holds_as_long_as_it_does() {
     let place = place();
     let config = config(&place);
-    let server = Running::start(&mut serve(&config));
+    let server = with_anna(&config);
     let done = |arguments: &[&str]| done(&config, arguments);
-    done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
     done(&["bouquet", "add", "series", "--name", "Series", "--content", "vod/b"]);
-    done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
-    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
     let token = mint(&config, &["--subscriber", "Anna"]);
     let (film, series) = (format!("/s/{token}/vod/a/1.ts"), format!("/s/{token}/vod/b/1.ts"));
     let becomes = |path: &str, expected: &str| {
@@ -108,12 +114,9 @@ fn a_subscriber_gets_what_the_plan_holds_as_long_as_it_does() {
 fn a_refusal_is_explained_with_the_check_that_decides() {
     let place = place();
     let config = config(&place);
-    let server = Running::start(&mut serve(&config));
+    let server = with_anna(&config);
     let done = |arguments: &[&str]| done(&config, arguments);
-    done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
-    done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
     done(&["plan", "add", "empty", "--name", "Empty"]);
-    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
     let token = mint(&config, &["--subscriber", "Anna"]);
     for (change, content, line, reason) in [
         (&["--plan", "gold"][..], "vod/a/1.ts", "vod/a/1.ts is in the bouquet films", None),
@@ -167,11 +170,8 @@ fn a_refusal_is_explained_with_the_check_that_decides() {
 fn a_subscriber_watches_where_and_with_what_it_may() {
     let place = place();
     let config = config(&place);
-    let server = Running::start(&mut serve(&config));
+    let server = with_anna(&config);
     let done = |arguments: &[&str]| done(&config, arguments);
-    done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
-    done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
-    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
     let token = mint(&config, &["--subscriber", "Anna"]);
     let watched = |agent: &str| {
         let mut stream = std::net::TcpStream::connect(server.public).unwrap();
@@ -256,11 +256,8 @@ fn tokens_survive_kill_9_and_end_with_their_key() {
 fn a_registry_is_what_it_was_when_it_was_copied_and_old_tokens_are_void() {
     let place = place();
     let config = config(&place);
-    let server = Running::start(&mut serve(&config));
+    let server = with_anna(&config);
     let done = |arguments: &[&str]| done(&config, arguments);
-    done(&["bouquet", "add", "films", "--name", "Films", "--content", "vod/a"]);
-    done(&["plan", "add", "gold", "--name", "Gold", "--bouquet", "films"]);
-    done(&["subscriber", "add", "Anna", "--plan", "gold"]);
     let film = |token: &str| format!("/s/{token}/vod/a/1.ts");
     let token = mint(&config, &["--subscriber", "Anna"]);
     until("she may", || outcome(&server, &film(&token)) == "200");

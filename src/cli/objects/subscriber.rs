@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{ObjectVerb, SubscriberFields, address, run_verb};
+use super::{ObjectVerb, SubscriberFields, address, encoded, run_verb};
 use crate::cli::Failure;
 use crate::cli::admin_api::ServerArgs;
 use crate::cli::terminal::{say, table, word};
@@ -50,24 +50,20 @@ enum SubscriberVerb {
 ///
 /// The server can't be asked, or refuses.
 pub fn run(args: &SubscriberArgs) -> Result<(), Failure> {
-    let SubscriberVerb::Explain { id, content, from, agent, server, json } = &args.verb else {
-        let SubscriberVerb::Object(verb) = &args.verb else { return Ok(()) };
-        return run_verb(verb);
-    };
-    let from = from.map(|from| from.to_string());
-    let asked = [("content", content), ("from", &from), ("agent", agent)];
-    let asked = asked.into_iter().filter_map(|(name, value)| {
-        let encoded = address::<SubscriberFields>(value.as_ref()?);
-        let (_, encoded) = encoded.rsplit_once('/')?;
-        Some(format!("{name}={encoded}"))
-    });
-    let query = asked.collect::<Vec<_>>().join("&");
-    let path = format!("{}/explain?{query}", address::<SubscriberFields>(id));
-    let explained = server.get(&path)?;
-    if *json {
-        return say(&format!("{explained:#}\n"));
+    match &args.verb {
+        SubscriberVerb::Object(verb) => run_verb(verb),
+        SubscriberVerb::Explain { id, content, from, agent, server, json } => {
+            let from = from.map(|from| from.to_string());
+            let asked = [("content", content), ("from", &from), ("agent", agent)];
+            let asked = asked
+                .into_iter()
+                .filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))));
+            let query = asked.collect::<Vec<_>>().join("&");
+            let path = format!("{}/explain?{query}", address::<SubscriberFields>(id));
+            let explained = server.get(&path)?;
+            say(&if *json { format!("{explained:#}\n") } else { text(&explained) })
+        }
     }
-    say(&text(&explained))
 }
 
 fn text(explained: &Value) -> String {

@@ -128,9 +128,7 @@ impl Marks {
         if self.begun.is_empty() {
             return Ok(());
         }
-        let path = ahead_path(state, id);
-        make_folder(folder_of(&path)).map_err(io::Error::other)?;
-        state::store(&RealDisk, &path, &text(&self.begun)).map_err(io::Error::other)
+        store_ahead((state, id), &self.begun)
     }
 
     fn written(&mut self, (state, id): (&Path, &str)) -> io::Result<()> {
@@ -145,12 +143,18 @@ impl Marks {
             (rendition.clone(), number.saturating_add(AHEAD))
         };
         let ahead = self.begun.iter().map(ahead).collect();
-        let path = ahead_path(state, id);
-        make_folder(folder_of(&path)).map_err(io::Error::other)?;
-        state::store(&RealDisk, &path, &text(&ahead)).map_err(io::Error::other)?;
+        store_ahead((state, id), &ahead)?;
         self.ahead = ahead;
         Ok(())
     }
+}
+
+/// Writes what is known after a power cut, and waits until it is on the disk.
+fn store_ahead((state, id): (&Path, &str), numbers: &Numbers) -> io::Result<()> {
+    let path = ahead_path(state, id);
+    make_folder(folder_of(&path))
+        .and_then(|()| state::store(&RealDisk, &path, &text(numbers)))
+        .map_err(io::Error::other)
 }
 
 /// Puts a text in place of what was there, without waiting for the disk.

@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use super::boxes::{MIDNIGHT, Media, chunk, header};
-use super::http::Answering;
+use super::http::{self, Answering};
 use super::{Station, channel, config};
-use crate::running::{PATIENCE, Place, Running, done, serve};
+use crate::running::{PATIENCE, Place, Running, done, serve, until};
 
 /// More than fits between a server and a client that does not read.
 const FILM_SIZE: u64 = 64 << 20;
@@ -61,6 +61,9 @@ impl Watching {
             assert_eq!(answer.status, 200, "{path}: {}", answer.head);
             answer
         };
+        // What was changed a moment ago is on its way to the shards.
+        let whole = format!("/s/{token}/tv/news/v/{MIDNIGHT}.m4s");
+        until("it may be watched", || http::get(address, &whole).status == 200);
         let film = get("vod/a/1.ts");
         let mut growing = get(&format!("tv/news/v/{GROWING}.m4s"));
         assert!(growing.chunk().unwrap().is_some(), "what has come of it");
