@@ -9,8 +9,9 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
 use super::{
     Changed, Expected, Kind, Object, Reference, Revision, Store, StoreError, Uncommitted, Write,
@@ -67,8 +68,8 @@ CREATE INDEX referenced ON reference (to_kind, to_id);
 /// Says in the file's head whose it is: "shdc".
 const APPLICATION_ID: i32 = 0x7368_6463;
 
-/// How long another process may hold the file, in milliseconds: `sqlite3` in an operator's hand.
-const BUSY_MS: u64 = 5000;
+/// How long another process may hold the file: `sqlite3` in an operator's hand.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// A registry in a file.
 #[derive(Debug)]
@@ -112,11 +113,10 @@ fn made(state: &Path, path: &Path) -> io::Result<bool> {
 
 fn up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| StoreError(error.to_string());
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    patiently(|| connection.execute_batch("PRAGMA journal_mode = WAL")).map_err(failed)?;
     connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;",
-        )
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF")
         .map_err(failed)?;
     let transaction = connection
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
@@ -144,6 +144,25 @@ fn up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
     transaction.pragma_update(None, "user_version", known).map_err(failed)?;
     transaction.commit().map_err(failed)
+}
+
+/// Does what SQLite itself does not wait for: a change of the journal's mode begins with a read,
+/// and whoever reads is told that another one writes at once, whatever `busy_timeout` says
+/// (`sqlite3BtreeBeginTrans` asks the busy handler only if nothing was begun).
+fn patiently(mut attempt: impl FnMut() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut tries_left = BUSY.as_millis() / PAUSE.as_millis();
+    loop {
+        match attempt() {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && tries_left > 0 =>
+            {
+                tries_left -= 1;
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// What the library says, as ours.

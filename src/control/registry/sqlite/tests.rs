@@ -126,6 +126,20 @@ fn several_may_open_it_at_the_same_moment() {
     assert_eq!(store.objects(KEY, "", 100).unwrap().len(), 8);
 }
 
+#[test]
+fn whoever_opens_it_waits_for_whoever_makes_it() {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join("registry.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| Sqlite::open(state.path()).map(drop));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(opened.join().unwrap(), Ok(()));
+    });
+}
+
 /// What comes of an attempt to write, as text: the numbers of all categories, or why not.
 fn numbers(store: &mut Sqlite, id: &str, number: Option<u32>, is_there: bool) -> String {
     let document = is_there.then(|| json!({}));
