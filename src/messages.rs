@@ -98,6 +98,23 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Where its payload ends in its file, as far as is known: an hour of an archive that is still
+    /// being written to was shorter when it was opened than it is where its newest object ends.
+    /// None in heap memory.
+    #[must_use]
+    pub fn payload_end(&self) -> Option<u64> {
+        let Payload::File(file) = &self.payload else { return None };
+        let ends = match &self.index {
+            Index::Pack(_) => 0,
+            Index::Single(single) => {
+                let variants = [Some(&single.identity), single.gzip.as_ref()];
+                let ends = variants.map(|of| of.map_or(0, |of| of.extent.offset + of.extent.size));
+                ends.into_iter().max().unwrap_or(0)
+            }
+        };
+        Some(file.size.max(ends))
+    }
+
     /// Whether its bodies are mostly of the size that is sent from the file's own pages.
     #[must_use]
     pub fn has_large_bodies(&self) -> bool {

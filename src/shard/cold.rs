@@ -295,9 +295,8 @@ fn device(held: &Held) -> Option<Device> {
 
 /// The chunk that holds the byte at `offset`; none where the file has no such byte.
 fn chunk(held: &Held, offset: u64) -> Option<Extent> {
-    let Payload::File(file) = &held.payload else { return None };
     let chunk_size = COLD_CHUNK_SIZE as u64;
     let start = offset - offset % chunk_size;
-    let end = (start + chunk_size).min(file.size);
+    let end = (start + chunk_size).min(held.payload_end()?);
     (offset < end).then(|| Extent { offset: start, size: end - start })
 }

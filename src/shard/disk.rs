@@ -73,7 +73,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             if *cold {
                 // Somebody reads a cold object from its start: fetch what follows, and at its end
                 // the object that lies behind it, which is the next segment of the rendition.
-                let next = (*at + *resident).min(file_end(file.size));
+                let end = held.payload_end().unwrap_or(file.size);
+                let next = (*at + *resident).min(file_end(end));
                 let first = Extent { offset: next, size: 1 };
                 let is_there = self.kernel.resident(&held, first, Look::Sample) > 0;
                 if !is_there && self.cold.ahead(&mut self.kernel, (slot, &held), next) {

@@ -116,6 +116,35 @@ fn what_is_out_of_memory_is_called_so_both_ways() {
 }
 
 #[test]
+fn what_a_file_got_after_it_was_opened_is_read_like_the_rest() {
+    let Some(disk) = disk() else { return };
+    let path = disk.path().join("hour.open");
+    let body = bytes(1, SIZE);
+    fs::write(&path, &body).unwrap();
+    File::open(&path).unwrap().sync_all().unwrap();
+    let size = 70_000;
+    let object = &body[SIZE - size..];
+    let mut server = Server::new();
+    server.list_file("1.m4s", &content::open_grown(&path, SourceId(1), size as u64));
+    let mut client = server.client();
+    at_last("it is read", || {
+        make_cold(&path, WHOLE);
+        for (range, expected) in [
+            ("bytes=0-", object),
+            ("bytes=10-19", &object[10..20]),
+            ("bytes=-5", &object[size - 5..]),
+        ] {
+            let head = format!("GET /vod/1.m4s HTTP/1.1\r\nHost: tv\r\nRange: {range}\r\n\r\n");
+            client.write(head.as_bytes());
+            let reply = client.reply("GET").unwrap();
+            assert_eq!(reply.status, 206, "{range}");
+            assert!(reply.body == expected, "{range}: other bytes than those of the file");
+        }
+        server.report().cold_reads > 0
+    });
+}
+
+#[test]
 fn a_file_that_is_out_of_memory_is_read_once_and_served_whole() {
     let Some(disk) = disk() else { return };
     let path = disk.path().join("film.mp4");

@@ -80,6 +80,19 @@ fn payload(file: File, size: u64) -> Payload {
     Payload::File(Arc::new(FilePayload { fd, size, device: Device(1), residency, map }))
 }
 
+/// The last `size` bytes of a file that had none when it was opened.
+pub fn open_grown(path: &Path, source: SourceId, size: u64) -> Arc<Opened> {
+    let file = File::open(path).unwrap();
+    let offset = file.metadata().unwrap().len() - size;
+    let mut index = single(path.to_str().unwrap(), size, &source.0.to_le_bytes());
+    if let Index::Single(single) = &mut index {
+        single.identity.extent.offset = offset;
+    }
+    let (residency, fd) = (files::residency(&file), OwnedFd::from(file));
+    let payload = FilePayload { fd, size: 0, device: Device(1), residency, map: None };
+    Arc::new(Opened { source, index, payload: Payload::File(Arc::new(payload)) })
+}
+
 /// A file whose descriptor cannot be read.
 pub fn open_unreadable(path: &Path, source: SourceId) -> Arc<Opened> {
     let file = File::options().append(true).open(path).unwrap();
