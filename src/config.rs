@@ -232,6 +232,54 @@ const _: () = assert!(
 /// Questions from all shards that wait for control. Beyond it a shard answers 503 by itself.
 pub const ASKS_MAX: usize = 1024;
 
+/// News of sessions from all shards that wait for control. Beyond it a shard keeps its own until
+/// there is room.
+pub const SESSION_NEWS_MAX: usize = 4096;
+
+/// Milliseconds that the first request of a session waits for control. After it the session is let
+/// in, and counted when control speaks again.
+pub const SESSION_ASK_MS: u64 = 1_000;
+
+/// Milliseconds that a session goes on without a request, at least; more where three target
+/// durations are more.
+pub const LEASE_MIN_MS: u64 = 15_000;
+
+/// Milliseconds between two times that control is told which sessions go on.
+pub const LEASES_TOLD_MS: u64 = 500;
+
+/// Milliseconds that one device goes on with one content beside another before it is at two places.
+/// Less is zapping.
+pub const CONTENTS_OVERLAP_MS: u64 = 10_000;
+
+/// Milliseconds that one player goes on in one network beside another before it is at two places.
+/// Less is a telephone that leaves the Wi-Fi.
+pub const NETWORKS_OVERLAP_MS: u64 = 2_000;
+
+/// Milliseconds after which what was silent begins anew, as far as places are counted.
+pub const SILENCE_MS: u64 = 10_000;
+const _: () = assert!(SILENCE_MS < LEASE_MIN_MS, "who is silent is not over at once");
+
+/// Milliseconds that a shard refuses a session before it asks again.
+pub const SESSION_REFUSED_MS: u32 = 1_000;
+
+/// Milliseconds that what was one too many waits until the others are over, and not only silent.
+pub const CONTESTED_MS: u64 = 60_000;
+
+/// Milliseconds that a session that an operator has ended can't be begun again.
+pub const KICKED_MS: u32 = 60_000;
+
+/// Sessions that are over and remembered, the newest.
+pub const SESSIONS_PAST_MAX: usize = 16 * KIB;
+
+/// Milliseconds between two looks at sessions that may be over.
+pub const SESSIONS_TICK_MS: u64 = 1_000;
+
+/// Leases that a shard remembers before it looks for some that are over.
+pub const LEASES_KEPT_MIN: usize = 1024;
+
+/// How much of what a player says of itself is kept with its session, in bytes.
+pub const SESSION_AGENT_SIZE_MAX: usize = 128;
+
 /// Messages from all shards that wait for the library.
 pub const TO_LIBRARY_MAX: usize = 64 * KIB;
 

@@ -19,7 +19,8 @@ use crate::live::reload::Edge;
 use crate::live::time::Length;
 use crate::pack::index::PackIndex;
 use crate::units::{Class, Extent, UnixTime, Variant};
-use crate::viewer::{Keys, Rights};
+use crate::viewer::leases::{News, Verdict};
+use crate::viewer::{Keys, Rights, SessionId};
 
 pub mod mail;
 mod report;
@@ -388,6 +389,8 @@ pub enum Update {
     /// What subscribers may have, from now on. Whoever tells it holds on to the one before until
     /// every shard has let go: to free it takes as long as there are subscribers.
     Rights(Arc<Rights>),
+    /// What control says of sessions.
+    Sessions(Arc<[(SessionId, Verdict)]>),
     /// Everything that is there was listed: let clients in.
     Accept,
     /// Accept no more, finish what runs, close the rest at the deadline (milliseconds from now).
@@ -462,6 +465,15 @@ pub struct Response {
     pub lines: Vec<u8>,
     /// The body.
     pub body: bytes::Bytes,
+}
+
+/// What a shard tells control of sessions.
+#[derive(Debug)]
+pub struct SessionNews {
+    /// The shard.
+    pub shard: u16,
+    /// What it tells.
+    pub news: News,
 }
 
 /// From a shard to the live thread.

@@ -50,7 +50,7 @@ fn shard(listener: TcpListener) -> (RealShard, mail::Outbox) {
         connections_max: 1_000,
         sources_max: 1_000,
     };
-    let outside = Outside { library, control: None, live: None, access: None };
+    let outside = Outside { library, control: None, sessions: None, live: None, access: None };
     (Shard::new(ring, inbox, outside, settings), outbox)
 }
 
@@ -143,8 +143,13 @@ fn hot_requests_allocate_nothing() {
 #[test]
 fn hot_requests_with_tokens_allocate_nothing() {
     let key = Key::new(1, &[1; 32], 0);
-    let standing =
-        Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false, limits: None };
+    let standing = Standing {
+        plan: Some(PlanIndex(0)),
+        expires: None,
+        is_blocked: false,
+        limits: None,
+        sessions_max: None,
+    };
     let (mut requests, mut subscribers) = (Vec::new(), Vec::new());
     for number in 0..OBJECTS {
         let subscriber = NonZeroU32::new(1 + number as u32).unwrap();

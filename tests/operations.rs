@@ -25,6 +25,8 @@ mod terminal;
 mod tokens;
 #[path = "operations/registry.rs"]
 mod registry;
+#[path = "operations/sessions.rs"]
+mod sessions;
 #[path = "operations/front_cache.rs"]
 mod front_cache;
 #[path = "operations/reload.rs"]

@@ -89,6 +89,13 @@ impl Catalog {
         self.absent(grant)
     }
 
+    /// How long requests for what lies in this folder may be held, in milliseconds, which is three
+    /// target durations; none = it is no rendition's.
+    #[must_use]
+    pub fn hold_ms(&self, path: &str) -> Option<u64> {
+        self.renditions.of(path).map(|(_, state, _)| state.news.hold_ms)
+    }
+
     /// A request waits for a rendition; gives how long it may, in milliseconds.
     pub fn wait(&mut self, rendition: RenditionSlot, reach: Reach) -> u64 {
         self.renditions.wait(rendition, reach)

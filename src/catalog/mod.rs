@@ -253,6 +253,13 @@ impl Catalog {
         }
     }
 
+    /// What a source is, and how many bytes of the path under which it is listed there are.
+    #[must_use]
+    pub fn listed_as(&self, slot: SourceSlot) -> (SourceKind, usize) {
+        let source = &self.sources[slot.0 as usize];
+        (source.kind, source.path_size as usize)
+    }
+
     /// The object with this key, which `locate` found in this turn, or whose source is leased.
     #[must_use]
     pub fn entry(&self, key: locate::ObjectKey) -> locate::Object<'_> {
@@ -361,6 +368,8 @@ impl Catalog {
                     _ => {
                         self.retire(path, *kind, false, effects);
                         let slot = self.add(*source, *kind, *access);
+                        let size = u32::try_from(path.len()).unwrap_or(u32::MAX);
+                        self.sources[slot.0 as usize].path_size = size;
                         self.table(*kind).insert(Arc::clone(path), slot);
                     }
                 }

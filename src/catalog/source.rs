@@ -10,6 +10,8 @@ use crate::pack::index::Facts;
 pub(super) struct Source {
     pub(super) id: SourceId,
     pub(super) kind: SourceKind,
+    /// Bytes of the path that it is listed under.
+    pub(super) path_size: u32,
     pub(super) access: Access,
     pub(super) state: State,
     /// What was open when a fault was found: running transfers still refer to it.
@@ -44,6 +46,7 @@ impl Source {
         Self {
             id,
             kind,
+            path_size: 0,
             access,
             state: State::Closed,
             retired: None,

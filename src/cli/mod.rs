@@ -19,6 +19,7 @@ pub mod backup;
 pub mod channel;
 pub mod key;
 pub mod objects;
+pub mod session;
 pub mod token;
 pub mod confined_child;
 pub mod completions;
@@ -59,6 +60,8 @@ pub enum Verb {
     Subscriber(objects::subscriber::SubscriberArgs),
     /// Make tokens for viewers: addresses that are good for a time
     Token(token::TokenArgs),
+    /// List who watches what, and end it
+    Session(session::SessionArgs),
     /// List and change the keys that sign tokens
     Key(key::KeyArgs),
     /// Copy the registry into a file, also while the server runs
@@ -106,6 +109,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Plan(args) => objects::run(args),
         Verb::Subscriber(args) => objects::subscriber::run(args),
         Verb::Token(args) => token::run(args),
+        Verb::Session(args) => session::run(args),
         Verb::Key(args) => key::run(args),
         Verb::Backup(args) => backup::run(args),
         Verb::Restore(args) => backup::run_restore(args),

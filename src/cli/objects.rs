@@ -138,7 +138,7 @@ fn address<F: Fields>(id: &str) -> String {
 }
 
 /// A text as it stands in an address (RFC 3986, 2.1).
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -9,9 +9,10 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::middleware::map_response;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use tokio::sync::Mutex;
 
+use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
 use super::{Parts, Readiness, Stage, channels, explain, feed, objects, problem, restore};
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
@@ -31,14 +32,17 @@ pub struct Shared {
     pub(super) state: PathBuf,
     /// Signs tokens; none without a registry.
     pub(super) signer: Option<Arc<Signer>>,
+    /// Where sessions are counted.
+    pub(super) sessions: Arc<Desk>,
     /// One scrape at a time: a second one waits for the first.
     scraper: Arc<Mutex<scrape::Scraper>>,
 }
 
 impl Shared {
     /// Of these parts.
-    pub fn new(parts: &Parts, signer: Option<Signer>) -> Self {
+    pub fn new(parts: &Parts, signer: Option<Signer>, sessions: Arc<Desk>) -> Self {
         Self {
+            sessions,
             state: parts.state.clone(),
             signer: signer.map(Arc::new),
             readiness: Arc::clone(&parts.readiness),
@@ -69,6 +73,8 @@ pub fn port(shared: Shared) -> Router {
         .route("/api/v1/changes", any(here))
         .route("/api/v1/keys", any(here))
         .route("/api/v1/keys/{*rest}", any(here))
+        .route("/api/v1/sessions", any(here))
+        .route("/api/v1/sessions/{*rest}", any(here))
         .route("/api/v1/tokens", any(here))
         .route("/api/v1/restore", any(here))
         .with_state(shared)
@@ -80,6 +86,8 @@ pub fn socket(shared: Shared) -> Router {
         .route("/api/v1/changes", get(feed::changes))
         .route("/api/v1/keys", get(tokens::keys))
         .route("/api/v1/keys/rotate", post(tokens::rotate))
+        .route("/api/v1/sessions", get(sessions::api::all))
+        .route("/api/v1/sessions/{id}", delete(sessions::api::kick))
         .route("/api/v1/tokens", post(tokens::mint))
         .route("/api/v1/restore", post(restore::restore))
         .route("/api/v1/subscribers/{id}/explain", get(explain::explain))
@@ -146,7 +154,8 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     };
     let ready = shared.readiness.stage() == Stage::Ready;
     let pushed = shared.pushed.as_deref().map(pushed).unwrap_or_default();
-    let metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, ready);
+    let metrics =
+        metrics::text(&reports, shared.log.as_deref(), &pushed, (ready, shared.sessions.count()));
     let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(
         header::CONTENT_TYPE,

@@ -67,6 +67,9 @@ struct Plan {
     /// At how many places at once; 0 = as many as one likes.
     #[serde(default = "one")]
     sessions_max: u32,
+    /// What becomes of one place more.
+    #[serde(default)]
+    when_full: WhenFull,
     /// Most that a rendition may take, in kilobits a second; 0 = whatever it takes.
     #[serde(default)]
     bitrate_max_kbps: u32,
@@ -76,6 +79,17 @@ struct Plan {
     /// Most that is sent to a session, in kilobits a second; 0 = as fast as it takes it.
     #[serde(default)]
     rate_max_kbps: u32,
+}
+
+/// What becomes of a session that is one too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum WhenFull {
+    /// It is refused.
+    #[default]
+    RefuseNewest,
+    /// It begins, and the oldest ends.
+    EndOldest,
 }
 
 fn one() -> u32 {

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::documents;
+use super::documents::{self, WhenFull};
 use super::post::Post;
 use super::registry::{Busy, Changed, Kind, Registry, Revision, Store, StoreError};
+use super::sessions::Desk;
 use crate::config::FOLLOWED_AT_ONCE;
 use crate::messages::Update;
 use crate::units::UnixTime;
@@ -29,7 +30,7 @@ struct Known {
     /// Contents of bouquets.
     bouquets: BTreeMap<String, Vec<String>>,
     /// Bouquets of plans.
-    plans: BTreeMap<String, Vec<String>>,
+    plans: BTreeMap<String, OfPlan>,
     /// The place of each plan that was ever spoken of, so that none gets another one's subscribers.
     places: BTreeMap<String, PlanIndex>,
     rights: Rights,
@@ -44,11 +45,15 @@ struct OfSubscriber {
     networks: Vec<String>,
     agents_allowed: Vec<String>,
     agents_denied: Vec<String>,
+    sessions_max: Option<u32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct OfPlan {
     bouquets: Vec<String>,
+    sessions_max: u32,
+    #[serde(default)]
+    when_full: WhenFull,
 }
 
 #[derive(Deserialize)]
@@ -75,7 +80,7 @@ impl Known {
                 match change.kind {
                     Kind::Subscriber => subscribers.extend(self.subscriber(&change)),
                     Kind::Plan => {
-                        let plan = document::<OfPlan>(&change).map(|plan| plan.bouquets);
+                        let plan = document::<OfPlan>(&change);
                         put(&mut self.plans, change.id, plan);
                         plans_changed = true;
                     }
@@ -105,6 +110,7 @@ impl Known {
             plan: of.plan.map(|plan| self.place(plan)),
             expires: of.expires.map(UnixTime),
             is_blocked: of.status == "blocked",
+            sessions_max: of.sessions_max,
         });
         Some((number, standing))
     }
@@ -121,10 +127,12 @@ impl Known {
             self.place(id);
         }
         let mut contents = vec![Plan::default(); self.places.len()];
-        for (id, bouquets) in &self.plans {
-            let bouquets = bouquets.iter().filter_map(|bouquet| self.bouquets.get(bouquet));
+        for (id, plan) in &self.plans {
+            let bouquets = plan.bouquets.iter().filter_map(|bouquet| self.bouquets.get(bouquet));
             let place = self.places[id].0 as usize;
-            contents[place] = Plan::of(bouquets.flatten().map(String::as_str));
+            let ends_oldest = plan.when_full == WhenFull::EndOldest;
+            contents[place] = Plan::of(bouquets.flatten().map(String::as_str))
+                .at_places(plan.sessions_max, ends_oldest);
         }
         contents
     }
@@ -165,14 +173,14 @@ fn document<T: for<'de> Deserialize<'de>>(change: &Changed) -> Option<T> {
 /// # Errors
 ///
 /// The registry failed while it was read for the first time.
-pub fn start(registry: Registry, post: Arc<Post>) -> Result<(), StoreError> {
+pub fn start(registry: Registry, post: Arc<Post>, desk: Arc<Desk>) -> Result<(), StoreError> {
     let known = Arc::new(Mutex::new(Known::default()));
     let newest = registry.newest();
     let its = Arc::clone(&known);
     let rights = registry
         .ask_now(move |store| followed(&its, store))
         .map_err(|Busy| StoreError("its thread does not answer".to_owned()))??;
-    let mut told = Told::default();
+    let mut told = Told { desk, all: Vec::new() };
     told.tell(rights, &post);
     tokio::task::spawn_local(async move { follow(registry, newest, known, told, post).await });
     Ok(())
@@ -210,20 +218,24 @@ async fn follow(
 
 /// What shards were told, for as long as one of them has it: to free a million subscribers takes
 /// longer than a shard may stand still.
-#[derive(Default)]
-struct Told(Vec<Arc<Rights>>);
+struct Told {
+    all: Vec<Arc<Rights>>,
+    /// Whoever counts sessions is told as well.
+    desk: Arc<Desk>,
+}
 
 impl Told {
     fn tell(&mut self, rights: Option<Rights>, post: &Post) {
         if let Some(rights) = rights {
             let rights = Arc::new(rights);
+            self.desk.take(Arc::clone(&rights));
             post.tell(|| Update::Rights(Arc::clone(&rights)));
-            self.0.push(rights);
+            self.all.push(rights);
         }
         // The newest is everybody's; of the others, those that nobody else has can go.
-        let newest = self.0.len().saturating_sub(1);
+        let newest = self.all.len().saturating_sub(1);
         let mut index = 0;
-        self.0.retain(|of| {
+        self.all.retain(|of| {
             index += 1;
             index > newest || Arc::strong_count(of) > 1
         });
@@ -379,15 +391,15 @@ mod tests {
 
     #[test]
     fn what_shards_still_have_is_kept_for_them() {
-        let mut told = Told::default();
-        let post = Post::new(Vec::new());
+        let post = Arc::new(Post::new(Vec::new()));
+        let mut told = Told { all: Vec::new(), desk: Arc::new(Desk::new(Arc::clone(&post))) };
         told.tell(Some(Rights::default()), &post);
-        let shard = Arc::clone(&told.0[0]);
+        let shard = Arc::clone(&told.all[0]);
         told.tell(Some(Rights::default()), &post);
         told.tell(None, &post);
-        assert_eq!(told.0.len(), 2);
+        assert_eq!(told.all.len(), 2);
         drop(shard);
         told.tell(None, &post);
-        assert_eq!(told.0.len(), 1);
+        assert_eq!(told.all.len(), 1);
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use crate::ingest;
-use crate::messages::Ask;
 use crate::messages::mail::Outbox;
+use crate::messages::{Ask, SessionNews};
 use crate::ops::access_log;
 
 pub mod readiness;
@@ -26,6 +26,7 @@ mod json;
 mod keys;
 mod objects;
 mod post;
+pub mod sessions;
 mod socket;
 mod tokens;
 pub mod ask;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub registry: Option<registry::Registry>,
     /// What shards ask.
     pub asks: tokio::sync::mpsc::Receiver<Ask>,
+    /// What shards tell of sessions.
+    pub sessions: tokio::sync::mpsc::Receiver<SessionNews>,
     /// Answers them.
     pub answers: axum::Router,
     /// How far the server is.
@@ -92,9 +95,11 @@ async fn run(
     let post = Arc::new(post::Post::new(parts.outboxes.clone()));
     let flushing = Arc::clone(&post);
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
+    let desk = Arc::new(sessions::Desk::new(Arc::clone(&post)));
     let listening = || -> io::Result<()> {
-        let signer = parts.registry.clone().map(|registry| signer(registry, &post)).transpose()?;
-        let shared = admin::Shared::new(&parts, signer);
+        let signer = |registry| signer(registry, &post, &desk);
+        let signer = parts.registry.clone().map(signer).transpose()?;
+        let shared = admin::Shared::new(&parts, signer, Arc::clone(&desk));
         if let Some(admin) = parts.admin.take() {
             let listener = tokio::net::TcpListener::from_std(admin)?;
             tokio::task::spawn_local(connections::serve(listener, admin::port(shared.clone())));
@@ -106,6 +111,7 @@ async fn run(
         Ok(())
     };
     let _ = started.send(listening());
+    tokio::task::spawn_local(desk.serve(parts.sessions));
     ask::answer_all(parts.asks, parts.answers, post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
@@ -113,8 +119,12 @@ async fn run(
 
 /// Signs tokens with the registry's keys. Before clients come, every shard is told of them, and of
 /// what subscribers may have.
-fn signer(registry: registry::Registry, post: &Arc<post::Post>) -> io::Result<tokens::Signer> {
-    entitled::start(registry.clone(), Arc::clone(post))
+fn signer(
+    registry: registry::Registry,
+    post: &Arc<post::Post>,
+    desk: &Arc<sessions::Desk>,
+) -> io::Result<tokens::Signer> {
+    entitled::start(registry.clone(), Arc::clone(post), Arc::clone(desk))
         .and_then(|()| tokens::Signer::start(registry, Arc::clone(post)))
         .map_err(|error| io::Error::other(error.to_string()))
 }

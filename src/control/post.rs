@@ -32,9 +32,13 @@ impl Post {
 
     /// Sends an answer to the shard that asked.
     pub fn answer(&self, answer: Answer) {
-        let mut outboxes = self.outboxes();
-        if let Some(outbox) = outboxes.get_mut(usize::from(answer.key.shard)) {
-            outbox.send(Update::Answered(answer));
+        self.tell_one(answer.key.shard, Update::Answered(answer));
+    }
+
+    /// Says something to one shard.
+    pub fn tell_one(&self, shard: u16, update: Update) {
+        if let Some(outbox) = self.outboxes().get_mut(usize::from(shard)) {
+            outbox.send(update);
             if !outbox.is_empty() {
                 self.waiting.notify_one();
             }

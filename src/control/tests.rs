@@ -36,6 +36,7 @@ fn started(shards: usize) -> Started {
         outboxes,
         registry: None,
         asks: received,
+        sessions: tokio::sync::mpsc::channel(8).1,
         answers: ask::router(
             catchup::CatchUp::start(Arc::default(), state.path(), Vec::new()).unwrap(),
         ),

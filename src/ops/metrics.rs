@@ -79,7 +79,12 @@ pub struct Pushed {
 
 /// The body of `/metrics`.
 #[must_use]
-pub fn text(scrape: &Reports, log: Option<&Counters>, pushed: &Pushed, ready: bool) -> String {
+pub fn text(
+    scrape: &Reports,
+    log: Option<&Counters>,
+    pushed: &Pushed,
+    (ready, sessions): (bool, usize),
+) -> String {
     let mut out = Exposition::default();
     build(&mut out);
     requests(&mut out, &scrape.reports);
@@ -88,6 +93,8 @@ pub fn text(scrape: &Reports, log: Option<&Counters>, pushed: &Pushed, ready: bo
     archives(&mut out, &pushed.kept);
     inputs(&mut out, &pushed.inputs);
     access_log(&mut out, &scrape.reports, log);
+    out.family("shardcast_sessions", Kind::Gauge, "Sessions of viewers with tokens.");
+    out.sample("shardcast_sessions", &[], sessions as u64);
     out.family("shardcast_ready", Kind::Gauge, "1 if everything that was found can be served.");
     out.sample("shardcast_ready", &[], u64::from(ready));
     process::append(&mut out);
@@ -297,8 +304,6 @@ fn live(out: &mut Exposition, pushed: &Pushed) {
     for (channel, count) in &pushed.remuxes {
         out.sample(name, &[("channel", channel)], *count);
     }
-    out.family("shardcast_sessions", Kind::Gauge, "Sessions of subscribers.");
-    out.sample("shardcast_sessions", &[], 0);
 }
 
 fn access_log(out: &mut Exposition, reports: &[ShardReport], log: Option<&Counters>) {

@@ -1,9 +1,12 @@
 //! Who may have what: a target, keys and rights in, proof that its viewer was looked at out.
 
+use std::num::NonZeroU32;
+
 use super::View;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
+use crate::viewer::leases::Over;
 use crate::viewer::permit::{Ended, Permit};
 use crate::viewer::rights::{Bar, From, Wanted};
 use crate::viewer::{Claims, Denial, Recent, token};
@@ -15,6 +18,8 @@ use crate::viewer::{Claims, Denial, Recent, token};
 pub struct Grant {
     /// Viewers without a token get what is open to all, and nothing else.
     permit: Permit,
+    /// Who it is, if there is a token: the subscriber, if there is one, and the device's session.
+    viewer: Option<(Option<NonZeroU32>, u64)>,
 }
 
 impl Grant {
@@ -22,6 +27,13 @@ impl Grant {
     #[must_use]
     pub fn allows(&self, access: Access) -> bool {
         access == Access::Open || self.permit.can_end()
+    }
+
+    /// Whose token it is, if there is one: the subscriber, if that is somebody of the registry, and
+    /// the device's session.
+    #[must_use]
+    pub fn viewer(&self) -> Option<(Option<NonZeroU32>, u64)> {
+        self.viewer
     }
 
     /// By what right, for as long as the answer goes on.
@@ -47,7 +59,7 @@ pub fn grant(
     let (text, first, rest) = match *target {
         Target::Vod { token: Some(token), path } => (token, "/vod/", path),
         Target::Live { token: Some(token), path, .. } => (token, "", path),
-        _ => return Ok(Grant { permit: Permit::OPEN }),
+        _ => return Ok(Grant { permit: Permit::OPEN, viewer: None }),
     };
     let (claims, is_in_scope) = said(text, (first, rest), view, recent)?;
     let permitted = || {
@@ -64,7 +76,10 @@ pub fn grant(
         Ok(Permit::of(key, &claims, entry))
     };
     match permitted() {
-        Ok(permit) => Ok(Grant { permit }),
+        Ok(permit) => {
+            let viewer = Some((claims.subscriber, claims.session));
+            Ok(Grant { permit, viewer })
+        }
         Err(refusal) => {
             recent.refuse(claims.subscriber);
             Err(refusal)
@@ -97,6 +112,16 @@ pub fn ended(ended: Ended) -> Refusal {
     match ended {
         Ended::Token(denial) => refused(denial),
         Ended::Subscriber(bar) => barred(bar),
+        Ended::Session(why) => over(why),
+    }
+}
+
+/// Why a session may not go on.
+#[must_use]
+pub fn over(over: Over) -> Refusal {
+    match over {
+        Over::Limit => Refusal::SessionLimit,
+        Over::Kicked => Refusal::SessionKicked,
     }
 }
 
@@ -133,8 +158,6 @@ fn refused(denial: Denial) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
     use crate::request::fixture;
     use crate::units::{Now, UnixTime};
@@ -176,8 +199,13 @@ mod tests {
         let keys = Keys { current: Some(key()), previous: None };
         let (now, peer) = (Now { unix, ..Now::default() }, Some(peer.parse().unwrap()));
         let gold = Plan::of(["tv/news"]);
-        let standing =
-            Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false, limits: None };
+        let standing = Standing {
+            plan: Some(PlanIndex(0)),
+            expires: None,
+            is_blocked: false,
+            limits: None,
+            sessions_max: None,
+        };
         let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
         let (catalog, keys, rights) = (&catalog, &keys, &rights);
         let view = View { catalog, keys, rights, peer: &|| peer, now };

@@ -16,7 +16,7 @@ use crate::pack::header::{self, Kind};
 use crate::pack::index::PackIndex;
 use crate::pack::writer::{Layout, Object, Written};
 use crate::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
-use crate::viewer::{Claims, Key, Keys, Recent, Rights, token};
+use crate::viewer::{Claims, Key, Keys, Known, Recent, Rights, token};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 pub(crate) const MODIFIED: UnixTime = UnixTime(784_111_777);
@@ -146,7 +146,7 @@ pub(crate) fn planned(head: &str, catalog: &Catalog) -> Plan {
         Ok(request) => request.expect("a case is complete"),
         Err(refusal) => return plan::unreadable(refusal),
     };
-    match steps(&request, &view(catalog), &mut Recent::default(), &mut [0; TARGET_SIZE_MAX]) {
+    match steps(&request, &view(catalog), &mut Known::default(), &mut [0; TARGET_SIZE_MAX]) {
         Ok(Step::Respond(plan)) => plan,
         Err(refusal) => plan::refusal(&request, refusal),
         Ok(step) => panic!("{step:?} is no response"),

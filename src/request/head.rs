@@ -513,6 +513,10 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::SubscriberUnknown => "the subscriber of this address is not there any more.\n",
         Refusal::SubscriberBlocked => "the subscriber of this address is blocked.\n",
         Refusal::SubscriberExpired => "the subscription of this address has ended.\n",
+        Refusal::SessionLimit => {
+            "the subscriber watches at as many places as the plan allows. End one, and try again.\n"
+        }
+        Refusal::SessionKicked => "the operator has ended this. Another channel can be watched.\n",
         Refusal::Damaged => "it is there, but cannot be read; the operator's log says why.\n",
         Refusal::Busy => "the server is at one of its limits. Try again in a second.\n",
         Refusal::TimedOut => "no answer came in time. Try again in a second.\n",

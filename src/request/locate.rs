@@ -10,6 +10,7 @@ use crate::live::reload::{Directives, Reach, Skip};
 use crate::messages::{Index, Opened, SourceId, SourceKind};
 use crate::pack::index::Facts;
 use crate::units::Class;
+use crate::viewer::SessionId;
 
 /// An object and everything a response's head says of it.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,8 @@ pub enum Place {
     Path(u32),
     /// For this rendition to come so far.
     Reach(RenditionSlot, Reach),
+    /// For control to say whether this session may begin.
+    Session(SessionId),
 }
 
 /// Answers that need no object.

@@ -1,7 +1,7 @@
 //! One request, from the bytes of its head to the plan of its response.
 //!
 //! ```text
-//! bytes → parse → route → authorise → locate → plan → (the driver's operations)
+//! bytes → parse → route → authorise → locate → lease → plan → (the driver's operations)
 //! ```
 //!
 //! Every step is a pure function in a file of its own name; each gives a value that the next one
@@ -12,6 +12,7 @@ pub mod parse;
 pub mod route;
 pub mod authorise;
 pub mod locate;
+pub mod lease;
 pub mod plan;
 pub mod refusal;
 
@@ -30,8 +31,9 @@ use std::net::IpAddr;
 use crate::catalog::Catalog;
 use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::units::Now;
-use crate::viewer::{Keys, Permit, Recent, Rights};
+use crate::viewer::{Keys, Known, Permit, Rights};
 
+use self::lease::Leased;
 use self::locate::Located;
 use self::plan::Plan;
 use self::refusal::Refusal;
@@ -67,8 +69,8 @@ pub enum Step {
     },
 }
 
-/// Answers one request. Every line is a step, every step has a file of its own name. `recent`
-/// spares the work of verifying a token again, and changes no answer.
+/// Answers one request. Every line is a step, every step has a file of its own name. `known`
+/// spares the work of verifying a token again, and says which sessions may go on.
 ///
 /// # Errors
 ///
@@ -76,13 +78,16 @@ pub enum Step {
 pub fn steps(
     request: &parse::Request<'_>,
     view: &View<'_>,
-    recent: &mut Recent,
+    known: &mut Known,
     scratch: &mut [u8; TARGET_SIZE_MAX],
 ) -> Result<Step, Refusal> {
     let target = route::target(request, scratch)?;
-    let grant = authorise::grant(&target, request.agent, view, recent)?;
+    let grant = authorise::grant(&target, request.agent, view, &mut known.recent)?;
     let located = locate::located(&target, &grant, view.catalog)?;
-    let permit = grant.permit();
+    let permit = match lease::leased(&target, &located, (&grant, request.agent), view, known)? {
+        Leased::Goes(permit) => permit,
+        Leased::NotYet(place, permit) => return Ok(Step::Wait(place, permit)),
+    };
     let plan = match located {
         Located::Object(object) => plan::response(request, &object),
         Located::Growing(growing) => plan::growing(request, &growing),

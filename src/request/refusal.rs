@@ -45,6 +45,10 @@ pub enum Refusal {
     SubscriberElsewhere,
     /// The subscriber may not watch with this player. 403.
     AgentDenied,
+    /// The subscriber watches at as many places as it may. 403.
+    SessionLimit,
+    /// An operator has ended the session. 403.
+    SessionKicked,
     /// The object is there, but its pack or file is damaged. 503.
     Damaged,
     /// No memory, descriptor or place in a queue is left. 503 with Retry-After.
@@ -55,7 +59,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -77,6 +81,8 @@ impl Refusal {
         Self::SubscriberExpired,
         Self::SubscriberElsewhere,
         Self::AgentDenied,
+        Self::SessionLimit,
+        Self::SessionKicked,
         Self::Damaged,
         Self::Busy,
         Self::TimedOut,
@@ -96,7 +102,9 @@ impl Refusal {
             | Self::SubscriberBlocked
             | Self::SubscriberExpired
             | Self::SubscriberElsewhere
-            | Self::AgentDenied => 403,
+            | Self::AgentDenied
+            | Self::SessionLimit
+            | Self::SessionKicked => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::HeadTimeout => 408,
@@ -147,6 +155,8 @@ impl Refusal {
             Self::SubscriberExpired => "subscriber-expired",
             Self::SubscriberElsewhere => "subscriber-elsewhere",
             Self::AgentDenied => "agent-denied",
+            Self::SessionLimit => "session-limit",
+            Self::SessionKicked => "session-kicked",
             Self::Damaged => "damaged",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",

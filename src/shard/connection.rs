@@ -1,9 +1,12 @@
 //! One client: its socket, what is in flight on it, and what it is doing.
 
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
 use crate::messages::AccessRecord;
 use crate::units::{Class, Ticks};
 
-use super::kernel::Operation;
+use super::kernel::{Kernel, Operation};
 
 /// One client. It costs this much user memory while it is idle, so its size has a test.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Connection<S> {
     pub pending: Option<Box<Pending>>,
     /// The line of the request that is being answered, if there is an access log.
     pub record: Option<Box<AccessRecord>>,
+    /// Where its client is, once somebody had to know: it takes a system call.
+    peer: OnceCell<Option<IpAddr>>,
 }
 
 /// What a connection is doing.
@@ -167,7 +172,14 @@ impl<S> Connection<S> {
             scheduled: 0,
             pending: None,
             record: None,
+            peer: OnceCell::new(),
         }
+    }
+
+    /// Where the client is.
+    pub fn peer<K: Kernel<Socket = S>>(&self, kernel: &K) -> Option<IpAddr> {
+        let asked = || self.socket.as_ref().and_then(|socket| kernel.peer(socket));
+        *self.peer.get_or_init(asked)
     }
 
     /// The exchange under way.

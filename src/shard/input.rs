@@ -16,7 +16,7 @@ use crate::request::parse::{self, BodyFraming};
 use crate::request::plan::{self, Plan};
 use crate::request::refusal::Refusal;
 use crate::request::{Step, View, steps};
-use crate::viewer::{Permit, Recent};
+use crate::viewer::{Known, Permit};
 
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -46,7 +46,7 @@ pub(super) struct Question {
 pub(super) fn wish(
     bytes: &[u8],
     view: &View<'_>,
-    (recent, refusals): (&mut Recent, &mut Refusals),
+    (known, refusals): (&mut Known, &mut Refusals),
     scratch: &mut [u8; TARGET_SIZE_MAX],
 ) -> Wish {
     let request = match parse::request(bytes) {
@@ -57,7 +57,7 @@ pub(super) fn wish(
         }
     };
     let size = request.size;
-    match steps(&request, view, recent, scratch) {
+    match steps(&request, view, known, scratch) {
         Ok(Step::Respond(plan)) => Wish::Response { plan, size },
         Ok(Step::Wait(place, permit)) => {
             Wish::Wait { place, permit, head: parse::kept(&request, &bytes[..size]), size }
@@ -69,7 +69,7 @@ pub(super) fn wish(
             expects_continue: request.expects_continue,
         }),
         Err(refusal) => {
-            if let Some(subscriber) = recent.take_refused() {
+            if let Some(subscriber) = known.recent.take_refused() {
                 refusals.note(subscriber, (refusal, bytes), view);
             }
             Wish::Response { plan: plan::refusal(&request, refusal), size }
@@ -171,12 +171,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Bytes for a connection that has nothing else: read where they are.
     fn take_first(&mut self, owner: u32, received: Received) {
         let bytes = self.kernel.received(&received);
-        let socket = self.connections[owner].socket.as_ref();
-        let peer = || socket.and_then(|socket| self.kernel.peer(socket));
+        let connection = &self.connections[owner];
+        let peer = || connection.peer(&self.kernel);
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let view = View { catalog, keys, rights, peer: &peer, now: self.now };
-        let wish =
-            wish(bytes, &view, (&mut self.recent_tokens, &mut self.refusals), &mut self.path);
+        let wish = wish(bytes, &view, (&mut self.known, &mut self.refusals), &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
             self.connections[owner].record = Some(record);
         }
@@ -233,16 +232,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             return;
         };
-        let socket = self.connections[owner].socket.as_ref();
-        let peer = || socket.and_then(|socket| self.kernel.peer(socket));
+        let connection = &self.connections[owner];
+        let peer = || connection.peer(&self.kernel);
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let view = View { catalog, keys, rights, peer: &peer, now: self.now };
-        let wish = wish(
-            pending.rest(),
-            &view,
-            (&mut self.recent_tokens, &mut self.refusals),
-            &mut self.path,
-        );
+        let wish =
+            wish(pending.rest(), &view, (&mut self.known, &mut self.refusals), &mut self.path);
         let record = self.record_of(pending.rest(), &wish);
         let pending = self.shortened(pending, wish_size(&wish));
         let connection = &mut self.connections[owner];
@@ -385,6 +380,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             work,
             head: None,
             sent: 0,
+            seen: 0,
             window: None,
         });
         self.connections[owner].phase = Phase::Exchange(place);

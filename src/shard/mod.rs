@@ -32,6 +32,7 @@ mod disk;
 mod growing;
 mod refusals;
 mod review;
+mod sessions;
 mod updates;
 pub mod thread;
 
@@ -57,11 +58,11 @@ use self::wheel::Wheel;
 use crate::catalog::{Capacity, Catalog, Effect, GrowingSlot, SourceSlot};
 use crate::config::{Backend, Limits, TARGET_SIZE_MAX};
 use crate::messages::mail::Inbox;
-use crate::messages::{AccessRecord, Ask, ToLibrary, ToLive};
+use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
 use crate::units::{Now, Ticks, UnixTime};
-use crate::viewer::{self, Keys, Rights};
+use crate::viewer::{Keys, Known, Rights};
 
 /// Head buffers that are kept when nothing is being sent.
 const SPARE_HEADS_MAX: usize = 64;
@@ -73,6 +74,8 @@ pub struct Outside {
     pub library: SyncSender<ToLibrary>,
     /// To control; none = every Ask is refused.
     pub control: Option<tokio::sync::mpsc::Sender<Ask>>,
+    /// To whoever counts sessions; none = nobody does.
+    pub sessions: Option<tokio::sync::mpsc::Sender<SessionNews>>,
     /// To the live thread; none = there is nothing live.
     pub live: Option<tokio::sync::mpsc::Sender<ToLive>>,
     /// To the writer of the access log; none = there is no log.
@@ -123,7 +126,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     catalog: Catalog,
     keys: Arc<Keys>,
     rights: Arc<Rights>,
-    recent_tokens: viewer::Recent,
+    known: Known,
     common: Common,
     date: Date,
     now: Now,
@@ -199,7 +202,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             catalog: Catalog::new(capacity(&settings)),
             keys: Arc::default(),
             rights: Arc::default(),
-            recent_tokens: viewer::Recent::default(),
+            known: Known::default(),
             common: Common::new(&settings.cors),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             now: Now { unix: UnixTime(0), ..now },
@@ -280,6 +283,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         self.look_again = false;
         self.take_updates();
+        self.tend_leases();
         self.release_waiting();
         self.review();
         if !self.ready.is_empty() {
@@ -340,7 +344,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         let reviewed = self.review.wait_ms(self.now.ticks);
         let tick = self.wheel.wait_ms(self.now.ticks);
-        let tick = tick.into_iter().chain(reviewed).min();
+        let leases = self.known.leases.wait_ms(self.now.ticks);
+        let tick = tick.into_iter().chain(reviewed).chain(leases).min();
         // Somebody has to be told something as soon as there is room, or a drain has an end.
         let soon = !self.to_library.is_empty() || self.draining.is_some() || !self.is_accepting();
         match tick {

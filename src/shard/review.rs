@@ -15,6 +15,7 @@ use crate::request::authorise;
 use crate::request::refusal::Refusal;
 use crate::units::Ticks;
 use crate::viewer::Permit;
+use crate::viewer::permit::Ended;
 
 /// How far a review has come.
 #[derive(Debug)]
@@ -85,7 +86,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     fn ends(&mut self, permit: Permit) -> Option<Refusal> {
         self.review.note(&permit);
         let verdict = permit.verdict(&self.keys, &self.rights, self.now.unix);
-        verdict.err().map(authorise::ended)
+        let session = permit.session();
+        let over = || session.and_then(|id| self.known.leases.ended(id, self.now.ticks));
+        verdict.err().or_else(|| over().map(Ended::Session)).map(authorise::ended)
     }
 
     fn review_exchange(&mut self, place: u32) {
@@ -101,6 +104,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.counters.refused(refusal);
             // The client must not take what it has for all of it.
             self.close(owner, Ending::Reset);
+        } else if let Some(session) = permit.session() {
+            let exchange = &mut self.exchanges[place];
+            // A client that takes nothing any more watches nothing.
+            if exchange.sent != exchange.seen {
+                exchange.seen = exchange.sent;
+                self.known.leases.go_on(session, self.now.ticks);
+            }
         }
     }
 
@@ -109,6 +119,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let (owner, permit) = (wait.owner, wait.permit);
         if let Some(refusal) = self.ends(permit) {
             self.refuse_waiting(owner, refusal);
+        } else if let Some(session) = permit.session() {
+            self.known.leases.go_on(session, self.now.ticks);
         }
     }
 }

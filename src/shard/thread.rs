@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use super::{Outside, Settings, Shard};
 use crate::config::{Backend, Config, Limits};
 use crate::messages::mail::{self, Outbox};
-use crate::messages::{AccessRecord, Ask, ToLibrary, ToLive, Update};
+use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, Update};
 use crate::sys::features::Features;
 use crate::sys::{calls, priority, ring};
 
@@ -39,6 +39,8 @@ pub struct Shared {
     pub library: SyncSender<ToLibrary>,
     /// To control.
     pub control: Option<tokio::sync::mpsc::Sender<Ask>>,
+    /// To whoever counts sessions.
+    pub sessions: Option<tokio::sync::mpsc::Sender<SessionNews>>,
     /// To the live thread.
     pub live: Option<tokio::sync::mpsc::Sender<ToLive>>,
     /// To the writer of the access log.
@@ -114,6 +116,7 @@ fn start_one(
     let outside = Outside {
         library: shared.library.clone(),
         control: shared.control.clone(),
+        sessions: shared.sessions.clone(),
         live: shared.live.clone(),
         access: shared.access.clone(),
     };

@@ -59,13 +59,14 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             Update::Keys(keys) => {
                 self.keys = keys;
-                self.recent_tokens.clear();
+                self.known.recent.clear();
                 self.review.begin();
             }
             Update::Rights(rights) => {
                 self.rights = rights;
                 self.review.begin();
             }
+            Update::Sessions(said) => self.hear_of_sessions(&said),
             Update::Accept => self.listening = self.draining.is_none(),
             Update::Drain { deadline_ms } => self.drain(deadline_ms),
             Update::Stop => self.stop(),
@@ -76,7 +77,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.effects = effects;
     }
 
-    fn follow(&mut self, effect: Effect) {
+    pub(super) fn follow(&mut self, effect: Effect) {
         match effect {
             Effect::Release(place) => {
                 if let Some(waiters) = self.parked.remove(&place) {

@@ -9,11 +9,24 @@ pub mod permit;
 pub mod scope;
 pub mod recent;
 pub mod rights;
+pub mod session;
+pub mod leases;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+pub use leases::Leases;
 pub use permit::Permit;
 pub use recent::Recent;
 pub use rights::Rights;
 pub use scope::Scope;
+pub use session::{SessionId, Viewing};
 pub use token::{Claims, Denial, Key, Keys, Token};
+
+/// What a shard remembers of viewers.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Their tokens,
+    pub recent: Recent,
+    /// and what they watch.
+    pub leases: Leases,
+}

@@ -3,8 +3,9 @@
 
 use std::num::NonZeroU32;
 
+use super::leases::Over;
 use super::rights::{Bar, Entry};
-use super::{Claims, Denial, Keys, Rights};
+use super::{Claims, Denial, Keys, Rights, SessionId};
 use crate::units::UnixTime;
 
 /// What an answer needs to be sent on.
@@ -18,6 +19,8 @@ pub struct Permit {
     expires: u32,
     /// By what its subscriber's plan holds it.
     entry: Option<Entry>,
+    /// The session that it belongs to, if it belongs to one.
+    session: Option<SessionId>,
 }
 
 /// Why an answer must end.
@@ -27,18 +30,34 @@ pub enum Ended {
     Token(Denial),
     /// Its subscriber may not have it any more.
     Subscriber(Bar),
+    /// Its session may not go on.
+    Session(Over),
 }
 
 impl Permit {
     /// What is open to all, and never ends.
-    pub const OPEN: Self = Self { key: None, subscriber: None, expires: u32::MAX, entry: None };
+    pub const OPEN: Self =
+        Self { key: None, subscriber: None, expires: u32::MAX, entry: None, session: None };
 
     /// By a token with these claims, which the key of this mark signed; `entry` is what its
     /// subscriber's plan holds it by.
     #[must_use]
     pub fn of(key: u32, claims: &Claims, entry: Option<Entry>) -> Self {
         let expires = u32::try_from(claims.expires.0).unwrap_or(u32::MAX);
-        Self { key: Some(key), subscriber: claims.subscriber, expires, entry }
+        let subscriber = claims.subscriber;
+        Self { key: Some(key), subscriber, expires, entry, session: None }
+    }
+
+    /// The same, as a part of this session.
+    #[must_use]
+    pub fn within(self, session: SessionId) -> Self {
+        Self { session: Some(session), ..self }
+    }
+
+    /// The session that it belongs to.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.session
     }
 
     /// Whether it can end.
@@ -98,7 +117,13 @@ mod tests {
     }
 
     fn standing() -> Standing {
-        Standing { plan: Some(PlanIndex(0)), expires: None, is_blocked: false, limits: None }
+        Standing {
+            plan: Some(PlanIndex(0)),
+            expires: None,
+            is_blocked: false,
+            limits: None,
+            sessions_max: None,
+        }
     }
 
     #[test]
@@ -145,6 +170,6 @@ mod tests {
 
     #[test]
     fn it_is_small() {
-        assert!(size_of::<Permit>() <= 24, "{}", size_of::<Permit>());
+        assert!(size_of::<Permit>() <= 32, "{}", size_of::<Permit>());
     }
 }

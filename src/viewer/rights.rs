@@ -29,6 +29,8 @@ pub struct Standing {
     pub is_blocked: bool,
     /// Where and with what it may watch; none = anywhere, with anything.
     pub limits: Option<Arc<Limits>>,
+    /// At how many places at once, in place of what the plan says; 0 = as many as one likes.
+    pub sessions_max: Option<u32>,
 }
 
 /// Where and with what a subscriber may watch.
@@ -100,6 +102,19 @@ pub struct Plan {
     assets: AHashMap<Box<str>, Entry>,
     /// All of them.
     entries: AHashSet<Entry>,
+    /// At how many places at once they may be watched; 0 = as many as one likes.
+    sessions_max: u32,
+    /// Whether one more ends the oldest, and is not refused.
+    ends_oldest: bool,
+}
+
+/// At how many places somebody may watch at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// So many.
+    pub max: NonZeroU32,
+    /// Whether one more ends the oldest, and is not refused.
+    pub ends_oldest: bool,
 }
 
 /// Stands for one of the paths that a plan holds, in all plans: a hash with a key of this process,
@@ -139,6 +154,13 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// The same for so many places at once, 0 = as many as one likes, of which one more ends the
+    /// oldest, or is refused.
+    #[must_use]
+    pub fn at_places(self, sessions_max: u32, ends_oldest: bool) -> Self {
+        Self { sessions_max, ends_oldest, ..self }
     }
 
     /// What it holds this by, if it does.
@@ -220,6 +242,15 @@ impl Rights {
         self.paid(self.standing(subscriber).ok_or(Bar::Unknown)?, now)
     }
 
+    /// At how many places a subscriber may watch at once; none = as many as it likes.
+    #[must_use]
+    pub fn places(&self, subscriber: NonZeroU32) -> Option<Places> {
+        let standing = self.standing(subscriber)?;
+        let plan = standing.plan.and_then(|plan| self.plans.get(plan.0 as usize))?;
+        let max = NonZeroU32::new(standing.sessions_max.unwrap_or(plan.sessions_max))?;
+        Some(Places { max, ends_oldest: plan.ends_oldest })
+    }
+
     fn paid(&self, standing: &Standing, now: UnixTime) -> Result<&Plan, Bar> {
         if standing.is_blocked {
             return Err(Bar::Blocked);
@@ -294,7 +325,13 @@ mod tests {
     }
 
     fn standing() -> Standing {
-        Standing { plan: Some(GOLD), expires: None, is_blocked: false, limits: None }
+        Standing {
+            plan: Some(GOLD),
+            expires: None,
+            is_blocked: false,
+            limits: None,
+            sessions_max: None,
+        }
     }
 
     fn rights(standing: Standing) -> Rights {

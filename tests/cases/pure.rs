@@ -11,7 +11,7 @@ use shardcast::request::head::{self, Common};
 use shardcast::request::plan::{Connection, Content, Part, Plan};
 use shardcast::request::{Step, View, parse, plan, steps};
 use shardcast::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
-use shardcast::viewer::{Keys, Recent, Rights};
+use shardcast::viewer::{Keys, Known, Rights};
 
 use crate::fixture::{self, Library};
 use crate::wire::Wire;
@@ -99,7 +99,7 @@ impl<'c> Pure<'c> {
         let (keys, rights, now) = (Keys::default(), Rights::default(), Now::default());
         let catalog = self.catalog;
         let view = View { catalog, keys: &keys, rights: &rights, peer: &|| None, now };
-        match steps(request, &view, &mut Recent::default(), &mut [0; TARGET_SIZE_MAX]) {
+        match steps(request, &view, &mut Known::default(), &mut [0; TARGET_SIZE_MAX]) {
             Ok(Step::Respond(plan)) => Some(plan),
             Ok(Step::Wait(place, _)) => panic!("nothing is awaited here, but {place:?}"),
             Ok(Step::Ask { framing, .. }) => match Receiving::new(framing) {

@@ -75,6 +75,7 @@ impl Server {
             descriptors: 20_000,
             library: to_library,
             control: Some(to_control),
+            sessions: None,
             live: None,
             access: Some(to_log),
         };

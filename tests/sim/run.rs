@@ -87,6 +87,7 @@ impl Run {
         let outside = Outside {
             library: to_library,
             control: Some(to_control),
+            sessions: None,
             live: None,
             access: Some(to_log),
         };

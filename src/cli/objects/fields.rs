@@ -72,6 +72,10 @@ pub struct PlanFields {
     #[arg(long = "sessions", value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions_max: Option<u32>,
+    /// What becomes of one place more: refuse-newest or end-oldest [default: refuse-newest]
+    #[arg(long = "when-full", value_name = "WHICH")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when_full: Option<String>,
     /// Most that a rendition may take, in kilobits a second [default: 0 = whatever it takes]
     #[arg(long = "bitrate", value_name = "KBPS")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,14 +10,16 @@ use super::supervise::{Event, Server};
 use crate::cli::Failure;
 use crate::config::file::Draft;
 use crate::config::load::Sources;
-use crate::config::{ASKS_MAX, Backend, Channel, Config, Listen, TO_LIBRARY_MAX, TO_LIVE_MAX};
+use crate::config::{
+    ASKS_MAX, Backend, Channel, Config, Listen, SESSION_NEWS_MAX, TO_LIBRARY_MAX, TO_LIVE_MAX,
+};
 use crate::control::catchup::CatchUp;
 use crate::control::linear::Stations;
 use crate::control::registry::Registry;
 use crate::control::{self, Readiness};
 use crate::live::records::Records;
-use crate::messages::AccessRecord;
 use crate::messages::mail::Outbox;
+use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive};
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, signals};
 use crate::{ingest, library, shard};
@@ -31,24 +33,13 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     signals::listen(events, Event::Wish).map_err(|error| not_started("signals", &error))?;
     let (listeners, admin, ingest) = ports(&config, inherited)?;
     let (access, log) = log_of(&config)?.unzip();
-    let (to_library, from_shards) = mpsc::sync_channel(TO_LIBRARY_MAX);
-    let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
-    let (to_live, wishes) = tokio::sync::mpsc::channel(TO_LIVE_MAX);
-    let shared = shard::thread::Shared {
-        limits: Arc::new(config.limits.clone()),
-        waits_to_accept: true,
-        descriptors,
-        library: to_library,
-        control: Some(to_control),
-        live: is_live(&config).then_some(to_live),
-        access,
-    };
+    let (shared, told) = for_shards(&config, descriptors, access);
     let shards = shard::thread::start(&config, listeners, &shared)
         .map_err(|error| not_started("start the shards", &error))?;
     // Only the shards may hold on to these, so that the others see when the last one has ended.
     drop(shared);
     let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
-    let library = library::start(&config, outboxes.clone(), from_shards)
+    let library = library::start(&config, outboxes.clone(), told.library)
         .map_err(|error| not_started("start the library", &error))?;
     let records = Arc::<Records>::default();
     let parts = || ingest::Parts {
@@ -56,7 +47,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         channels: config.channels.clone(),
         access: config.access,
         outboxes: outboxes.clone(),
-        wishes,
+        wishes: told.wishes,
         state: config.state.clone(),
         lender: library.lender(),
         records: Arc::clone(&records),
@@ -72,7 +63,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         state: config.state.clone(),
         outboxes: outboxes.clone(),
         registry: registry(&config)?,
-        asks,
+        asks: told.asks,
+        sessions: told.sessions,
         answers: stations.router(control::ask::router(catch_up)),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
@@ -92,6 +84,37 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         log,
         received,
     ))
+}
+
+/// What shards tell: the ends of their queues.
+struct Told {
+    library: mpsc::Receiver<ToLibrary>,
+    asks: tokio::sync::mpsc::Receiver<Ask>,
+    sessions: tokio::sync::mpsc::Receiver<SessionNews>,
+    wishes: tokio::sync::mpsc::Receiver<ToLive>,
+}
+
+/// What all shards are told at first, and what they tell.
+fn for_shards(
+    config: &Config,
+    descriptors: usize,
+    access: Option<mpsc::SyncSender<AccessRecord>>,
+) -> (shard::thread::Shared, Told) {
+    let (to_library, library) = mpsc::sync_channel(TO_LIBRARY_MAX);
+    let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
+    let (to_sessions, sessions) = tokio::sync::mpsc::channel(SESSION_NEWS_MAX);
+    let (to_live, wishes) = tokio::sync::mpsc::channel(TO_LIVE_MAX);
+    let shared = shard::thread::Shared {
+        limits: Arc::new(config.limits.clone()),
+        waits_to_accept: true,
+        descriptors,
+        library: to_library,
+        control: Some(to_control),
+        sessions: Some(to_sessions),
+        live: is_live(config).then_some(to_live),
+        access,
+    };
+    (shared, Told { library, asks, sessions, wishes })
 }
 
 /// Whoever writes texts of what is past.

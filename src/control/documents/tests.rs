@@ -29,7 +29,7 @@ fn what_is_left_out_is_there_afterwards() {
     check(
         Kind::Plan,
         json!({ "name": "Gold", "bouquets": ["basic", "sport"] }),
-        r#"{"bitrate_max_kbps":0,"bouquets":["basic","sport"],"catch_up_days":0,"name":"Gold","rate_max_kbps":0,"sessions_max":1} -> basic -> sport"#,
+        r#"{"bitrate_max_kbps":0,"bouquets":["basic","sport"],"catch_up_days":0,"name":"Gold","rate_max_kbps":0,"sessions_max":1,"when_full":"refuse-newest"} -> basic -> sport"#,
     );
     check(
         Kind::Subscriber,
@@ -66,9 +66,14 @@ fn what_is_wrong_is_named() {
         ),
         (
             Kind::Plan,
+            json!({ "name": "a", "when_full": "panic" }),
+            "unknown variant `panic`, expected `refuse-newest` or `end-oldest`",
+        ),
+        (
+            Kind::Plan,
             json!({ "name": "a", "session_max": 1 }),
             "unknown field `session_max`, expected one of `name`, `bouquets`, `sessions_max`, \
-             `bitrate_max_kbps`, `catch_up_days`, `rate_max_kbps`",
+             `when_full`, `bitrate_max_kbps`, `catch_up_days`, `rate_max_kbps`",
         ),
         (
             Kind::Plan,

@@ -210,6 +210,13 @@ pub trait Store: Send {
     /// See `epoch`.
     fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError>;
 
+    /// The id of the object that has this number, or had it last.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn named(&self, kind: Kind, number: u32) -> Result<Option<String>, StoreError>;
+
     /// Objects of a kind in the order of their ids (as bytes), from behind `after` on, so many at
     /// most.
     ///
@@ -346,6 +353,10 @@ impl Store for Announcing<'_> {
 
     fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError> {
         self.store.object(kind, id)
+    }
+
+    fn named(&self, kind: Kind, number: u32) -> Result<Option<String>, StoreError> {
+        self.store.named(kind, number)
     }
 
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {

@@ -212,6 +212,15 @@ impl Store for Sqlite {
         Ok(Some(Object { kind, id: id.to_owned(), number, revision, document }))
     }
 
+    fn named(&self, kind: Kind, number: u32) -> Result<Option<String>, StoreError> {
+        self.connection
+            .prepare_cached("SELECT id FROM number WHERE kind = ?1 AND number = ?2")
+            .and_then(|mut select| {
+                select.query_row(params![kind.word(), number], |row| row.get(0)).optional()
+            })
+            .map_err(failed)
+    }
+
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {
         let rows = self
             .connection

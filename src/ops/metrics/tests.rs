@@ -140,7 +140,7 @@ fn the_figures_of_all_shards_are_added_up() {
     let kept = vec![Kept { channel: "news".to_owned(), segments, bytes: 4096 }];
     let inputs = vec![("news".to_owned(), [1, 0, 3])];
     let pushed = Pushed { objects, remuxes, times: Some(times), kept, inputs };
-    let text = text(&scrape, None, &pushed, true);
+    let text = text(&scrape, None, &pushed, (true, 3));
     let samples = parsed(&text);
     for (sample, value) in [
         ("shardcast_requests_total{class=\"segment\",status=\"200\"}", 20.0),
@@ -155,7 +155,7 @@ fn the_figures_of_all_shards_are_added_up() {
         ("shardcast_send_backend{backend=\"send_zc\"}", 0.0),
         ("shardcast_shards_silent{}", 1.0),
         ("shardcast_shards{}", 3.0),
-        ("shardcast_sessions{}", 0.0),
+        ("shardcast_sessions{}", 3.0),
         ("shardcast_ready{}", 1.0),
         ("shardcast_access_log_lines_total{result=\"dropped\"}", 20.0),
         ("shardcast_request_seconds_bucket{class=\"segment\",le=\"0.00005\"}", 2.0),
@@ -184,7 +184,7 @@ fn the_figures_of_all_shards_are_added_up() {
 #[test]
 fn buckets_never_fall() {
     let reports = Reports { reports: vec![report(0)], silent: 0, shards: 1 };
-    let text = text(&reports, None, &Pushed::default(), false);
+    let text = text(&reports, None, &Pushed::default(), (false, 0));
     for class in Class::ALL {
         let prefix = format!("shardcast_request_seconds_bucket{{class=\"{}\"", class.label());
         let counts: Vec<f64> =
@@ -196,7 +196,7 @@ fn buckets_never_fall() {
 
 #[test]
 fn a_server_without_shards_still_shows_every_name() {
-    let samples = parsed(&text(&Reports::default(), None, &Pushed::default(), false));
+    let samples = parsed(&text(&Reports::default(), None, &Pushed::default(), (false, 0)));
     assert_eq!(samples["shardcast_ready{}"], 0.0);
     for process in ["process_resident_memory_bytes{}", "process_cpu_seconds_total{}"] {
         assert!(samples[process] >= 0.0, "{process}");

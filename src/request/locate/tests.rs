@@ -8,7 +8,7 @@ use crate::messages::{Change, Listing, SourceId};
 use crate::request::fixture::{catalog, pack, planned};
 use crate::request::plan::{Content, Plan};
 use crate::request::{Step, fixture, parse, steps};
-use crate::viewer::Recent;
+use crate::viewer::Known;
 
 /// `fixture::catalog`, and packs that take a token: `open` is open, `shut` is not.
 fn mixed() -> Catalog {
@@ -81,7 +81,7 @@ fn a_closed_pack_is_waited_for_by_those_who_may_have_it() {
     catalog.list(&[Listing { path: "shut".into(), change }], &mut Vec::new());
     let head = b"GET /vod/shut/1.m4s HTTP/1.1\r\nHost: tv\r\n\r\n";
     let request = parse::request(head).unwrap().unwrap();
-    let (view, mut recent) = (fixture::view(&catalog), Recent::default());
-    let step = steps(&request, &view, &mut recent, &mut [0; TARGET_SIZE_MAX]).unwrap();
+    let (view, mut known) = (fixture::view(&catalog), Known::default());
+    let step = steps(&request, &view, &mut known, &mut [0; TARGET_SIZE_MAX]).unwrap();
     assert!(matches!(step, Step::Wait(Place::Source(_), _)), "{step:?}");
 }

@@ -1,0 +1,154 @@
+//! `/api/v1/sessions`: who watches what, who did, and an end to it.
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::table::{End, Owner, Past, Session};
+use super::{Desk, Moment};
+use crate::config::{LIST_ENTRIES, LIST_ENTRIES_MAX};
+use crate::control::admin::Shared;
+use crate::control::json::answer;
+use crate::control::problem::problem;
+use crate::control::registry::{Busy, Kind, Store, StoreError};
+use crate::control::tokens::{busy, failed, nowhere};
+use crate::viewer::SessionId;
+
+/// Which are asked for.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    /// Only this subscriber's.
+    subscriber: Option<String>,
+    /// Those that are over, the newest first.
+    #[serde(default)]
+    past: bool,
+    /// The first that are told are behind this one.
+    #[serde(default)]
+    after: String,
+    /// How many at most.
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/sessions?subscriber=&past=&after=&limit=`: a page of them, in the order of their
+/// ids; or of those that are over, the newest first.
+pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    let desk = &shared.sessions;
+    let limit = asked.limit.unwrap_or(LIST_ENTRIES).clamp(1, LIST_ENTRIES_MAX);
+    let owner = match asked.subscriber {
+        None => None,
+        Some(id) => {
+            let found = signer.registry().ask(move |store| store.object(Kind::Subscriber, &id));
+            match found.await {
+                Ok(Ok(Some(of))) => of.number.and_then(std::num::NonZeroU32::new),
+                Ok(Ok(None)) => {
+                    return problem(StatusCode::NOT_FOUND, "no subscriber has this id");
+                }
+                Ok(Err(error)) => return failed(&error),
+                Err(Busy) => return busy(),
+            }
+            .map(Owner::Subscriber)
+        }
+    };
+    let (told, next) = match asked.past {
+        true => (past(desk, owner, limit), None),
+        false => present(desk, owner, &asked.after, limit),
+    };
+    let named = signer.registry().ask(move |store| named(store, told));
+    match named.await {
+        Ok(Ok(sessions)) => answer(StatusCode::OK, &json!({ "sessions": sessions, "next": next })),
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+/// `DELETE /api/v1/sessions/{id}`: 204; what is watched there can't be watched for a minute.
+pub async fn kick(State(shared): State<Shared>, Path(id): Path<String>) -> Response<Body> {
+    let desk = &shared.sessions;
+    let now = desk.now();
+    let said = SessionId::of_text(&id).and_then(|id| desk.table().kick(id, now));
+    let Some(said) = said else {
+        return problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps");
+    };
+    desk.tell(said);
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// A session as it is told, and whose it is.
+type Told = (Owner, Value);
+
+fn present(
+    desk: &Desk,
+    owner: Option<Owner>,
+    after: &str,
+    limit: usize,
+) -> (Vec<Told>, Option<String>) {
+    let now = desk.now();
+    let table = desk.table();
+    let mut all: Vec<(String, &Session)> = match owner {
+        Some(owner) => table.of(owner).iter().map(|session| (id(session), session)).collect(),
+        None => table.all().map(|session| (id(session), session)).collect(),
+    };
+    all.retain(|(id, _)| id.as_str() > after);
+    all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let has_more = all.len() > limit;
+    all.truncate(limit);
+    let next = has_more.then(|| all.last().map(|(id, _)| id.clone())).flatten();
+    let told = |(_, session): &(String, &Session)| {
+        let mut told = told(session);
+        told["seen"] = json!(seen(session, now));
+        (session.owner, told)
+    };
+    (all.iter().map(told).collect(), next)
+}
+
+fn past(desk: &Desk, owner: Option<Owner>, limit: usize) -> Vec<Told> {
+    let table = desk.table();
+    let newest_first = table.past().rev();
+    let of = newest_first.filter(|past| owner.is_none_or(|owner| past.session.owner == owner));
+    let told = |Past { session, until, end }: &Past| {
+        let mut told = told(session);
+        told["until"] = json!(until.0);
+        told["end"] = json!(match end {
+            End::Left => "left",
+            End::Limit => "session-limit",
+            End::Kicked => "session-kicked",
+        });
+        (session.owner, told)
+    };
+    of.take(limit).map(told).collect()
+}
+
+fn id(session: &Session) -> String {
+    session.names.first().map(|name| name.text()).unwrap_or_default()
+}
+
+fn seen(session: &Session, now: Moment) -> u64 {
+    now.unix.0.saturating_sub(now.ticks.since(session.seen) / 1000)
+}
+
+fn told(session: &Session) -> Value {
+    json!({
+        "id": id(session),
+        "subscriber": null,
+        "content": session.content.content().to_string(),
+        "from": session.peer,
+        "agent": String::from_utf8_lossy(&session.handset.agent),
+        "since": session.since.0,
+    })
+}
+
+/// The same with the ids of subscribers.
+fn named(store: &dyn Store, told: Vec<Told>) -> Result<Vec<Value>, StoreError> {
+    let named = |(owner, mut told): Told| {
+        if let Owner::Subscriber(number) = owner {
+            told["subscriber"] = json!(store.named(Kind::Subscriber, number.get())?);
+        }
+        Ok(told)
+    };
+    told.into_iter().map(named).collect()
+}

@@ -1,0 +1,395 @@
+//! The sessions of all shards: who watches what, and who may begin.
+//!
+//! Pure: what shards tell, the limits and the time are arguments, and what is to be said comes out.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use ahash::AHashMap;
+
+use super::count;
+use crate::config::{CONTESTED_MS, KICKED_MS, SESSION_REFUSED_MS, SESSIONS_PAST_MAX, SILENCE_MS};
+use crate::units::{Ticks, UnixTime};
+use crate::viewer::SessionId;
+use crate::viewer::leases::{Over, Seen, Start, Verdict};
+use crate::viewer::rights::Places;
+use crate::viewer::session::{Watched, network};
+
+/// Now, on both clocks: what counts goes by the one that never jumps.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// For all that is decided.
+    pub ticks: Ticks,
+    /// For people.
+    pub unix: UnixTime,
+}
+
+/// Whose sessions are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A subscriber's, whose number this is.
+    Subscriber(NonZeroU32),
+    /// Those of a token that names nobody.
+    Token(u64),
+}
+
+impl Owner {
+    fn of(start: &Start) -> Self {
+        start.subscriber.map_or(Self::Token(start.token), Self::Subscriber)
+    }
+}
+
+/// A player, wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handset {
+    /// The session of its token.
+    pub token: u64,
+    /// What it says of itself.
+    pub agent: Box<[u8]>,
+}
+
+/// One session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// What shards call it: more than one name if a film lies in several folders.
+    pub names: Vec<SessionId>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// With what it is watched.
+    pub handset: Handset,
+    /// In which network.
+    pub network: Option<IpAddr>,
+    /// From which address, when it began.
+    pub peer: Option<IpAddr>,
+    /// What is watched.
+    pub content: Watched,
+    /// When it began, or went on after a silence.
+    pub began: Ticks,
+    /// When it was seen last.
+    pub seen: Ticks,
+    /// When it began, for people.
+    pub since: UnixTime,
+    /// How long it may be silent, in milliseconds.
+    pub length_ms: u32,
+}
+
+impl Session {
+    fn new(start: &Start, now: Moment) -> Self {
+        Self {
+            names: vec![start.id],
+            owner: Owner::of(start),
+            handset: Handset { token: start.token, agent: start.agent.clone() },
+            network: start.peer.map(network),
+            peer: start.peer,
+            content: start.content.clone(),
+            began: now.ticks,
+            seen: now.ticks,
+            since: now.unix,
+            length_ms: start.length_ms,
+        }
+    }
+
+    fn is_of_device(&self, other: &Self) -> bool {
+        self.network == other.network && self.handset == other.handset
+    }
+
+    fn is_of(&self, other: &Self) -> bool {
+        self.is_of_device(other) && self.content.content().is_of(other.content.content())
+    }
+
+    fn is_over(&self, now: Ticks) -> bool {
+        now.since(self.seen) >= u64::from(self.length_ms)
+    }
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing was fetched any more.
+    Left,
+    /// It was one too many.
+    Limit,
+    /// An operator has ended it.
+    Kicked,
+}
+
+/// A session that is over.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// What it was.
+    pub session: Session,
+    /// When it was seen last.
+    pub until: UnixTime,
+    /// How it ended.
+    pub end: End,
+}
+
+/// What may not begin again at once.
+#[derive(Debug)]
+struct Barred {
+    session: Session,
+    /// Only this content; else nothing of that player in that network.
+    is_for_content: bool,
+    over: Over,
+    until: Ticks,
+}
+
+impl Barred {
+    fn bars(&self, session: &Session) -> bool {
+        if self.is_for_content {
+            session.is_of(&self.session)
+        } else {
+            session.is_of_device(&self.session)
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    sessions: Vec<Session>,
+    barred: Vec<Barred>,
+}
+
+/// What is said to shards.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// To whoever asked.
+    pub answer: Option<(SessionId, Verdict)>,
+    /// To all of them.
+    pub all: Vec<(SessionId, Verdict)>,
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub struct Table {
+    owners: AHashMap<Owner, Group>,
+    names: AHashMap<SessionId, Owner>,
+    /// Whose sessions are looked at next for those that are over.
+    due: VecDeque<(Ticks, Owner)>,
+    past: VecDeque<Past>,
+}
+
+const REFUSED: Verdict = Verdict::Refused { over: Over::Limit, for_ms: SESSION_REFUSED_MS };
+
+impl Table {
+    /// A session begins, or goes on at another shard.
+    pub fn start(&mut self, start: &Start, places: Option<Places>, now: Moment) -> Said {
+        let owner = Owner::of(start);
+        let is_new = !self.owners.contains_key(&owner);
+        if is_new {
+            self.due.push_back((now.ticks.plus(u64::from(start.length_ms)), owner));
+        }
+        self.forget(owner, now);
+        let group = self.owners.entry(owner).or_default();
+        let session = Session::new(start, now);
+        let answer = |verdict| Some((start.id, verdict));
+        let barred = group.barred.iter().position(|barred| barred.bars(&session));
+        if let Some(&Barred { over: Over::Kicked, until, .. }) = barred.map(|at| &group.barred[at])
+        {
+            let for_ms = u32::try_from(until.since(now.ticks)).unwrap_or(u32::MAX);
+            let verdict = Verdict::Refused { over: Over::Kicked, for_ms };
+            return Said { answer: answer(verdict), all: Vec::new() };
+        }
+        if let Some(same) = group.sessions.iter_mut().find(|of| of.is_of(&session)) {
+            if !same.names.contains(&start.id) {
+                same.names.push(start.id);
+                self.names.insert(start.id, owner);
+            }
+            let seen = Seen { id: start.id, length_ms: start.length_ms };
+            let all = self.see(seen, places, now);
+            // It may be the one too many.
+            let verdict = all.iter().find(|(id, _)| *id == start.id).map(|(_, verdict)| *verdict);
+            return Said { answer: answer(verdict.unwrap_or(Verdict::Held)), all };
+        }
+        if let Some(places) = places {
+            let before = count::counted(&group.sessions).len();
+            let max = places.max.get() as usize;
+            group.sessions.push(session);
+            let is_over = count::counted(&group.sessions).len() > max
+                || count::at_most(&group.sessions, now.ticks) > max + 1
+                || barred.is_some() && before >= max;
+            if is_over && !places.ends_oldest {
+                group.sessions.pop();
+                if let Some(barred) = barred {
+                    group.barred[barred].until = now.ticks.plus(CONTESTED_MS);
+                }
+                return Said { answer: answer(REFUSED), all: Vec::new() };
+            }
+        } else {
+            group.sessions.push(session);
+        }
+        self.names.insert(start.id, owner);
+        let all = places.map(|places| self.enforce(owner, places, now)).unwrap_or_default();
+        Said { answer: answer(Verdict::Held), all }
+    }
+
+    /// A session goes on. One that was over begins again: its answer was held up, perhaps.
+    pub fn see(
+        &mut self,
+        seen: Seen,
+        places: Option<Places>,
+        now: Moment,
+    ) -> Vec<(SessionId, Verdict)> {
+        let Some(&owner) = self.names.get(&seen.id) else { return self.revive(seen, places, now) };
+        let Some(group) = self.owners.get_mut(&owner) else { return Vec::new() };
+        let is_alone = group.sessions.len() == 1;
+        let found = group.sessions.iter_mut().find(|session| session.names.contains(&seen.id));
+        let Some(session) = found else { return Vec::new() };
+        if !is_alone && now.ticks.since(session.seen) >= SILENCE_MS {
+            session.began = now.ticks;
+        }
+        session.seen = now.ticks;
+        session.length_ms = session.length_ms.max(seen.length_ms);
+        match places {
+            Some(places) if !is_alone => self.enforce(owner, places, now),
+            _ => Vec::new(),
+        }
+    }
+
+    fn revive(
+        &mut self,
+        seen: Seen,
+        places: Option<Places>,
+        now: Moment,
+    ) -> Vec<(SessionId, Verdict)> {
+        let is_it = |past: &&Past| past.session.names.contains(&seen.id);
+        let Some(past) = self.past.iter().rev().find(is_it) else { return Vec::new() };
+        let session = &past.session;
+        let start = Start {
+            id: seen.id,
+            subscriber: match session.owner {
+                Owner::Subscriber(number) => Some(number),
+                Owner::Token(_) => None,
+            },
+            token: session.handset.token,
+            peer: session.peer,
+            agent: session.handset.agent.clone(),
+            content: session.content.clone(),
+            length_ms: seen.length_ms,
+        };
+        let Said { answer, mut all } = self.start(&start, places, now);
+        all.extend(answer.filter(|(_, verdict)| *verdict != Verdict::Held));
+        all
+    }
+
+    /// Whose session this is, or was a moment ago.
+    #[must_use]
+    pub fn owner_of(&self, id: SessionId) -> Option<Owner> {
+        let was = || self.past.iter().rev().find(|past| past.session.names.contains(&id));
+        self.names.get(&id).copied().or_else(|| was().map(|past| past.session.owner))
+    }
+
+    /// Ends what is one too many.
+    fn enforce(&mut self, owner: Owner, places: Places, now: Moment) -> Vec<(SessionId, Verdict)> {
+        let max = places.max.get() as usize;
+        let mut said = Vec::new();
+        self.forget(owner, now);
+        while let Some(group) = self.owners.get_mut(&owner) {
+            let counted = count::counted(&group.sessions);
+            if counted.len() <= max {
+                break;
+            }
+            let began = |place: &&usize| (group.sessions[**place].began, **place);
+            let victim = if places.ends_oldest {
+                counted.iter().min_by_key(began)
+            } else {
+                counted.iter().max_by_key(began)
+            };
+            let Some(&victim) = victim else { break };
+            let session = group.sessions.swap_remove(victim);
+            let is_for_content = group.sessions.iter().any(|of| of.is_of_device(&session));
+            let is_elsewhere = group.sessions.iter().any(|of| of.handset == session.handset);
+            if is_elsewhere && !is_for_content {
+                tracing::warn!(
+                    subscriber = ?owner, from = ?session.peer,
+                    "one token is used in several networks at once"
+                );
+            }
+            said.extend(session.names.iter().map(|name| (*name, REFUSED)));
+            let (over, until) = (Over::Limit, now.ticks.plus(CONTESTED_MS));
+            if is_for_content || is_elsewhere {
+                let barred = Barred { session: session.clone(), is_for_content, over, until };
+                group.barred.push(barred);
+            }
+            self.end(session, End::Limit, now);
+        }
+        said
+    }
+
+    /// An operator ends a session: the same content can't be watched there for a while.
+    pub fn kick(&mut self, id: SessionId, now: Moment) -> Option<Vec<(SessionId, Verdict)>> {
+        let group = self.owners.get_mut(self.names.get(&id)?)?;
+        let place = group.sessions.iter().position(|session| session.names.contains(&id))?;
+        let session = group.sessions.swap_remove(place);
+        let verdict = Verdict::Refused { over: Over::Kicked, for_ms: KICKED_MS };
+        let said = session.names.iter().map(|name| (*name, verdict)).collect();
+        let until = now.ticks.plus(u64::from(KICKED_MS));
+        let (over, is_for_content) = (Over::Kicked, true);
+        group.barred.push(Barred { session: session.clone(), is_for_content, over, until });
+        self.end(session, End::Kicked, now);
+        Some(said)
+    }
+
+    /// Ends what has been silent for too long, of everybody whose turn it is.
+    pub fn tick(&mut self, now: Moment) {
+        while let Some(&(due, owner)) = self.due.front()
+            && due <= now.ticks
+        {
+            self.due.pop_front();
+            self.forget(owner, now);
+            let Some(group) = self.owners.get(&owner) else { continue };
+            if group.sessions.is_empty() && group.barred.is_empty() {
+                self.owners.remove(&owner);
+            } else {
+                self.due.push_back((now.ticks.plus(SILENCE_MS), owner));
+            }
+        }
+    }
+
+    /// All of them, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Session> {
+        self.owners.values().flat_map(|group| &group.sessions)
+    }
+
+    /// Those of one.
+    #[must_use]
+    pub fn of(&self, owner: Owner) -> &[Session] {
+        self.owners.get(&owner).map_or(&[], |group| &group.sessions)
+    }
+
+    /// Those that are over, the newest last.
+    pub fn past(&self) -> impl DoubleEndedIterator<Item = &Past> {
+        self.past.iter()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.owners.values().map(|group| group.sessions.len()).sum()
+    }
+
+    fn forget(&mut self, owner: Owner, now: Moment) {
+        let Some(group) = self.owners.get_mut(&owner) else { return };
+        group.barred.retain(|barred| barred.until > now.ticks);
+        let over = group.sessions.extract_if(.., |session| session.is_over(now.ticks));
+        for session in over.collect::<Vec<_>>() {
+            self.end(session, End::Left, now);
+        }
+    }
+
+    fn end(&mut self, session: Session, end: End, now: Moment) {
+        for name in &session.names {
+            self.names.remove(name);
+        }
+        let silent = now.ticks.since(session.seen) / 1000;
+        let until = UnixTime(now.unix.0.saturating_sub(silent));
+        if self.past.len() == SESSIONS_PAST_MAX {
+            self.past.pop_front();
+        }
+        self.past.push_back(Past { session, until, end });
+    }
+}
+
+#[cfg(test)]
+mod tests;

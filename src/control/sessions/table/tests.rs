@@ -1,0 +1,302 @@
+//! What becomes of devices that come, zap, move and race, by a clock that the test sets.
+
+use std::num::NonZeroU32;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::NETWORKS_OVERLAP_MS;
+use crate::viewer::Viewing;
+use crate::viewer::session::Content;
+
+const ANNA: NonZeroU32 = NonZeroU32::new(7).unwrap();
+
+/// A subscriber's sessions, as shards tell of them, by a clock that the test sets.
+struct Place {
+    table: Table,
+    places: Option<Places>,
+    now_ms: u64,
+}
+
+/// Who fetches what: the session of the token, the address, the player, the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Who<'w>(u64, &'w str, &'w str, &'w str);
+
+const HOME: &str = "192.0.2.1";
+const MOBILE: &str = "198.51.100.9";
+
+impl Place {
+    fn new(max: u32) -> Self {
+        let places = NonZeroU32::new(max).map(|max| Places { max, ends_oldest: false });
+        Self { table: Table::default(), places, now_ms: 1_000_000 }
+    }
+
+    fn ending_the_oldest(max: u32) -> Self {
+        let mut place = Self::new(max);
+        place.places = place.places.map(|places| Places { ends_oldest: true, ..places });
+        place
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { ticks: Ticks(self.now_ms), unix: UnixTime(1_800_000_000 + self.now_ms / 1000) }
+    }
+
+    fn after(&mut self, ms: u64) -> &mut Self {
+        self.now_ms += ms;
+        let now = self.moment();
+        self.table.tick(now);
+        self
+    }
+
+    /// Somebody fetches something: what a shard that knows nothing is told.
+    fn fetch(&mut self, who: Who<'_>) -> &'static str {
+        let start = start(who);
+        let said = self.table.start(&start, self.places, self.moment());
+        let answer = said.answer.expect("whoever asks is answered");
+        assert_eq!(answer.0, start.id);
+        match answer.1 {
+            Verdict::Held => "held",
+            Verdict::Refused { over: Over::Limit, .. } => "limit",
+            Verdict::Refused { over: Over::Kicked, .. } => "kicked",
+        }
+    }
+
+    /// It goes on at a shard that knows it; gives who lost their session by that.
+    fn go_on(&mut self, who: Who<'_>) -> Vec<SessionId> {
+        let seen = Seen { id: start(who).id, length_ms: 15_000 };
+        let said = self.table.see(seen, self.places, self.moment());
+        said.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn counted(&self) -> usize {
+        count::counted(self.table.of(Owner::Subscriber(ANNA))).len()
+    }
+}
+
+fn start(Who(token, peer, agent, content): Who<'_>) -> Start {
+    let content = match content.strip_prefix("tv/") {
+        Some(channel) => Content::Channel(channel),
+        None => Content::Film(content),
+    };
+    let (subscriber, peer) = (Some(ANNA), Some(peer.parse().unwrap()));
+    let viewing = Viewing { subscriber, token, peer, agent: agent.as_bytes(), content };
+    Start {
+        id: viewing.id(),
+        subscriber,
+        token,
+        peer,
+        agent: agent.as_bytes().into(),
+        content: content.into(),
+        length_ms: 15_000,
+    }
+}
+
+#[test]
+fn one_place_is_one_device_until_it_has_been_silent() {
+    let (tv, phone) = (Who(1, HOME, "TV", "tv/news"), Who(2, HOME, "VLC", "tv/news"));
+    let mut place = Place::new(1);
+    assert_eq!(place.fetch(tv), "held");
+    assert_eq!(place.fetch(phone), "limit");
+    assert_eq!(place.after(14_999).fetch(phone), "limit");
+    assert_eq!(place.fetch(tv), "held", "at another shard");
+    assert_eq!(place.after(14_999).fetch(phone), "limit");
+    assert_eq!(place.after(1).fetch(phone), "held");
+    assert_eq!(place.fetch(tv), "limit");
+    assert_eq!(place.table.count(), 1);
+    let ends: Vec<_> = place.table.past().map(|past| past.end).collect();
+    assert_eq!(ends, [End::Left]);
+}
+
+#[test]
+fn who_zaps_and_comes_back_is_at_one_place() {
+    let mut place = Place::new(1);
+    for channel in 0..20 {
+        let content = format!("tv/{channel}");
+        assert_eq!(place.after(500).fetch(Who(1, HOME, "TV", &content)), "held", "{channel}");
+    }
+    let mut place = Place::new(1);
+    for _ in 0..6 {
+        assert_eq!(place.after(2_000).fetch(Who(1, HOME, "TV", "films/a")), "held");
+        assert_eq!(place.counted(), 1);
+    }
+    let (news, sport) = (Who(1, HOME, "TV", "tv/news"), Who(1, HOME, "TV", "tv/sport"));
+    for _ in 0..5 {
+        assert_eq!(place.after(15_000).fetch(news), "held");
+        assert_eq!(place.after(4_000).fetch(sport), "held");
+        assert_eq!(place.after(4_000).fetch(news), "held");
+    }
+}
+
+#[test]
+fn a_second_content_that_goes_on_is_a_second_place() {
+    let (news, sport) = (Who(1, HOME, "TV", "tv/news"), Who(1, HOME, "TV", "tv/sport"));
+    let mut place = Place::new(1);
+    assert_eq!(place.fetch(news), "held");
+    assert_eq!(place.after(5_000).fetch(sport), "held");
+    for _ in 0..4 {
+        place.after(2_000);
+        assert!(place.go_on(news).is_empty() && place.go_on(sport).is_empty());
+        assert_eq!(place.counted(), 1);
+    }
+    place.after(2_000);
+    assert!(place.go_on(sport).is_empty());
+    assert_eq!(place.go_on(news), [start(sport).id], "the newest ends");
+    // To ask again does not make it a new one.
+    for _ in 0..5 {
+        assert_eq!(place.after(2_000).fetch(sport), "limit");
+        assert!(place.go_on(news).is_empty());
+    }
+    assert_eq!(place.after(14_999).fetch(sport), "limit");
+    assert_eq!(place.after(1).fetch(sport), "held");
+}
+
+#[test]
+fn all_of_a_film_is_one_content() {
+    let mut place = Place::new(1);
+    for part in ["films/a", "films/a/720p", "films/a/sound", "films/a/720p", "films/a"] {
+        for _ in 0..5 {
+            assert_eq!(place.after(3_000).fetch(Who(1, HOME, "TV", part)), "held", "{part}");
+        }
+    }
+    assert_eq!(place.table.count(), 1);
+    let all = place.table.of(Owner::Subscriber(ANNA));
+    assert_eq!(all[0].names.len(), 3);
+}
+
+#[test]
+fn from_the_wifi_to_the_street_is_one_place() {
+    let (home, street) = (Who(1, HOME, "VLC", "tv/news"), Who(1, MOBILE, "VLC", "tv/news"));
+    let mut place = Place::new(1);
+    assert_eq!(place.fetch(home), "held");
+    assert_eq!(place.after(1_000).fetch(street), "held");
+    // What was under way at home came to its end.
+    assert!(place.after(1_000).go_on(home).is_empty());
+    for _ in 0..20 {
+        assert!(place.after(2_000).go_on(street).is_empty());
+    }
+    assert_eq!(place.fetch(home), "held", "and back");
+}
+
+#[test]
+fn one_token_at_several_addresses_is_several_places() {
+    let at = |last: usize| format!("203.0.113.{last}");
+    let mut place = Place::new(1);
+    let addresses: Vec<_> = (1..=20).map(at).collect();
+    let mut held = Vec::new();
+    for address in &addresses {
+        if place.fetch(Who(1, address, "VLC", "tv/news")) == "held" {
+            held.push(address.as_str());
+        }
+    }
+    assert_eq!(held.len(), 2, "one more than one, who may be the same that has moved");
+    let mut ended = Vec::new();
+    while ended.is_empty() {
+        place.after(500);
+        for address in &held {
+            ended.extend(place.go_on(Who(1, address, "VLC", "tv/news")));
+        }
+    }
+    assert!(place.now_ms <= 1_000_000 + NETWORKS_OVERLAP_MS, "{}", place.now_ms);
+    assert_eq!(ended, [start(Who(1, held[1], "VLC", "tv/news")).id]);
+    // Nobody else gets in as long as the first goes on, whatever they wish to see.
+    for round in 0..30 {
+        place.after(1_000);
+        assert!(place.go_on(Who(1, held[0], "VLC", "tv/news")).is_empty());
+        let content = format!("tv/{round}");
+        assert_eq!(place.fetch(Who(1, held[1], "VLC", &content)), "limit", "{round}");
+    }
+}
+
+#[test]
+fn the_oldest_can_be_what_ends() {
+    let (tv, phone) = (Who(1, HOME, "TV", "tv/news"), Who(2, HOME, "VLC", "tv/news"));
+    let mut place = Place::ending_the_oldest(1);
+    assert_eq!(place.fetch(tv), "held");
+    place.after(1_000);
+    let said = place.table.start(&start(phone), place.places, place.moment());
+    assert_eq!(said.answer, Some((start(phone).id, Verdict::Held)));
+    assert_eq!(said.all, [(start(tv).id, REFUSED)]);
+    assert_eq!(place.table.past().map(|past| past.end).collect::<Vec<_>>(), [End::Limit]);
+}
+
+#[test]
+fn what_is_kicked_is_refused_for_a_minute_and_nothing_else_is() {
+    let (news, sport) = (Who(1, HOME, "TV", "tv/news"), Who(1, HOME, "TV", "tv/sport"));
+    let mut place = Place::new(1);
+    assert_eq!(place.fetch(news), "held");
+    let now = place.moment();
+    let said = place.table.kick(start(news).id, now).unwrap();
+    let kicked = Verdict::Refused { over: Over::Kicked, for_ms: KICKED_MS };
+    assert_eq!(said, [(start(news).id, kicked)]);
+    assert_eq!(place.table.kick(start(news).id, now), None);
+    assert_eq!((place.fetch(news), place.fetch(sport)), ("kicked", "held"));
+    assert_eq!(place.after(59_999).fetch(news), "kicked");
+    assert_eq!(place.after(1).fetch(news), "held");
+}
+
+#[test]
+fn who_is_not_limited_watches_everywhere_and_is_listed() {
+    let mut place = Place::new(0);
+    for token in 0..50 {
+        assert_eq!(place.fetch(Who(token, HOME, "VLC", "tv/news")), "held");
+    }
+    assert_eq!((place.counted(), place.table.count()), (50, 50));
+    place.after(15_000).after(15_000);
+    assert_eq!(place.table.count(), 0);
+    assert!(place.table.owners.is_empty() && place.table.names.is_empty());
+}
+
+#[test]
+fn an_answer_that_was_held_up_begins_again_and_is_counted() {
+    let (tv, phone) = (Who(1, HOME, "TV", "tv/news"), Who(2, HOME, "VLC", "tv/news"));
+    let mut place = Place::new(1);
+    assert_eq!(place.fetch(tv), "held");
+    place.after(20_000);
+    assert!(place.go_on(tv).is_empty());
+    assert_eq!(place.table.count(), 1, "it goes on");
+    place.after(20_000);
+    assert_eq!(place.fetch(phone), "held");
+    assert_eq!(place.go_on(tv), [start(tv).id], "meanwhile somebody else came");
+}
+
+proptest! {
+    /// Whatever devices do, there are never more places than there may be, where each has a token
+    /// of its own; and nobody is refused while there is room.
+    #[test]
+    fn devices_with_tokens_of_their_own_are_counted_exactly(
+        max in 1_u32..4,
+        steps in prop::collection::vec((0_u64..6, 0_u64..20_000), 1..200),
+    ) {
+        let mut place = Place::new(max);
+        for (token, ms) in steps {
+            place.after(ms);
+            let who = Who(token, HOME, "VLC", "tv/news");
+            let others = place.table.of(Owner::Subscriber(ANNA)).iter();
+            let now = place.moment().ticks;
+            let is_there = |session: &&Session| !session.is_over(now);
+            let others = others.filter(|session| session.handset.token != token).filter(is_there);
+            let has_room = others.count() < max as usize;
+            prop_assert_eq!(place.fetch(who) == "held", has_room);
+            prop_assert!(place.counted() <= max as usize);
+            prop_assert!(place.table.count() <= max as usize);
+        }
+    }
+
+    /// However many shards ask at once, in whatever order: what is said of a session is said alike.
+    #[test]
+    fn nothing_is_kept_of_what_is_over(
+        steps in prop::collection::vec((0_u64..4, 0_u8..3, 0_u8..3, 0_u64..12_000), 1..200),
+    ) {
+        let mut place = Place::new(2);
+        for (token, address, channel, ms) in steps {
+            let (address, content) = (format!("192.0.2.{address}"), format!("tv/{channel}"));
+            place.after(ms).fetch(Who(token, &address, "VLC", &content));
+            prop_assert!(place.counted() <= 2);
+        }
+        for _ in 0..10 {
+            place.after(15_000);
+        }
+        prop_assert_eq!(place.table.count(), 0);
+        prop_assert!(place.table.owners.is_empty() && place.table.names.is_empty());
+    }
+}

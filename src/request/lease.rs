@@ -1,0 +1,87 @@
+//! Which session a request belongs to, and whether that may go on.
+
+use super::View;
+use super::authorise::{Grant, over};
+use super::locate::{Located, Place};
+use super::refusal::Refusal;
+use super::route::Target;
+use crate::messages::SourceKind;
+use crate::units::Class;
+use crate::viewer::leases::Standing;
+use crate::viewer::session::Content;
+use crate::viewer::{Known, Permit, Viewing};
+
+/// Where a request's session stands.
+#[derive(Clone, Copy, Debug)]
+pub enum Leased {
+    /// It goes on, by this right.
+    Goes(Permit),
+    /// Nobody has said yet: wait here.
+    NotYet(Place, Permit),
+}
+
+/// The session of a request. One without a token belongs to none, and neither does what is no
+/// media: who looks at pictures watches nothing.
+///
+/// # Errors
+///
+/// `SessionLimit`, `SessionKicked`.
+pub fn leased(
+    target: &Target<'_>,
+    located: &Located<'_>,
+    (grant, agent): (&Grant, Option<&[u8]>),
+    view: &View<'_>,
+    known: &mut Known,
+) -> Result<Leased, Refusal> {
+    let permit = grant.permit();
+    let goes = Ok(Leased::Goes(permit));
+    let Some((subscriber, token)) = grant.viewer() else { return goes };
+    let Some(content) = content(target, located, view) else { return goes };
+    let agent = agent.unwrap_or_default();
+    let viewing = Viewing { subscriber, token, peer: (view.peer)(), agent, content };
+    let is_limited = subscriber.is_some_and(|of| view.rights.places(of).is_some());
+    let hold_ms = || match *target {
+        Target::Live { path, .. } => view.catalog.hold_ms(path),
+        _ => None,
+    };
+    let (id, standing) = known.leases.ask(&viewing, is_limited, view.now.ticks, hold_ms);
+    let permit = permit.within(id);
+    match standing {
+        Standing::Held => Ok(Leased::Goes(permit)),
+        Standing::Asked => Ok(Leased::NotYet(Place::Session(id), permit)),
+        Standing::Refused(why) => {
+            known.recent.refuse(subscriber);
+            Err(over(why))
+        }
+    }
+}
+
+/// What is watched, if anything is.
+fn content<'t>(target: &Target<'t>, located: &Located<'_>, view: &View<'_>) -> Option<Content<'t>> {
+    let path = match *target {
+        Target::Live { path, .. } => {
+            let below = path.strip_prefix("/tv/").unwrap_or_default();
+            return Some(Content::Channel(below.split('/').next().unwrap_or_default()));
+        }
+        Target::Vod { path, .. } => path,
+        _ => return None,
+    };
+    let class = match located {
+        Located::Object(object) => object.entry.class,
+        Located::Growing(growing) => growing.class,
+        _ => Class::of(path),
+    };
+    if matches!(class, Class::Api | Class::Other) {
+        return None;
+    }
+    let slot = match located {
+        Located::Object(object) => Some(object.key.source),
+        Located::NotYet(Place::Source(slot)) => Some(*slot),
+        _ => None,
+    };
+    let source = slot.map(|slot| view.catalog.listed_as(slot));
+    Some(match source {
+        Some((SourceKind::Pack, size)) => Content::Film(path.get(..size).unwrap_or(path)),
+        _ => Content::of_file(path, class),
+    })
+}

@@ -1,0 +1,418 @@
+//! What one shard knows of sessions: which of them hold a lease, which are refused, and which
+//! control was asked about.
+//!
+//! Control counts sessions, for all shards; a shard only remembers what it was told. The first
+//! request of a session waits until control has spoken, and if it does not, for `SESSION_ASK_MS`:
+//! who has paid is let in then, and counted when control speaks again. Whatever holds a lease is
+//! served without a question as long as it goes on, and control is told of that twice a second.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use ahash::AHashMap;
+
+use super::session::{SessionId, Viewing, Watched};
+use crate::config::{
+    LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_TOLD_MS, SESSION_AGENT_SIZE_MAX, SESSION_ASK_MS,
+    TIMER_TICK_MS,
+};
+use crate::units::Ticks;
+
+/// Why a session may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Over {
+    /// Its subscriber watches at as many places as the plan allows.
+    Limit,
+    /// An operator has ended it.
+    Kicked,
+}
+
+/// What control says of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go on.
+    Held,
+    /// It may not, for so many milliseconds; then control is asked again.
+    Refused {
+        /// Why.
+        over: Over,
+        /// How long.
+        for_ms: u32,
+    },
+}
+
+/// A session that began at a shard, or went on after its lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Its name.
+    pub id: SessionId,
+    /// The subscriber; none = nobody of the registry.
+    pub subscriber: Option<NonZeroU32>,
+    /// The device's session, as its token says.
+    pub token: u64,
+    /// Where it is.
+    pub peer: Option<IpAddr>,
+    /// What its player says of itself: the beginning.
+    pub agent: Box<[u8]>,
+    /// What is watched.
+    pub content: Watched,
+    /// How long it may be silent, in milliseconds.
+    pub length_ms: u32,
+}
+
+/// A session that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which.
+    pub id: SessionId,
+    /// How long it may be silent, in milliseconds.
+    pub length_ms: u32,
+}
+
+/// What a shard tells of sessions.
+#[derive(Debug, PartialEq, Eq)]
+pub enum News {
+    /// One begins, and waits to be let in.
+    Asked(Box<Start>),
+    /// One has begun that nothing limits.
+    Begun(Box<Start>),
+    /// These go on.
+    Seen(Vec<Seen>),
+}
+
+/// Where a request's session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is let in.
+    Held,
+    /// Control was asked.
+    Asked,
+    /// It is not.
+    Refused(Over),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    standing: Standing,
+    /// Of one that is held: when it ends unless it is used again. Of one that is refused: when
+    /// control is asked again.
+    until: Ticks,
+    length_ms: u32,
+    /// The period in which control was told last that it goes on.
+    told: u32,
+}
+
+/// The sessions of one shard.
+#[derive(Debug)]
+pub struct Leases {
+    known: AHashMap<SessionId, Lease>,
+    /// What was asked, and when it is let in without an answer.
+    asked: VecDeque<(Ticks, SessionId)>,
+    /// What control is to be told.
+    news: VecDeque<News>,
+    seen: Vec<Seen>,
+    period: u32,
+    tell_at: Ticks,
+    /// How many are known when those that are long over are forgotten.
+    forget_at: usize,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self {
+            known: AHashMap::new(),
+            asked: VecDeque::new(),
+            news: VecDeque::new(),
+            seen: Vec::new(),
+            period: 1,
+            tell_at: Ticks(0),
+            forget_at: LEASES_KEPT_MIN,
+        }
+    }
+}
+
+impl Leases {
+    /// Where the session of a request stands. One that is new, or has been silent for longer than
+    /// its lease, begins; if anything `limits` it, control is asked. `hold_ms` says how long the
+    /// segments are that it fetches, three of them, if that is known.
+    pub fn ask(
+        &mut self,
+        viewing: &Viewing<'_>,
+        limits: bool,
+        now: Ticks,
+        hold_ms: impl FnOnce() -> Option<u64>,
+    ) -> (SessionId, Standing) {
+        let id = viewing.id();
+        if let Some(lease) = self.known.get_mut(&id) {
+            match lease.standing {
+                Standing::Asked => return (id, Standing::Asked),
+                Standing::Held if now < lease.until => {
+                    Self::renew(lease, self.period, now, (id, hold_ms), &mut self.seen);
+                    return (id, Standing::Held);
+                }
+                Standing::Refused(over) if now < lease.until => {
+                    return (id, Standing::Refused(over));
+                }
+                Standing::Held | Standing::Refused(_) => {}
+            }
+        }
+        let length_ms = length_ms(hold_ms());
+        let standing = if limits { Standing::Asked } else { Standing::Held };
+        let until = now.plus(u64::from(length_ms));
+        self.put(id, Lease { standing, until, length_ms, told: 0 }, now);
+        let start = Box::new(start(id, viewing, length_ms));
+        if limits {
+            self.asked.push_back((now.plus(SESSION_ASK_MS), id));
+            self.news.push_back(News::Asked(start));
+        } else {
+            self.news.push_back(News::Begun(start));
+        }
+        (id, standing)
+    }
+
+    /// An answer of a session that began some time ago goes on.
+    pub fn go_on(&mut self, id: SessionId, now: Ticks) {
+        let lease = self.known.entry(id).or_insert(Lease {
+            standing: Standing::Held,
+            until: now,
+            length_ms: length_ms(None),
+            told: 0,
+        });
+        if lease.standing == Standing::Held {
+            Self::renew(lease, self.period, now, (id, || None), &mut self.seen);
+        }
+    }
+
+    fn renew(
+        lease: &mut Lease,
+        period: u32,
+        now: Ticks,
+        (id, hold_ms): (SessionId, impl FnOnce() -> Option<u64>),
+        seen: &mut Vec<Seen>,
+    ) {
+        if lease.told != period {
+            lease.told = period;
+            lease.length_ms = lease.length_ms.max(length_ms(hold_ms()));
+            seen.push(Seen { id, length_ms: lease.length_ms });
+        }
+        lease.until = now.plus(u64::from(lease.length_ms));
+    }
+
+    /// Takes what control says; true if requests waited for it.
+    pub fn hear(&mut self, id: SessionId, verdict: Verdict, now: Ticks) -> bool {
+        let known = self.known.get(&id);
+        let was_asked = known.is_some_and(|lease| lease.standing == Standing::Asked);
+        let length_ms = known.map_or(length_ms(None), |lease| lease.length_ms);
+        let (standing, for_ms) = match verdict {
+            Verdict::Held => (Standing::Held, length_ms),
+            Verdict::Refused { over, for_ms } => (Standing::Refused(over), for_ms),
+        };
+        let until = now.plus(u64::from(for_ms));
+        self.put(id, Lease { standing, until, length_ms, told: 0 }, now);
+        was_asked
+    }
+
+    /// The next session that control did not speak of in time: it is let in, its requests go on.
+    pub fn overdue(&mut self, now: Ticks) -> Option<SessionId> {
+        while let Some(&(due, id)) = self.asked.front() {
+            let lease = self.known.get_mut(&id);
+            let lease = lease.filter(|lease| lease.standing == Standing::Asked);
+            if lease.is_some() && now < due {
+                return None;
+            }
+            self.asked.pop_front();
+            if let Some(lease) = lease {
+                lease.standing = Standing::Held;
+                lease.until = now.plus(u64::from(lease.length_ms));
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Why an answer of this session must end, if so.
+    #[must_use]
+    pub fn ended(&self, id: SessionId, now: Ticks) -> Option<Over> {
+        let lease = self.known.get(&id)?;
+        match lease.standing {
+            Standing::Refused(over) if now < lease.until => Some(over),
+            _ => None,
+        }
+    }
+
+    /// Tells control what it is to know; what `tell` gives back is told another time.
+    pub fn tell(&mut self, now: Ticks, mut tell: impl FnMut(News) -> Result<(), News>) {
+        if now >= self.tell_at && !self.seen.is_empty() {
+            self.tell_at = now.plus(LEASES_TOLD_MS);
+            self.period = self.period.wrapping_add(1).max(1);
+            self.news.push_back(News::Seen(std::mem::take(&mut self.seen)));
+        }
+        while let Some(news) = self.news.pop_front() {
+            if let Err(news) = tell(news) {
+                self.news.push_front(news);
+                return;
+            }
+        }
+    }
+
+    /// Milliseconds until there is something to do.
+    #[must_use]
+    pub fn wait_ms(&self, now: Ticks) -> Option<u64> {
+        let due = self.asked.front().map(|(due, _)| due.since(now));
+        let tell = (!self.seen.is_empty()).then(|| self.tell_at.since(now));
+        // There was no room for it.
+        let again = (!self.news.is_empty()).then_some(TIMER_TICK_MS);
+        due.into_iter().chain(tell).chain(again).min()
+    }
+
+    fn put(&mut self, id: SessionId, lease: Lease, now: Ticks) {
+        self.known.insert(id, lease);
+        if self.known.len() >= self.forget_at {
+            self.known.retain(|_, of| of.standing == Standing::Asked || of.until > now);
+            self.forget_at = LEASES_KEPT_MIN.max(2 * self.known.len());
+        }
+    }
+}
+
+fn length_ms(hold_ms: Option<u64>) -> u32 {
+    u32::try_from(hold_ms.unwrap_or(0).max(LEASE_MIN_MS)).unwrap_or(u32::MAX)
+}
+
+fn start(id: SessionId, viewing: &Viewing<'_>, length_ms: u32) -> Start {
+    let agent = &viewing.agent[..viewing.agent.len().min(SESSION_AGENT_SIZE_MAX)];
+    Start {
+        id,
+        subscriber: viewing.subscriber,
+        token: viewing.token,
+        peer: viewing.peer,
+        agent: agent.into(),
+        content: viewing.content.into(),
+        length_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::session::Content;
+    use super::*;
+
+    const NEWS: Content<'_> = Content::Channel("news");
+    const LIMIT: Verdict = Verdict::Refused { over: Over::Limit, for_ms: 1_000 };
+
+    fn viewing(token: u64, content: Content<'_>) -> Viewing<'_> {
+        let peer = Some(IpAddr::from([192, 0, 2, 1]));
+        Viewing { subscriber: NonZeroU32::new(7), token, peer, agent: b"VLC", content }
+    }
+
+    /// What control is told now, as text.
+    fn told(leases: &mut Leases, now: u64) -> Vec<String> {
+        let mut told = Vec::new();
+        leases.tell(Ticks(now), |news| {
+            told.push(match news {
+                News::Asked(start) => format!("asked {} {}", start.token, start.length_ms),
+                News::Begun(start) => format!("begun {} {}", start.token, start.length_ms),
+                News::Seen(seen) => {
+                    let lengths: Vec<_> = seen.iter().map(|seen| seen.length_ms).collect();
+                    format!("seen {lengths:?}")
+                }
+            });
+            Ok(())
+        });
+        told
+    }
+
+    fn ask(leases: &mut Leases, token: u64, now: u64) -> Standing {
+        leases.ask(&viewing(token, NEWS), true, Ticks(now), || None).1
+    }
+
+    #[test]
+    fn the_first_request_asks_and_the_others_wait_with_it() {
+        let mut leases = Leases::default();
+        let id = viewing(1, NEWS).id();
+        assert_eq!(
+            (ask(&mut leases, 1, 0), ask(&mut leases, 1, 5)),
+            (Standing::Asked, Standing::Asked)
+        );
+        assert_eq!(told(&mut leases, 5), ["asked 1 15000"]);
+        assert!(leases.hear(id, Verdict::Held, Ticks(6)), "they wait no longer");
+        assert!(!leases.hear(id, Verdict::Held, Ticks(6)));
+        assert_eq!(ask(&mut leases, 1, 7), Standing::Held);
+        assert_eq!(ask(&mut leases, 2, 7), Standing::Asked);
+    }
+
+    #[test]
+    fn a_lease_goes_on_as_long_as_it_is_used_and_control_hears_of_it_twice_a_second() {
+        let mut leases = Leases::default();
+        let id = viewing(1, NEWS).id();
+        ask(&mut leases, 1, 0);
+        leases.hear(id, Verdict::Held, Ticks(0));
+        assert_eq!(told(&mut leases, 0), ["asked 1 15000"]);
+        for now in [600, 700, 800] {
+            assert_eq!(ask(&mut leases, 1, now), Standing::Held);
+        }
+        assert_eq!(told(&mut leases, 900), ["seen [15000]"]);
+        let long = leases.ask(&viewing(1, NEWS), true, Ticks(15_700), || Some(18_000)).1;
+        assert_eq!(long, Standing::Held);
+        assert_eq!(told(&mut leases, 15_700), ["seen [18000]"], "three long segments");
+        assert_eq!(ask(&mut leases, 1, 33_699), Standing::Held);
+        assert_eq!(ask(&mut leases, 1, 33_699 + 18_000), Standing::Asked, "it was over");
+    }
+
+    #[test]
+    fn who_is_refused_is_refused_for_a_while_and_asks_again() {
+        let mut leases = Leases::default();
+        let id = viewing(1, NEWS).id();
+        ask(&mut leases, 1, 0);
+        assert!(leases.hear(id, LIMIT, Ticks(10)));
+        assert_eq!(ask(&mut leases, 1, 1_009), Standing::Refused(Over::Limit));
+        assert_eq!(leases.ended(id, Ticks(1_009)), Some(Over::Limit));
+        assert_eq!(leases.ended(id, Ticks(1_010)), None);
+        assert_eq!(ask(&mut leases, 1, 1_010), Standing::Asked);
+        // One that was let in elsewhere can be ended here, too.
+        let other = viewing(2, NEWS).id();
+        let kicked = Verdict::Refused { over: Over::Kicked, for_ms: 60_000 };
+        assert!(!leases.hear(other, kicked, Ticks(0)));
+        assert_eq!(ask(&mut leases, 2, 59_999), Standing::Refused(Over::Kicked));
+    }
+
+    #[test]
+    fn where_control_does_not_speak_whoever_has_paid_is_let_in() {
+        let mut leases = Leases::default();
+        let (one, two) = (viewing(1, NEWS).id(), viewing(2, NEWS).id());
+        ask(&mut leases, 1, 0);
+        ask(&mut leases, 2, 10);
+        leases.hear(one, Verdict::Held, Ticks(20));
+        assert_eq!(leases.overdue(Ticks(1_009)), None);
+        assert_eq!(leases.wait_ms(Ticks(1_009)), Some(1), "{leases:?}");
+        assert_eq!(leases.overdue(Ticks(1_010)), Some(two));
+        assert_eq!(leases.overdue(Ticks(1_010)), None);
+        assert_eq!(ask(&mut leases, 2, 1_011), Standing::Held);
+        // It speaks at last.
+        assert!(!leases.hear(two, LIMIT, Ticks(5_000)));
+        assert_eq!(leases.ended(two, Ticks(5_001)), Some(Over::Limit));
+    }
+
+    #[test]
+    fn what_finds_no_room_is_told_later_and_in_order() {
+        let mut leases = Leases::default();
+        ask(&mut leases, 1, 0);
+        leases.ask(&viewing(2, NEWS), false, Ticks(0), || None);
+        leases.tell(Ticks(0), Err);
+        assert!(leases.wait_ms(Ticks(0)).is_some());
+        assert_eq!(told(&mut leases, 1), ["asked 1 15000", "begun 2 15000"]);
+        assert_eq!(told(&mut leases, 1), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let mut leases = Leases::default();
+        for token in 0..10 * LEASES_KEPT_MIN as u64 {
+            leases.ask(&viewing(token, NEWS), false, Ticks(token * 100), || None);
+        }
+        let known = leases.known.len();
+        assert!(known <= LEASES_KEPT_MIN, "{known}");
+        // An answer that still goes on is a session all the same.
+        leases.go_on(viewing(0, NEWS).id(), Ticks(0));
+    }
+}

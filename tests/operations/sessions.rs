@@ -1,0 +1,189 @@
+//! How many places a subscriber watches at: devices that come, race, zap and move, on every shard.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use super::running::{PATIENCE, Place, Running, done, serve, until, verb};
+
+/// More than fits between a server and a client that reads slowly.
+const FILM_SIZE: u64 = 64 << 20;
+
+const SHARDS: usize = 8;
+
+/// A server with two films that take a token, for subscribers who have one place or two.
+fn started() -> (Place, PathBuf, Running) {
+    let place = Place::new();
+    for film in ["films/a", "films/b"] {
+        let folder = place.path(film);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("1.ts"), vec![7; 1000]).unwrap();
+        File::create(folder.join("long.ts")).unwrap().set_len(FILM_SIZE).unwrap();
+    }
+    let config = place.config("[[library]]\npath = \"films\"\naccess = \"token\"\n");
+    let more = std::fs::read_to_string(&config).unwrap();
+    let more = more.replace("shards = 1\n", &format!("shards = {SHARDS}\n"));
+    std::fs::write(&config, more).unwrap();
+    let server = Running::start(&mut serve(&config));
+    let bouquet = ["bouquet", "add", "films", "--name", "Films"];
+    done(&config, &[&bouquet[..], &["--content", "vod/a", "--content", "vod/b"]].concat());
+    for (plan, sessions) in [("one", "1"), ("two", "2")] {
+        let add = ["plan", "add", plan, "--name", plan, "--bouquet", "films"];
+        done(&config, &[&add[..], &["--sessions", sessions]].concat());
+    }
+    (place, config, server)
+}
+
+fn token(config: &Path, subscriber: &str) -> String {
+    done(config, &["token", "mint", "--subscriber", subscriber]).trim_end().to_owned()
+}
+
+/// A client at this address of 127.0.0.0/8.
+fn connected(public: SocketAddr, last: u8) -> TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
+    socket.bind(&from.into()).unwrap();
+    socket.connect(&public.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn ask(stream: &mut TcpStream, token: &str, path: &str, agent: &str) {
+    let head = format!("GET /s/{token}/vod/{path} HTTP/1.1\r\nHost: tv\r\nUser-Agent: {agent}\r\n");
+    write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
+}
+
+/// Status and reason of the answer.
+fn outcome(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let head = String::from_utf8_lossy(&answer[..answer.len().min(1000)]).into_owned();
+    let status = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let reason = head.lines().find_map(|line| line.strip_prefix("X-Shardcast-Reason: "));
+    format!("{status} {}", reason.unwrap_or_default()).trim_end().to_owned()
+}
+
+fn fetch(server: &Running, token: &str, path: &str, agent: &str) -> String {
+    let mut stream = connected(server.public, 1);
+    ask(&mut stream, token, path, agent);
+    outcome(&mut stream)
+}
+
+/// The sessions that are listed: content, player and id.
+fn listed(config: &Path, more: &[&str]) -> Vec<(String, String, String)> {
+    let all = done(config, &[&["session", "ls", "--json"], more].concat());
+    let session = |line: &str| {
+        let session: serde_json::Value = serde_json::from_str(line).unwrap();
+        let word = |name: &str| session[name].as_str().unwrap_or_default().to_owned();
+        (word("content"), word("agent"), word("id"))
+    };
+    all.lines().map(session).collect()
+}
+
+#[test]
+fn a_second_device_is_refused_and_a_kick_makes_room() {
+    let (_place, config, server) = started();
+    done(&config, &["subscriber", "add", "Anna", "--plan", "one"]);
+    let (tv, phone) = (token(&config, "Anna"), token(&config, "Anna"));
+    until("Anna is known", || fetch(&server, &tv, "a/1.ts", "TV") == "200");
+    for _ in 0..2 * SHARDS {
+        assert_eq!(fetch(&server, &phone, "a/1.ts", "VLC"), "403 session-limit");
+        assert_eq!(fetch(&server, &tv, "a/1.ts", "TV"), "200");
+        // Another film on the same device is zapping.
+        assert_eq!(fetch(&server, &tv, "b/1.ts", "TV"), "200");
+    }
+    // A film that is being sent, and taken slowly.
+    let mut film = connected(server.public, 1);
+    ask(&mut film, &tv, "a/long.ts", "TV");
+    film.read_exact(&mut [0; 1000]).unwrap();
+    let sessions = listed(&config, &["--subscriber", "Anna"]);
+    let contents: BTreeSet<_> =
+        sessions.iter().map(|(content, agent, _)| (&**content, &**agent)).collect();
+    assert_eq!(contents, BTreeSet::from([("vod/a", "TV"), ("vod/b", "TV")]));
+    let (_, _, id) = sessions.iter().find(|(content, ..)| content == "vod/a").unwrap();
+    done(&config, &["session", "kick", id]);
+    let kicked = Instant::now();
+    let mut rest = Vec::new();
+    let size = film.read_to_end(&mut rest).unwrap_or(rest.len());
+    assert!((size as u64) < FILM_SIZE, "it is broken off: {size}");
+    println!("a film ended {} ms after the kick", kicked.elapsed().as_millis());
+    for _ in 0..2 * SHARDS {
+        assert_eq!(fetch(&server, &tv, "a/1.ts", "TV"), "403 session-kicked");
+        assert_eq!(fetch(&server, &tv, "b/1.ts", "TV"), "200");
+    }
+    let missing = verb(&config, &["session", "kick", id]);
+    assert!(missing.err.contains("no session has this id"), "{}", missing.err);
+    let past = listed(&config, &["--past"]);
+    assert!(past.iter().any(|(content, ..)| content == "vod/a"), "{past:?}");
+    let metrics = server.admin_get("/metrics");
+    assert!(metrics.contains("\nshardcast_sessions 1\n"), "{metrics}");
+    let reasons = ["session-limit", "session-kicked"];
+    for reason in reasons {
+        let line = format!("shardcast_refusals_total{{reason=\"{reason}\"}} ");
+        assert!(metrics.contains(&line), "{reason}");
+    }
+    // Why is on record for the help desk.
+    let explained = done(&config, &["subscriber", "explain", "Anna", "--json"]);
+    assert!(reasons.iter().all(|reason| explained.contains(reason)), "{explained}");
+}
+
+#[test]
+fn devices_that_race_over_all_shards_never_get_more_than_there_may_be() {
+    const DEVICES: usize = 60;
+    const ROUNDS: usize = 6;
+    let (_place, config, server) = started();
+    for round in 0..ROUNDS {
+        let (plan, places) = if round % 2 == 0 { ("one", 1) } else { ("two", 2) };
+        let name = format!("S{round}");
+        done(&config, &["subscriber", "add", &name, "--plan", plan]);
+        let tokens: Vec<_> = (0..DEVICES).map(|_| token(&config, &name)).collect();
+        std::thread::sleep(Duration::from_millis(200));
+        let start = Barrier::new(DEVICES);
+        let outcomes: Vec<String> = std::thread::scope(|scope| {
+            let racing = tokens.iter().map(|token| {
+                let (start, public) = (&start, server.public);
+                scope.spawn(move || {
+                    let mut stream = connected(public, 1);
+                    start.wait();
+                    ask(&mut stream, token, "a/1.ts", "TV");
+                    outcome(&mut stream)
+                })
+            });
+            let racing: Vec<_> = racing.collect();
+            racing.into_iter().map(|racing| racing.join().unwrap()).collect()
+        });
+        let let_in = outcomes.iter().filter(|outcome| *outcome == "200").count();
+        assert_eq!(let_in, places, "{outcomes:?}");
+        let refused = outcomes.iter().filter(|outcome| *outcome == "403 session-limit").count();
+        assert_eq!(refused, DEVICES - places, "{outcomes:?}");
+    }
+}
+
+#[test]
+fn one_token_at_many_addresses_is_seen_and_one_that_moves_is_not_refused() {
+    let (_place, config, server) = started();
+    done(&config, &["subscriber", "add", "Anna", "--plan", "one"]);
+    let shared = token(&config, "Anna");
+    let at = |last: u8| {
+        let mut stream = connected(server.public, last);
+        ask(&mut stream, &shared, "a/1.ts", "TV");
+        outcome(&mut stream)
+    };
+    until("Anna is known", || at(1) == "200");
+    assert_eq!(at(2), "200", "from the Wi-Fi to the street");
+    let let_in = (3..=20).filter(|last| at(*last) == "200").count();
+    assert_eq!(let_in, 0, "nobody moves to so many places at once");
+    // Both go on: soon one of them is one too many, and it is the newer one.
+    until("the second is refused", || {
+        assert_eq!(at(1), "200");
+        std::thread::sleep(Duration::from_millis(100));
+        at(2) == "403 session-limit"
+    });
+    assert_eq!(at(1), "200");
+}
