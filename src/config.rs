@@ -271,6 +271,20 @@ pub const KICKED_MS: u32 = 60_000;
 /// Sessions that are over and remembered, the newest.
 pub const SESSIONS_PAST_MAX: usize = 16 * KIB;
 
+/// Sessions of one subscriber whose places are limited, the shortest of zaps included. Beyond it new
+/// ones are refused.
+pub const SESSIONS_COUNTED_MAX: usize = 128;
+
+/// Sessions of one subscriber whose places are not limited. Beyond it new ones are not listed.
+pub const SESSIONS_OF_ONE_MAX: usize = 4 * KIB;
+
+/// Sessions that are over, the newest, among which one that goes on is looked for.
+pub const SESSIONS_REVIVED_MAX: usize = 1024;
+
+/// Leases of a shard, and news of sessions that it has not told. Beyond it those whom nothing limits
+/// are served without, and the others refused.
+pub const LEASES_MAX: usize = MIB;
+
 /// Milliseconds between two looks at sessions that may be over.
 pub const SESSIONS_TICK_MS: u64 = 1_000;
 

@@ -29,7 +29,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             if self.known.leases.hear(*id, *verdict, self.now.ticks) {
                 self.follow(Effect::Release(Place::Session(*id)));
             } else {
-                has_ended |= *verdict != Verdict::Held;
+                has_ended |= matches!(verdict, Verdict::Refused { .. });
             }
         }
         if has_ended {

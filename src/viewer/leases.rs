@@ -14,8 +14,8 @@ use ahash::AHashMap;
 
 use super::session::{SessionId, Viewing, Watched};
 use crate::config::{
-    LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_TOLD_MS, SESSION_AGENT_SIZE_MAX, SESSION_ASK_MS,
-    TIMER_TICK_MS,
+    LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_MAX, LEASES_TOLD_MS, SESSION_AGENT_SIZE_MAX,
+    SESSION_ASK_MS, TIMER_TICK_MS,
 };
 use crate::units::Ticks;
 
@@ -33,6 +33,8 @@ pub enum Over {
 pub enum Verdict {
     /// It may go on.
     Held,
+    /// Control does not know it: it shall begin anew.
+    Unknown,
     /// It may not, for so many milliseconds; then control is asked again.
     Refused {
         /// Why.
@@ -157,6 +159,10 @@ impl Leases {
                 Standing::Held | Standing::Refused(_) => {}
             }
         }
+        if self.known.len().max(self.news.len()) >= LEASES_MAX {
+            let standing = if limits { Standing::Refused(Over::Limit) } else { Standing::Held };
+            return (id, standing);
+        }
         let length_ms = length_ms(hold_ms());
         let standing = if limits { Standing::Asked } else { Standing::Held };
         let until = now.plus(u64::from(length_ms));
@@ -173,6 +179,9 @@ impl Leases {
 
     /// An answer of a session that began some time ago goes on.
     pub fn go_on(&mut self, id: SessionId, now: Ticks) {
+        if self.known.len() >= LEASES_MAX {
+            return;
+        }
         let lease = self.known.entry(id).or_insert(Lease {
             standing: Standing::Held,
             until: now,
@@ -205,6 +214,12 @@ impl Leases {
         let was_asked = known.is_some_and(|lease| lease.standing == Standing::Asked);
         let length_ms = known.map_or(length_ms(None), |lease| lease.length_ms);
         let (standing, for_ms) = match verdict {
+            // What was asked meanwhile is answered in its turn.
+            Verdict::Unknown if was_asked => return false,
+            Verdict::Unknown => {
+                self.known.remove(&id);
+                return false;
+            }
             Verdict::Held => (Standing::Held, length_ms),
             Verdict::Refused { over, for_ms } => (Standing::Refused(over), for_ms),
         };
@@ -371,6 +386,11 @@ mod tests {
         assert_eq!(ask(&mut leases, 1, 1_010), Standing::Asked);
         // One that was let in elsewhere can be ended here, too.
         let other = viewing(2, NEWS).id();
+        assert!(!leases.hear(id, Verdict::Unknown, Ticks(1_020)), "it is asked about");
+        assert_eq!(ask(&mut leases, 1, 1_020), Standing::Asked);
+        leases.hear(id, Verdict::Held, Ticks(1_020));
+        leases.hear(id, Verdict::Unknown, Ticks(1_030));
+        assert_eq!(ask(&mut leases, 1, 1_030), Standing::Asked, "it begins anew");
         let kicked = Verdict::Refused { over: Over::Kicked, for_ms: 60_000 };
         assert!(!leases.hear(other, kicked, Ticks(0)));
         assert_eq!(ask(&mut leases, 2, 59_999), Standing::Refused(Over::Kicked));

@@ -5,11 +5,15 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::LazyLock;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, RandomState};
 
 use super::count;
-use crate::config::{CONTESTED_MS, KICKED_MS, SESSION_REFUSED_MS, SESSIONS_PAST_MAX, SILENCE_MS};
+use crate::config::{
+    CONTESTED_MS, KICKED_MS, SESSION_REFUSED_MS, SESSIONS_COUNTED_MAX, SESSIONS_OF_ONE_MAX,
+    SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
+};
 use crate::units::{Ticks, UnixTime};
 use crate::viewer::SessionId;
 use crate::viewer::leases::{Over, Seen, Start, Verdict};
@@ -30,13 +34,15 @@ pub struct Moment {
 pub enum Owner {
     /// A subscriber's, whose number this is.
     Subscriber(NonZeroU32),
-    /// Those of a token that names nobody.
-    Token(u64),
+    /// Those of one device with a token that names nobody, of which there may be many: by a hash.
+    Device(u64),
 }
 
 impl Owner {
     fn of(start: &Start) -> Self {
-        start.subscriber.map_or(Self::Token(start.token), Self::Subscriber)
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let device = (start.token, start.peer.map(network), &start.agent);
+        start.subscriber.map_or_else(|| Self::Device(KEYS.hash_one(device)), Self::Subscriber)
     }
 }
 
@@ -151,6 +157,16 @@ struct Group {
     barred: Vec<Barred>,
 }
 
+impl Group {
+    /// Something may not begin again until then; the oldest of too many may.
+    fn bar(&mut self, barred: Barred) {
+        if self.barred.len() == SESSIONS_COUNTED_MAX {
+            self.barred.remove(0);
+        }
+        self.barred.push(barred);
+    }
+}
+
 /// What is said to shards.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Said {
@@ -164,7 +180,8 @@ pub struct Said {
 #[derive(Debug, Default)]
 pub struct Table {
     owners: AHashMap<Owner, Group>,
-    names: AHashMap<SessionId, Owner>,
+    /// Whose session each is, and its place among theirs.
+    names: AHashMap<SessionId, (Owner, usize)>,
     /// Whose sessions are looked at next for those that are over.
     due: VecDeque<(Ticks, Owner)>,
     past: VecDeque<Past>,
@@ -191,10 +208,13 @@ impl Table {
             let verdict = Verdict::Refused { over: Over::Kicked, for_ms };
             return Said { answer: answer(verdict), all: Vec::new() };
         }
-        if let Some(same) = group.sessions.iter_mut().find(|of| of.is_of(&session)) {
+        let same = group.sessions.iter().position(|of| of.is_of(&session));
+        let has_room = |of: &Session| of.names.len() < SESSIONS_COUNTED_MAX;
+        if let Some(place) = same.filter(|place| has_room(&group.sessions[*place])) {
+            let same = &mut group.sessions[place];
             if !same.names.contains(&start.id) {
                 same.names.push(start.id);
-                self.names.insert(start.id, owner);
+                self.names.insert(start.id, (owner, place));
             }
             let seen = Seen { id: start.id, length_ms: start.length_ms };
             let all = self.see(seen, places, now);
@@ -205,6 +225,9 @@ impl Table {
         if let Some(places) = places {
             let before = count::counted(&group.sessions).len();
             let max = places.max.get() as usize;
+            if group.sessions.len() >= SESSIONS_COUNTED_MAX.max(max) {
+                return Said { answer: answer(REFUSED), all: Vec::new() };
+            }
             group.sessions.push(session);
             let is_over = count::counted(&group.sessions).len() > max
                 || count::at_most(&group.sessions, now.ticks) > max + 1
@@ -216,12 +239,15 @@ impl Table {
                 }
                 return Said { answer: answer(REFUSED), all: Vec::new() };
             }
-        } else {
+        } else if group.sessions.len() < SESSIONS_OF_ONE_MAX {
             group.sessions.push(session);
+        } else {
+            return Said { answer: answer(Verdict::Held), all: Vec::new() };
         }
-        self.names.insert(start.id, owner);
+        self.names.insert(start.id, (owner, group.sessions.len() - 1));
         let all = places.map(|places| self.enforce(owner, places, now)).unwrap_or_default();
-        Said { answer: answer(Verdict::Held), all }
+        let verdict = all.iter().find(|(id, _)| *id == start.id).map(|(_, verdict)| *verdict);
+        Said { answer: answer(verdict.unwrap_or(Verdict::Held)), all }
     }
 
     /// A session goes on. One that was over begins again: its answer was held up, perhaps.
@@ -231,11 +257,12 @@ impl Table {
         places: Option<Places>,
         now: Moment,
     ) -> Vec<(SessionId, Verdict)> {
-        let Some(&owner) = self.names.get(&seen.id) else { return self.revive(seen, places, now) };
+        let Some(&(owner, place)) = self.names.get(&seen.id) else {
+            return self.revive(seen, places, now);
+        };
         let Some(group) = self.owners.get_mut(&owner) else { return Vec::new() };
         let is_alone = group.sessions.len() == 1;
-        let found = group.sessions.iter_mut().find(|session| session.names.contains(&seen.id));
-        let Some(session) = found else { return Vec::new() };
+        let Some(session) = group.sessions.get_mut(place) else { return Vec::new() };
         if !is_alone && now.ticks.since(session.seen) >= SILENCE_MS {
             session.began = now.ticks;
         }
@@ -254,13 +281,17 @@ impl Table {
         now: Moment,
     ) -> Vec<(SessionId, Verdict)> {
         let is_it = |past: &&Past| past.session.names.contains(&seen.id);
-        let Some(past) = self.past.iter().rev().find(is_it) else { return Vec::new() };
+        let newest = self.past.iter().rev().take(SESSIONS_REVIVED_MAX);
+        let Some(past) = newest.into_iter().find(is_it) else {
+            // Whoever tells of it shall ask once more.
+            return vec![(seen.id, Verdict::Unknown)];
+        };
         let session = &past.session;
         let start = Start {
             id: seen.id,
             subscriber: match session.owner {
                 Owner::Subscriber(number) => Some(number),
-                Owner::Token(_) => None,
+                Owner::Device(_) => None,
             },
             token: session.handset.token,
             peer: session.peer,
@@ -276,8 +307,10 @@ impl Table {
     /// Whose session this is, or was a moment ago.
     #[must_use]
     pub fn owner_of(&self, id: SessionId) -> Option<Owner> {
-        let was = || self.past.iter().rev().find(|past| past.session.names.contains(&id));
-        self.names.get(&id).copied().or_else(|| was().map(|past| past.session.owner))
+        let newest = || self.past.iter().rev().take(SESSIONS_REVIVED_MAX);
+        let was = || newest().find(|past| past.session.names.contains(&id));
+        let is = self.names.get(&id).map(|(owner, _)| *owner);
+        is.or_else(|| was().map(|past| past.session.owner))
     }
 
     /// Ends what is one too many.
@@ -297,7 +330,8 @@ impl Table {
                 counted.iter().max_by_key(began)
             };
             let Some(&victim) = victim else { break };
-            let session = group.sessions.swap_remove(victim);
+            let Some(session) = self.taken(owner, victim) else { break };
+            let Some(group) = self.owners.get_mut(&owner) else { break };
             let is_for_content = group.sessions.iter().any(|of| of.is_of_device(&session));
             let is_elsewhere = group.sessions.iter().any(|of| of.handset == session.handset);
             if is_elsewhere && !is_for_content {
@@ -310,7 +344,7 @@ impl Table {
             let (over, until) = (Over::Limit, now.ticks.plus(CONTESTED_MS));
             if is_for_content || is_elsewhere {
                 let barred = Barred { session: session.clone(), is_for_content, over, until };
-                group.barred.push(barred);
+                group.bar(barred);
             }
             self.end(session, End::Limit, now);
         }
@@ -319,14 +353,14 @@ impl Table {
 
     /// An operator ends a session: the same content can't be watched there for a while.
     pub fn kick(&mut self, id: SessionId, now: Moment) -> Option<Vec<(SessionId, Verdict)>> {
-        let group = self.owners.get_mut(self.names.get(&id)?)?;
-        let place = group.sessions.iter().position(|session| session.names.contains(&id))?;
-        let session = group.sessions.swap_remove(place);
+        let &(owner, place) = self.names.get(&id)?;
+        let session = self.taken(owner, place)?;
         let verdict = Verdict::Refused { over: Over::Kicked, for_ms: KICKED_MS };
         let said = session.names.iter().map(|name| (*name, verdict)).collect();
         let until = now.ticks.plus(u64::from(KICKED_MS));
         let (over, is_for_content) = (Over::Kicked, true);
-        group.barred.push(Barred { session: session.clone(), is_for_content, over, until });
+        let barred = Barred { session: session.clone(), is_for_content, over, until };
+        self.owners.get_mut(&owner)?.bar(barred);
         self.end(session, End::Kicked, now);
         Some(said)
     }
@@ -372,16 +406,34 @@ impl Table {
     fn forget(&mut self, owner: Owner, now: Moment) {
         let Some(group) = self.owners.get_mut(&owner) else { return };
         group.barred.retain(|barred| barred.until > now.ticks);
-        let over = group.sessions.extract_if(.., |session| session.is_over(now.ticks));
-        for session in over.collect::<Vec<_>>() {
-            self.end(session, End::Left, now);
+        let mut place = 0;
+        while let Some(session) = self.owners.get(&owner).and_then(|of| of.sessions.get(place)) {
+            if session.is_over(now.ticks) {
+                let Some(session) = self.taken(owner, place) else { return };
+                self.end(session, End::Left, now);
+            } else {
+                place += 1;
+            }
         }
     }
 
-    fn end(&mut self, session: Session, end: End, now: Moment) {
+    /// Takes a session out of those of its owner; another one gets its place.
+    fn taken(&mut self, owner: Owner, place: usize) -> Option<Session> {
+        let group = self.owners.get_mut(&owner)?;
+        if place >= group.sessions.len() {
+            return None;
+        }
+        let session = group.sessions.swap_remove(place);
+        for name in group.sessions.get(place).map_or(&[][..], |moved| &moved.names) {
+            self.names.insert(*name, (owner, place));
+        }
         for name in &session.names {
             self.names.remove(name);
         }
+        Some(session)
+    }
+
+    fn end(&mut self, session: Session, end: End, now: Moment) {
         let silent = now.ticks.since(session.seen) / 1000;
         let until = UnixTime(now.unix.0.saturating_sub(silent));
         if self.past.len() == SESSIONS_PAST_MAX {

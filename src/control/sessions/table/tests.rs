@@ -58,6 +58,7 @@ impl Place {
             Verdict::Held => "held",
             Verdict::Refused { over: Over::Limit, .. } => "limit",
             Verdict::Refused { over: Over::Kicked, .. } => "kicked",
+            Verdict::Unknown => "unknown",
         }
     }
 
@@ -247,6 +248,26 @@ fn who_is_not_limited_watches_everywhere_and_is_listed() {
 }
 
 #[test]
+fn whoever_floods_is_bounded() {
+    let mut place = Place::new(1);
+    for content in 0..2 * SESSIONS_COUNTED_MAX {
+        let content = format!("tv/{content}");
+        let expected = content[3..].parse::<usize>().unwrap() < SESSIONS_COUNTED_MAX;
+        assert_eq!(place.fetch(Who(1, HOME, "TV", &content)) == "held", expected, "{content}");
+    }
+    assert_eq!(place.table.count(), SESSIONS_COUNTED_MAX);
+    let mut place = Place::new(0);
+    for token in 0..SESSIONS_OF_ONE_MAX as u64 + 10 {
+        assert_eq!(place.fetch(Who(token, HOME, "TV", "tv/news")), "held");
+    }
+    assert_eq!(place.table.count(), SESSIONS_OF_ONE_MAX);
+    let beyond = Who(SESSIONS_OF_ONE_MAX as u64, HOME, "TV", "tv/news");
+    let seen = Seen { id: start(beyond).id, length_ms: 15_000 };
+    let said = place.table.see(seen, place.places, place.moment());
+    assert_eq!(said, [(start(beyond).id, Verdict::Unknown)], "it may ask again");
+}
+
+#[test]
 fn an_answer_that_was_held_up_begins_again_and_is_counted() {
     let (tv, phone) = (Who(1, HOME, "TV", "tv/news"), Who(2, HOME, "VLC", "tv/news"));
     let mut place = Place::new(1);
@@ -282,7 +303,7 @@ proptest! {
         }
     }
 
-    /// However many shards ask at once, in whatever order: what is said of a session is said alike.
+    /// Whatever comes and goes, each session is found by its names, and nothing is left of any.
     #[test]
     fn nothing_is_kept_of_what_is_over(
         steps in prop::collection::vec((0_u64..4, 0_u8..3, 0_u8..3, 0_u64..12_000), 1..200),
@@ -292,6 +313,11 @@ proptest! {
             let (address, content) = (format!("192.0.2.{address}"), format!("tv/{channel}"));
             place.after(ms).fetch(Who(token, &address, "VLC", &content));
             prop_assert!(place.counted() <= 2);
+            for (name, (owner, at)) in &place.table.names {
+                prop_assert!(place.table.of(*owner)[*at].names.contains(name));
+            }
+            let named = place.table.all().map(|session| session.names.len()).sum::<usize>();
+            prop_assert_eq!(named, place.table.names.len());
         }
         for _ in 0..10 {
             place.after(15_000);
