@@ -271,7 +271,7 @@ pub const KICKED_MS: u32 = 60_000;
 /// Sessions that are over and remembered, the newest.
 pub const SESSIONS_PAST_MAX: usize = 16 * KIB;
 
-/// Sessions of one subscriber whose places are limited, the shortest of zaps included. Beyond it new
+/// Sessions of one subscriber whose places are limited, the shortest zaps included. Beyond it new
 /// ones are refused.
 pub const SESSIONS_COUNTED_MAX: usize = 128;
 
@@ -281,8 +281,8 @@ pub const SESSIONS_OF_ONE_MAX: usize = 4 * KIB;
 /// Sessions that are over, the newest, among which one that goes on is looked for.
 pub const SESSIONS_REVIVED_MAX: usize = 1024;
 
-/// Leases of a shard, and news of sessions that it has not told. Beyond it those whom nothing limits
-/// are served without, and the others refused.
+/// Leases of a shard, and news of sessions that it has not told. Beyond it whoever nothing limits
+/// is served without, and the others are refused.
 pub const LEASES_MAX: usize = MIB;
 
 /// Milliseconds between two looks at sessions that may be over.

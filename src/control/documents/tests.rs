@@ -66,11 +66,6 @@ fn what_is_wrong_is_named() {
         ),
         (
             Kind::Plan,
-            json!({ "name": "a", "when_full": "panic" }),
-            "unknown variant `panic`, expected `refuse-newest` or `end-oldest`",
-        ),
-        (
-            Kind::Plan,
             json!({ "name": "a", "session_max": 1 }),
             "unknown field `session_max`, expected one of `name`, `bouquets`, `sessions_max`, \
              `when_full`, `bitrate_max_kbps`, `catch_up_days`, `rate_max_kbps`",
@@ -137,4 +132,12 @@ fn ids_are_for_addresses_and_names_of_users_stay_as_they_were() {
     }
     assert!(id(Kind::Subscriber, &"x".repeat(OBJECT_ID_MAX)).is_ok());
     assert!(id(Kind::Subscriber, &"x".repeat(OBJECT_ID_MAX + 1)).is_err());
+}
+
+#[test]
+fn what_becomes_of_one_place_more_is_one_of_two() {
+    for (when_full, is_known) in [("refuse-newest", true), ("end-oldest", true), ("ask", false)] {
+        let plan = json!({ "name": "a", "when_full": when_full });
+        assert_eq!(checked(Kind::Plan, plan).is_ok(), is_known, "{when_full}");
+    }
 }
