@@ -158,6 +158,42 @@ struct Group {
 }
 
 impl Group {
+    /// Takes in a session, if it may begin; `barred` is the place of what speaks against it.
+    fn admit(
+        &mut self,
+        session: Session,
+        barred: Option<usize>,
+        places: Option<Places>,
+        now: Ticks,
+    ) -> Admission {
+        let count = self.sessions.len();
+        let Some(places) = places.filter(|places| count >= places.max.get() as usize) else {
+            // So many are fewer than there may be.
+            if places.is_none() && count >= SESSIONS_OF_ONE_MAX {
+                return Admission::Uncounted;
+            }
+            self.sessions.push(session);
+            return Admission::Counted;
+        };
+        let max = places.max.get() as usize;
+        if count >= SESSIONS_COUNTED_MAX.max(max) {
+            return Admission::Refused;
+        }
+        let before = count::counted(&self.sessions).len();
+        self.sessions.push(session);
+        let is_over = count::counted(&self.sessions).len() > max
+            || count::at_most(&self.sessions, now) > max + 1
+            || barred.is_some() && before >= max;
+        if !is_over || places.ends_oldest {
+            return Admission::Counted;
+        }
+        self.sessions.pop();
+        if let Some(barred) = barred {
+            self.barred[barred].until = now.plus(CONTESTED_MS);
+        }
+        Admission::Refused
+    }
+
     /// Something may not begin again until then; the oldest of too many may.
     fn bar(&mut self, barred: Barred) {
         if self.barred.len() == SESSIONS_COUNTED_MAX {
@@ -165,6 +201,16 @@ impl Group {
         }
         self.barred.push(barred);
     }
+}
+
+/// What becomes of a session that begins.
+enum Admission {
+    /// It is there.
+    Counted,
+    /// It may go on, and is not listed: there are too many.
+    Uncounted,
+    /// It may not.
+    Refused,
 }
 
 /// What is said to shards.
@@ -222,27 +268,12 @@ impl Table {
             let verdict = all.iter().find(|(id, _)| *id == start.id).map(|(_, verdict)| *verdict);
             return Said { answer: answer(verdict.unwrap_or(Verdict::Held)), all };
         }
-        if let Some(places) = places {
-            let before = count::counted(&group.sessions).len();
-            let max = places.max.get() as usize;
-            if group.sessions.len() >= SESSIONS_COUNTED_MAX.max(max) {
-                return Said { answer: answer(REFUSED), all: Vec::new() };
+        match group.admit(session, barred, places, now.ticks) {
+            Admission::Counted => {}
+            Admission::Uncounted => {
+                return Said { answer: answer(Verdict::Held), all: Vec::new() };
             }
-            group.sessions.push(session);
-            let is_over = count::counted(&group.sessions).len() > max
-                || count::at_most(&group.sessions, now.ticks) > max + 1
-                || barred.is_some() && before >= max;
-            if is_over && !places.ends_oldest {
-                group.sessions.pop();
-                if let Some(barred) = barred {
-                    group.barred[barred].until = now.ticks.plus(CONTESTED_MS);
-                }
-                return Said { answer: answer(REFUSED), all: Vec::new() };
-            }
-        } else if group.sessions.len() < SESSIONS_OF_ONE_MAX {
-            group.sessions.push(session);
-        } else {
-            return Said { answer: answer(Verdict::Held), all: Vec::new() };
+            Admission::Refused => return Said { answer: answer(REFUSED), all: Vec::new() },
         }
         self.names.insert(start.id, (owner, group.sessions.len() - 1));
         let all = places.map(|places| self.enforce(owner, places, now)).unwrap_or_default();
@@ -317,8 +348,10 @@ impl Table {
     fn enforce(&mut self, owner: Owner, places: Places, now: Moment) -> Vec<(SessionId, Verdict)> {
         let max = places.max.get() as usize;
         let mut said = Vec::new();
-        self.forget(owner, now);
-        while let Some(group) = self.owners.get_mut(&owner) {
+        if self.of(owner).len() > max {
+            self.forget(owner, now);
+        }
+        while let Some(group) = self.owners.get_mut(&owner).filter(|of| of.sessions.len() > max) {
             let counted = count::counted(&group.sessions);
             if counted.len() <= max {
                 break;
