@@ -245,7 +245,7 @@ pub const SESSION_ASK_MS: u64 = 1_000;
 pub const LEASE_MIN_MS: u64 = 15_000;
 
 /// Milliseconds between two times that control is told which sessions go on.
-pub const LEASES_TOLD_MS: u64 = 500;
+pub const LEASES_TOLD_MS: u64 = 1_000;
 
 /// Milliseconds that one device goes on with one content beside another before it is at two places.
 /// Less is zapping.
@@ -253,7 +253,8 @@ pub const CONTENTS_OVERLAP_MS: u64 = 10_000;
 
 /// Milliseconds that one player goes on in one network beside another before it is at two places.
 /// Less is a telephone that leaves the Wi-Fi.
-pub const NETWORKS_OVERLAP_MS: u64 = 2_000;
+pub const NETWORKS_OVERLAP_MS: u64 = 1_000;
+const _: () = assert!(NETWORKS_OVERLAP_MS + LEASES_TOLD_MS <= 2_000, "who shares is soon found");
 
 /// Milliseconds after which what was silent begins anew, as far as places are counted.
 pub const SILENCE_MS: u64 = 10_000;
@@ -281,8 +282,11 @@ pub const SESSIONS_OF_ONE_MAX: usize = 4 * KIB;
 /// Sessions that are over, the newest, among which one that goes on is looked for.
 pub const SESSIONS_REVIVED_MAX: usize = 1024;
 
-/// Leases of a shard, and news of sessions that it has not told. Beyond it whoever nothing limits
-/// is served without, and the others are refused.
+/// News of sessions that a shard keeps while control takes none. Beyond it new sessions that
+/// are limited get 503, and others are not counted.
+pub const SESSION_NEWS_KEPT_MAX: usize = 64 * KIB;
+
+/// Leases of a shard. Beyond it, as beyond `SESSION_NEWS_KEPT_MAX`.
 pub const LEASES_MAX: usize = MIB;
 
 /// Milliseconds between two looks at sessions that may be over.

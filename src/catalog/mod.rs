@@ -4,6 +4,7 @@
 //! (`vod`, `live`). It is owned by one shard; its counts are plain integers, and it takes one
 //! shared reference an update, never one a request. It knows no file, no clock and no socket.
 
+mod films;
 mod found;
 mod growing;
 mod renditions;
@@ -72,6 +73,7 @@ pub struct Catalog {
     packs: AHashMap<Arc<str>, SourceSlot>,
     /// Files of folders by path.
     files: AHashMap<Arc<str>, SourceSlot>,
+    films: films::Films,
     /// Paths that are expected.
     expected: AHashMap<Arc<str>, u32>,
     expected_next: u32,
@@ -104,6 +106,7 @@ impl Catalog {
         Self {
             packs: AHashMap::new(),
             files: AHashMap::new(),
+            films: films::Films::default(),
             expected: AHashMap::new(),
             expected_next: 0,
             asked: AHashMap::new(),
@@ -371,6 +374,7 @@ impl Catalog {
                         let size = u32::try_from(path.len()).unwrap_or(u32::MAX);
                         self.sources[slot.0 as usize].path_size = size;
                         self.table(*kind).insert(Arc::clone(path), slot);
+                        self.films.add(path, *kind);
                     }
                 }
                 if let Some(opened) = opened {
@@ -425,6 +429,7 @@ impl Catalog {
     /// Lets go of the source at a path; what still runs keeps it until its end.
     fn retire(&mut self, path: &str, kind: SourceKind, torn: bool, effects: &mut Vec<Effect>) {
         let Some(slot) = self.table(kind).remove(path) else { return };
+        self.films.remove(path, kind);
         self.let_go(slot, torn, effects);
     }
 

@@ -471,3 +471,26 @@ fn a_path_that_begins_again_is_the_new_object() {
     assert_eq!(next(&catalog, slot, 0), "wait");
     assert_eq!(grow(&mut catalog, 1, &Growth::Aborted), []);
 }
+
+#[test]
+fn a_film_in_folders_is_the_topmost_with_a_playlist() {
+    let mut catalog = empty();
+    let file = |path, source| closed(path, SourceKind::File, source);
+    let listed = [file("films/a/master.m3u8", 1), file("films/a/video/media.m3u8", 2)];
+    list(&mut catalog, &listed);
+    list(&mut catalog, &[file("films/a/manifest.mpd", 3), file("films/b.mp4", 4)]);
+    for (path, expected) in [
+        ("films/a/video/1.m4s", Some("films/a")),
+        ("films/a/audio/1.mp4", Some("films/a")),
+        ("films/a/master.m3u8", Some("films/a")),
+        ("films/b.mp4", None),
+        ("films/ab/1.ts", None),
+    ] {
+        assert_eq!(catalog.film_of(path), expected, "{path}");
+    }
+    for gone in ["films/a/master.m3u8", "films/a/manifest.mpd"] {
+        list(&mut catalog, &[change(gone, Change::Absent)]);
+    }
+    assert_eq!(catalog.film_of("films/a/video/1.m4s"), Some("films/a/video"));
+    assert_eq!(catalog.film_of("films/a/audio/1.mp4"), None);
+}

@@ -67,7 +67,7 @@ fn all(server: &ServerArgs, subscriber: Option<&str>, past: bool) -> Result<Vec<
     let of = subscriber.map(|id| format!("&subscriber={}", encoded(id))).unwrap_or_default();
     let (mut sessions, mut after) = (Vec::new(), String::new());
     loop {
-        let path = format!("/api/v1/sessions?past={past}&after={}{of}", encoded(&after));
+        let path = format!("/api/v1/sessions?past={past}&limit=1000&after={}{of}", encoded(&after));
         let mut page = server.get(&path)?;
         if let Some(some) = page["sessions"].as_array_mut() {
             sessions.append(some);

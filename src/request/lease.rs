@@ -6,7 +6,7 @@ use super::locate::{Located, Place};
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::messages::SourceKind;
-use crate::units::Class;
+use crate::units::{Class, media_type};
 use crate::viewer::leases::Standing;
 use crate::viewer::session::Content;
 use crate::viewer::{Known, Permit, Viewing};
@@ -25,7 +25,7 @@ pub enum Leased {
 ///
 /// # Errors
 ///
-/// `SessionLimit`, `SessionKicked`.
+/// `SessionLimit`, `SessionKicked`; `Busy` if there are too many sessions.
 pub fn leased(
     target: &Target<'_>,
     located: &Located<'_>,
@@ -49,6 +49,7 @@ pub fn leased(
     match standing {
         Standing::Held => Ok(Leased::Goes(permit)),
         Standing::Asked => Ok(Leased::NotYet(Place::Session(id), permit)),
+        Standing::Full => Err(Refusal::Busy),
         Standing::Refused(why) => {
             known.recent.refuse(subscriber);
             Err(over(why))
@@ -71,7 +72,7 @@ fn content<'t>(target: &Target<'t>, located: &Located<'_>, view: &View<'_>) -> O
         Located::Growing(growing) => growing.class,
         _ => Class::of(path),
     };
-    if matches!(class, Class::Api | Class::Other) {
+    if class == Class::Other && is_beside_media(path) {
         return None;
     }
     let slot = match located {
@@ -82,6 +83,17 @@ fn content<'t>(target: &Target<'t>, located: &Located<'_>, view: &View<'_>) -> O
     let source = slot.map(|slot| view.catalog.listed_as(slot));
     Some(match source {
         Some((SourceKind::Pack, size)) => Content::Film(path.get(..size).unwrap_or(path)),
-        _ => Content::of_file(path, class),
+        _ => match view.catalog.film_of(path) {
+            Some(folder) => Content::Film(folder),
+            None => Content::of_file(path, class),
+        },
     })
+}
+
+/// Whether this is a picture, a page, or a text.
+fn is_beside_media(path: &str) -> bool {
+    let media_type = media_type(path);
+    ["image/", "text/", "application/json", "application/x-subrip"]
+        .iter()
+        .any(|of| media_type.starts_with(of))
 }

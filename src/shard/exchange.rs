@@ -32,8 +32,9 @@ pub struct Exchange {
     pub head: Option<HeadBuffer>,
     /// Body bytes that were handed to the kernel.
     pub sent: u64,
-    /// How many that were when its session was seen last.
-    pub seen: u64,
+    /// How many the client had taken when its session was seen last; less than none, if some of an
+    /// earlier response were still on their way.
+    pub seen: i64,
     /// When the client's rate was looked at last, and how many bytes it had taken then: less than
     /// none, if some of an earlier response were still on their way. None until it makes us wait.
     pub window: Option<(Ticks, i64)>,

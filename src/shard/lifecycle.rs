@@ -302,7 +302,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// Bytes of a body that the client has acknowledged. How many the kernel has accepted says
     /// nothing of it: that may be megabytes at once, and then none for a minute.
-    fn taken(&mut self, owner: u32, place: u32) -> i64 {
+    pub(super) fn taken(&mut self, owner: u32, place: u32) -> i64 {
         self.exchanges[place].sent as i64 - i64::from(self.behind(owner))
     }
 

@@ -105,10 +105,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             // The client must not take what it has for all of it.
             self.close(owner, Ending::Reset);
         } else if let Some(session) = permit.session() {
-            let exchange = &mut self.exchanges[place];
+            let taken = self.taken(owner, place);
             // A client that takes nothing any more watches nothing.
-            if exchange.sent != exchange.seen {
-                exchange.seen = exchange.sent;
+            if taken > self.exchanges[place].seen {
+                self.exchanges[place].seen = taken;
                 self.known.leases.go_on(session, self.now.ticks);
             }
         }

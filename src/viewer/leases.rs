@@ -4,7 +4,7 @@
 //! Control counts sessions, for all shards; a shard only remembers what it was told. The first
 //! request of a session waits until control has spoken, and if it does not, for `SESSION_ASK_MS`:
 //! who has paid is let in then, and counted when control speaks again. Whatever holds a lease is
-//! served without a question as long as it goes on, and control is told of that twice a second.
+//! served without a question as long as it goes on, and control is told of that once a second.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use ahash::AHashMap;
 use super::session::{SessionId, Viewing, Watched};
 use crate::config::{
     LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_MAX, LEASES_TOLD_MS, SESSION_AGENT_SIZE_MAX,
-    SESSION_ASK_MS, TIMER_TICK_MS,
+    SESSION_ASK_MS, SESSION_NEWS_KEPT_MAX, TIMER_TICK_MS,
 };
 use crate::units::Ticks;
 
@@ -70,6 +70,8 @@ pub struct Seen {
     pub id: SessionId,
     /// How long it may be silent, in milliseconds.
     pub length_ms: u32,
+    /// When it was used, by the shard's clock.
+    pub at: Ticks,
 }
 
 /// What a shard tells of sessions.
@@ -79,8 +81,8 @@ pub enum News {
     Asked(Box<Start>),
     /// One has begun that nothing limits.
     Begun(Box<Start>),
-    /// These go on.
-    Seen(Vec<Seen>),
+    /// These go on, and it is so late by the shard's clock.
+    Seen(Vec<Seen>, Ticks),
 }
 
 /// Where a request's session stands.
@@ -92,6 +94,8 @@ pub enum Standing {
     Asked,
     /// It is not.
     Refused(Over),
+    /// There is no room to remember it.
+    Full,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +122,8 @@ pub struct Leases {
     tell_at: Ticks,
     /// How many are known when those that are long over are forgotten.
     forget_at: usize,
+    /// When they were last.
+    forgot_at: Ticks,
 }
 
 impl Default for Leases {
@@ -130,6 +136,7 @@ impl Default for Leases {
             period: 1,
             tell_at: Ticks(0),
             forget_at: LEASES_KEPT_MIN,
+            forgot_at: Ticks(0),
         }
     }
 }
@@ -156,12 +163,11 @@ impl Leases {
                 Standing::Refused(over) if now < lease.until => {
                     return (id, Standing::Refused(over));
                 }
-                Standing::Held | Standing::Refused(_) => {}
+                Standing::Held | Standing::Refused(_) | Standing::Full => {}
             }
         }
-        if self.known.len().max(self.news.len()) >= LEASES_MAX {
-            let standing = if limits { Standing::Refused(Over::Limit) } else { Standing::Held };
-            return (id, standing);
+        if !self.has_room(now) {
+            return (id, if limits { Standing::Full } else { Standing::Held });
         }
         let length_ms = length_ms(hold_ms());
         let standing = if limits { Standing::Asked } else { Standing::Held };
@@ -179,7 +185,7 @@ impl Leases {
 
     /// An answer of a session that began some time ago goes on.
     pub fn go_on(&mut self, id: SessionId, now: Ticks) {
-        if self.known.len() >= LEASES_MAX {
+        if !self.has_room(now) {
             return;
         }
         let lease = self.known.entry(id).or_insert(Lease {
@@ -203,7 +209,7 @@ impl Leases {
         if lease.told != period {
             lease.told = period;
             lease.length_ms = lease.length_ms.max(length_ms(hold_ms()));
-            seen.push(Seen { id, length_ms: lease.length_ms });
+            seen.push(Seen { id, length_ms: lease.length_ms, at: now });
         }
         lease.until = now.plus(u64::from(lease.length_ms));
     }
@@ -258,10 +264,14 @@ impl Leases {
 
     /// Tells control what it is to know; what `tell` gives back is told another time.
     pub fn tell(&mut self, now: Ticks, mut tell: impl FnMut(News) -> Result<(), News>) {
-        if now >= self.tell_at && !self.seen.is_empty() {
+        let is_told = !self.news.iter().any(|news| matches!(news, News::Seen(..)));
+        if now >= self.tell_at && !self.seen.is_empty() && is_told {
             self.tell_at = now.plus(LEASES_TOLD_MS);
+            // As many again, so that no request has to make room.
+            let room = Vec::with_capacity(self.seen.len());
+            let seen = std::mem::replace(&mut self.seen, room);
             self.period = self.period.wrapping_add(1).max(1);
-            self.news.push_back(News::Seen(std::mem::take(&mut self.seen)));
+            self.news.push_back(News::Seen(seen, now));
         }
         while let Some(news) = self.news.pop_front() {
             if let Err(news) = tell(news) {
@@ -284,9 +294,22 @@ impl Leases {
     fn put(&mut self, id: SessionId, lease: Lease, now: Ticks) {
         self.known.insert(id, lease);
         if self.known.len() >= self.forget_at {
-            self.known.retain(|_, of| of.standing == Standing::Asked || of.until > now);
-            self.forget_at = LEASES_KEPT_MIN.max(2 * self.known.len());
+            self.forget(now);
         }
+    }
+
+    fn forget(&mut self, now: Ticks) {
+        self.known.retain(|_, of| of.standing == Standing::Asked || of.until > now);
+        self.forget_at = LEASES_KEPT_MIN.max(2 * self.known.len()).min(LEASES_MAX);
+        self.forgot_at = now;
+    }
+
+    /// Whether one more can be remembered. To look for those that are over takes a while.
+    fn has_room(&mut self, now: Ticks) -> bool {
+        if self.known.len() >= LEASES_MAX && now.since(self.forgot_at) >= LEASES_TOLD_MS {
+            self.forget(now);
+        }
+        self.known.len() < LEASES_MAX && self.news.len() < SESSION_NEWS_KEPT_MAX
     }
 }
 
@@ -327,7 +350,7 @@ mod tests {
             told.push(match news {
                 News::Asked(start) => format!("asked {} {}", start.token, start.length_ms),
                 News::Begun(start) => format!("begun {} {}", start.token, start.length_ms),
-                News::Seen(seen) => {
+                News::Seen(seen, _) => {
                     let lengths: Vec<_> = seen.iter().map(|seen| seen.length_ms).collect();
                     format!("seen {lengths:?}")
                 }
@@ -357,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_goes_on_as_long_as_it_is_used_and_control_hears_of_it_twice_a_second() {
+    fn a_lease_goes_on_as_long_as_it_is_used_and_control_hears_of_it() {
         let mut leases = Leases::default();
         let id = viewing(1, NEWS).id();
         ask(&mut leases, 1, 0);
@@ -434,5 +457,30 @@ mod tests {
         assert!(known <= LEASES_KEPT_MIN, "{known}");
         // An answer that still goes on is a session all the same.
         leases.go_on(viewing(0, NEWS).id(), Ticks(0));
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_is_kept_for_control_and_it_is_mended() {
+        let mut leases = Leases::default();
+        for token in 0..SESSION_NEWS_KEPT_MAX as u64 {
+            leases.ask(&viewing(token, NEWS), false, Ticks(0), || None);
+        }
+        assert_eq!(ask(&mut leases, u64::MAX, 0), Standing::Full);
+        let unlimited = leases.ask(&viewing(u64::MAX, NEWS), false, Ticks(0), || None).1;
+        assert_eq!(unlimited, Standing::Held);
+        assert_eq!(told(&mut leases, 0).len(), SESSION_NEWS_KEPT_MAX);
+        assert_eq!(ask(&mut leases, u64::MAX, 0), Standing::Asked);
+    }
+
+    #[test]
+    fn what_goes_on_is_told_once_however_long_control_takes() {
+        let mut leases = Leases::default();
+        leases.ask(&viewing(1, NEWS), false, Ticks(0), || None);
+        told(&mut leases, 0);
+        for now in (0..14_000).step_by(500) {
+            ask(&mut leases, 1, now);
+            leases.tell(Ticks(now), Err);
+        }
+        assert_eq!(told(&mut leases, 14_000), ["seen [15000]"]);
     }
 }

@@ -1,5 +1,7 @@
 //! `/api/v1/sessions`: who watches what, who did, and an end to it.
 
+use std::num::NonZeroU32;
+
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{Response, StatusCode};
@@ -42,14 +44,16 @@ pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Re
         Some(id) => {
             let found = signer.registry().ask(move |store| store.object(Kind::Subscriber, &id));
             match found.await {
-                Ok(Ok(Some(of))) => of.number.and_then(std::num::NonZeroU32::new),
+                Ok(Ok(Some(of))) => match of.number.and_then(NonZeroU32::new) {
+                    Some(number) => Some(Owner::Subscriber(number)),
+                    None => return problem(StatusCode::NOT_FOUND, "it has no number"),
+                },
                 Ok(Ok(None)) => {
                     return problem(StatusCode::NOT_FOUND, "no subscriber has this id");
                 }
                 Ok(Err(error)) => return failed(&error),
                 Err(Busy) => return busy(),
             }
-            .map(Owner::Subscriber)
         }
     };
     let (told, next) = match asked.past {
@@ -93,7 +97,7 @@ fn present(
         Some(owner) => table.of(owner).iter().map(|session| (id(session), session)).collect(),
         None => table.all().map(|session| (id(session), session)).collect(),
     };
-    all.retain(|(id, _)| id.as_str() > after);
+    all.retain(|(id, session)| id.as_str() > after && !session.is_over(now.ticks));
     all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let has_more = all.len() > limit;
     all.truncate(limit);

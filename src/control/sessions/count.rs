@@ -25,10 +25,6 @@ impl Window {
     fn with(self, other: Self) -> Self {
         Self { from: self.from.min(other.from), to: self.to.max(other.to) }
     }
-
-    fn overlaps(self, other: Self, ms: u64) -> bool {
-        self.to.min(other.to).since(self.from.max(other.from)) >= ms
-    }
 }
 
 /// The places of the sessions that count.
@@ -96,15 +92,68 @@ fn contents(sessions: &[Session], places: &[usize]) -> Vec<usize> {
     together(&windows, CONTENTS_OVERLAP_MS).into_iter().map(|at| places[at]).collect()
 }
 
-/// The newest, and what goes on beside it and beside each other.
+/// The most that went on beside each other, each for so long beside every other; else the newest.
+///
+/// Two windows overlap by `ms` if they do without their last `ms`: so it is where most of those lie
+/// over each other.
 fn together(windows: &[Window], ms: u64) -> Vec<usize> {
-    let mut newest_first: Vec<_> = (0..windows.len()).collect();
-    newest_first.sort_by_key(|at| std::cmp::Reverse((windows[*at].to, windows[*at].from)));
-    let mut together: Vec<usize> = Vec::new();
-    for at in newest_first {
-        if together.iter().all(|other| windows[*other].overlaps(windows[at], ms)) {
-            together.push(at);
+    let is_long = |window: &Window| window.to.since(window.from) >= ms;
+    let long = || windows.iter().enumerate().filter(|(_, window)| is_long(window));
+    let mut edges: Vec<(u64, i32)> = Vec::new();
+    for (_, window) in long() {
+        // What begins where another ends lies over it.
+        edges.extend([(2 * window.from.0, 1), (2 * (window.to.0 - ms) + 1, -1)]);
+    }
+    edges.sort_unstable();
+    let (mut depth, mut most, mut at) = (0, 0, 0);
+    for (edge, step) in edges {
+        depth += step;
+        if depth > most {
+            (most, at) = (depth, edge / 2);
         }
     }
+    let lies_there = |window: &Window| window.from.0 <= at && at <= window.to.0 - ms;
+    let mut together: Vec<usize> =
+        long().filter(|(_, window)| lies_there(window)).map(|(place, _)| place).collect();
+    if together.is_empty() {
+        let newest = (0..windows.len()).max_by_key(|at| (windows[*at].to, windows[*at].from));
+        together.extend(newest);
+    }
     together
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn overlap(one: Window, other: Window, ms: u64) -> bool {
+        one.to.min(other.to).since(one.from.max(other.from)) >= ms
+    }
+
+    proptest! {
+        /// As many as one finds by trying all sets.
+        #[test]
+        fn no_more_and_no_fewer_went_on_together(
+            windows in prop::collection::vec((0_u64..40, 0_u64..40), 1..9),
+            ms in 1_u64..12,
+        ) {
+            let window = |(from, size)| Window { from: Ticks(from), to: Ticks(from + size) };
+            let windows: Vec<_> = windows.into_iter().map(window).collect();
+            let all = |set: u32| (0..windows.len()).filter(move |at| set & (1 << at) != 0);
+            let go_together = |set: &u32| {
+                all(*set).all(|one| {
+                    all(*set).all(|other| {
+                        one == other || overlap(windows[one], windows[other], ms)
+                    })
+                })
+            };
+            let most = (1..1_u32 << windows.len()).filter(go_together).map(u32::count_ones).max();
+            let found = together(&windows, ms);
+            prop_assert_eq!(Some(found.len() as u32), most);
+            let set = found.iter().fold(0, |set, at| set | 1 << at);
+            prop_assert!(go_together(&set));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Who watches what, for all shards: sessions are counted here, and here it is decided who may
 //! begin.
 //!
-//! Shards ask when a session begins, and tell twice a second which go on. What is decided goes to
+//! Shards ask when a session begins, and tell once a second which go on. What is decided goes to
 //! whoever asked; what ends a session, to all of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,22 +53,22 @@ impl Desk {
     /// Counts, until no shard is left.
     pub async fn serve(self: Arc<Self>, mut news: Receiver<SessionNews>) {
         let mut taken = Vec::with_capacity(NEWS_AT_ONCE);
-        let mut tick = tokio::time::interval(Duration::from_millis(SESSIONS_TICK_MS));
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let every = Duration::from_millis(SESSIONS_TICK_MS);
+        let mut looked = Instant::now();
         loop {
-            tokio::select! {
-                count = news.recv_many(&mut taken, NEWS_AT_ONCE) => {
-                    if count == 0 {
-                        return;
-                    }
-                    for news in taken.drain(..) {
-                        self.hear(news);
-                    }
-                }
-                _ = tick.tick() => {
-                    let now = self.now();
-                    self.table().tick(now);
-                }
+            let some = news.recv_many(&mut taken, NEWS_AT_ONCE);
+            // What goes on is heard of first: whoever was held up must not take it for over.
+            if let Ok(0) = tokio::time::timeout(every, some).await {
+                return;
+            }
+            for news in taken.drain(..) {
+                self.hear(news);
+            }
+            let since = looked.elapsed();
+            if since >= 10 * every || since >= every && news.is_empty() {
+                looked = Instant::now();
+                let now = self.now();
+                self.table().tick(now);
             }
         }
     }
@@ -77,19 +77,24 @@ impl Desk {
         let now = self.now();
         match news {
             News::Asked(start) | News::Begun(start) => {
-                let places = self.places(start.subscriber.map(Owner::Subscriber));
+                let rights = self.rights();
+                let places = start.subscriber.and_then(|of| rights.places(of));
                 let said = self.table().start(&start, places, now);
                 if let Some(answer) = said.answer {
                     self.post.tell_one(shard, Update::Sessions(Arc::new([answer])));
                 }
                 self.tell(said.all);
             }
-            News::Seen(all) => {
+            News::Seen(all, told_at) => {
                 let mut said = Vec::new();
                 let mut table = self.table();
+                let rights = self.rights();
                 for seen in all {
-                    let places = self.places(table.owner_of(seen.id));
-                    said.extend(table.see(seen, places, now));
+                    // What is told now may have been a moment ago.
+                    let ago = told_at.since(seen.at).min(now.ticks.0);
+                    let then = Moment { ticks: Ticks(now.ticks.0 - ago), ..now };
+                    let places = |owner| places(&rights, owner);
+                    said.extend(table.see(seen, places, then));
                 }
                 drop(table);
                 self.tell(said);
@@ -104,9 +109,8 @@ impl Desk {
         }
     }
 
-    fn places(&self, owner: Option<Owner>) -> Option<Places> {
-        let Some(Owner::Subscriber(subscriber)) = owner else { return None };
-        self.rights.lock().unwrap_or_else(PoisonError::into_inner).places(subscriber)
+    fn rights(&self) -> Arc<Rights> {
+        Arc::clone(&self.rights.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -123,6 +127,15 @@ impl Desk {
     /// How many sessions there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.table().count()
+        let now = self.now();
+        self.table().count(now)
+    }
+}
+
+/// At how many places this one may watch; none = as many as it likes.
+fn places(rights: &Rights, owner: Owner) -> Option<Places> {
+    match owner {
+        Owner::Subscriber(subscriber) => rights.places(subscriber),
+        Owner::Device(_) => None,
     }
 }

@@ -11,8 +11,8 @@ use ahash::{AHashMap, RandomState};
 
 use super::count;
 use crate::config::{
-    CONTESTED_MS, KICKED_MS, SESSION_REFUSED_MS, SESSIONS_COUNTED_MAX, SESSIONS_OF_ONE_MAX,
-    SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
+    CONTESTED_MS, KICKED_MS, LEASES_TOLD_MS, SESSION_REFUSED_MS, SESSIONS_COUNTED_MAX,
+    SESSIONS_OF_ONE_MAX, SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
 };
 use crate::units::{Ticks, UnixTime};
 use crate::viewer::SessionId;
@@ -104,8 +104,21 @@ impl Session {
         self.is_of_device(other) && self.content.content().is_of(other.content.content())
     }
 
-    fn is_over(&self, now: Ticks) -> bool {
-        now.since(self.seen) >= u64::from(self.length_ms)
+    /// How long it is silent before it begins anew, as far as places are counted: players with long
+    /// segments fetch seldom.
+    fn silence_ms(&self) -> u64 {
+        SILENCE_MS.max(u64::from(self.length_ms) * 2 / 3)
+    }
+
+    /// Whether it seems to have been left, and is not over yet.
+    fn is_silent(&self, now: Ticks) -> bool {
+        now.since(self.seen) >= u64::from(self.length_ms) * 2 / 5
+    }
+
+    /// Whether it has been silent for too long.
+    pub fn is_over(&self, now: Ticks) -> bool {
+        // It may have been used once more since shards told of it.
+        now.since(self.seen) >= u64::from(self.length_ms) + LEASES_TOLD_MS
     }
 }
 
@@ -179,25 +192,29 @@ impl Group {
         if count >= SESSIONS_COUNTED_MAX.max(max) {
             return Admission::Refused;
         }
-        let before = count::counted(&self.sessions).len();
+        if let Some(barred) = barred {
+            // Others that go on have it to themselves; those who have left only seem to.
+            let go_on = self.sessions.iter().filter(|of| !of.is_silent(now)).cloned();
+            if count::counted(&go_on.collect::<Vec<_>>()).len() >= max {
+                self.barred[barred].until = now.plus(CONTESTED_MS);
+                return Admission::Refused;
+            }
+        }
         self.sessions.push(session);
         let is_over = count::counted(&self.sessions).len() > max
-            || count::at_most(&self.sessions, now) > max + 1
-            || barred.is_some() && before >= max;
+            || count::at_most(&self.sessions, now) > max + 1;
         if !is_over || places.ends_oldest {
             return Admission::Counted;
         }
         self.sessions.pop();
-        if let Some(barred) = barred {
-            self.barred[barred].until = now.plus(CONTESTED_MS);
-        }
         Admission::Refused
     }
 
     /// Something may not begin again until then; the oldest of too many may.
     fn bar(&mut self, barred: Barred) {
         if self.barred.len() == SESSIONS_COUNTED_MAX {
-            self.barred.remove(0);
+            let contested = self.barred.iter().position(|barred| barred.over == Over::Limit);
+            self.barred.remove(contested.unwrap_or(0));
         }
         self.barred.push(barred);
     }
@@ -231,6 +248,8 @@ pub struct Table {
     /// Whose sessions are looked at next for those that are over.
     due: VecDeque<(Ticks, Owner)>,
     past: VecDeque<Past>,
+    /// Until then there may be some that are not listed, and shards that tell of them.
+    uncounted_until: Ticks,
 }
 
 const REFUSED: Verdict = Verdict::Refused { over: Over::Limit, for_ms: SESSION_REFUSED_MS };
@@ -241,29 +260,36 @@ impl Table {
         let owner = Owner::of(start);
         let is_new = !self.owners.contains_key(&owner);
         if is_new {
-            self.due.push_back((now.ticks.plus(u64::from(start.length_ms)), owner));
+            self.due.push_back((now.ticks.plus(SILENCE_MS), owner));
         }
-        self.forget(owner, now);
+        if places.is_some() {
+            self.forget(owner, now);
+        }
         let group = self.owners.entry(owner).or_default();
         let session = Session::new(start, now);
         let answer = |verdict| Some((start.id, verdict));
-        let barred = group.barred.iter().position(|barred| barred.bars(&session));
-        if let Some(&Barred { over: Over::Kicked, until, .. }) = barred.map(|at| &group.barred[at])
-        {
+        let bars = |over| {
+            let mut barred = group.barred.iter();
+            barred.position(|barred| barred.over == over && barred.bars(&session))
+        };
+        let barred = bars(Over::Limit);
+        if let Some(kicked) = bars(Over::Kicked) {
+            let until = group.barred[kicked].until;
             let for_ms = u32::try_from(until.since(now.ticks)).unwrap_or(u32::MAX);
             let verdict = Verdict::Refused { over: Over::Kicked, for_ms };
             return Said { answer: answer(verdict), all: Vec::new() };
         }
         let same = group.sessions.iter().position(|of| of.is_of(&session));
-        let has_room = |of: &Session| of.names.len() < SESSIONS_COUNTED_MAX;
+        let has_room =
+            |of: &Session| of.names.contains(&start.id) || of.names.len() < SESSIONS_COUNTED_MAX;
         if let Some(place) = same.filter(|place| has_room(&group.sessions[*place])) {
             let same = &mut group.sessions[place];
             if !same.names.contains(&start.id) {
                 same.names.push(start.id);
                 self.names.insert(start.id, (owner, place));
             }
-            let seen = Seen { id: start.id, length_ms: start.length_ms };
-            let all = self.see(seen, places, now);
+            let seen = Seen { id: start.id, length_ms: start.length_ms, at: now.ticks };
+            let all = self.see(seen, |_| places, now);
             // It may be the one too many.
             let verdict = all.iter().find(|(id, _)| *id == start.id).map(|(_, verdict)| *verdict);
             return Said { answer: answer(verdict.unwrap_or(Verdict::Held)), all };
@@ -271,6 +297,7 @@ impl Table {
         match group.admit(session, barred, places, now.ticks) {
             Admission::Counted => {}
             Admission::Uncounted => {
+                self.uncounted_until = now.ticks.plus(CONTESTED_MS);
                 return Said { answer: answer(Verdict::Held), all: Vec::new() };
             }
             Admission::Refused => return Said { answer: answer(REFUSED), all: Vec::new() },
@@ -285,7 +312,7 @@ impl Table {
     pub fn see(
         &mut self,
         seen: Seen,
-        places: Option<Places>,
+        places: impl Fn(Owner) -> Option<Places>,
         now: Moment,
     ) -> Vec<(SessionId, Verdict)> {
         let Some(&(owner, place)) = self.names.get(&seen.id) else {
@@ -294,30 +321,38 @@ impl Table {
         let Some(group) = self.owners.get_mut(&owner) else { return Vec::new() };
         let is_alone = group.sessions.len() == 1;
         let Some(session) = group.sessions.get_mut(place) else { return Vec::new() };
-        if !is_alone && now.ticks.since(session.seen) >= SILENCE_MS {
+        if !is_alone && now.ticks.since(session.seen) >= session.silence_ms() {
             session.began = now.ticks;
         }
-        session.seen = now.ticks;
+        session.seen = session.seen.max(now.ticks);
         session.length_ms = session.length_ms.max(seen.length_ms);
-        match places {
-            Some(places) if !is_alone => self.enforce(owner, places, now),
-            _ => Vec::new(),
+        if is_alone {
+            return Vec::new();
         }
+        places(owner).map(|places| self.enforce(owner, places, now)).unwrap_or_default()
     }
 
     fn revive(
         &mut self,
         seen: Seen,
-        places: Option<Places>,
+        places: impl Fn(Owner) -> Option<Places>,
         now: Moment,
     ) -> Vec<(SessionId, Verdict)> {
         let is_it = |past: &&Past| past.session.names.contains(&seen.id);
+        if now.ticks < self.uncounted_until {
+            return Vec::new();
+        }
         let newest = self.past.iter().rev().take(SESSIONS_REVIVED_MAX);
         let Some(past) = newest.into_iter().find(is_it) else {
             // Whoever tells of it shall ask once more.
             return vec![(seen.id, Verdict::Unknown)];
         };
+        if past.end != End::Left {
+            // It was told of before whoever used it heard that it is over.
+            return Vec::new();
+        }
         let session = &past.session;
+        let places = places(session.owner);
         let start = Start {
             id: seen.id,
             subscriber: match session.owner {
@@ -333,15 +368,6 @@ impl Table {
         let Said { answer, mut all } = self.start(&start, places, now);
         all.extend(answer.filter(|(_, verdict)| *verdict != Verdict::Held));
         all
-    }
-
-    /// Whose session this is, or was a moment ago.
-    #[must_use]
-    pub fn owner_of(&self, id: SessionId) -> Option<Owner> {
-        let newest = || self.past.iter().rev().take(SESSIONS_REVIVED_MAX);
-        let was = || newest().find(|past| past.session.names.contains(&id));
-        let is = self.names.get(&id).map(|(owner, _)| *owner);
-        is.or_else(|| was().map(|past| past.session.owner))
     }
 
     /// Ends what is one too many.
@@ -375,7 +401,8 @@ impl Table {
             }
             said.extend(session.names.iter().map(|name| (*name, REFUSED)));
             let (over, until) = (Over::Limit, now.ticks.plus(CONTESTED_MS));
-            if is_for_content || is_elsewhere {
+            // A player that tries again must not end whoever ended it.
+            if is_for_content || is_elsewhere || places.ends_oldest {
                 let barred = Barred { session: session.clone(), is_for_content, over, until };
                 group.bar(barred);
             }
@@ -430,10 +457,10 @@ impl Table {
         self.past.iter()
     }
 
-    /// How many there are.
+    /// How many there are now.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.owners.values().map(|group| group.sessions.len()).sum()
+    pub fn count(&self, now: Moment) -> usize {
+        self.all().filter(|session| !session.is_over(now.ticks)).count()
     }
 
     fn forget(&mut self, owner: Owner, now: Moment) {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::NETWORKS_OVERLAP_MS;
+use crate::config::{LEASES_TOLD_MS, NETWORKS_OVERLAP_MS};
 use crate::viewer::Viewing;
 use crate::viewer::session::Content;
 
@@ -21,6 +21,9 @@ struct Place {
 /// Who fetches what: the session of the token, the address, the player, the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Who<'w>(u64, &'w str, &'w str, &'w str);
+
+/// How long a lease is less what control grants, so that it is over after 15 s.
+const LENGTH_MS: u32 = 15_000 - LEASES_TOLD_MS as u32;
 
 const HOME: &str = "192.0.2.1";
 const MOBILE: &str = "198.51.100.9";
@@ -64,9 +67,14 @@ impl Place {
 
     /// It goes on at a shard that knows it; gives who lost their session by that.
     fn go_on(&mut self, who: Who<'_>) -> Vec<SessionId> {
-        let seen = Seen { id: start(who).id, length_ms: 15_000 };
-        let said = self.table.see(seen, self.places, self.moment());
+        let (now, places) = (self.moment(), self.places);
+        let seen = Seen { id: start(who).id, length_ms: LENGTH_MS, at: now.ticks };
+        let said = self.table.see(seen, |_| places, now);
         said.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.table.count(self.moment())
     }
 
     fn counted(&self) -> usize {
@@ -88,7 +96,7 @@ fn start(Who(token, peer, agent, content): Who<'_>) -> Start {
         peer,
         agent: agent.as_bytes().into(),
         content: content.into(),
-        length_ms: 15_000,
+        length_ms: LENGTH_MS,
     }
 }
 
@@ -103,7 +111,7 @@ fn one_place_is_one_device_until_it_has_been_silent() {
     assert_eq!(place.after(14_999).fetch(phone), "limit");
     assert_eq!(place.after(1).fetch(phone), "held");
     assert_eq!(place.fetch(tv), "limit");
-    assert_eq!(place.table.count(), 1);
+    assert_eq!(place.count(), 1);
     let ends: Vec<_> = place.table.past().map(|past| past.end).collect();
     assert_eq!(ends, [End::Left]);
 }
@@ -147,8 +155,9 @@ fn a_second_content_that_goes_on_is_a_second_place() {
         assert_eq!(place.after(2_000).fetch(sport), "limit");
         assert!(place.go_on(news).is_empty());
     }
-    assert_eq!(place.after(14_999).fetch(sport), "limit");
-    assert_eq!(place.after(1).fetch(sport), "held");
+    let silent_ms = u64::from(LENGTH_MS) * 2 / 5;
+    assert_eq!(place.after(silent_ms - 1).fetch(sport), "limit");
+    assert_eq!(place.after(1).fetch(sport), "held", "the first seems to have been left");
 }
 
 #[test]
@@ -159,7 +168,7 @@ fn all_of_a_film_is_one_content() {
             assert_eq!(place.after(3_000).fetch(Who(1, HOME, "TV", part)), "held", "{part}");
         }
     }
-    assert_eq!(place.table.count(), 1);
+    assert_eq!(place.count(), 1);
     let all = place.table.of(Owner::Subscriber(ANNA));
     assert_eq!(all[0].names.len(), 3);
 }
@@ -171,7 +180,7 @@ fn from_the_wifi_to_the_street_is_one_place() {
     assert_eq!(place.fetch(home), "held");
     assert_eq!(place.after(1_000).fetch(street), "held");
     // What was under way at home came to its end.
-    assert!(place.after(1_000).go_on(home).is_empty());
+    assert!(place.after(NETWORKS_OVERLAP_MS - 1).go_on(home).is_empty());
     for _ in 0..20 {
         assert!(place.after(2_000).go_on(street).is_empty());
     }
@@ -218,6 +227,69 @@ fn the_oldest_can_be_what_ends() {
     assert_eq!(said.answer, Some((start(phone).id, Verdict::Held)));
     assert_eq!(said.all, [(start(tv).id, REFUSED)]);
     assert_eq!(place.table.past().map(|past| past.end).collect::<Vec<_>>(), [End::Limit]);
+    // What was told of the television before it heard of that ends nobody, and neither does a
+    // player that tries again.
+    assert!(place.after(500).go_on(tv).is_empty());
+    for _ in 0..5 {
+        assert_eq!(place.after(2_000).fetch(tv), "limit");
+        assert!(place.go_on(phone).is_empty());
+    }
+    assert_eq!(place.count(), 1);
+    place.after(15_000);
+    assert_eq!(place.fetch(tv), "held", "the telephone has left");
+}
+
+#[test]
+fn who_flips_between_two_channels_is_soon_let_in_again() {
+    let (news, sport) = (Who(1, HOME, "TV", "tv/news"), Who(1, HOME, "TV", "tv/sport"));
+    let mut place = Place::new(1);
+    for _ in 0..5 {
+        place.after(4_000).fetch(news);
+        place.after(4_000).fetch(sport);
+    }
+    // Whatever was made of that: who stays with one of them for some seconds has it.
+    place.after(4_000).fetch(news);
+    place.after(6_000);
+    assert_eq!(place.fetch(news), "held");
+    place.after(6_000);
+    assert_eq!(place.fetch(sport), "held");
+}
+
+#[test]
+fn a_kick_holds_whatever_was_contested_before() {
+    let (news, sport) = (Who(1, HOME, "TV", "tv/news"), Who(1, HOME, "TV", "tv/sport"));
+    let mut place = Place::new(1);
+    place.fetch(news);
+    place.fetch(sport);
+    for _ in 0..6 {
+        place.after(2_000);
+        place.go_on(news);
+        place.go_on(sport);
+    }
+    assert_eq!(place.count(), 1);
+    place.after(15_000);
+    let one = if place.fetch(sport) == "held" { sport } else { news };
+    place.table.kick(start(one).id, place.moment()).unwrap();
+    assert_eq!(place.fetch(one), "kicked");
+}
+
+#[test]
+fn long_segments_are_fetched_seldom_and_counted_all_the_same() {
+    let who = |channel| Who(1, HOME, "TV", channel);
+    let long = |place: &mut Place, channel| {
+        let begun = Start { length_ms: 36_000, ..start(who(channel)) };
+        let said = place.table.start(&begun, place.places, place.moment());
+        said.answer.map(|(_, verdict)| verdict)
+    };
+    let mut place = Place::new(1);
+    let mut refused = 0;
+    for _ in 0..6 {
+        place.after(6_000);
+        refused += usize::from(long(&mut place, "tv/news") != Some(Verdict::Held));
+        place.after(6_000);
+        refused += usize::from(long(&mut place, "tv/sport") != Some(Verdict::Held));
+    }
+    assert!(refused > 3, "{refused}");
 }
 
 #[test]
@@ -241,9 +313,9 @@ fn who_is_not_limited_watches_everywhere_and_is_listed() {
     for token in 0..50 {
         assert_eq!(place.fetch(Who(token, HOME, "VLC", "tv/news")), "held");
     }
-    assert_eq!((place.counted(), place.table.count()), (50, 50));
+    assert_eq!((place.counted(), place.count()), (50, 50));
     place.after(15_000).after(15_000);
-    assert_eq!(place.table.count(), 0);
+    assert_eq!(place.count(), 0);
     assert!(place.table.owners.is_empty() && place.table.names.is_empty());
 }
 
@@ -255,15 +327,20 @@ fn whoever_floods_is_bounded() {
         let expected = content[3..].parse::<usize>().unwrap() < SESSIONS_COUNTED_MAX;
         assert_eq!(place.fetch(Who(1, HOME, "TV", &content)) == "held", expected, "{content}");
     }
-    assert_eq!(place.table.count(), SESSIONS_COUNTED_MAX);
+    assert_eq!(place.count(), SESSIONS_COUNTED_MAX);
     let mut place = Place::new(0);
     for token in 0..SESSIONS_OF_ONE_MAX as u64 + 10 {
         assert_eq!(place.fetch(Who(token, HOME, "TV", "tv/news")), "held");
     }
-    assert_eq!(place.table.count(), SESSIONS_OF_ONE_MAX);
+    assert_eq!(place.count(), SESSIONS_OF_ONE_MAX);
     let beyond = Who(SESSIONS_OF_ONE_MAX as u64, HOME, "TV", "tv/news");
-    let seen = Seen { id: start(beyond).id, length_ms: 15_000 };
-    let said = place.table.see(seen, place.places, place.moment());
+    let now = place.moment();
+    let seen = Seen { id: start(beyond).id, length_ms: LENGTH_MS, at: now.ticks };
+    let said = place.table.see(seen, |_| None, now);
+    assert_eq!(said, [], "shards are known to tell of some that are not listed");
+    place.after(CONTESTED_MS);
+    let now = place.moment();
+    let said = place.table.see(Seen { at: now.ticks, ..seen }, |_| None, now);
     assert_eq!(said, [(start(beyond).id, Verdict::Unknown)], "it may ask again");
 }
 
@@ -274,7 +351,7 @@ fn an_answer_that_was_held_up_begins_again_and_is_counted() {
     assert_eq!(place.fetch(tv), "held");
     place.after(20_000);
     assert!(place.go_on(tv).is_empty());
-    assert_eq!(place.table.count(), 1, "it goes on");
+    assert_eq!(place.count(), 1, "it goes on");
     place.after(20_000);
     assert_eq!(place.fetch(phone), "held");
     assert_eq!(place.go_on(tv), [start(tv).id], "meanwhile somebody else came");
@@ -299,7 +376,7 @@ proptest! {
             let has_room = others.count() < max as usize;
             prop_assert_eq!(place.fetch(who) == "held", has_room);
             prop_assert!(place.counted() <= max as usize);
-            prop_assert!(place.table.count() <= max as usize);
+            prop_assert!(place.count() <= max as usize);
         }
     }
 
@@ -322,7 +399,7 @@ proptest! {
         for _ in 0..10 {
             place.after(15_000);
         }
-        prop_assert_eq!(place.table.count(), 0);
+        prop_assert_eq!(place.count(), 0);
         prop_assert!(place.table.owners.is_empty() && place.table.names.is_empty());
     }
 }
