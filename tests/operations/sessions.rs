@@ -75,6 +75,12 @@ fn fetch(server: &Running, token: &str, path: &str, agent: &str) -> String {
     outcome(&mut stream)
 }
 
+/// Waits until all shards know a subscriber: what its plan does not hold takes no place.
+fn await_known(server: &Running, token: &str) {
+    let is_known = |_| fetch(server, token, "c/1.ts", "TV") == "403 not-entitled";
+    until("every shard knows the subscriber", || (0..6 * SHARDS).all(is_known));
+}
+
 /// The sessions that are listed: content, player and id.
 fn listed(config: &Path, more: &[&str]) -> Vec<(String, String, String)> {
     let all = done(config, &[&["session", "ls", "--json"], more].concat());
@@ -91,7 +97,8 @@ fn a_second_device_is_refused_and_a_kick_makes_room() {
     let (_place, config, server) = started();
     done(&config, &["subscriber", "add", "Anna", "--plan", "one"]);
     let (tv, phone) = (token(&config, "Anna"), token(&config, "Anna"));
-    until("Anna is known", || fetch(&server, &tv, "a/1.ts", "TV") == "200");
+    await_known(&server, &tv);
+    assert_eq!(fetch(&server, &tv, "a/1.ts", "TV"), "200");
     for _ in 0..2 * SHARDS {
         assert_eq!(fetch(&server, &phone, "a/1.ts", "VLC"), "403 session-limit");
         assert_eq!(fetch(&server, &tv, "a/1.ts", "TV"), "200");
@@ -143,7 +150,7 @@ fn devices_that_race_over_all_shards_never_get_more_than_there_may_be() {
         let name = format!("S{round}");
         done(&config, &["subscriber", "add", &name, "--plan", plan]);
         let tokens: Vec<_> = (0..DEVICES).map(|_| token(&config, &name)).collect();
-        std::thread::sleep(Duration::from_millis(200));
+        await_known(&server, &tokens[0]);
         let start = Barrier::new(DEVICES);
         let outcomes: Vec<String> = std::thread::scope(|scope| {
             let racing = tokens.iter().map(|token| {
@@ -175,7 +182,8 @@ fn one_token_at_many_addresses_is_seen_and_one_that_moves_is_not_refused() {
         ask(&mut stream, &shared, "a/1.ts", "TV");
         outcome(&mut stream)
     };
-    until("Anna is known", || at(1) == "200");
+    await_known(&server, &shared);
+    assert_eq!(at(1), "200");
     assert_eq!(at(2), "200", "from the Wi-Fi to the street");
     let let_in = (3..=20).filter(|last| at(*last) == "200").count();
     assert_eq!(let_in, 0, "nobody moves to so many places at once");
