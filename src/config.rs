@@ -263,7 +263,7 @@ const _: () = assert!(SILENCE_MS < LEASE_MIN_MS, "who is silent is not over at o
 /// Milliseconds that a shard refuses a session before it asks again.
 pub const SESSION_REFUSED_MS: u32 = 1_000;
 
-/// Milliseconds that what was one too many waits until the others are over, and not only silent.
+/// Milliseconds that what was one too many is let in only where the others have fallen silent.
 pub const CONTESTED_MS: u64 = 60_000;
 
 /// Milliseconds that a session that an operator has ended can't be begun again.

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::admin_api::ServerArgs;
-use super::terminal::{say, table, word};
-use crate::units::UnixTime;
+use super::terminal::{moment, say, table, word};
 
 /// Arguments of `shardcast key`.
 #[derive(Debug, Args)]
@@ -58,10 +57,13 @@ pub fn run(args: &KeyArgs) -> Result<(), Failure> {
 
 fn list(answer: &Value) -> String {
     let keys = answer["keys"].as_array().map_or(&[][..], Vec::as_slice);
-    let time =
-        |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |at| UnixTime(at).iso());
     let rows = keys.iter().map(|key| {
-        vec![word(&key["id"]), word(&key["state"]), time(&key["created"]), time(&key["retired"])]
+        vec![
+            word(&key["id"]),
+            word(&key["state"]),
+            moment(&key["created"]),
+            moment(&key["retired"]),
+        ]
     });
     table(&["KEY", "STATE", "CREATED", "SIGNED UNTIL"], rows.collect())
 }

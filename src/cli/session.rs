@@ -6,8 +6,7 @@ use serde_json::Value;
 use super::Failure;
 use super::admin_api::ServerArgs;
 use super::objects::encoded;
-use super::terminal::{printable, say, table, word};
-use crate::units::UnixTime;
+use super::terminal::{moment, printable, say, table, word};
 
 /// Arguments of `shardcast session`.
 #[derive(Debug, Args)]
@@ -80,8 +79,6 @@ fn all(server: &ServerArgs, subscriber: Option<&str>, past: bool) -> Result<Vec<
 }
 
 fn list(sessions: &[Value], past: bool) -> String {
-    let time =
-        |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |at| UnixTime(at).iso());
     let rows = sessions.iter().map(|of| {
         let last = if past { &of["until"] } else { &of["seen"] };
         let mut row = vec![
@@ -89,8 +86,8 @@ fn list(sessions: &[Value], past: bool) -> String {
             word(&of["subscriber"]),
             word(&of["content"]),
             word(&of["from"]),
-            time(&of["since"]),
-            time(last),
+            moment(&of["since"]),
+            moment(last),
         ];
         if past {
             row.push(word(&of["end"]));

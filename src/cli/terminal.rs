@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use serde_json::Value;
 
 use super::Failure;
+use crate::units::UnixTime;
 
 /// Writes to stdout.
 pub fn say(text: &str) -> Result<(), Failure> {
@@ -57,4 +58,9 @@ pub fn word(value: &Value) -> String {
         Value::String(text) => printable(text),
         other => printable(&other.to_string()),
     }
+}
+
+/// Seconds since 1970 as a cell of a table.
+pub fn moment(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "-".to_owned(), |at| UnixTime(at).iso())
 }

@@ -20,6 +20,13 @@ pub fn answer(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     response
 }
 
+/// 204: it is done, and there is nothing to say.
+pub fn nothing() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// What a request's body says. Another media type is refused: a form of some web page could send
 /// it, and then nobody would have meant it.
 ///

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::admin::Shared;
 use super::documents::{self, Checked};
-use super::json::{answer, wanted};
+use super::json::{answer, nothing, wanted};
 use super::problem::problem;
 use super::registry::{
     Busy, Expected, Kind, Object, Registry, Revision, StoreError, Uncommitted, Write,
@@ -183,11 +183,7 @@ pub async fn remove(
         Ok::<_, Unwritten>(())
     });
     match removed.await {
-        Ok(Ok(())) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-        }
+        Ok(Ok(())) => nothing(),
         Ok(Err(why)) => *unwritten(kind, why),
         Err(Busy) => busy(),
     }

@@ -12,7 +12,7 @@ use super::table::{End, Owner, Past, Session};
 use super::{Desk, Moment};
 use crate::config::{LIST_ENTRIES, LIST_ENTRIES_MAX};
 use crate::control::admin::Shared;
-use crate::control::json::answer;
+use crate::control::json::{answer, nothing};
 use crate::control::problem::problem;
 use crate::control::registry::{Busy, Kind, Store, StoreError};
 use crate::control::tokens::{busy, failed, nowhere};
@@ -77,9 +77,7 @@ pub async fn kick(State(shared): State<Shared>, Path(id): Path<String>) -> Respo
         return problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps");
     };
     desk.tell(said);
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
+    nothing()
 }
 
 /// A session as it is told, and whose it is.

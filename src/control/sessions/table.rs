@@ -239,6 +239,15 @@ pub struct Said {
     pub all: Vec<(SessionId, Verdict)>,
 }
 
+impl Said {
+    /// Whoever asked goes on, unless it is among those that end.
+    fn held_unless(asked: SessionId, all: Vec<(SessionId, Verdict)>) -> Self {
+        let ended = all.iter().find(|(id, _)| *id == asked);
+        let verdict = ended.map_or(Verdict::Held, |(_, verdict)| *verdict);
+        Self { answer: Some((asked, verdict)), all }
+    }
+}
+
 /// All sessions.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -290,9 +299,7 @@ impl Table {
             }
             let seen = Seen { id: start.id, length_ms: start.length_ms, at: now.ticks };
             let all = self.see(seen, |_| places, now);
-            // It may be the one too many.
-            let verdict = all.iter().find(|(id, _)| *id == start.id).map(|(_, verdict)| *verdict);
-            return Said { answer: answer(verdict.unwrap_or(Verdict::Held)), all };
+            return Said::held_unless(start.id, all);
         }
         match group.admit(session, barred, places, now.ticks) {
             Admission::Counted => {}
@@ -304,8 +311,7 @@ impl Table {
         }
         self.names.insert(start.id, (owner, group.sessions.len() - 1));
         let all = places.map(|places| self.enforce(owner, places, now)).unwrap_or_default();
-        let verdict = all.iter().find(|(id, _)| *id == start.id).map(|(_, verdict)| *verdict);
-        Said { answer: answer(verdict.unwrap_or(Verdict::Held)), all }
+        Said::held_unless(start.id, all)
     }
 
     /// A session goes on. One that was over begins again: its answer was held up, perhaps.
