@@ -8,13 +8,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use axum::middleware::map_response;
+use axum::middleware::{map_request, map_response};
 use axum::routing::{any, delete, get, post};
 use tokio::sync::Mutex;
 
 use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
-use super::{Parts, Readiness, Stage, channels, explain, feed, objects, problem, restore};
+use super::{Parts, Readiness, Stage, actor, channels, explain, feed, objects, problem, restore};
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
 use crate::ingest::Figures;
@@ -97,7 +97,8 @@ pub fn socket(shared: Shared) -> Router {
             get(objects::one).put(objects::put).patch(objects::patch).delete(objects::remove),
         )
         .layer(DefaultBodyLimit::max(OPERATOR_BODY_SIZE_MAX))
-        .layer(map_response(problem::uniform));
+        .layer(map_response(problem::uniform))
+        .layer(map_request(actor::local));
     seen().merge(operated).with_state(shared)
 }
 

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
+use super::actor::Peer;
 use crate::config::{
     ADMIN_CONNECTION_MS, ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_TIMEOUT_MS, HEAD_SIZE_MAX,
     HEADER_LINES_MAX,
@@ -26,23 +27,25 @@ pub trait Listener: 'static {
     /// What it accepts.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
-    /// The next connection.
-    async fn next(&self) -> io::Result<Self::Stream>;
+    /// The next connection, and who is at its other end.
+    async fn next(&self) -> io::Result<(Self::Stream, Peer)>;
 }
 
 impl Listener for TcpListener {
     type Stream = TcpStream;
 
-    async fn next(&self) -> io::Result<TcpStream> {
-        self.accept().await.map(|(stream, _)| stream)
+    async fn next(&self) -> io::Result<(TcpStream, Peer)> {
+        self.accept().await.map(|(stream, address)| (stream, Peer::Network(address)))
     }
 }
 
 impl Listener for UnixListener {
     type Stream = UnixStream;
 
-    async fn next(&self) -> io::Result<UnixStream> {
-        self.accept().await.map(|(stream, _)| stream)
+    async fn next(&self) -> io::Result<(UnixStream, Peer)> {
+        let (stream, _) = self.accept().await?;
+        let uid = stream.peer_cred().ok().map(|whose| whose.uid());
+        Ok((stream, Peer::Local(uid)))
     }
 }
 
@@ -54,10 +57,10 @@ pub async fn serve<L: Listener>(listener: L, router: Router) {
         let place = Rc::clone(&places);
         let place = acquired(place).await;
         match listener.next().await {
-            Ok(stream) => {
+            Ok((stream, peer)) => {
                 let router = router.clone();
                 tokio::task::spawn_local(async move {
-                    connection(stream, router).await;
+                    connection(stream, peer, router).await;
                     drop(place);
                 });
             }
@@ -84,9 +87,14 @@ async fn acquired(places: Rc<Semaphore>) -> Place {
     Place(places)
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, router: Router) {
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: Peer,
+    router: Router,
+) {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let router = router.clone();
+        request.extensions_mut().insert(peer);
         async move {
             let answer = router.oneshot(request.map(Body::new));
             Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {}))

@@ -15,6 +15,7 @@ use crate::messages::{Ask, SessionNews};
 use crate::ops::access_log;
 
 pub mod readiness;
+mod actor;
 mod admin;
 mod channels;
 mod connections;

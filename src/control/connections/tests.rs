@@ -13,9 +13,9 @@ struct InMemory(tokio::sync::Mutex<Receiver<DuplexStream>>);
 impl Listener for InMemory {
     type Stream = DuplexStream;
 
-    async fn next(&self) -> io::Result<DuplexStream> {
+    async fn next(&self) -> io::Result<(DuplexStream, Peer)> {
         match self.0.lock().await.recv().await {
-            Some(stream) => Ok(stream),
+            Some(stream) => Ok((stream, Peer::Local(None))),
             None => std::future::pending().await,
         }
     }
