@@ -36,6 +36,7 @@ pub mod linear;
 pub mod problem;
 pub mod registry;
 pub mod restore;
+pub mod secrets;
 
 pub use readiness::{Readiness, Stage};
 
