@@ -14,6 +14,7 @@ mod live;
 mod dash;
 mod transport;
 mod viewers;
+mod accounts;
 pub mod values;
 mod day;
 mod given;
@@ -24,6 +25,7 @@ pub mod shown;
 pub mod sources;
 pub mod inputs;
 
+pub use accounts::*;
 pub use catch_up::*;
 pub use dash::*;
 pub use live::*;

@@ -25,6 +25,8 @@ mod terminal;
 mod tokens;
 #[path = "operations/registry.rs"]
 mod registry;
+#[path = "operations/import.rs"]
+mod import;
 #[path = "operations/sessions.rs"]
 mod sessions;
 #[path = "operations/front_cache.rs"]

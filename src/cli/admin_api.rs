@@ -1,6 +1,6 @@
 //! Asking a running server: one request to its admin API, by its unix socket or an address.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Failure;
 use super::sources::SourceArgs;
 use super::terminal::printable;
+use crate::config::HEAD_SIZE_MAX;
 
 /// How long a server may take to say something.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,6 +84,37 @@ impl ServerArgs {
         self.ask_within(PATIENCE, method, path, body)
     }
 
+    /// Writes what the server answers to a `GET` of this path, as it comes.
+    ///
+    /// # Errors
+    ///
+    /// It can't be asked, refuses, or what it says can't be written.
+    pub fn stream(&self, path: &str, to: &mut dyn Write) -> Result<(), Failure> {
+        let (mut stream, host, what) = self.connected(PATIENCE)?;
+        // HTTP/1.0: the body is what comes until the end, and says by itself whether it is whole.
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n");
+        let failed = |error: std::io::Error| Failure::new(&what, error);
+        stream.write_all(request.as_bytes()).map_err(failed)?;
+        let mut answer = BufReader::new(stream);
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut rest = answer.by_ref().take(HEAD_SIZE_MAX as u64);
+            if rest.read_until(b'\n', &mut head).map_err(failed)? == 0 || head.len() > HEAD_SIZE_MAX
+            {
+                return Err(Failure::new(&what, "this is no answer"));
+            }
+        }
+        let mut headers = [httparse::EMPTY_HEADER; 32];
+        let mut parsed = httparse::Response::new(&mut headers);
+        let status = parsed.parse(&head).ok().and(parsed.code);
+        if status == Some(200) {
+            return std::io::copy(&mut answer, to).map(drop).map_err(failed);
+        }
+        let mut problem = Vec::new();
+        answer.take(ANSWER_SIZE_MAX).read_to_end(&mut problem).map_err(failed)?;
+        Err(refused(&what, status.unwrap_or_default(), &problem))
+    }
+
     fn ask_within(
         &self,
         patience: Duration,
@@ -90,12 +122,19 @@ impl ServerArgs {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
+        let (stream, host, what) = self.connected(patience)?;
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         let body = body.map(Value::to_string).unwrap_or_default();
         if !body.is_empty() {
             let size = body.len();
             request += &format!("Content-Type: application/json\r\nContent-Length: {size}\r\n");
         }
+        request += &format!("Host: {host}\r\n\r\n{body}");
+        asked(stream, &request, &what)
+    }
+
+    /// A connection to the server, what its `Host` is, and what is being done, for messages.
+    fn connected(&self, patience: Duration) -> Result<(Box<dyn Stream>, String, String), Failure> {
         let Some(url) = &self.server else {
             let socket = self.state()?.join("admin.sock");
             let what = format!("ask {}", socket.display());
@@ -106,8 +145,7 @@ impl ServerArgs {
             let stream = UnixStream::connect(&socket).map_err(refused)?;
             let set = stream.set_read_timeout(Some(patience));
             set.map_err(|error| Failure::new(&what, error))?;
-            request += &format!("Host: localhost\r\n\r\n{body}");
-            return asked(stream, &request, &what);
+            return Ok((Box::new(stream), "localhost".to_owned(), what));
         };
         let what = format!("ask {url}");
         let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
@@ -119,8 +157,7 @@ impl ServerArgs {
         let address = addresses.next().ok_or_else(|| Failure::new(&what, "no such host"))?;
         let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
         stream.set_read_timeout(Some(patience)).map_err(failed)?;
-        request += &format!("Host: {authority}\r\n\r\n{body}");
-        asked(stream, &request, &what)
+        Ok((Box::new(stream), authority.to_owned(), what))
     }
 
     /// The state folder, for a verb that needs its files.
@@ -173,13 +210,21 @@ fn asked(mut stream: impl Read + Write, request: &str, what: &str) -> Result<Val
         (204, _) => Ok(Value::Null),
         (200 | 201, Ok(value)) => Ok(value),
         (200 | 201, Err(error)) => Err(Failure::new(what, error)),
-        (status, problem) => {
-            let problem = problem.unwrap_or_default();
-            let detail = problem["detail"].as_str().unwrap_or("it says no more");
-            Err(Failure::new(what, format_args!("status {status}: {}", printable(detail))))
-        }
+        (status, _) => Err(refused(what, status, body)),
     }
 }
+
+/// What a server says that does not do it.
+fn refused(what: &str, status: u16, body: &[u8]) -> Failure {
+    let problem = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let detail = problem["detail"].as_str().unwrap_or("it says no more");
+    Failure::new(what, format_args!("status {status}: {}", printable(detail)))
+}
+
+/// A connection of either kind.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
 
 /// Status and body of an answer that ended with its connection, and is whole.
 fn read(answer: &[u8]) -> Option<(u16, &[u8])> {

@@ -17,6 +17,8 @@ pub mod demo;
 pub mod admin_api;
 pub mod backup;
 pub mod channel;
+pub mod export;
+pub mod import;
 pub mod key;
 pub mod objects;
 pub mod session;
@@ -64,6 +66,10 @@ pub enum Verb {
     Session(session::SessionArgs),
     /// List and change the keys that sign tokens
     Key(key::KeyArgs),
+    /// Take plans, subscribers and their app passwords from a file, a line at a time
+    Import(import::ImportArgs),
+    /// Write all plans and subscribers into a file that import takes
+    Export(export::ExportArgs),
     /// Copy the registry into a file, also while the server runs
     Backup(backup::BackupArgs),
     /// Make the registry what a copy says: plans and subscribers are what they were then
@@ -111,6 +117,8 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Token(args) => token::run(args),
         Verb::Session(args) => session::run(args),
         Verb::Key(args) => key::run(args),
+        Verb::Import(args) => import::run(args),
+        Verb::Export(args) => export::run(args),
         Verb::Backup(args) => backup::run(args),
         Verb::Restore(args) => backup::run_restore(args),
         Verb::CheckConfig(args) => check_config::run(args),

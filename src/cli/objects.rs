@@ -11,6 +11,7 @@ use super::terminal::{printable, say, table, word};
 use crate::units::UnixTime;
 
 mod fields;
+mod password;
 pub mod subscriber;
 
 pub use fields::{BouquetFields, CategoryFields, PlanFields, SubscriberFields};

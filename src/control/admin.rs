@@ -1,6 +1,6 @@
 //! What the admin port answers: metrics, health, and problems for everything else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +12,13 @@ use axum::middleware::{map_request, map_response};
 use axum::routing::{any, delete, get, post};
 use tokio::sync::Mutex;
 
+use super::secrets::Secrets;
 use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
-use super::{Parts, Readiness, Stage, actor, channels, explain, feed, objects, problem, restore};
+use super::{
+    Parts, Readiness, Stage, actor, app_passwords, channels, explain, export, feed, import,
+    objects, problem, restore,
+};
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
 use crate::ingest::Figures;
@@ -32,6 +36,8 @@ pub struct Shared {
     pub(super) state: PathBuf,
     /// Signs tokens; none without a registry.
     pub(super) signer: Option<Arc<Signer>>,
+    /// Hashes and seals app passwords; none where the state folder can't be used.
+    pub(super) app_passwords: Option<Arc<app_passwords::Keys>>,
     /// Where sessions are counted.
     pub(super) sessions: Arc<Desk>,
     /// One scrape at a time: a second one waits for the first.
@@ -43,6 +49,7 @@ impl Shared {
     pub fn new(parts: &Parts, signer: Option<Signer>, sessions: Arc<Desk>) -> Self {
         Self {
             sessions,
+            app_passwords: app_passwords(&parts.state),
             state: parts.state.clone(),
             signer: signer.map(Arc::new),
             readiness: Arc::clone(&parts.readiness),
@@ -50,6 +57,17 @@ impl Shared {
             pushed: parts.pushed.clone(),
             desk: parts.desk.clone(),
             scraper: Arc::new(Mutex::new(scrape::Scraper::new(parts.outboxes.clone()))),
+        }
+    }
+}
+
+/// What hashes and seals app passwords, if the state folder can be used.
+fn app_passwords(state: &Path) -> Option<Arc<app_passwords::Keys>> {
+    match Secrets::open(state) {
+        Ok(secrets) => Some(Arc::new(app_passwords::Keys::new(secrets))),
+        Err(error) => {
+            tracing::error!(%error, "there is no key for app passwords: nobody signs in with one");
+            None
         }
     }
 }
@@ -76,7 +94,10 @@ pub fn port(shared: Shared) -> Router {
         .route("/api/v1/sessions", any(here))
         .route("/api/v1/sessions/{*rest}", any(here))
         .route("/api/v1/tokens", any(here))
+        .route("/api/v1/app-passwords/{*rest}", any(here))
         .route("/api/v1/restore", any(here))
+        .route("/api/v1/import", any(here))
+        .route("/api/v1/export", any(here))
         .with_state(shared)
 }
 
@@ -90,7 +111,15 @@ pub fn socket(shared: Shared) -> Router {
         .route("/api/v1/sessions/{id}", delete(sessions::api::kick))
         .route("/api/v1/tokens", post(tokens::mint))
         .route("/api/v1/restore", post(restore::restore))
+        .route("/api/v1/import", post(import::import))
+        .route("/api/v1/export", get(export::export))
         .route("/api/v1/subscribers/{id}/explain", get(explain::explain))
+        .route(
+            "/api/v1/subscribers/{id}/app-passwords",
+            get(app_passwords::api::all).post(app_passwords::api::add),
+        )
+        .route("/api/v1/subscribers/{id}/app-passwords/{name}", delete(app_passwords::api::remove))
+        .route("/api/v1/app-passwords/check", post(app_passwords::api::check))
         .route("/api/v1/{kind}", get(objects::all).post(objects::create))
         .route(
             "/api/v1/{kind}/{id}",

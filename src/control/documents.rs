@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::app_passwords;
 use super::registry::{Kind, Reference};
 use crate::config::{DOCUMENT_LIST_MAX, DOCUMENT_TEXT_MAX, OBJECT_ID_MAX};
 
@@ -156,6 +157,10 @@ enum Status {
 pub fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
     match kind {
         Kind::SigningKey => Err("a key is made by the server alone".to_owned()),
+        Kind::AppPasswords => {
+            app_passwords::checked(&document)?;
+            Ok(Checked { document, references: Vec::new() })
+        }
         Kind::Category => {
             let category: Category = read(document)?;
             text("name", &category.name, 1)?;

@@ -89,7 +89,7 @@ impl Known {
                         put(&mut self.bouquets, change.id, bouquet);
                         plans_changed = true;
                     }
-                    Kind::SigningKey | Kind::Category => {}
+                    Kind::SigningKey | Kind::Category | Kind::AppPasswords => {}
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! `GET /api/v1/changes?since=&limit=&wait=`: what has changed in the registry after a revision.
 //!
 //! Whoever follows it asks again with `next`. With `wait` (seconds) an answer that would be empty
-//! is held until there is something, or that time is over. Keys are secrets, and not told.
+//! is held until there is something, or that time is over. Secrets are not told.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::admin::Shared;
 use super::json::answer;
 use super::problem::problem;
-use super::registry::{Busy, Changed, Kind, Registry, Revision, StoreError};
+use super::registry::{Busy, Changed, Registry, Revision, StoreError};
 use super::tokens::{busy, failed, nowhere};
 use crate::config::{FEED_WAIT_SECONDS_MAX, LIST_ENTRIES_MAX};
 
@@ -74,7 +74,7 @@ async fn since_then(
 }
 
 fn is_public(change: &Changed) -> bool {
-    change.kind != Kind::SigningKey
+    !change.kind.is_secret()
 }
 
 fn told(change: Changed) -> Value {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::admin::Shared;
+use super::app_passwords;
 use super::documents::{self, Checked};
 use super::json::{answer, nothing, wanted};
 use super::problem::problem;
@@ -178,8 +179,13 @@ pub async fn remove(
             Some(condition) => condition.expected(Some(&found))?,
             None => Expected::At(found.revision),
         };
+        let passwords = match kind {
+            Kind::Subscriber => app_passwords::removal(store.object(Kind::AppPasswords, &id)?),
+            _ => None,
+        };
         let (document, number, references) = (None, None, Vec::new());
-        store.commit(&[Write { kind, id, expected, document, number, references }])?;
+        let write = Write { kind, id, expected, document, number, references };
+        store.commit(&passwords.into_iter().chain([write]).collect::<Vec<_>>())?;
         Ok::<_, Unwritten>(())
     });
     match removed.await {
@@ -347,7 +353,7 @@ fn registry(shared: &Shared) -> Option<&Registry> {
 }
 
 /// An object as it is told.
-fn told(object: Object) -> Value {
+pub(super) fn told(object: Object) -> Value {
     let Value::Object(mut document) = object.document else { return object.document };
     document.insert("id".to_owned(), object.id.into());
     document.insert("revision".to_owned(), object.revision.0.into());
@@ -384,8 +390,20 @@ fn unwritten(kind: Kind, why: Unwritten) -> Problem {
         }
         Unwritten::Uncommitted(why) => why,
     };
-    let why = match why {
-        Uncommitted::Store(error) => return Box::new(failed(&error)),
+    match unwritten_text(why) {
+        Ok(why) => refused(StatusCode::CONFLICT, &why),
+        Err(error) => Box::new(failed(&error)),
+    }
+}
+
+/// Why the registry did not make a write, for people.
+///
+/// # Errors
+///
+/// The store failed.
+pub(super) fn unwritten_text(why: Uncommitted) -> Result<String, StoreError> {
+    Ok(match why {
+        Uncommitted::Store(error) => return Err(error),
         Uncommitted::Conflict { found: Some(revision), .. } => {
             format!("it is there, with revision {}", revision.0)
         }
@@ -399,6 +417,5 @@ fn unwritten(kind: Kind, why: Unwritten) -> Problem {
         Uncommitted::NumberTaken { .. } => {
             "number: it is, or was, another one's, or is not from 1 to 2147483647".to_owned()
         }
-    };
-    refused(StatusCode::CONFLICT, &why)
+    })
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::password::{self, PasswordVerb};
 use super::{ObjectVerb, SubscriberFields, address, encoded, run_verb};
 use crate::cli::Failure;
 use crate::cli::admin_api::ServerArgs;
@@ -23,6 +24,9 @@ pub struct SubscriberArgs {
 enum SubscriberVerb {
     #[command(flatten)]
     Object(ObjectVerb<SubscriberFields>),
+    /// What a subscriber's apps sign in with
+    #[command(subcommand)]
+    Password(PasswordVerb),
     /// Say why one may watch something, or not: every check, up to the one that decides
     Explain {
         /// The subscriber
@@ -52,6 +56,7 @@ enum SubscriberVerb {
 pub fn run(args: &SubscriberArgs) -> Result<(), Failure> {
     match &args.verb {
         SubscriberVerb::Object(verb) => run_verb(verb),
+        SubscriberVerb::Password(verb) => password::run(verb),
         SubscriberVerb::Explain { id, content, from, agent, server, json } => {
             let from = from.map(|from| from.to_string());
             let asked = [("content", content), ("from", &from), ("agent", agent)];

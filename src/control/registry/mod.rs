@@ -34,12 +34,20 @@ pub enum Kind {
     Plan,
     /// Whoever watches.
     Subscriber,
+    /// What a subscriber's apps sign in with.
+    AppPasswords,
 }
 
 impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::SigningKey, Self::Category, Self::Bouquet, Self::Plan, Self::Subscriber];
+    /// Every kind, those that others speak of first.
+    pub const ALL: [Self; 6] = [
+        Self::SigningKey,
+        Self::Category,
+        Self::Bouquet,
+        Self::Plan,
+        Self::Subscriber,
+        Self::AppPasswords,
+    ];
 
     /// Its word.
     #[must_use]
@@ -50,7 +58,14 @@ impl Kind {
             Self::Bouquet => "bouquet",
             Self::Plan => "plan",
             Self::Subscriber => "subscriber",
+            Self::AppPasswords => "app-passwords",
         }
+    }
+
+    /// Whether its documents are secrets, which no list and no feed tells.
+    #[must_use]
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::SigningKey | Self::AppPasswords)
     }
 
     /// Whether its objects have a number besides their id: other systems' clients know them by it.
@@ -233,6 +248,21 @@ pub trait Store: Send {
     /// `Uncommitted`.
     fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted>;
 
+    /// Makes each of these groups of writes, or none of its writes; one that is not made is no
+    /// reason for the others. When it returns all that were made are on the disk, or none is.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`; of a group, `Uncommitted`.
+    fn commit_each(&mut self, groups: &[Vec<Write>]) -> Result<Vec<Outcome>, StoreError>;
+
+    /// The registry as it is at this moment, whatever is written meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
+
     /// Makes the registry what a staged copy says, all of it or nothing; keys stay. What was made
     /// before is of another epoch then.
     ///
@@ -248,6 +278,33 @@ pub trait Store: Send {
     ///
     /// See `epoch`.
     fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError>;
+}
+
+/// What became of a group of writes.
+pub type Outcome = Result<Revision, Uncommitted>;
+
+/// What a registry was at a moment. It blocks, and may be read on any thread.
+pub trait Snapshot: Send {
+    /// The newest revision then.
+    ///
+    /// # Errors
+    ///
+    /// See `Store::epoch`.
+    fn revision(&self) -> Result<Revision, StoreError>;
+
+    /// Like `Store::object`.
+    ///
+    /// # Errors
+    ///
+    /// See `Store::epoch`.
+    fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError>;
+
+    /// Like `Store::objects`.
+    ///
+    /// # Errors
+    ///
+    /// See `Store::epoch`.
+    fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError>;
 }
 
 /// Why nothing was asked of the store.
@@ -367,6 +424,18 @@ impl Store for Announcing<'_> {
         let revision = self.store.commit(writes)?;
         self.tell.send_replace(revision);
         Ok(revision)
+    }
+
+    fn commit_each(&mut self, groups: &[Vec<Write>]) -> Result<Vec<Outcome>, StoreError> {
+        let outcomes = self.store.commit_each(groups)?;
+        if let Some(newest) = outcomes.iter().flatten().max() {
+            self.tell.send_replace(*newest);
+        }
+        Ok(outcomes)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.store.snapshot()
     }
 
     fn restore(&mut self, staged: &Path) -> Result<Revision, StoreError> {

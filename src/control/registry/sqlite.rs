@@ -14,10 +14,12 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Changed, Expected, Kind, Object, Reference, Revision, Store, StoreError, Uncommitted, Write,
+    Changed, Expected, Kind, Object, Outcome, Reference, Revision, Snapshot, Store, StoreError,
+    Uncommitted, Write,
 };
 
 pub mod backup;
+mod snapshot;
 
 /// What makes of each version the next one. A step that was released is never changed.
 const STEPS: &[&str] = &[
@@ -195,21 +197,7 @@ impl Store for Sqlite {
     }
 
     fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError> {
-        let found = self
-            .connection
-            .prepare_cached(
-                "SELECT revision, number, document FROM object WHERE kind = ?1 AND id = ?2",
-            )
-            .and_then(|mut select| {
-                let row = |row: &Row<'_>| {
-                    Ok((revision_at(row, 0)?, row.get(1)?, row.get::<_, String>(2)?))
-                };
-                select.query_row(params![kind.word(), id], row).optional()
-            })
-            .map_err(failed)?;
-        let Some((revision, number, text)) = found else { return Ok(None) };
-        let document = document(&text, kind, id)?;
-        Ok(Some(Object { kind, id: id.to_owned(), number, revision, document }))
+        object(&self.connection, kind, id)
     }
 
     fn named(&self, kind: Kind, number: u32) -> Result<Option<String>, StoreError> {
@@ -222,54 +210,41 @@ impl Store for Sqlite {
     }
 
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {
-        let rows = self
-            .connection
-            .prepare_cached(
-                "SELECT id, revision, number, document FROM object WHERE kind = ?1 AND id > ?2 \
-                 ORDER BY id LIMIT ?3",
-            )
-            .and_then(|mut select| {
-                let row = |row: &Row<'_>| {
-                    Ok((
-                        row.get::<_, String>(0)?,
-                        revision_at(row, 1)?,
-                        row.get(2)?,
-                        row.get::<_, String>(3)?,
-                    ))
-                };
-                let most = signed(most as u64);
-                let rows = select.query_map(params![kind.word(), after, most], row)?;
-                rows.collect::<Result<Vec<_>, _>>()
-            })
-            .map_err(failed)?;
-        let object = |(id, revision, number, text): (String, Revision, Option<u32>, String)| {
-            let document = document(&text, kind, &id)?;
-            Ok(Object { kind, id, number, revision, document })
-        };
-        rows.into_iter().map(object).collect()
+        objects(&self.connection, kind, after, most)
     }
 
     fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .map_err(failed)?;
-        let mut revision = transaction
-            .query_row("SELECT revision FROM registry", (), |row| revision_at(row, 0))
-            .map_err(failed)?;
-        for (index, write) in writes.iter().enumerate() {
-            revision.0 += 1;
-            written(&transaction, write, revision, index)?;
-        }
-        // Whatever the order of the writes, it is what they leave that must hold together.
-        for (index, write) in writes.iter().enumerate() {
-            held_together(&transaction, write, index)?;
-        }
-        transaction
-            .execute("UPDATE registry SET revision = ?1", params![signed(revision.0)])
-            .map_err(failed)?;
-        transaction.commit().map_err(failed)?;
+        let transaction = begun(&mut self.connection)?;
+        let newest = newest(&transaction)?;
+        let revision = written_together(&transaction, writes, newest)?;
+        finished(transaction, revision)?;
         Ok(revision)
+    }
+
+    fn commit_each(&mut self, groups: &[Vec<Write>]) -> Result<Vec<Outcome>, StoreError> {
+        let mut transaction = begun(&mut self.connection)?;
+        let mut revision = newest(&transaction)?;
+        let mut outcomes = Vec::with_capacity(groups.len());
+        for writes in groups {
+            let group = transaction.savepoint().map_err(failed)?;
+            let outcome = written_together(&group, writes, revision);
+            match outcome {
+                Ok(made) => {
+                    group.commit().map_err(failed)?;
+                    revision = made;
+                }
+                // What the file itself does not take, no other group could go on with.
+                Err(Uncommitted::Store(error)) => return Err(error),
+                Err(_) => group.finish().map_err(failed)?,
+            }
+            outcomes.push(outcome);
+        }
+        finished(transaction, revision)?;
+        Ok(outcomes)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(snapshot::Moment::of(&self.connection)?))
     }
 
     fn restore(&mut self, staged: &Path) -> Result<Revision, StoreError> {
@@ -311,9 +286,84 @@ impl Store for Sqlite {
     }
 }
 
+fn object(connection: &Connection, kind: Kind, id: &str) -> Result<Option<Object>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT revision, number, document FROM object WHERE kind = ?1 AND id = ?2")
+        .and_then(|mut select| {
+            let row =
+                |row: &Row<'_>| Ok((revision_at(row, 0)?, row.get(1)?, row.get::<_, String>(2)?));
+            select.query_row(params![kind.word(), id], row).optional()
+        })
+        .map_err(failed)?;
+    let Some((revision, number, text)) = found else { return Ok(None) };
+    let document = document(&text, kind, id)?;
+    Ok(Some(Object { kind, id: id.to_owned(), number, revision, document }))
+}
+
+fn objects(
+    connection: &Connection,
+    kind: Kind,
+    after: &str,
+    most: usize,
+) -> Result<Vec<Object>, StoreError> {
+    let rows = connection
+        .prepare_cached(
+            "SELECT id, revision, number, document FROM object WHERE kind = ?1 AND id > ?2 \
+             ORDER BY id LIMIT ?3",
+        )
+        .and_then(|mut select| {
+            let row = |row: &Row<'_>| {
+                let (id, text) = (row.get::<_, String>(0)?, row.get::<_, String>(3)?);
+                Ok((id, revision_at(row, 1)?, row.get(2)?, text))
+            };
+            let most = signed(most as u64);
+            let rows = select.query_map(params![kind.word(), after, most], row)?;
+            rows.collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(failed)?;
+    let object = |(id, revision, number, text): (String, Revision, Option<u32>, String)| {
+        let document = document(&text, kind, &id)?;
+        Ok(Object { kind, id, number, revision, document })
+    };
+    rows.into_iter().map(object).collect()
+}
+
+fn begun(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+    connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)
+}
+
+fn newest(transaction: &Connection) -> Result<Revision, StoreError> {
+    let select = "SELECT revision FROM registry";
+    transaction.query_row(select, (), |row| revision_at(row, 0)).map_err(failed)
+}
+
+fn finished(transaction: Transaction<'_>, revision: Revision) -> Result<(), StoreError> {
+    transaction
+        .execute("UPDATE registry SET revision = ?1", params![signed(revision.0)])
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// Makes these writes, with revisions behind this one, and gives the last.
+fn written_together(
+    transaction: &Connection,
+    writes: &[Write],
+    mut revision: Revision,
+) -> Result<Revision, Uncommitted> {
+    for (index, write) in writes.iter().enumerate() {
+        revision.0 += 1;
+        written(transaction, write, revision, index)?;
+    }
+    // Whatever the order of the writes, it is what they leave that must hold together.
+    for (index, write) in writes.iter().enumerate() {
+        held_together(transaction, write, index)?;
+    }
+    Ok(revision)
+}
+
 /// Makes one write within a transaction.
 fn written(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     write: &Write,
     revision: Revision,
     index: usize,
@@ -370,7 +420,7 @@ fn written(
 
 /// The number of an object that is written, which has this one already if it was there.
 fn numbered(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     write: &Write,
     has: Option<u32>,
     index: usize,
@@ -417,11 +467,7 @@ fn numbered(
 const NUMBER_MAX: u32 = i32::MAX as u32;
 
 /// Whether everything that a write speaks of is there, and nothing speaks of what it removed.
-fn held_together(
-    transaction: &Transaction<'_>,
-    write: &Write,
-    index: usize,
-) -> Result<(), Uncommitted> {
+fn held_together(transaction: &Connection, write: &Write, index: usize) -> Result<(), Uncommitted> {
     let first = |select: &str| {
         transaction
             .prepare_cached(select)

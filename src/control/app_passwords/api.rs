@@ -1,0 +1,176 @@
+//! App passwords in the API: `/api/v1/subscribers/{id}/app-passwords`, and whether one is right.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::admin::Shared;
+use super::super::json::{answer, nothing, wanted};
+use super::super::problem::problem;
+use super::super::registry::{Busy, Kind, Store, StoreError, Uncommitted};
+use super::super::tokens::{busy, failed, now, nowhere};
+use super::{Given, Passwords, Told, app, generated, weakness};
+
+/// Whether passwords themselves are asked for.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    reveal: bool,
+}
+
+/// What is to be added.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Which app or device it is for.
+    #[serde(default = "app")]
+    name: String,
+    /// The password; none = one is made.
+    #[serde(default)]
+    password: Option<String>,
+}
+
+/// A user name with a password.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pair {
+    user: String,
+    password: String,
+}
+
+/// Why there is no answer.
+enum Missed {
+    /// No such subscriber, or no such password.
+    Absent(&'static str),
+    /// It makes no sense.
+    Wrong(String),
+    /// Another one changed it at the same moment.
+    Raced,
+    /// The registry failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Missed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Uncommitted> for Missed {
+    fn from(why: Uncommitted) -> Self {
+        match why {
+            Uncommitted::Store(error) => Self::Store(error),
+            _ => Self::Raced,
+        }
+    }
+}
+
+fn missed(why: Missed) -> Response<Body> {
+    match why {
+        Missed::Absent(why) => problem(StatusCode::NOT_FOUND, why),
+        Missed::Wrong(why) => problem(StatusCode::BAD_REQUEST, &why),
+        Missed::Raced => {
+            problem(StatusCode::CONFLICT, "somebody else changed it at the same moment")
+        }
+        Missed::Store(error) => failed(&error),
+    }
+}
+
+/// Does something with a subscriber's, on the registry's thread.
+async fn with<T: Send + 'static>(
+    shared: &Shared,
+    id: String,
+    work: impl FnOnce(&mut dyn Store, Passwords<'_>) -> Result<T, Missed> + Send + 'static,
+) -> Result<T, Response<Body>> {
+    let (Some(signer), Some(keys)) = (&shared.signer, &shared.app_passwords) else {
+        return Err(nowhere());
+    };
+    let keys = std::sync::Arc::clone(keys);
+    let done = signer.registry().ask(move |store| {
+        store.object(Kind::Subscriber, &id)?.ok_or(Missed::Absent("no subscriber has this id"))?;
+        let found = store.object(Kind::AppPasswords, &id)?;
+        work(store, Passwords::of(&keys, &id, found))
+    });
+    match done.await {
+        Ok(done) => done.map_err(missed),
+        Err(Busy) => Err(busy()),
+    }
+}
+
+/// `GET /api/v1/subscribers/{id}/app-passwords?reveal=`: their names; with `reveal=true` the
+/// passwords, and which of them are weak.
+pub async fn all(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response<Body> {
+    let told = with(&shared, id, move |_, passwords| Ok(passwords.told(asked.reveal))).await;
+    told.map_or_else(|refused| refused, |all| answer(StatusCode::OK, &json!({ "passwords": all })))
+}
+
+/// `POST /api/v1/subscribers/{id}/app-passwords`: one more, 201; what was not given is made.
+pub async fn add(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let wanted: Wanted = match wanted(&headers, &body) {
+        Ok(wanted) => wanted,
+        Err(problem) => return problem,
+    };
+    let password = match wanted.password.map_or_else(generated, Ok) {
+        Ok(password) => password,
+        Err(error) => {
+            tracing::error!(%error, "no password can be drawn");
+            return problem(StatusCode::INTERNAL_SERVER_ERROR, "no password can be made");
+        }
+    };
+    let given = Given { name: wanted.name, password };
+    let added = with(&shared, id, move |store, mut passwords| {
+        let at = now();
+        passwords.add(&given, at).map_err(Missed::Wrong)?;
+        store.commit(&[passwords.write()])?;
+        let weak = weakness(&passwords.user, &given.password);
+        let (name, password, created) = (given.name, Some(given.password), at.0);
+        Ok(Told { name, created, password, weak })
+    });
+    added.await.map_or_else(|refused| refused, |told| answer(StatusCode::CREATED, &told))
+}
+
+/// `DELETE /api/v1/subscribers/{id}/app-passwords/{name}`: 204.
+pub async fn remove(
+    State(shared): State<Shared>,
+    Path((id, name)): Path<(String, String)>,
+) -> Response<Body> {
+    let removed = with(&shared, id, move |store, mut passwords| {
+        if !passwords.remove(&name) {
+            return Err(Missed::Absent("no app password has this name"));
+        }
+        store.commit(&[passwords.write()])?;
+        Ok(())
+    });
+    removed.await.map_or_else(|refused| refused, |()| nothing())
+}
+
+/// `POST /api/v1/app-passwords/check`: whether a user's app could sign in with this, for a help
+/// desk. It says nothing of plan, expiry or status: `explain` does.
+pub async fn check(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let Pair { user, password } = match wanted(&headers, &body) {
+        Ok(pair) => pair,
+        Err(problem) => return problem,
+    };
+    let checked = with(&shared, user, move |_, passwords| {
+        Ok(passwords.name_of(&password).map_or(Value::Null, Value::from))
+    });
+    match checked.await {
+        Ok(name) => answer(StatusCode::OK, &json!({ "matches": !name.is_null(), "name": name })),
+        Err(refused) => refused,
+    }
+}
