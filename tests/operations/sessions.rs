@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 
 use super::running::{PATIENCE, Place, Running, done, serve, until, verb};
 
@@ -40,6 +44,38 @@ fn started() -> (Place, PathBuf, Running) {
 
 fn token(config: &Path, subscriber: &str) -> String {
     done(config, &["token", "mint", "--subscriber", subscriber]).trim_end().to_owned()
+}
+
+/// The admin API, on one connection to its socket.
+struct Api(UnixStream);
+
+impl Api {
+    fn new(place: &Place) -> Self {
+        Self(UnixStream::connect(place.path("state/admin.sock")).unwrap())
+    }
+
+    fn post(&mut self, kind: &str, body: &Value) -> Value {
+        let (body, stream) = (body.to_string(), &mut self.0);
+        let size = body.len();
+        write!(
+            stream,
+            "POST /api/v1/{kind} HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n\
+             Content-Length: {size}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = BufReader::new(stream);
+        let (mut line, mut size) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            assert_ne!(answer.read_line(&mut line).unwrap(), 0, "it is answered");
+            if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+                size = length.trim_end().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; size];
+        answer.read_exact(&mut body).unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
 }
 
 /// A client at this address of 127.0.0.0/8.
@@ -142,16 +178,19 @@ fn a_second_device_is_refused_and_a_kick_makes_room() {
 
 #[test]
 fn devices_that_race_over_all_shards_never_get_more_than_there_may_be() {
-    const DEVICES: usize = 60;
-    const ROUNDS: usize = 6;
-    let (_place, config, server) = started();
-    for round in 0..ROUNDS {
+    let is_full = std::env::var_os("SHARDCAST_FULL").is_some();
+    let (devices, rounds) = if is_full { (500, 1000) } else { (60, 6) };
+    let (place, _config, server) = started();
+    let mut api = Api::new(&place);
+    for round in 0..rounds {
         let (plan, places) = if round % 2 == 0 { ("one", 1) } else { ("two", 2) };
         let name = format!("S{round}");
-        done(&config, &["subscriber", "add", &name, "--plan", plan]);
-        let tokens: Vec<_> = (0..DEVICES).map(|_| token(&config, &name)).collect();
+        api.post("subscribers", &json!({ "id": name, "plan": plan }));
+        let mint = json!({ "subscriber": name });
+        let mut minted = || api.post("tokens", &mint)["token"].as_str().unwrap().to_owned();
+        let tokens: Vec<_> = (0..devices).map(|_| minted()).collect();
         await_known(&server, &tokens[0]);
-        let start = Barrier::new(DEVICES);
+        let start = Barrier::new(devices);
         let outcomes: Vec<String> = std::thread::scope(|scope| {
             let racing = tokens.iter().map(|token| {
                 let (start, public) = (&start, server.public);
@@ -166,10 +205,103 @@ fn devices_that_race_over_all_shards_never_get_more_than_there_may_be() {
             racing.into_iter().map(|racing| racing.join().unwrap()).collect()
         });
         let let_in = outcomes.iter().filter(|outcome| *outcome == "200").count();
-        assert_eq!(let_in, places, "{outcomes:?}");
+        assert_eq!(let_in, places, "round {round}: {outcomes:?}");
         let refused = outcomes.iter().filter(|outcome| *outcome == "403 session-limit").count();
-        assert_eq!(refused, DEVICES - places, "{outcomes:?}");
+        assert_eq!(refused, devices - places, "round {round}: {outcomes:?}");
+        if is_full && round % 50 == 49 {
+            println!("{} rounds of {devices}", round + 1);
+        }
     }
+}
+
+/// One thread of the server, held for so long by whoever traces it.
+struct Held {
+    strace: Child,
+}
+
+impl Held {
+    /// Whether it was let go by itself.
+    fn is_over(&mut self) -> bool {
+        self.strace.try_wait().unwrap().is_some()
+    }
+
+    /// The thread stands still when this returns: at its next call of the kernel.
+    fn thread(server: &Running, name: &str, seconds: u64) -> Self {
+        let of = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+        let task = tasks
+            .map(|task| task.unwrap().path())
+            .find(|task| of(task.join("comm")).trim_end() == name)
+            .expect("there is such a thread");
+        let mut strace = Command::new("strace");
+        strace.args(["-o", "/dev/null", "-p", task.file_name().unwrap().to_str().unwrap()]);
+        strace.args(["-e", &format!("inject=all:delay_enter={seconds}s")]);
+        let strace = strace.stderr(Stdio::null()).spawn().expect("there is strace");
+        let held = Self { strace };
+        until("the thread stands still", || of(task.join("status")).contains("State:\tt"));
+        held
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
+    }
+}
+
+/// What shards do alone: who watches goes on, and who has paid may begin. What is decided when
+/// control is there again is what it would have decided before.
+#[test]
+fn while_control_stands_still_viewers_go_on_and_new_ones_are_let_in() {
+    let seconds = if std::env::var_os("SHARDCAST_FULL").is_some() { 60 } else { 6 };
+    let (place, config, server) = started();
+    let mut api = Api::new(&place);
+    let mut tokens = |name: &str| {
+        api.post("subscribers", &json!({ "id": name, "plan": "one" }));
+        let mint = json!({ "subscriber": name });
+        [0; 2].map(|_| api.post("tokens", &mint)["token"].as_str().unwrap().to_owned())
+    };
+    let ([anna, other], [berta, _]) = (tokens("Anna"), tokens("Berta"));
+    await_known(&server, &anna);
+    await_known(&server, &berta);
+    assert_eq!(fetch(&server, &anna, "a/1.ts", "TV"), "200");
+    assert_eq!(fetch(&server, &other, "a/1.ts", "VLC"), "403 session-limit");
+    let mut film = connected(server.public, 1);
+    ask(&mut film, &anna, "a/long.ts", "TV");
+    film.read_exact(&mut [0; 1000]).unwrap();
+
+    let mut held = Held::thread(&server, "control", seconds + 5);
+    let began = Instant::now();
+    let mut longest = Duration::ZERO;
+    // Control is asked about Berta's first request, in vain, and it goes on after a second. So does
+    // the first one of a session at each shard where it was not yet: these are new connections.
+    assert_eq!(fetch(&server, &berta, "b/1.ts", "TV"), "200");
+    let asked = began.elapsed();
+    while began.elapsed() < Duration::from_secs(seconds) {
+        let sent = Instant::now();
+        for token in [&anna, &berta] {
+            let path = if *token == anna { "a/1.ts" } else { "b/1.ts" };
+            assert_eq!(fetch(&server, token, path, "TV"), "200");
+        }
+        longest = longest.max(sent.elapsed());
+        // Twice what a client must take at least.
+        film.read_exact(&mut [0; 4 << 10]).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // The second device was refused a moment ago, and shards ask again now: whoever has paid.
+    until("who has paid is let in", || fetch(&server, &other, "a/1.ts", "VLC") == "200");
+    assert!(!held.is_over(), "control stood still all the time");
+    println!("{seconds} s: two requests took {longest:?} at most, the first of one {asked:?}");
+    drop(held);
+    until("control counts again", || {
+        fetch(&server, &other, "a/1.ts", "VLC") == "403 session-limit"
+    });
+    assert_eq!(fetch(&server, &anna, "a/1.ts", "TV"), "200");
+    let contents: BTreeSet<_> =
+        listed(&config, &[]).into_iter().map(|(content, agent, _)| (content, agent)).collect();
+    let expected = [("vod/a", "TV"), ("vod/b", "TV")];
+    assert_eq!(contents, expected.map(|(a, b)| (a.to_owned(), b.to_owned())).into());
 }
 
 #[test]
