@@ -5,7 +5,9 @@
 //! from their request's extensions: it is there wherever something can be changed.
 
 use std::fmt;
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -25,6 +27,17 @@ pub enum Peer {
 pub enum Actor {
     /// Somebody on this machine, by the unix socket: the number of the user.
     Local(Option<u32>),
+    /// The server, by itself.
+    Server,
+}
+
+impl Actor {
+    /// Whoever runs this process.
+    #[must_use]
+    pub fn this_process() -> Self {
+        // The kernel gives a process's folder to its user.
+        Self::Local(fs::metadata("/proc/self").ok().map(|of| of.uid()))
+    }
 }
 
 impl fmt::Display for Actor {
@@ -32,6 +45,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Local(Some(uid)) => write!(f, "local:{uid}"),
             Self::Local(None) => f.write_str("local"),
+            Self::Server => f.write_str("server"),
         }
     }
 }

@@ -246,6 +246,7 @@ impl Told {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::audit::Act;
     use super::super::documents::{Checked, checked};
     use super::super::registry::{Expected, Sqlite, Write};
     use super::*;
@@ -275,7 +276,7 @@ mod tests {
                 .map_or((None, Vec::new()), |(document, references)| (Some(document), references));
             let (id, expected, number) = (id.to_owned(), Expected::Anything, None);
             let write = Write { kind, id, expected, document, number, references };
-            self.store.commit(&[write]).unwrap();
+            self.store.commit(&Act::server(NOON), &[write]).unwrap();
         }
 
         /// What the subscriber of this number gets of channels, after all that was written.
@@ -384,7 +385,7 @@ mod tests {
         let document = Some(json!({ "plan": 7 }));
         let (number, references) = (None, Vec::new());
         let write = Write { kind, id, expected, document, number, references };
-        place.store.commit(&[write]).unwrap();
+        place.store.commit(&Act::server(NOON), &[write]).unwrap();
         place.check(1, &["news"], &[]);
         place.check(2, &["news"], &["news"]);
     }

@@ -14,12 +14,13 @@ use serde_json::{Map, Value, json};
 
 use super::admin::Shared;
 use super::app_passwords::{Given, Keys, Passwords, weakness};
+use super::audit::Act;
 use super::documents::{self, Checked};
 use super::json::{answer, wanted};
 use super::objects::unwritten_text;
 use super::problem::problem;
 use super::registry::{Busy, Expected, Kind, Object, Store, StoreError, Write};
-use super::tokens::{busy, failed, now, nowhere};
+use super::tokens::{busy, failed, nowhere};
 use crate::config::IMPORT_LINES_MAX;
 use crate::units::UnixTime;
 
@@ -86,6 +87,7 @@ struct Line {
 /// Answers with what became of each line, in their order.
 pub async fn import(
     State(shared): State<Shared>,
+    act: Act,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
@@ -101,7 +103,7 @@ pub async fn import(
         return problem(StatusCode::PAYLOAD_TOO_LARGE, &why);
     }
     let keys = Arc::clone(keys);
-    match signer.registry().ask(move |store| imported(store, &keys, wanted, now())).await {
+    match signer.registry().ask(move |store| imported(store, &act, &keys, wanted)).await {
         Ok(Ok(told)) => answer(StatusCode::OK, &json!({ "lines": told })),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
@@ -111,15 +113,15 @@ pub async fn import(
 /// Writes what can be.
 fn imported(
     store: &mut dyn Store,
+    act: &Act,
     keys: &Keys,
     wanted: Wanted,
-    now: UnixTime,
 ) -> Result<Vec<Told>, StoreError> {
     let mut told = Vec::with_capacity(wanted.lines.len());
     let (mut groups, mut of_groups) = (Vec::new(), Vec::new());
     for line in wanted.lines {
         let looked_at = match Line::read(line, wanted.existing) {
-            Ok(line) => line.looked_at(store, keys, now)?,
+            Ok(line) => line.looked_at(store, keys, act.at)?,
             Err(why) => LookedAt::refused(why),
         };
         if !looked_at.writes.is_empty() {
@@ -131,7 +133,7 @@ fn imported(
     if wanted.dry_run {
         return Ok(told);
     }
-    for (index, outcome) in of_groups.into_iter().zip(store.commit_each(&groups)?) {
+    for (index, outcome) in of_groups.into_iter().zip(store.commit_each(act, &groups)?) {
         if let Err(why) = outcome {
             told[index].result = Became::Refused;
             told[index].why = Some(unwritten_text(why)?);

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::audit::{Act, Deed};
 use super::registry::{Expected, Kind, Object, Revision, Store, StoreError, Uncommitted, Write};
 use crate::config::TOKEN_SECONDS_MAX;
 use crate::units::UnixTime;
@@ -87,7 +88,7 @@ struct Kept {
 pub fn live(store: &mut dyn Store, now: UnixTime) -> Result<Keys, StoreError> {
     let mut kept = all(store)?;
     if !kept.iter().any(|key| key.told.state == State::Current) {
-        match store.commit(&[made(next(&kept), now)?]) {
+        match store.commit(&Act::server(now), &[made(next(&kept), now)?]) {
             // Another server that shares the file made one at the same moment.
             Err(Uncommitted::Store(error)) => return Err(error),
             _ => kept = all(store)?,
@@ -118,7 +119,8 @@ pub fn told(store: &dyn Store) -> Result<Vec<Told>, StoreError> {
 /// # Errors
 ///
 /// `Unchanged`.
-pub fn rotate(store: &mut dyn Store, force: bool, now: UnixTime) -> Result<(), Unchanged> {
+pub fn rotate(store: &mut dyn Store, act: &Act, force: bool) -> Result<(), Unchanged> {
+    let now = act.at;
     let kept = all(store)?;
     let mut writes = vec![made(next(&kept), now)?];
     for key in kept {
@@ -142,7 +144,7 @@ pub fn rotate(store: &mut dyn Store, force: bool, now: UnixTime) -> Result<(), U
         let (kind, number, references) = (Kind::SigningKey, None, Vec::new());
         writes.push(Write { kind, id, expected, document, number, references });
     }
-    store.commit(&writes).map_err(uncommitted)?;
+    store.commit(&act.clone().called(Deed::Rotate), &writes).map_err(uncommitted)?;
     Ok(())
 }
 
@@ -252,16 +254,19 @@ mod tests {
     fn what_the_key_before_signed_is_good_and_what_came_before_it_is_not() {
         let (mut store, _state) = store();
         let first = signed(&mut store);
-        rotate(&mut store, false, NOON).unwrap();
+        rotate(&mut store, &Act::server(NOON), false).unwrap();
         let second = signed(&mut store);
         assert!(is_good(&mut store, &first) && is_good(&mut store, &second));
         assert_eq!(ids(&store), [(2, State::Current), (1, State::Previous)]);
         let until = UnixTime(NOON.0 + DAY);
         let id = NonZeroU8::MIN;
         let soon = UnixTime(NOON.0 + DAY - 1);
-        assert_eq!(rotate(&mut store, false, soon), Err(Unchanged::StillGood { id, until }));
+        assert_eq!(
+            rotate(&mut store, &Act::server(soon), false),
+            Err(Unchanged::StillGood { id, until })
+        );
         assert!(is_good(&mut store, &first));
-        rotate(&mut store, false, until).unwrap();
+        rotate(&mut store, &Act::server(until), false).unwrap();
         assert!(!is_good(&mut store, &first) && is_good(&mut store, &second));
         assert_eq!(ids(&store), [(3, State::Current), (2, State::Previous)]);
     }
@@ -270,8 +275,8 @@ mod tests {
     fn who_insists_may_give_up_what_is_still_good() {
         let (mut store, _state) = store();
         let first = signed(&mut store);
-        rotate(&mut store, false, NOON).unwrap();
-        rotate(&mut store, true, NOON).unwrap();
+        rotate(&mut store, &Act::server(NOON), false).unwrap();
+        rotate(&mut store, &Act::server(NOON), true).unwrap();
         assert!(!is_good(&mut store, &first));
     }
 
@@ -307,7 +312,8 @@ mod tests {
             Some(serde_json::json!({ "state": "current", "secret": "AA", "created": 1 }));
         let (kind, expected) = (Kind::SigningKey, Expected::Absent);
         let (id, number, references) = ("1".to_owned(), None, Vec::new());
-        store.commit(&[Write { kind, id, expected, document, number, references }]).unwrap();
+        let write = Write { kind, id, expected, document, number, references };
+        store.commit(&Act::server(NOON), &[write]).unwrap();
         let why = live(&mut store, NOON).unwrap_err().to_string();
         assert_eq!(why, "the registry's signing key \"1\" is none: its secret has another size");
     }

@@ -16,6 +16,7 @@ use crate::ops::access_log;
 
 pub mod readiness;
 mod actor;
+pub mod audit;
 mod admin;
 mod app_passwords;
 mod channels;

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::admin::Shared;
 use super::app_passwords;
+use super::audit::Act;
 use super::documents::{self, Checked};
 use super::json::{answer, nothing, wanted};
 use super::problem::problem;
@@ -100,6 +101,7 @@ pub async fn one(
 pub async fn create(
     State(shared): State<Shared>,
     Path(plural): Path<String>,
+    act: Act,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
@@ -108,7 +110,7 @@ pub async fn create(
         let mut sent = Sent::read(&headers, &body)?;
         let id =
             sent.id.take().ok_or_else(|| refused(StatusCode::BAD_REQUEST, "id: it is missing"))?;
-        write(&shared, kind, id, sent, |_| Ok(Expected::Absent), Merge::Whole).await
+        write(&shared, act, kind, id, sent, |_| Ok(Expected::Absent), Merge::Whole).await
     };
     made.await.map_or_else(|problem| *problem, |object| whole(StatusCode::CREATED, object))
 }
@@ -117,10 +119,11 @@ pub async fn create(
 pub async fn put(
     State(shared): State<Shared>,
     Path((plural, id)): Path<(String, String)>,
+    act: Act,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    change(shared, &plural, id, &headers, &body, Merge::Whole).await
+    change(shared, act, &plural, id, &headers, &body, Merge::Whole).await
 }
 
 /// `PATCH /api/v1/{kind}/{id}`: these fields are changed, and `null` takes one back to what it is
@@ -128,14 +131,16 @@ pub async fn put(
 pub async fn patch(
     State(shared): State<Shared>,
     Path((plural, id)): Path<(String, String)>,
+    act: Act,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    change(shared, &plural, id, &headers, &body, Merge::Fields).await
+    change(shared, act, &plural, id, &headers, &body, Merge::Fields).await
 }
 
 async fn change(
     shared: Shared,
+    act: Act,
     plural: &str,
     id: String,
     headers: &HeaderMap,
@@ -156,7 +161,7 @@ async fn change(
             (None, Some(revision)) => Ok(Expected::At(Revision(revision))),
             (None, None) => Ok(Expected::Anything),
         };
-        write(&shared, kind, id, sent, expected, merge).await
+        write(&shared, act, kind, id, sent, expected, merge).await
     };
     changed.await.map_or_else(|problem| *problem, |object| whole(StatusCode::OK, object))
 }
@@ -165,6 +170,7 @@ async fn change(
 pub async fn remove(
     State(shared): State<Shared>,
     Path((plural, id)): Path<(String, String)>,
+    act: Act,
     headers: HeaderMap,
 ) -> Response<Body> {
     let Some(kind) = kind(&plural) else { return unknown() };
@@ -185,7 +191,7 @@ pub async fn remove(
         };
         let (document, number, references) = (None, None, Vec::new());
         let write = Write { kind, id, expected, document, number, references };
-        store.commit(&passwords.into_iter().chain([write]).collect::<Vec<_>>())?;
+        store.commit(&act, &passwords.into_iter().chain([write]).collect::<Vec<_>>())?;
         Ok::<_, Unwritten>(())
     });
     match removed.await {
@@ -239,6 +245,7 @@ impl Sent {
 /// Writes an object, and gives it as it stands then.
 async fn write(
     shared: &Shared,
+    act: Act,
     kind: Kind,
     id: String,
     sent: Sent,
@@ -265,7 +272,7 @@ async fn write(
             documents::checked(kind, Value::Object(document)).map_err(Unwritten::Wrong)?;
         let (document, number) = (Some(document), sent.number);
         let write = Write { kind, id: id.clone(), expected, document, number, references };
-        store.commit(&[write]).map_err(Unwritten::Uncommitted)?;
+        store.commit(&act, &[write]).map_err(Unwritten::Uncommitted)?;
         store.object(kind, &id)?.ok_or(Unwritten::Absent)
     });
     match written.await {

@@ -8,13 +8,15 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::actor::Actor;
 use super::admin::Shared;
+use super::audit::Act;
 use super::documents;
 use super::json::{answer, wanted};
 use super::problem::problem;
 use super::registry::backup::{self, Copied};
 use super::registry::{Busy, Kind, Sqlite, Store as _, StoreError};
-use super::tokens::{busy, failed, nowhere};
+use super::tokens::{busy, failed, now, nowhere};
 
 /// Which copy.
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,7 @@ struct Wanted {
 /// can't be. What was signed before is unknown from then on.
 pub async fn restore(
     State(shared): State<Shared>,
+    act: Act,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
@@ -41,7 +44,7 @@ pub async fn restore(
         return problem(StatusCode::BAD_REQUEST, why);
     }
     let signer = std::sync::Arc::clone(signer);
-    match signer.restore(shared.state.join(wanted.file)).await {
+    match signer.restore(act, shared.state.join(wanted.file)).await {
         Ok(Ok((revision, epoch))) => {
             tracing::warn!(revision = revision.0, epoch, "the registry was restored from a copy");
             answer(StatusCode::OK, &json!({ "revision": revision.0, "epoch": epoch }))
@@ -68,6 +71,7 @@ pub fn staged(from: &Path, state: &Path) -> Result<(PathBuf, Copied), StoreError
 /// The registry can't be opened, or see `Store::restore`.
 pub fn without_server(state: &Path, staged: &Path) -> Result<(u64, u32), StoreError> {
     let mut store = Sqlite::open(state)?;
-    let revision = store.restore(staged)?;
+    let act = Act::of(Actor::this_process(), now());
+    let revision = store.restore(&act, staged)?;
     Ok((revision.0, store.epoch()?))
 }

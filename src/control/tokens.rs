@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::admin::Shared;
+use super::audit::Act;
 use super::documents;
 use super::json::{answer, wanted};
 use super::keys::{self, Unchanged};
@@ -62,12 +63,13 @@ impl Signer {
     /// See `Registry::ask`, and `Store::restore`.
     pub(super) async fn restore(
         self: Arc<Self>,
+        act: Act,
         staged: PathBuf,
     ) -> Result<Result<(Revision, u32), StoreError>, Busy> {
         // Whoever asked may give up meanwhile; shards are told all the same.
         let restored = tokio::task::spawn_local(async move {
             let restored = self.registry.ask(move |store| {
-                let revision = store.restore(&staged)?;
+                let revision = store.restore(&act, &staged)?;
                 Ok((revision, store.epoch()?, keys::live(store, now())?))
             });
             Ok(restored.await?.map(|(revision, epoch, keys)| {
@@ -237,6 +239,7 @@ struct Rotation {
 /// would be unknown then.
 pub async fn rotate(
     State(shared): State<Shared>,
+    act: Act,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
@@ -246,7 +249,7 @@ pub async fn rotate(
         Err(problem) => return problem,
     };
     let changed = signer.registry.ask(move |store| {
-        keys::rotate(store, rotation.force, now())?;
+        keys::rotate(store, &act, rotation.force)?;
         keys::live(store, now()).map_err(Unchanged::Store)
     });
     match changed.await {

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::admin::Shared;
+use super::super::audit::Act;
 use super::super::json::{answer, nothing, wanted};
 use super::super::problem::problem;
 use super::super::registry::{Busy, Kind, Store, StoreError, Uncommitted};
-use super::super::tokens::{busy, failed, now, nowhere};
+use super::super::tokens::{busy, failed, nowhere};
 use super::{Given, Passwords, Told, app, generated, weakness};
 
 /// Whether passwords themselves are asked for.
@@ -114,6 +115,7 @@ pub async fn all(
 pub async fn add(
     State(shared): State<Shared>,
     Path(id): Path<String>,
+    act: Act,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
@@ -130,11 +132,10 @@ pub async fn add(
     };
     let given = Given { name: wanted.name, password };
     let added = with(&shared, id, move |store, mut passwords| {
-        let at = now();
-        passwords.add(&given, at).map_err(Missed::Wrong)?;
-        store.commit(&[passwords.write()])?;
+        passwords.add(&given, act.at).map_err(Missed::Wrong)?;
+        store.commit(&act, &[passwords.write()])?;
         let weak = weakness(&passwords.user, &given.password);
-        let (name, password, created) = (given.name, Some(given.password), at.0);
+        let (name, password, created) = (given.name, Some(given.password), act.at.0);
         Ok(Told { name, created, password, weak })
     });
     added.await.map_or_else(|refused| refused, |told| answer(StatusCode::CREATED, &told))
@@ -144,12 +145,13 @@ pub async fn add(
 pub async fn remove(
     State(shared): State<Shared>,
     Path((id, name)): Path<(String, String)>,
+    act: Act,
 ) -> Response<Body> {
     let removed = with(&shared, id, move |store, mut passwords| {
         if !passwords.remove(&name) {
             return Err(Missed::Absent("no app password has this name"));
         }
-        store.commit(&[passwords.write()])?;
+        store.commit(&act, &[passwords.write()])?;
         Ok(())
     });
     removed.await.map_or_else(|refused| refused, |()| nothing())

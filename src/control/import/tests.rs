@@ -21,7 +21,7 @@ fn place() -> Place {
 impl Place {
     fn import(&mut self, body: Value) -> Vec<Told> {
         let wanted = serde_json::from_value(body).unwrap();
-        imported(&mut self.store, &self.keys, wanted, NOON).unwrap()
+        imported(&mut self.store, &Act::server(NOON), &self.keys, wanted).unwrap()
     }
 
     /// What became of lines, with the reason or the warnings.

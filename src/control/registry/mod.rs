@@ -15,6 +15,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::audit::Act;
 use crate::config::REGISTRY_JOBS_MAX;
 
 mod sqlite;
@@ -241,12 +242,12 @@ pub trait Store: Send {
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError>;
 
     /// Makes all of these writes, or none, and gives the last one's revision. When it returns they
-    /// are on the disk.
+    /// are on the disk. They are this act's.
     ///
     /// # Errors
     ///
     /// `Uncommitted`.
-    fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted>;
+    fn commit(&mut self, act: &Act, writes: &[Write]) -> Result<Revision, Uncommitted>;
 
     /// Makes each of these groups of writes, or none of its writes; one that is not made is no
     /// reason for the others. When it returns all that were made are on the disk, or none is.
@@ -254,7 +255,8 @@ pub trait Store: Send {
     /// # Errors
     ///
     /// See `epoch`; of a group, `Uncommitted`.
-    fn commit_each(&mut self, groups: &[Vec<Write>]) -> Result<Vec<Outcome>, StoreError>;
+    fn commit_each(&mut self, act: &Act, groups: &[Vec<Write>])
+    -> Result<Vec<Outcome>, StoreError>;
 
     /// The registry as it is at this moment, whatever is written meanwhile.
     ///
@@ -269,7 +271,7 @@ pub trait Store: Send {
     /// # Errors
     ///
     /// See `epoch`; or the copy is of another registry.
-    fn restore(&mut self, staged: &Path) -> Result<Revision, StoreError>;
+    fn restore(&mut self, act: &Act, staged: &Path) -> Result<Revision, StoreError>;
 
     /// What has changed after a revision, oldest first, so many at most. An object that changed
     /// several times is told of once.
@@ -420,14 +422,18 @@ impl Store for Announcing<'_> {
         self.store.objects(kind, after, most)
     }
 
-    fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted> {
-        let revision = self.store.commit(writes)?;
+    fn commit(&mut self, act: &Act, writes: &[Write]) -> Result<Revision, Uncommitted> {
+        let revision = self.store.commit(act, writes)?;
         self.tell.send_replace(revision);
         Ok(revision)
     }
 
-    fn commit_each(&mut self, groups: &[Vec<Write>]) -> Result<Vec<Outcome>, StoreError> {
-        let outcomes = self.store.commit_each(groups)?;
+    fn commit_each(
+        &mut self,
+        act: &Act,
+        groups: &[Vec<Write>],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let outcomes = self.store.commit_each(act, groups)?;
         if let Some(newest) = outcomes.iter().flatten().max() {
             self.tell.send_replace(*newest);
         }
@@ -438,8 +444,8 @@ impl Store for Announcing<'_> {
         self.store.snapshot()
     }
 
-    fn restore(&mut self, staged: &Path) -> Result<Revision, StoreError> {
-        let revision = self.store.restore(staged)?;
+    fn restore(&mut self, act: &Act, staged: &Path) -> Result<Revision, StoreError> {
+        let revision = self.store.restore(act, staged)?;
         self.tell.send_replace(revision);
         Ok(revision)
     }

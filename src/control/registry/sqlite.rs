@@ -18,6 +18,8 @@ use super::{
     Uncommitted, Write,
 };
 
+use crate::control::audit::Act;
+
 pub mod backup;
 mod snapshot;
 
@@ -213,7 +215,7 @@ impl Store for Sqlite {
         objects(&self.connection, kind, after, most)
     }
 
-    fn commit(&mut self, writes: &[Write]) -> Result<Revision, Uncommitted> {
+    fn commit(&mut self, _act: &Act, writes: &[Write]) -> Result<Revision, Uncommitted> {
         let transaction = begun(&mut self.connection)?;
         let newest = newest(&transaction)?;
         let revision = written_together(&transaction, writes, newest)?;
@@ -221,7 +223,11 @@ impl Store for Sqlite {
         Ok(revision)
     }
 
-    fn commit_each(&mut self, groups: &[Vec<Write>]) -> Result<Vec<Outcome>, StoreError> {
+    fn commit_each(
+        &mut self,
+        _act: &Act,
+        groups: &[Vec<Write>],
+    ) -> Result<Vec<Outcome>, StoreError> {
         let mut transaction = begun(&mut self.connection)?;
         let mut revision = newest(&transaction)?;
         let mut outcomes = Vec::with_capacity(groups.len());
@@ -247,7 +253,7 @@ impl Store for Sqlite {
         Ok(Box::new(snapshot::Moment::of(&self.connection)?))
     }
 
-    fn restore(&mut self, staged: &Path) -> Result<Revision, StoreError> {
+    fn restore(&mut self, _act: &Act, staged: &Path) -> Result<Revision, StoreError> {
         self.restored(staged)
     }
 

@@ -4,6 +4,10 @@ use std::sync::mpsc::channel;
 
 use super::*;
 
+fn act() -> Act {
+    Act::server(crate::units::UnixTime(1_800_000_000))
+}
+
 fn registry() -> (Registry, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
     (Registry::open(state.path()).unwrap(), state)
@@ -22,7 +26,7 @@ fn jobs_are_done_in_their_order() {
     };
     for document in 1..=3 {
         let write = write(document);
-        let made = registry.ask_now(move |store| store.commit(&[write])).unwrap();
+        let made = registry.ask_now(move |store| store.commit(&act(), &[write])).unwrap();
         assert_eq!(made, Ok(Revision(document)));
     }
     let object = registry.ask_now(|store| store.object(Kind::SigningKey, "1")).unwrap();

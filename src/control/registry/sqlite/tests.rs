@@ -8,6 +8,10 @@ use serde_json::json;
 
 use super::*;
 
+fn act() -> Act {
+    Act::server(crate::units::UnixTime(1_800_000_000))
+}
+
 const KEY: Kind = Kind::SigningKey;
 
 fn put(id: &str, expected: Expected, says: i64) -> Write {
@@ -48,7 +52,7 @@ fn what_is_committed_is_there_when_it_is_opened_again() {
     let mut store = Sqlite::open(state.path()).unwrap();
     assert_eq!((store.revision(), store.epoch()), (Ok(Revision(0)), Ok(0)));
     let writes = [put("b", Expected::Absent, 1), put("a", Expected::Absent, 2)];
-    assert_eq!(store.commit(&writes), Ok(Revision(2)));
+    assert_eq!(store.commit(&act(), &writes), Ok(Revision(2)));
     drop(store);
     let store = Sqlite::open(state.path()).unwrap();
     assert_eq!(store.revision(), Ok(Revision(2)));
@@ -62,7 +66,7 @@ fn a_list_goes_on_behind_what_was_read() {
     let state = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(state.path()).unwrap();
     let writes = ["a", "b", "c", "d"].map(|id| put(id, Expected::Absent, 0));
-    store.commit(&writes).unwrap();
+    store.commit(&act(), &writes).unwrap();
     let ids = |after: &str, most| -> Vec<_> {
         store.objects(KEY, after, most).unwrap().into_iter().map(|of| of.id).collect()
     };
@@ -75,21 +79,21 @@ fn a_list_goes_on_behind_what_was_read() {
 fn of_writes_that_were_made_from_something_else_none_is_made() {
     let state = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(state.path()).unwrap();
-    store.commit(&[put("a", Expected::Absent, 1)]).unwrap();
+    store.commit(&act(), &[put("a", Expected::Absent, 1)]).unwrap();
     for (write, found) in [
         (put("a", Expected::Absent, 9), Some(Revision(1))),
         (put("a", Expected::At(Revision(7)), 9), Some(Revision(1))),
         (put("c", Expected::At(Revision(1)), 9), None),
         (remove("a", Expected::At(Revision(2))), Some(Revision(1))),
     ] {
-        let refused = store.commit(&[put("b", Expected::Anything, 2), write]);
+        let refused = store.commit(&act(), &[put("b", Expected::Anything, 2), write]);
         assert_eq!(refused, Err(Uncommitted::Conflict { index: 1, found }));
         assert_eq!(all(&store), "a=1@1");
         assert_eq!(store.revision(), Ok(Revision(1)));
     }
     // A later write of a batch sees the earlier ones.
     let twice = [put("b", Expected::Absent, 2), put("b", Expected::At(Revision(2)), 3)];
-    assert_eq!(store.commit(&twice), Ok(Revision(3)));
+    assert_eq!(store.commit(&act(), &twice), Ok(Revision(3)));
     assert_eq!(all(&store), "a=1@1 b=3@3");
 }
 
@@ -98,14 +102,14 @@ fn changes_are_told_once_and_in_order_and_so_is_what_is_gone() {
     let state = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(state.path()).unwrap();
     let writes = ["a", "b", "c"].map(|id| put(id, Expected::Absent, 0));
-    store.commit(&writes).unwrap();
-    store.commit(&[put("a", Expected::Anything, 1)]).unwrap();
-    store.commit(&[remove("b", Expected::Anything)]).unwrap();
+    store.commit(&act(), &writes).unwrap();
+    store.commit(&act(), &[put("a", Expected::Anything, 1)]).unwrap();
+    store.commit(&act(), &[remove("b", Expected::Anything)]).unwrap();
     assert_eq!(changed(&store, 0, 100), "3:c=0 4:a=1 5:-b");
     assert_eq!(changed(&store, 3, 1), "4:a=1");
     assert_eq!(changed(&store, 4, 100), "5:-b");
     assert_eq!(changed(&store, 5, 100), "");
-    store.commit(&[put("b", Expected::Absent, 2)]).unwrap();
+    store.commit(&act(), &[put("b", Expected::Absent, 2)]).unwrap();
     assert_eq!(changed(&store, 0, 100), "3:c=0 4:a=1 6:b=2");
 }
 
@@ -116,7 +120,7 @@ fn several_may_open_it_at_the_same_moment() {
     std::thread::scope(|scope| {
         let open = |id: usize| {
             let mut store = Sqlite::open(path).unwrap();
-            store.commit(&[put(&id.to_string(), Expected::Absent, 0)]).unwrap();
+            store.commit(&act(), &[put(&id.to_string(), Expected::Absent, 0)]).unwrap();
         };
         let threads: Vec<_> = (0..8).map(|id| scope.spawn(move || open(id))).collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -144,7 +148,7 @@ fn whoever_opens_it_waits_for_whoever_makes_it() {
 fn numbers(store: &mut Sqlite, id: &str, number: Option<u32>, is_there: bool) -> String {
     let document = is_there.then(|| json!({}));
     let write = Write { number, ..of(Kind::Category, id, Expected::Anything, document) };
-    match store.commit(&[write]) {
+    match store.commit(&act(), &[write]) {
         Ok(_) => {
             let all = store.objects(Kind::Category, "", 100).unwrap();
             let told = all.iter().map(|of| format!("{}{}", of.id, of.number.unwrap()));
@@ -182,7 +186,7 @@ fn a_number_is_given_once_and_to_nobody_else() {
         assert_eq!(numbers(&mut store, id, number, is_there), expected, "{id} {number:?}");
     }
     let bouquet = Write { number: Some(1), ..put("a", Expected::Anything, 1) };
-    assert_eq!(store.commit(&[bouquet]), Err(Uncommitted::NumberTaken { index: 0 }));
+    assert_eq!(store.commit(&act(), &[bouquet]), Err(Uncommitted::NumberTaken { index: 0 }));
 }
 
 #[test]
@@ -198,17 +202,20 @@ fn what_is_spoken_of_is_there_and_stays() {
         ..of(Kind::Plan, "gold", Expected::Anything, Some(json!({})))
     };
     let to = reference(Kind::Bouquet, "basic");
-    assert_eq!(store.commit(&[plan(&["basic"])]), Err(Uncommitted::Dangling { index: 0, to }));
+    assert_eq!(
+        store.commit(&act(), &[plan(&["basic"])]),
+        Err(Uncommitted::Dangling { index: 0, to })
+    );
     // The order within a batch is nobody's business.
-    store.commit(&[plan(&["basic", "basic"]), bouquet(true)]).unwrap();
-    store.commit(&[bouquet(true)]).unwrap();
+    store.commit(&act(), &[plan(&["basic", "basic"]), bouquet(true)]).unwrap();
+    store.commit(&act(), &[bouquet(true)]).unwrap();
     let by = reference(Kind::Plan, "gold");
     let refused = Err(Uncommitted::Referenced { index: 0, by });
-    assert_eq!(store.commit(&[bouquet(false)]), refused);
-    store.commit(&[bouquet(false), plan(&[])]).unwrap();
-    store.commit(&[bouquet(true), plan(&["basic"])]).unwrap();
+    assert_eq!(store.commit(&act(), &[bouquet(false)]), refused);
+    store.commit(&act(), &[bouquet(false), plan(&[])]).unwrap();
+    store.commit(&act(), &[bouquet(true), plan(&["basic"])]).unwrap();
     let no_plan = of(Kind::Plan, "gold", Expected::Anything, None);
-    store.commit(&[no_plan, bouquet(false)]).unwrap();
+    store.commit(&act(), &[no_plan, bouquet(false)]).unwrap();
     assert_eq!(store.objects(Kind::Bouquet, "", 9), Ok(Vec::new()));
 }
 
@@ -217,7 +224,7 @@ fn nobody_else_can_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     let mut store = Sqlite::open(&state).unwrap();
-    store.commit(&[put("a", Expected::Absent, 1)]).unwrap();
+    store.commit(&act(), &[put("a", Expected::Absent, 1)]).unwrap();
     let mut names = Vec::new();
     for file in std::fs::read_dir(&state).unwrap() {
         let file = file.unwrap();
@@ -258,7 +265,7 @@ fn every_older_version_is_brought_up_to_date_with_all_that_is_in_it() {
         let mut store = Sqlite::open(state.path()).unwrap();
         assert_eq!((store.revision(), store.epoch()), (Ok(Revision(8)), Ok(2)));
         assert_eq!(changed(&store, 0, 100), "7:a=1 8:-b");
-        assert_eq!(store.commit(&[put("c", Expected::Absent, 3)]), Ok(Revision(9)));
+        assert_eq!(store.commit(&act(), &[put("c", Expected::Absent, 3)]), Ok(Revision(9)));
         let version = |name| {
             store.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap()
         };
@@ -311,7 +318,7 @@ proptest! {
                 Some(says) => put(&id, Expected::Anything, says.into()),
                 None => remove(&id, Expected::Anything),
             };
-            let revision = store.commit(&[write]).unwrap();
+            let revision = store.commit(&act(), &[write]).unwrap();
             match says {
                 Some(says) => drop(model.insert(id, says.into())),
                 None => drop(model.remove(&id)),

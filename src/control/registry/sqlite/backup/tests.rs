@@ -6,6 +6,11 @@ use serde_json::json;
 
 use super::super::super::{Changed, Expected, Object, Reference, Store as _, Write};
 use super::*;
+use crate::control::audit::Act;
+
+fn act() -> Act {
+    Act::server(crate::units::UnixTime(1_800_000_000))
+}
 
 fn write(kind: Kind, id: &str, document: Option<Value>) -> Write {
     let (id, expected) = (id.to_owned(), Expected::Anything);
@@ -28,7 +33,7 @@ fn state() -> (tempfile::TempDir, Sqlite) {
     let mut store = Sqlite::open(state.path()).unwrap();
     let gold = write(Kind::Plan, "gold", Some(json!({ "name": "Gold" })));
     let all = [key("a very secret word"), gold, subscriber("Anna", "a"), subscriber("Bela", "b")];
-    store.commit(&all).unwrap();
+    store.commit(&act(), &all).unwrap();
     (state, store)
 }
 
@@ -77,12 +82,12 @@ fn a_restore_makes_it_what_it_was_and_nothing_is_given_twice() {
         subscriber("Cleo", "new"),
         key("another one"),
     ];
-    store.commit(&changes).unwrap();
+    store.commit(&act(), &changes).unwrap();
     let before = store.revision().unwrap();
     assert_eq!(all(&store), "2:Bela=other 3:Cleo=new");
     let (staged, copied) = staged(&to, state.path(), &anything).unwrap();
     assert_eq!(copied.objects, 3);
-    let after = store.restored(&staged).unwrap();
+    let after = store.restore(&act(), &staged).unwrap();
     assert_eq!(all(&store), "1:Anna=a 2:Bela=b");
     assert_eq!(store.epoch(), Ok(1));
     assert!(after > before);
@@ -97,12 +102,12 @@ fn a_restore_makes_it_what_it_was_and_nothing_is_given_twice() {
     assert!(changed.windows(2).all(|two| two[0].revision < two[1].revision));
     let kept = store.object(Kind::SigningKey, "1").unwrap().unwrap();
     assert_eq!(kept.document["secret"], "another one", "keys stay");
-    store.commit(&[subscriber("Dora", "d")]).unwrap();
+    store.commit(&act(), &[subscriber("Dora", "d")]).unwrap();
     assert_eq!(all(&store), "1:Anna=a 2:Bela=b 4:Dora=d");
     // What is spoken of stays.
-    assert!(store.commit(&[write(Kind::Plan, "gold", None)]).is_err());
+    assert!(store.commit(&act(), &[write(Kind::Plan, "gold", None)]).is_err());
     // Again, and another epoch.
-    store.restored(&staged).unwrap();
+    store.restore(&act(), &staged).unwrap();
     assert_eq!((all(&store), store.epoch()), ("1:Anna=a 2:Bela=b".to_owned(), Ok(2)));
 }
 
@@ -114,7 +119,7 @@ fn a_registry_that_was_lost_comes_back_on_another_machine() {
     let there = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(there.path()).unwrap();
     let (staged, _) = staged(&to, there.path(), &anything).unwrap();
-    let revision = store.restored(&staged).unwrap();
+    let revision = store.restore(&act(), &staged).unwrap();
     assert_eq!(all(&store), "1:Anna=a 2:Bela=b");
     assert!(revision > copied.revision, "{revision:?}");
 }
@@ -127,16 +132,16 @@ fn a_copy_of_another_registry_changes_nothing() {
     let there = tempfile::tempdir().unwrap();
     let mut other = Sqlite::open(there.path()).unwrap();
     let gold = write(Kind::Plan, "gold", Some(json!({ "name": "Gold" })));
-    other.commit(&[gold, subscriber("Zoe", "z")]).unwrap();
+    other.commit(&act(), &[gold, subscriber("Zoe", "z")]).unwrap();
     let before = other.revision();
     let (staged, _) = staged(&to, there.path(), &anything).unwrap();
-    let refused = other.restored(&staged).unwrap_err();
+    let refused = other.restore(&act(), &staged).unwrap_err();
     assert!(refused.0.contains("it is of another registry"), "{refused}");
     assert_eq!(
         (all(&other), other.revision(), other.epoch()),
         ("1:Zoe=z".to_owned(), before, Ok(0))
     );
-    store.commit(&[subscriber("Cleo", "c")]).unwrap();
+    store.commit(&act(), &[subscriber("Cleo", "c")]).unwrap();
 }
 
 #[test]
