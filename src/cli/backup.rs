@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::admin_api::ServerArgs;
 use super::terminal::{say, warn};
-use crate::control::registry::backup;
 use crate::control::restore;
 
 /// Arguments of `shardcast backup`.
@@ -48,7 +47,7 @@ pub struct RestoreArgs {
 /// There is no registry, or the file can't be written.
 pub fn run(args: &BackupArgs) -> Result<(), Failure> {
     let state = args.server.state_here("backup")?;
-    let copied = backup::backup(&state, &args.to)
+    let copied = restore::copied(&state, &args.to)
         .map_err(|error| Failure::new("back the registry up", error))?;
     let size = fs::metadata(&args.to).map_or(0, |file| file.len());
     let (objects, revision) = (copied.objects, copied.revision.0);

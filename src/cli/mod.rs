@@ -15,6 +15,7 @@ pub mod pack;
 pub mod package;
 pub mod demo;
 pub mod admin_api;
+pub mod audit;
 pub mod backup;
 pub mod channel;
 pub mod export;
@@ -70,6 +71,8 @@ pub enum Verb {
     Import(import::ImportArgs),
     /// Write all plans and subscribers into a file that import takes
     Export(export::ExportArgs),
+    /// List who did what to the registry, and verify that list
+    Audit(audit::AuditArgs),
     /// Copy the registry into a file, also while the server runs
     Backup(backup::BackupArgs),
     /// Make the registry what a copy says: plans and subscribers are what they were then
@@ -119,6 +122,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Key(args) => key::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Export(args) => export::run(args),
+        Verb::Audit(args) => audit::run(args),
         Verb::Backup(args) => backup::run(args),
         Verb::Restore(args) => backup::run_restore(args),
         Verb::CheckConfig(args) => check_config::run(args),

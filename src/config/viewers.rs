@@ -39,6 +39,14 @@ pub const LIST_ENTRIES: usize = 100;
 /// Most entries of a list of the API; who asks for more gets so many.
 pub const LIST_ENTRIES_MAX: usize = 1000;
 
+/// Entries of the audit log that are looked at for one page of those that were asked for: some ten
+/// milliseconds of the registry's thread. Beyond it the page ends, and says where to go on.
+pub const AUDIT_ENTRIES_EXAMINED: u64 = 100_000;
+
+/// How often the newest entry of the audit log is written to the server's log, in seconds: entries
+/// that are taken off its end later are missed by whoever has that line.
+pub const AUDIT_HEAD_SECONDS: u64 = 3600;
+
 /// Largest body of a request of an operator, in bytes: a bouquet of 100,000 entries. Beyond: 413.
 pub const OPERATOR_BODY_SIZE_MAX: usize = 16 * MIB;
 

@@ -16,7 +16,7 @@ use super::secrets::Secrets;
 use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
 use super::{
-    Parts, Readiness, Stage, actor, app_passwords, channels, explain, export, feed, import,
+    Parts, Readiness, Stage, actor, app_passwords, audit, channels, explain, export, feed, import,
     objects, problem, restore,
 };
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
@@ -88,6 +88,7 @@ pub fn port(shared: Shared) -> Router {
         router = router.route(&path, any(here)).route(&format!("{path}/{{*rest}}"), any(here));
     }
     router
+        .route("/api/v1/audit", any(here))
         .route("/api/v1/changes", any(here))
         .route("/api/v1/keys", any(here))
         .route("/api/v1/keys/{*rest}", any(here))
@@ -104,6 +105,7 @@ pub fn port(shared: Shared) -> Router {
 /// The same, and what an operator may do.
 pub fn socket(shared: Shared) -> Router {
     let operated = Router::new()
+        .route("/api/v1/audit", get(audit::api::all))
         .route("/api/v1/changes", get(feed::changes))
         .route("/api/v1/keys", get(tokens::keys))
         .route("/api/v1/keys/rotate", post(tokens::rotate))

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::ingest;
 use crate::messages::mail::Outbox;
@@ -74,6 +75,16 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Handle {
     _socket: Option<socket::Guard>,
+    registry: Option<registry::Registry>,
+}
+
+impl Handle {
+    /// Writes down what is to be known of the end; a disk that hangs is waited for so long.
+    pub fn finish(&self, patience: Duration) {
+        if let Some(registry) = &self.registry {
+            audit::heads::tell_last(registry, patience);
+        }
+    }
 }
 
 /// Starts the control thread, and waits until it listens.
@@ -82,6 +93,7 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     if let Some(admin) = &parts.admin {
         admin.set_nonblocking(true)?;
     }
+    let registry = parts.registry.clone();
     let (started, outcome) = mpsc::sync_channel(1);
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
@@ -90,7 +102,7 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
         }
     })?;
     outcome.recv().map_err(io::Error::other)??;
-    Ok(Handle { _socket: guard })
+    Ok(Handle { _socket: guard, registry })
 }
 
 async fn run(
@@ -117,6 +129,9 @@ async fn run(
         Ok(())
     };
     let _ = started.send(listening());
+    if let Some(registry) = parts.registry {
+        tokio::task::spawn_local(audit::heads::tell_for_ever(registry));
+    }
     tokio::task::spawn_local(desk.serve(parts.sessions));
     ask::answer_all(parts.asks, parts.answers, post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.

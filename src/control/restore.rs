@@ -64,6 +64,15 @@ pub fn staged(from: &Path, state: &Path) -> Result<(PathBuf, Copied), StoreError
     backup::staged(from, state, &look)
 }
 
+/// Copies the registry of a state folder into a new file, as whoever runs this.
+///
+/// # Errors
+///
+/// See `backup::backup`.
+pub fn copied(state: &Path, to: &Path) -> Result<Copied, StoreError> {
+    backup::backup(&Act::of(Actor::this_process(), now()), state, to)
+}
+
 /// Restores a staged copy where no server runs; gives the new revision and epoch.
 ///
 /// # Errors

@@ -214,6 +214,7 @@ impl Server {
         if let Some(log) = self.log.take() {
             log.finish(STOP);
         }
+        self.control.finish(STOP);
         drop(self.control);
         // Dropping it would wait for its threads. They only read, and may be in the middle of a
         // slow disk: nothing of them is needed any more.

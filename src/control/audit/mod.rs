@@ -1,7 +1,9 @@
 //! The audit log: who did what to what, when and from where.
 //!
-//! Whoever changes something says so with an `Act`, which the store asks for: a change and what is
-//! said about it are written together.
+//! Whoever changes something says so with an `Act`, which the store asks for: a change and the
+//! entry that tells of it are written together, or neither is. Entries are only ever added,
+//! numbered without holes and chained (`chain`) by a key that lies outside the database (`key`). Nothing
+//! takes entries away; the log grows with what is done, by some 150 bytes an entry.
 
 use std::net::IpAddr;
 
@@ -9,6 +11,15 @@ use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+pub mod api;
+pub mod chain;
+pub mod heads;
+pub mod key;
+
+pub use chain::Head;
 
 use super::actor::{Actor, Peer};
 use super::problem::problem;
@@ -51,14 +62,24 @@ impl Act {
 /// What is done. Its word stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
+    /// A chain begins, with a key that no entry before was made with.
+    Begin,
+    /// An object was there when a chain began.
+    Adopt,
     /// An object was made.
     Create,
     /// An object says something else.
     Change,
     /// An object is gone.
     Remove,
+    /// A token was signed.
+    Mint,
     /// Another key signs tokens.
     Rotate,
+    /// A session was ended.
+    Kick,
+    /// The registry was copied.
+    Backup,
     /// The registry was made what a copy says.
     Restore,
 }
@@ -68,13 +89,78 @@ impl Deed {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Begin => "begin",
+            Self::Adopt => "adopt",
             Self::Create => "create",
             Self::Change => "change",
             Self::Remove => "remove",
+            Self::Mint => "mint",
             Self::Rotate => "rotate",
+            Self::Kick => "kick",
+            Self::Backup => "backup",
             Self::Restore => "restore",
         }
     }
+}
+
+/// Something that was done and changed no object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// What was done.
+    pub deed: Deed,
+    /// What it was done to: "token", "session", …
+    pub kind: &'static str,
+    /// Its name.
+    pub id: String,
+    /// More about it: an object, or null. Never what is secret.
+    pub details: Value,
+}
+
+/// An entry as it is told.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Told {
+    /// Its number: 1, 2, 3 …
+    pub sequence: u64,
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// Who.
+    pub actor: String,
+    /// From which address, if from any.
+    pub peer: Option<String>,
+    /// What was done.
+    pub deed: String,
+    /// To what,
+    pub kind: String,
+    /// and its name.
+    pub id: String,
+    /// The revision that this made.
+    pub revision: Option<u64>,
+    /// More about it.
+    pub details: Value,
+}
+
+/// Which entries are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The number behind which they begin.
+    pub after: u64,
+    /// None that is older (seconds since 1970).
+    pub since: u64,
+    /// Only this one's.
+    pub actor: Option<String>,
+    /// So many at most.
+    pub most: usize,
+}
+
+/// Some of the entries.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// In their order.
+    pub entries: Vec<Told>,
+    /// Behind which number to go on; none = these are the last.
+    pub next: Option<u64>,
+    /// The newest entry of all.
+    pub head: Head,
 }
 
 /// What a request does, as whoever it came from. Nobody changes anything unnamed: 403 where it is

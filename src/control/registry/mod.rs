@@ -11,16 +11,17 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::audit::Act;
+use super::audit::{self, Act, Note};
 use crate::config::REGISTRY_JOBS_MAX;
 
 mod sqlite;
 
-pub use sqlite::{Sqlite, backup};
+pub use sqlite::{Sqlite, backup, verified};
 
 /// What an object is. Its word stands in the file, in the change feed and in exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -242,7 +243,7 @@ pub trait Store: Send {
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError>;
 
     /// Makes all of these writes, or none, and gives the last one's revision. When it returns they
-    /// are on the disk. They are this act's.
+    /// are on the disk, and so is an entry of the audit log for each: it was this act.
     ///
     /// # Errors
     ///
@@ -272,6 +273,29 @@ pub trait Store: Send {
     ///
     /// See `epoch`; or the copy is of another registry.
     fn restore(&mut self, act: &Act, staged: &Path) -> Result<Revision, StoreError>;
+
+    /// Adds an entry to the audit log about something that changed no object. When it returns it is
+    /// on the disk.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn note(&mut self, act: &Act, note: &Note) -> Result<(), StoreError>;
+
+    /// The newest entry of the audit log.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn audit_head(&self) -> Result<audit::Head, StoreError>;
+
+    /// Entries of the audit log, the oldest first. Where what is wanted is rare a page may be short
+    /// and have others behind it.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn audited(&self, wanted: &audit::Wanted) -> Result<audit::Page, StoreError>;
 
     /// What has changed after a revision, oldest first, so many at most. An object that changed
     /// several times is told of once.
@@ -390,6 +414,21 @@ impl Registry {
         tells.recv().map_err(|_| Busy)
     }
 
+    /// The same, for threads that may wait so long.
+    ///
+    /// # Errors
+    ///
+    /// See `ask`; or it takes longer.
+    pub fn ask_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut dyn Store) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let (told, tells) = sync_channel(1);
+        self.send(Box::new(move |store| drop(told.send(work(store)))))?;
+        tells.recv_timeout(patience).map_err(|_| Busy)
+    }
+
     fn send(&self, job: Job) -> Result<(), Busy> {
         self.jobs.try_send(job).map_err(|_| Busy)
     }
@@ -448,6 +487,18 @@ impl Store for Announcing<'_> {
         let revision = self.store.restore(act, staged)?;
         self.tell.send_replace(revision);
         Ok(revision)
+    }
+
+    fn note(&mut self, act: &Act, note: &Note) -> Result<(), StoreError> {
+        self.store.note(act, note)
+    }
+
+    fn audit_head(&self) -> Result<audit::Head, StoreError> {
+        self.store.audit_head()
+    }
+
+    fn audited(&self, wanted: &audit::Wanted) -> Result<audit::Page, StoreError> {
+        self.store.audited(wanted)
     }
 
     fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {

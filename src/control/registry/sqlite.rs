@@ -14,14 +14,21 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Changed, Expected, Kind, Object, Outcome, Reference, Revision, Snapshot, Store, StoreError,
-    Uncommitted, Write,
+    Changed, Kind, Object, Outcome, Revision, Snapshot, Store, StoreError, Uncommitted, Write,
 };
 
-use crate::control::audit::Act;
+use crate::control::audit::chain::Key;
+use crate::control::audit::{self, Act, Note};
+use crate::control::tokens::now;
 
+mod audit_log;
 pub mod backup;
 mod snapshot;
+mod written;
+
+use audit_log::Log;
+
+pub use audit_log::verify as verified;
 
 /// What makes of each version the next one. A step that was released is never changed.
 const STEPS: &[&str] = &[
@@ -67,6 +74,23 @@ CREATE TABLE reference (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX referenced ON reference (to_kind, to_id);
 ",
+    "
+-- Who did what: rows are added, and never changed. What is in them is bound by `mac`.
+CREATE TABLE audit (
+    sequence INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    peer TEXT,
+    deed TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    revision INTEGER,
+    digest BLOB,
+    details TEXT,
+    mac BLOB NOT NULL CHECK (length(mac) = 32)
+) STRICT;
+CREATE INDEX audit_begins ON audit (sequence) WHERE deed = 'begin';
+",
 ];
 
 /// Says in the file's head whose it is: "shdc".
@@ -79,6 +103,8 @@ const BUSY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
+    /// Of the audit log.
+    key: Key,
 }
 
 impl Sqlite {
@@ -94,13 +120,15 @@ impl Sqlite {
         let is_new = made(state, &path).map_err(|error| failed(&error))?;
         let mut connection = Connection::open(&path).map_err(|error| failed(&error))?;
         up_to_date(&mut connection).map_err(|error| failed(&error))?;
+        let key = audit_log::key_of(state)?;
+        audit_log::begun(&mut connection, &key, &Act::server(now()))?;
         if is_new {
             // The name of the file is on the disk before anything in it is promised.
             File::open(state)
                 .and_then(|folder| folder.sync_all())
                 .map_err(|error| failed(&error))?;
         }
-        Ok(Self { connection })
+        Ok(Self { connection, key })
     }
 }
 
@@ -215,29 +243,32 @@ impl Store for Sqlite {
         objects(&self.connection, kind, after, most)
     }
 
-    fn commit(&mut self, _act: &Act, writes: &[Write]) -> Result<Revision, Uncommitted> {
+    fn commit(&mut self, act: &Act, writes: &[Write]) -> Result<Revision, Uncommitted> {
         let transaction = begun(&mut self.connection)?;
         let newest = newest(&transaction)?;
-        let revision = written_together(&transaction, writes, newest)?;
+        let mut log = Log::at_end(&transaction, &self.key)?;
+        let revision = written::together(&mut log, act, writes, newest)?;
         finished(transaction, revision)?;
         Ok(revision)
     }
 
     fn commit_each(
         &mut self,
-        _act: &Act,
+        act: &Act,
         groups: &[Vec<Write>],
     ) -> Result<Vec<Outcome>, StoreError> {
         let mut transaction = begun(&mut self.connection)?;
         let mut revision = newest(&transaction)?;
+        let mut head = audit_log::head(&transaction)?;
         let mut outcomes = Vec::with_capacity(groups.len());
         for writes in groups {
             let group = transaction.savepoint().map_err(failed)?;
-            let outcome = written_together(&group, writes, revision);
+            let mut log = Log::behind(head, &group, &self.key);
+            let outcome = written::together(&mut log, act, writes, revision);
             match outcome {
                 Ok(made) => {
+                    (head, revision) = (log.head(), made);
                     group.commit().map_err(failed)?;
-                    revision = made;
                 }
                 // What the file itself does not take, no other group could go on with.
                 Err(Uncommitted::Store(error)) => return Err(error),
@@ -253,8 +284,20 @@ impl Store for Sqlite {
         Ok(Box::new(snapshot::Moment::of(&self.connection)?))
     }
 
-    fn restore(&mut self, _act: &Act, staged: &Path) -> Result<Revision, StoreError> {
-        self.restored(staged)
+    fn restore(&mut self, act: &Act, staged: &Path) -> Result<Revision, StoreError> {
+        self.restored(act, staged)
+    }
+
+    fn note(&mut self, act: &Act, note: &Note) -> Result<(), StoreError> {
+        self.noted(act, note)
+    }
+
+    fn audit_head(&self) -> Result<audit::Head, StoreError> {
+        self.newest_entry()
+    }
+
+    fn audited(&self, wanted: &audit::Wanted) -> Result<audit::Page, StoreError> {
+        self.entries(wanted)
     }
 
     fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {
@@ -348,161 +391,6 @@ fn finished(transaction: Transaction<'_>, revision: Revision) -> Result<(), Stor
         .execute("UPDATE registry SET revision = ?1", params![signed(revision.0)])
         .map_err(failed)?;
     transaction.commit().map_err(failed)
-}
-
-/// Makes these writes, with revisions behind this one, and gives the last.
-fn written_together(
-    transaction: &Connection,
-    writes: &[Write],
-    mut revision: Revision,
-) -> Result<Revision, Uncommitted> {
-    for (index, write) in writes.iter().enumerate() {
-        revision.0 += 1;
-        written(transaction, write, revision, index)?;
-    }
-    // Whatever the order of the writes, it is what they leave that must hold together.
-    for (index, write) in writes.iter().enumerate() {
-        held_together(transaction, write, index)?;
-    }
-    Ok(revision)
-}
-
-/// Makes one write within a transaction.
-fn written(
-    transaction: &Connection,
-    write: &Write,
-    revision: Revision,
-    index: usize,
-) -> Result<(), Uncommitted> {
-    let (kind, id) = (write.kind.word(), &write.id);
-    let found = transaction
-        .prepare_cached("SELECT revision, number FROM object WHERE kind = ?1 AND id = ?2")
-        .and_then(|mut select| {
-            let row = |row: &Row<'_>| Ok((revision_at(row, 0)?, row.get::<_, Option<u32>>(1)?));
-            select.query_row(params![kind, id], row).optional()
-        })
-        .map_err(failed)?;
-    let (found, number) = found.unzip();
-    let stands = match write.expected {
-        Expected::Anything => true,
-        Expected::Absent => found.is_none(),
-        Expected::At(revision) => found == Some(revision),
-    };
-    if !stands {
-        return Err(Uncommitted::Conflict { index, found });
-    }
-    let gone = |delete: &str| {
-        let mut delete = transaction.prepare_cached(delete).map_err(failed)?;
-        delete.execute(params![kind, id]).map_err(failed)
-    };
-    gone("DELETE FROM removed WHERE kind = ?1 AND id = ?2")?;
-    gone("DELETE FROM reference WHERE kind = ?1 AND id = ?2")?;
-    gone("DELETE FROM object WHERE kind = ?1 AND id = ?2")?;
-    let at = signed(revision.0);
-    let Some(document) = &write.document else {
-        let mut insert = transaction
-            .prepare_cached(
-                "INSERT INTO removed (kind, id, revision, number) VALUES (?1, ?2, ?3, ?4)",
-            )
-            .map_err(failed)?;
-        insert.execute(params![kind, id, at, number.flatten()]).map_err(failed)?;
-        return Ok(());
-    };
-    let number = numbered(transaction, write, number.flatten(), index)?;
-    let mut insert = transaction
-        .prepare_cached(
-            "INSERT INTO object (kind, id, revision, number, document) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )
-        .map_err(failed)?;
-    insert.execute(params![kind, id, at, number, document.to_string()]).map_err(failed)?;
-    for to in &write.references {
-        let mut insert = transaction
-            .prepare_cached("INSERT OR IGNORE INTO reference VALUES (?1, ?2, ?3, ?4)")
-            .map_err(failed)?;
-        insert.execute(params![kind, id, to.kind.word(), to.id]).map_err(failed)?;
-    }
-    Ok(())
-}
-
-/// The number of an object that is written, which has this one already if it was there.
-fn numbered(
-    transaction: &Connection,
-    write: &Write,
-    has: Option<u32>,
-    index: usize,
-) -> Result<Option<u32>, Uncommitted> {
-    let taken = Uncommitted::NumberTaken { index };
-    if !write.kind.is_numbered() {
-        return if write.number.is_none() { Ok(None) } else { Err(taken) };
-    }
-    if let Some(has) = has {
-        let stays = write.number.is_none_or(|wanted| wanted == has);
-        return if stays { Ok(Some(has)) } else { Err(taken) };
-    }
-    let kind = write.kind.word();
-    let next = || -> rusqlite::Result<u32> {
-        let select = "SELECT coalesce(max(number), 0) + 1 FROM number WHERE kind = ?1";
-        transaction.prepare_cached(select)?.query_row([kind], |row| row.get(0))
-    };
-    let number = match write.number {
-        Some(wanted) => wanted,
-        None => next().map_err(failed)?,
-    };
-    let owner = transaction
-        .prepare_cached("SELECT id FROM number WHERE kind = ?1 AND number = ?2")
-        .and_then(|mut select| {
-            select.query_row(params![kind, number], |row| row.get::<_, String>(0)).optional()
-        })
-        .map_err(failed)?;
-    match owner {
-        // It was this object's before it was removed.
-        Some(owner) if owner == write.id => Ok(Some(number)),
-        Some(_) => Err(taken),
-        None if !(1..=NUMBER_MAX).contains(&number) => Err(taken),
-        None => {
-            transaction
-                .prepare_cached("INSERT INTO number VALUES (?1, ?2, ?3)")
-                .and_then(|mut insert| insert.execute(params![kind, number, write.id]))
-                .map_err(failed)?;
-            Ok(Some(number))
-        }
-    }
-}
-
-/// The largest number: 31 bits, as Xtream's clients keep them.
-const NUMBER_MAX: u32 = i32::MAX as u32;
-
-/// Whether everything that a write speaks of is there, and nothing speaks of what it removed.
-fn held_together(transaction: &Connection, write: &Write, index: usize) -> Result<(), Uncommitted> {
-    let first = |select: &str| {
-        transaction
-            .prepare_cached(select)
-            .and_then(|mut select| {
-                let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-                select.query_row(params![write.kind.word(), write.id], row).optional()
-            })
-            .map_err(failed)
-    };
-    let reference = |(word, id): (String, String)| {
-        let kind = Kind::of(&word)
-            .ok_or_else(|| StoreError(format!("registry.db: no kind is called {word:?}")))?;
-        Ok::<_, StoreError>(Reference { kind, id })
-    };
-    let dangling = first(
-        "SELECT to_kind, to_id FROM reference WHERE kind = ?1 AND id = ?2 AND NOT EXISTS \
-         (SELECT 1 FROM object WHERE object.kind = to_kind AND object.id = to_id)",
-    )?;
-    if let Some(to) = dangling {
-        return Err(Uncommitted::Dangling { index, to: reference(to)? });
-    }
-    let referenced = first(
-        "SELECT kind, id FROM reference WHERE to_kind = ?1 AND to_id = ?2 AND NOT EXISTS \
-         (SELECT 1 FROM object WHERE object.kind = to_kind AND object.id = to_id)",
-    )?;
-    match referenced {
-        Some(by) => Err(Uncommitted::Referenced { index, by: reference(by)? }),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

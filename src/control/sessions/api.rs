@@ -12,6 +12,7 @@ use super::table::{End, Owner, Past, Session};
 use super::{Desk, Moment};
 use crate::config::{LIST_ENTRIES, LIST_ENTRIES_MAX};
 use crate::control::admin::Shared;
+use crate::control::audit::{Act, Deed, Note};
 use crate::control::json::{answer, nothing};
 use crate::control::problem::problem;
 use crate::control::registry::{Busy, Kind, Store, StoreError};
@@ -69,15 +70,39 @@ pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Re
 }
 
 /// `DELETE /api/v1/sessions/{id}`: 204; what is watched there can't be watched for a minute.
-pub async fn kick(State(shared): State<Shared>, Path(id): Path<String>) -> Response<Body> {
+pub async fn kick(
+    State(shared): State<Shared>,
+    act: Act,
+    Path(id): Path<String>,
+) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
     let desk = &shared.sessions;
+    let over = || problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps");
+    let Some(session) = SessionId::of_text(&id) else { return over() };
+    let found = desk.table().named(session).map(whose);
+    let Some((owner, details)) = found else { return over() };
+    // Nobody is ended without an entry that says so: it is written first.
+    let noted = signer.registry().ask(move |store| {
+        let details = named(store, vec![(owner, details)])?.pop().unwrap_or_default();
+        store.note(&act, &Note { deed: Deed::Kick, kind: "session", id, details })
+    });
+    match noted.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return failed(&error),
+        Err(Busy) => return busy(),
+    }
     let now = desk.now();
-    let said = SessionId::of_text(&id).and_then(|id| desk.table().kick(id, now));
-    let Some(said) = said else {
-        return problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps");
-    };
-    desk.tell(said);
+    let said = desk.table().kick(session, now);
+    if let Some(said) = said {
+        desk.tell(said);
+    }
     nothing()
+}
+
+/// Whose session it is, and what is watched.
+fn whose(session: &Session) -> Told {
+    let content = session.content.content().to_string();
+    (session.owner, json!({ "subscriber": null, "content": content }))
 }
 
 /// A session as it is told, and whose it is.

@@ -452,6 +452,13 @@ impl Table {
         self.owners.values().flat_map(|group| &group.sessions)
     }
 
+    /// The one that goes by this id.
+    #[must_use]
+    pub fn named(&self, id: SessionId) -> Option<&Session> {
+        let (owner, _) = self.names.get(&id)?;
+        self.of(*owner).iter().find(|session| session.names.contains(&id))
+    }
+
     /// Those of one.
     #[must_use]
     pub fn of(&self, owner: Owner) -> &[Session] {

@@ -13,11 +13,14 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
-use serde_json::Value;
+use rusqlite::{Connection, OpenFlags, Transaction, params};
+use serde_json::{Value, json};
 
 use super::super::{Kind, Revision, StoreError};
-use super::{APPLICATION_ID, Sqlite, failed, revision_at, signed, up_to_date};
+use super::audit_log::{Log, Said, noted_outside};
+use super::{APPLICATION_ID, BUSY, Sqlite, failed, revision_at, signed, up_to_date};
+use crate::control::audit::chain::Key;
+use crate::control::audit::{Act, Deed, Note};
 
 /// Looks at one document: what is wrong with it.
 pub type Look<'l> = &'l dyn Fn(Kind, Value) -> Result<(), String>;
@@ -36,19 +39,23 @@ fn at(path: &Path, why: impl std::fmt::Display) -> StoreError {
 }
 
 /// Copies the registry of a state folder into a new file, which its user alone can read. The server
-/// may run meanwhile; nobody waits for it.
+/// may run meanwhile; nobody waits for it. The audit log has an entry about it, and is in the copy.
 ///
 /// # Errors
 ///
 /// There is no registry, it can't be read, the file is there or can't be written.
-pub fn backup(state: &Path, to: &Path) -> Result<Copied, StoreError> {
+pub fn backup(act: &Act, state: &Path, to: &Path) -> Result<Copied, StoreError> {
     let path = state.join("registry.db");
-    let registry = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    let mut registry = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(|error| at(&path, error))?;
     let whose = registry.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
     if whose.map_err(|error| at(&path, error))? != APPLICATION_ID {
         return Err(at(&path, "this is no registry"));
     }
+    registry.busy_timeout(BUSY).map_err(|error| at(&path, error))?;
+    let details = json!({ "file": to.to_string_lossy() });
+    let note = Note { deed: Deed::Backup, kind: "registry", id: String::new(), details };
+    noted_outside(&mut registry, state, act, &note)?;
     let unfinished = beside(to, "part");
     made(&unfinished)?;
     let result = copied(&registry, &unfinished).and_then(|copied| {
@@ -241,17 +248,42 @@ UPDATE main.registry SET
     )
 }
 
+/// Says in the audit log what became of each object, and of it all. The log itself is not restored:
+/// it tells what was done here, and goes on.
+fn restore_told(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    act: &Act,
+    (base, of, revision): (i64, Revision, Revision),
+) -> Result<(), StoreError> {
+    let since = Revision(u64::try_from(base).unwrap_or(0));
+    let mut log = Log::at_end(transaction, key)?;
+    log.removals_since(act, since)?;
+    log.objects_since(act, Deed::Restore, since)?;
+    let select = "SELECT epoch FROM main.registry";
+    let epoch: u32 = transaction.query_row(select, (), |row| row.get(0)).map_err(failed)?;
+    let said = Said {
+        deed: Deed::Restore,
+        kind: "registry",
+        id: "",
+        revision: Some(revision),
+        digest: None,
+        details: json!({ "of_revision": of.0, "epoch": epoch }),
+    };
+    log.add(act, &said)
+}
+
 impl Sqlite {
     /// Makes the registry what a staged copy says, all of it or nothing.
     ///
     /// # Errors
     ///
     /// The copy can't be read, has numbers that are others' here, or the disk refuses.
-    pub fn restored(&mut self, staged: &Path) -> Result<Revision, StoreError> {
+    pub fn restored(&mut self, act: &Act, staged: &Path) -> Result<Revision, StoreError> {
         let name = staged.to_str().ok_or_else(|| at(staged, "this path is no text"))?;
         let attached = self.connection.execute("ATTACH ?1 AS copy", params![name]);
         attached.map_err(|error| at(staged, error))?;
-        let restored = self.restored_from_copy();
+        let restored = self.restored_from_copy(act);
         // Whatever becomes of that, what was restored is.
         if let Err(error) = self.connection.execute("DETACH copy", ()) {
             tracing::warn!(%error, "the copy that was restored is still open");
@@ -259,7 +291,7 @@ impl Sqlite {
         restored
     }
 
-    fn restored_from_copy(&mut self) -> Result<Revision, StoreError> {
+    fn restored_from_copy(&mut self, act: &Act) -> Result<Revision, StoreError> {
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
@@ -279,7 +311,9 @@ impl Sqlite {
             _ => failed(error),
         }
         })?;
+        let of = revision("copy")?;
         let revision = revision("main")?;
+        restore_told(&transaction, &self.key, act, (base, of, revision))?;
         transaction.commit().map_err(failed)?;
         Ok(revision)
     }

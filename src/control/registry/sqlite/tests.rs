@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::super::{Expected, Reference};
 use super::*;
 
 fn act() -> Act {
@@ -232,7 +233,7 @@ fn nobody_else_can_read_it() {
         names.push(file.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["registry.db", "registry.db-shm", "registry.db-wal"]);
+    assert_eq!(names, ["audit.key", "registry.db", "registry.db-shm", "registry.db-wal"]);
     assert_eq!(std::fs::metadata(&state).unwrap().mode() & 0o007, 0);
 }
 

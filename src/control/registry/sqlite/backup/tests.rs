@@ -54,7 +54,7 @@ fn anything(_: Kind, _: Value) -> Result<(), String> {
 fn a_copy_has_everything_but_keys_and_is_its_users_alone() {
     let (state, store) = state();
     let to = state.path().join("copy.db");
-    let copied = backup(state.path(), &to).unwrap();
+    let copied = backup(&act(), state.path(), &to).unwrap();
     assert_eq!(copied, Copied { objects: 3, revision: store.revision().unwrap() });
     let bytes = fs::read(&to).unwrap();
     let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
@@ -64,10 +64,10 @@ fn a_copy_has_everything_but_keys_and_is_its_users_alone() {
         fs::read_dir(state.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
     assert!(names.iter().all(|name| !name.to_string_lossy().ends_with("part")), "{names:?}");
     // What is there is not written over.
-    let again = backup(state.path(), &to).unwrap_err();
+    let again = backup(&act(), state.path(), &to).unwrap_err();
     assert!(again.0.contains("File exists"), "{again}");
     assert_eq!(fs::read(&to).unwrap(), bytes);
-    let nowhere = backup(&state.path().join("other"), &state.path().join("b")).unwrap_err();
+    let nowhere = backup(&act(), &state.path().join("other"), &state.path().join("b")).unwrap_err();
     assert!(nowhere.0.contains("registry.db"), "{nowhere}");
 }
 
@@ -75,7 +75,7 @@ fn a_copy_has_everything_but_keys_and_is_its_users_alone() {
 fn a_restore_makes_it_what_it_was_and_nothing_is_given_twice() {
     let (state, mut store) = state();
     let to = state.path().join("copy.db");
-    backup(state.path(), &to).unwrap();
+    backup(&act(), state.path(), &to).unwrap();
     let changes = [
         write(Kind::Subscriber, "Anna", None),
         subscriber("Bela", "other"),
@@ -115,7 +115,7 @@ fn a_restore_makes_it_what_it_was_and_nothing_is_given_twice() {
 fn a_registry_that_was_lost_comes_back_on_another_machine() {
     let (state, _store) = state();
     let to = state.path().join("copy.db");
-    let copied = backup(state.path(), &to).unwrap();
+    let copied = backup(&act(), state.path(), &to).unwrap();
     let there = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(there.path()).unwrap();
     let (staged, _) = staged(&to, there.path(), &anything).unwrap();
@@ -128,7 +128,7 @@ fn a_registry_that_was_lost_comes_back_on_another_machine() {
 fn a_copy_of_another_registry_changes_nothing() {
     let (state, mut store) = state();
     let to = state.path().join("copy.db");
-    backup(state.path(), &to).unwrap();
+    backup(&act(), state.path(), &to).unwrap();
     let there = tempfile::tempdir().unwrap();
     let mut other = Sqlite::open(there.path()).unwrap();
     let gold = write(Kind::Plan, "gold", Some(json!({ "name": "Gold" })));
@@ -149,7 +149,7 @@ fn what_is_no_sound_copy_is_refused_and_leaves_nothing() {
     let (state, store) = state();
     drop(store);
     let to = state.path().join("copy.db");
-    backup(state.path(), &to).unwrap();
+    backup(&act(), state.path(), &to).unwrap();
     let there = tempfile::tempdir().unwrap();
     let check = |bytes: &[u8], look: Look<'_>, why: &str| {
         let from = there.path().join("from");
@@ -184,4 +184,44 @@ fn what_is_no_sound_copy_is_refused_and_leaves_nothing() {
     check(&change(key), &anything, "keys that sign tokens");
     let missing = staged(&there.path().join("no"), there.path(), &anything).unwrap_err();
     assert!(missing.0.contains("No such file"), "{missing}");
+}
+
+#[test]
+fn a_restore_leaves_the_audit_log_and_says_in_it_what_was_done() {
+    let (state, mut store) = state();
+    let to = state.path().join("copy.db");
+    backup(&act(), state.path(), &to).unwrap();
+    let changes = [write(Kind::Subscriber, "Anna", None), subscriber("Bela", "other")];
+    store.commit(&act(), &changes).unwrap();
+    let before = store.audit_head().unwrap();
+    let (staged, _) = staged(&to, state.path(), &anything).unwrap();
+    let revision = store.restore(&act(), &staged).unwrap();
+    let wanted = |after| crate::control::audit::Wanted { after, most: 100, ..Default::default() };
+    let told = store.audited(&wanted(before.sequence)).unwrap().entries;
+    let told: Vec<_> = told
+        .iter()
+        .map(|of| format!("{} {} {}: {}", of.deed, of.kind, of.id, of.details))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "restore subscriber Anna: null",
+            "restore subscriber Bela: null",
+            "restore registry : {\"epoch\":1,\"of_revision\":4}",
+        ]
+    );
+    let verified = super::super::verified(state.path(), Some(&before)).unwrap();
+    assert_eq!((verified.head.sequence, verified.objects), (before.sequence + 3, 4));
+    assert_eq!(store.revision(), Ok(revision));
+    // The copy has the log as it was, for whoever wants to read it.
+    let copy = Connection::open(&to).unwrap();
+    let newest = "SELECT deed FROM audit ORDER BY sequence DESC LIMIT 1";
+    assert_eq!(copy.query_row(newest, (), |row| row.get(0)), Ok("backup".to_owned()));
+    // On another machine it is that machine's log that goes on.
+    let there = tempfile::tempdir().unwrap();
+    let mut other = Sqlite::open(there.path()).unwrap();
+    let (staged, _) = super::staged(&to, there.path(), &anything).unwrap();
+    other.restore(&act(), &staged).unwrap();
+    let verified = super::super::verified(there.path(), None).unwrap();
+    assert_eq!((verified.head.sequence, verified.objects), (5, 3));
 }
