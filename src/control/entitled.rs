@@ -4,6 +4,7 @@
 //! At the start all of it is read once; from then on only what has changed. Reading and putting
 //! together happen on the registry's thread.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -36,12 +37,17 @@ struct Known {
     rights: Rights,
 }
 
+/// How subscribers stand; none = gone.
+type Stood = Vec<(NonZeroU32, Option<Standing>)>;
+
 /// What matters here of a subscriber's document.
 #[derive(Deserialize)]
-struct OfSubscriber {
-    plan: Option<String>,
+struct OfSubscriber<'d> {
+    #[serde(borrow)]
+    plan: Option<Cow<'d, str>>,
     expires: Option<u64>,
-    status: String,
+    #[serde(borrow)]
+    status: Cow<'d, str>,
     networks: Vec<String>,
     agents_allowed: Vec<String>,
     agents_denied: Vec<String>,
@@ -69,28 +75,22 @@ impl Known {
             // In a registry that was restored an id may have another number.
             *self = Self { epoch, ..Self::default() };
         }
+        let (since, places) = (self.since, self.places.len());
         let mut subscribers = Vec::new();
-        let (mut plans_changed, places) = (false, self.places.len());
-        let mut since = self.since;
+        let mut plans_changed = false;
+        if since == Revision(0) {
+            plans_changed = true;
+            // What is written meanwhile is read once more.
+            let newest = store.revision()?;
+            self.read_all(store, &mut subscribers)?;
+            self.since = newest;
+        }
         loop {
-            let changes = store.changes(since, FOLLOWED_AT_ONCE)?;
+            let changes = store.changes(self.since, FOLLOWED_AT_ONCE)?;
             let Some(last) = changes.last() else { break };
-            since = last.revision;
+            self.since = last.revision;
             for change in changes {
-                match change.kind {
-                    Kind::Subscriber => subscribers.extend(self.subscriber(&change)),
-                    Kind::Plan => {
-                        let plan = document::<OfPlan>(&change);
-                        put(&mut self.plans, change.id, plan);
-                        plans_changed = true;
-                    }
-                    Kind::Bouquet => {
-                        let bouquet = document::<OfBouquet>(&change).map(|of| of.content);
-                        put(&mut self.bouquets, change.id, bouquet);
-                        plans_changed = true;
-                    }
-                    Kind::SigningKey | Kind::Category | Kind::AppPasswords => {}
-                }
+                plans_changed |= self.take(change, &mut subscribers);
             }
         }
         if plans_changed || places != self.places.len() {
@@ -98,16 +98,55 @@ impl Known {
             self.rights = self.rights.with_plans(contents);
         }
         self.rights = self.rights.with(&subscribers);
-        let has_changed = since != self.since;
-        self.since = since;
-        Ok(has_changed)
+        Ok(since != self.since)
     }
 
-    fn subscriber(&mut self, change: &Changed) -> Option<(NonZeroU32, Option<Standing>)> {
-        let number = change.number.and_then(NonZeroU32::new)?;
-        let standing = document::<OfSubscriber>(change).map(|of| Standing {
+    /// Reads all that there is.
+    fn read_all(&mut self, store: &dyn Store, subscribers: &mut Stood) -> Result<(), StoreError> {
+        store.each(Kind::Bouquet, &mut |of| {
+            let bouquet = read::<OfBouquet>(Kind::Bouquet, of.id, of.document);
+            put(&mut self.bouquets, of.id.to_owned(), bouquet.map(|of| of.content));
+        })?;
+        store.each(Kind::Plan, &mut |of| {
+            let plan = read::<OfPlan>(Kind::Plan, of.id, of.document);
+            put(&mut self.plans, of.id.to_owned(), plan);
+        })?;
+        store.each(Kind::Subscriber, &mut |of| {
+            let subscriber = read::<OfSubscriber>(Kind::Subscriber, of.id, of.document);
+            subscribers.extend(self.subscriber(of.number, subscriber));
+        })
+    }
+
+    /// Takes in a change; true if what plans hold may be other now.
+    fn take(&mut self, change: Changed, subscribers: &mut Stood) -> bool {
+        match change.kind {
+            Kind::Subscriber => {
+                let subscriber = document::<OfSubscriber>(&change);
+                subscribers.extend(self.subscriber(change.number, subscriber));
+                return false;
+            }
+            Kind::Plan => {
+                let plan = document::<OfPlan>(&change);
+                put(&mut self.plans, change.id, plan);
+            }
+            Kind::Bouquet => {
+                let bouquet = document::<OfBouquet>(&change).map(|of| of.content);
+                put(&mut self.bouquets, change.id, bouquet);
+            }
+            Kind::SigningKey | Kind::Category | Kind::AppPasswords => return false,
+        }
+        true
+    }
+
+    fn subscriber(
+        &mut self,
+        number: Option<u32>,
+        subscriber: Option<OfSubscriber<'_>>,
+    ) -> Option<(NonZeroU32, Option<Standing>)> {
+        let number = number.and_then(NonZeroU32::new)?;
+        let standing = subscriber.map(|of| Standing {
             limits: limits(&of).map(Arc::new),
-            plan: of.plan.map(|plan| self.place(plan)),
+            plan: of.plan.map(|plan| self.place(&plan)),
             expires: of.expires.map(UnixTime),
             is_blocked: of.status == "blocked",
             sessions_max: of.sessions_max,
@@ -115,16 +154,20 @@ impl Known {
         Some((number, standing))
     }
 
-    fn place(&mut self, plan: String) -> PlanIndex {
+    fn place(&mut self, plan: &str) -> PlanIndex {
+        if let Some(place) = self.places.get(plan) {
+            return *place;
+        }
         let next = PlanIndex(u32::try_from(self.places.len()).expect("fewer than subscribers"));
-        *self.places.entry(plan).or_insert(next)
+        self.places.insert(plan.to_owned(), next);
+        next
     }
 
     /// What each plan holds, in the order of their places.
     fn contents(&mut self) -> Vec<Plan> {
         let ids: Vec<_> = self.plans.keys().cloned().collect();
         for id in ids {
-            self.place(id);
+            self.place(&id);
         }
         let mut contents = vec![Plan::default(); self.places.len()];
         for (id, plan) in &self.plans {
@@ -139,7 +182,7 @@ impl Known {
 }
 
 /// Where and with what a subscriber may watch. What is no network holds nobody.
-fn limits(of: &OfSubscriber) -> Option<Limits> {
+fn limits(of: &OfSubscriber<'_>) -> Option<Limits> {
     let nobody = IpNet::from(IpAddr::from([0, 0, 0, 0]));
     let network = |text: &String| documents::network(text).unwrap_or(nobody);
     Limits::of(
@@ -158,14 +201,22 @@ fn put<T>(map: &mut BTreeMap<String, T>, id: String, value: Option<T>) {
 
 /// What a document says, of which everything else is somebody else's business. One that can't be
 /// read gives nobody a right, and keeps nobody else from theirs.
-fn document<T: for<'de> Deserialize<'de>>(change: &Changed) -> Option<T> {
-    let document = change.document.as_ref()?;
-    T::deserialize(document)
-        .inspect_err(|error| {
-            let (kind, id) = (change.kind.word(), &change.id);
-            tracing::error!(kind, id, %error, "this is not understood, and gives no rights");
-        })
-        .ok()
+fn document<'d, T: Deserialize<'d>>(change: &'d Changed) -> Option<T> {
+    let read = T::deserialize(change.document.as_ref()?);
+    understood(read, change.kind, &change.id)
+}
+
+/// The same of a text.
+fn read<'d, T: Deserialize<'d>>(kind: Kind, id: &str, document: &'d str) -> Option<T> {
+    understood(serde_json::from_str(document), kind, id)
+}
+
+fn understood<T>(read: serde_json::Result<T>, kind: Kind, id: &str) -> Option<T> {
+    read.inspect_err(|error| {
+        let kind = kind.word();
+        tracing::error!(kind, id, %error, "this is not understood, and gives no rights");
+    })
+    .ok()
 }
 
 /// Tells every shard what subscribers may have, now and whenever it changes.

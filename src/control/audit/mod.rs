@@ -2,8 +2,8 @@
 //!
 //! Whoever changes something says so with an `Act`, which the store asks for: a change and the
 //! entry that tells of it are written together, or neither is. Entries are only ever added,
-//! numbered without holes and chained (`chain`) by a key that lies outside the database (`key`). Nothing
-//! takes entries away; the log grows with what is done, by some 150 bytes an entry.
+//! numbered without holes and chained (`chain`) by a key that lies outside the database (`key`).
+//! Nothing takes entries away; the log grows with what is done, by some 150 bytes an entry.
 
 use std::net::IpAddr;
 

@@ -103,6 +103,17 @@ pub struct Object {
     pub document: Value,
 }
 
+/// An object as it lies in the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'s> {
+    /// Its name among those of its kind.
+    pub id: &'s str,
+    /// See `Object`.
+    pub number: Option<u32>,
+    /// What it says, in JSON.
+    pub document: &'s str,
+}
+
 /// A write, and what it was made from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Write {
@@ -241,6 +252,14 @@ pub trait Store: Send {
     ///
     /// See `epoch`.
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError>;
+
+    /// Shows every object of a kind, in the order of their ids, without taking it apart: a million
+    /// are gone through in a second or two.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn each(&self, kind: Kind, see: &mut dyn FnMut(Text<'_>)) -> Result<(), StoreError>;
 
     /// Makes all of these writes, or none, and gives the last one's revision. When it returns they
     /// are on the disk, and so is an entry of the audit log for each: it was this act.
@@ -459,6 +478,10 @@ impl Store for Announcing<'_> {
 
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {
         self.store.objects(kind, after, most)
+    }
+
+    fn each(&self, kind: Kind, see: &mut dyn FnMut(Text<'_>)) -> Result<(), StoreError> {
+        self.store.each(kind, see)
     }
 
     fn commit(&mut self, act: &Act, writes: &[Write]) -> Result<Revision, Uncommitted> {

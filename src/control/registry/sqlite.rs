@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Changed, Kind, Object, Outcome, Revision, Snapshot, Store, StoreError, Uncommitted, Write,
+    Changed, Kind, Object, Outcome, Revision, Snapshot, Store, StoreError, Text, Uncommitted, Write,
 };
 
 use crate::control::audit::chain::Key;
@@ -241,6 +241,24 @@ impl Store for Sqlite {
 
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {
         objects(&self.connection, kind, after, most)
+    }
+
+    fn each(&self, kind: Kind, see: &mut dyn FnMut(Text<'_>)) -> Result<(), StoreError> {
+        let mut see = |row: &Row<'_>| -> rusqlite::Result<()> {
+            let (id, document) = (row.get_ref(0)?.as_str()?, row.get_ref(2)?.as_str()?);
+            see(Text { id, number: row.get(1)?, document });
+            Ok(())
+        };
+        self.connection
+            .prepare_cached("SELECT id, number, document FROM object WHERE kind = ?1 ORDER BY id")
+            .and_then(|mut select| {
+                let mut rows = select.query([kind.word()])?;
+                while let Some(row) = rows.next()? {
+                    see(row)?;
+                }
+                Ok(())
+            })
+            .map_err(failed)
     }
 
     fn commit(&mut self, act: &Act, writes: &[Write]) -> Result<Revision, Uncommitted> {

@@ -101,8 +101,10 @@ fn one(
         delete.execute(params![kind, id]).map_err(failed)
     };
     gone("DELETE FROM removed WHERE kind = ?1 AND id = ?2")?;
-    gone("DELETE FROM reference WHERE kind = ?1 AND id = ?2")?;
-    gone("DELETE FROM object WHERE kind = ?1 AND id = ?2")?;
+    if found.is_some() {
+        gone("DELETE FROM reference WHERE kind = ?1 AND id = ?2")?;
+        gone("DELETE FROM object WHERE kind = ?1 AND id = ?2")?;
+    }
     let at = signed(revision.0);
     let Some(document) = &write.document else {
         let mut insert = transaction
