@@ -27,6 +27,8 @@ mod tokens;
 mod registry;
 #[path = "operations/import.rs"]
 mod import;
+#[path = "operations/repeated.rs"]
+mod repeated;
 #[path = "operations/sessions.rs"]
 mod sessions;
 #[path = "operations/front_cache.rs"]

@@ -47,6 +47,20 @@ pub const AUDIT_ENTRIES_EXAMINED: u64 = 100_000;
 /// that are taken off its end later are missed by whoever has that line.
 pub const AUDIT_HEAD_SECONDS: u64 = 3600;
 
+/// Longest `Idempotency-Key`, in characters: seven UUIDs. Longer ones are refused (400).
+pub const IDEMPOTENCY_KEY_SIZE_MAX: usize = 255;
+
+/// How long an answer is remembered for whoever asks again with the same key, in seconds: a day, in
+/// which somebody looks after a script that failed. Then the key is as good as new.
+pub const IDEMPOTENCY_SECONDS: u64 = 86_400;
+
+/// Most keys that are remembered, of everybody. One more is 503 until others are a day old;
+/// requests without a key are answered.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 100_000;
+
+/// Most bytes of all that they made. Beyond it: as above.
+pub const IDEMPOTENCY_KEYS_SIZE_MAX: usize = 256 * MIB;
+
 /// Largest body of a request of an operator, in bytes: a bouquet of 100,000 entries. Beyond: 413.
 pub const OPERATOR_BODY_SIZE_MAX: usize = 16 * MIB;
 

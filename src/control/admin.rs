@@ -12,6 +12,7 @@ use axum::middleware::{map_request, map_response};
 use axum::routing::{any, delete, get, post};
 use tokio::sync::Mutex;
 
+use super::idempotency::Running;
 use super::secrets::Secrets;
 use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
@@ -40,6 +41,8 @@ pub struct Shared {
     pub(super) app_passwords: Option<Arc<app_passwords::Keys>>,
     /// Where sessions are counted.
     pub(super) sessions: Arc<Desk>,
+    /// Requests with a key that are worked on.
+    pub(super) running: Arc<Running>,
     /// One scrape at a time: a second one waits for the first.
     scraper: Arc<Mutex<scrape::Scraper>>,
 }
@@ -50,6 +53,7 @@ impl Shared {
         Self {
             sessions,
             app_passwords: app_passwords(&parts.state),
+            running: Arc::default(),
             state: parts.state.clone(),
             signer: signer.map(Arc::new),
             readiness: Arc::clone(&parts.readiness),

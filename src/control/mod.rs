@@ -27,6 +27,7 @@ mod entitled;
 mod explain;
 mod export;
 mod feed;
+pub mod idempotency;
 mod import;
 mod json;
 mod keys;

@@ -16,6 +16,7 @@ use super::admin::Shared;
 use super::app_passwords;
 use super::audit::Act;
 use super::documents::{self, Checked};
+use super::idempotency::{self, Remembered};
 use super::json::{answer, nothing, wanted};
 use super::problem::problem;
 use super::registry::{
@@ -107,6 +108,8 @@ pub async fn create(
 ) -> Response<Body> {
     let Some(kind) = kind(&plural) else { return unknown() };
     let made = async {
+        let begun = idempotency::begun(&shared.running, act, &headers, &plural, &body);
+        let (act, _turn) = begun.map_err(Box::new)?;
         let mut sent = Sent::read(&headers, &body)?;
         let id =
             sent.id.take().ok_or_else(|| refused(StatusCode::BAD_REQUEST, "id: it is missing"))?;
@@ -256,6 +259,13 @@ async fn write(
     documents::id(kind, &id)
         .map_err(|why| refused(StatusCode::BAD_REQUEST, &format!("id: {why}")))?;
     let written = registry.ask(move |store| {
+        match store.remembered(&act)? {
+            Remembered::Nothing => {}
+            Remembered::Made(object) => {
+                return Object::of_whole(object).ok_or(Unwritten::Repeated(Remembered::Other));
+            }
+            refused => return Err(Unwritten::Repeated(refused)),
+        }
         let found = store.object(kind, &id)?;
         let expected = expected(found.as_ref())?;
         let document = match (merge, &found) {
@@ -290,6 +300,8 @@ enum Unwritten {
     Absent,
     /// It is not what it was when it was read.
     Stale,
+    /// Its key was used before, and not for this; or there is no room for it.
+    Repeated(Remembered),
     /// The registry would not.
     Uncommitted(Uncommitted),
 }
@@ -391,6 +403,7 @@ fn unwritten(kind: Kind, why: Unwritten) -> Problem {
     let why = match why {
         Unwritten::Wrong(why) => return refused(StatusCode::BAD_REQUEST, &why),
         Unwritten::Absent => return Box::new(absent(kind)),
+        Unwritten::Repeated(remembered) => return Box::new(idempotency::refused(&remembered)),
         Unwritten::Stale => {
             let why = "it is not what it was when you read it; read it again";
             return refused(StatusCode::PRECONDITION_FAILED, why);

@@ -13,19 +13,20 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::admin::Shared;
-use super::audit::Act;
+use super::audit::{Act, Deed, Note};
 use super::documents;
+use super::idempotency::{self, Remembered};
 use super::json::{answer, wanted};
 use super::keys::{self, Unchanged};
 use super::post::Post;
 use super::problem::problem;
-use super::registry::{Busy, Kind, Object, Registry, Revision, StoreError};
+use super::registry::{Busy, Kind, Object, Registry, Revision, Store, StoreError};
 use crate::config::{
     REFUSALS_TOLD_MAX, REPORT_DEADLINE_MS, SHARDS_MAX, TOKEN_PATTERNS_MAX, TOKEN_SECONDS_MAX,
 };
 use crate::messages::{Refused, Update};
 use crate::units::UnixTime;
-use crate::viewer::token::{Unwritable, sealed};
+use crate::viewer::token::{Unsigned, Unwritable, sealed};
 use crate::viewer::{Claims, Keys};
 
 /// Signs tokens, and tells every shard with what.
@@ -135,40 +136,116 @@ struct Wanted {
     bitrate_max_kbps: Option<u32>,
 }
 
-/// `POST /api/v1/tokens`: 201 with the token, or 400 that says what is wrong.
-pub async fn mint(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+/// Why no token is made.
+enum Unminted {
+    /// What was wanted makes no sense.
+    Wrong(String),
+    /// There is no such subscriber.
+    Nobody,
+    /// Its key was used before, and not for this; or there is no room for it.
+    Repeated(Remembered),
+    /// It was made before, and its key is gone since.
+    Void,
+    /// The registry failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Unminted {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// `POST /api/v1/tokens`: 201 with the token, or 400 that says what is wrong. With an
+/// `Idempotency-Key` the same token again, as long as its key signs or did last.
+pub async fn mint(
+    State(shared): State<Shared>,
+    act: Act,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
     let wanted: Wanted = match wanted(&headers, &body) {
         Ok(wanted) => wanted,
         Err(problem) => return problem,
     };
-    let subscriber = match &wanted.subscriber {
-        None => None,
-        Some(id) => {
-            let id = id.clone();
-            match signer.registry.ask(move |store| store.object(Kind::Subscriber, &id)).await {
-                Ok(Ok(Some(object))) => Some(object),
-                Ok(Ok(None)) => {
-                    return problem(StatusCode::NOT_FOUND, "no subscriber has this id");
-                }
-                Ok(Err(error)) => return failed(&error),
-                Err(Busy) => return busy(),
-            }
-        }
+    let begun = idempotency::begun(&shared.running, act, &headers, "tokens", &body);
+    let (act, _turn) = match begun {
+        Ok(begun) => begun,
+        Err(problem) => return problem,
     };
-    match minted(&wanted, subscriber.as_ref(), &signer.keys(), now()) {
-        Ok(made) => answer(StatusCode::CREATED, &made),
-        Err(why) => problem(StatusCode::BAD_REQUEST, &why),
+    let keys = Arc::clone(&signer.keys());
+    match signer.registry.ask(move |store| minted_once(store, &act, &wanted, &keys)).await {
+        Ok(Ok(made)) => answer(StatusCode::CREATED, &made),
+        Ok(Err(Unminted::Wrong(why))) => problem(StatusCode::BAD_REQUEST, &why),
+        Ok(Err(Unminted::Nobody)) => problem(StatusCode::NOT_FOUND, "no subscriber has this id"),
+        Ok(Err(Unminted::Repeated(remembered))) => idempotency::refused(&remembered),
+        Ok(Err(Unminted::Void)) => problem(
+            StatusCode::CONFLICT,
+            "Idempotency-Key: the token that it made is void, as another key signs now; take a new \
+             one for each",
+        ),
+        Ok(Err(Unminted::Store(error))) => failed(&error),
+        Err(Busy) => busy(),
     }
 }
 
-/// The answer of a token that is made now, or what is wrong with what was wanted.
+/// Makes a token and says so in the audit log, or makes the one again that this act made before.
+/// What is kept for that is the token without its MAC: the registry holds nothing that opens
+/// anything.
+fn minted_once(
+    store: &mut dyn Store,
+    act: &Act,
+    wanted: &Wanted,
+    keys: &Keys,
+) -> Result<serde_json::Value, Unminted> {
+    match store.remembered(act)? {
+        Remembered::Nothing => {}
+        Remembered::Made(made) => return again(&made, keys).ok_or(Unminted::Void),
+        refused => return Err(Unminted::Repeated(refused)),
+    }
+    let subscriber = match &wanted.subscriber {
+        Some(id) => Some(store.object(Kind::Subscriber, id)?.ok_or(Unminted::Nobody)?),
+        None => None,
+    };
+    let (made, session) =
+        minted(wanted, subscriber.as_ref(), keys, act.at).map_err(Unminted::Wrong)?;
+    let unsigned = made["token"].as_str().and_then(|token| keys.unsigned(token));
+    let unsigned = unsigned.map(|of| json!({ "mark": of.mark, "says": of.says }));
+    let note = Note {
+        deed: Deed::Mint,
+        kind: "token",
+        id: format!("{session:016x}"),
+        details: json!({
+            "subscriber": wanted.subscriber,
+            "expires": made["expires"],
+            "scope": wanted.scope,
+            "network": wanted.network,
+        }),
+        made: json!({ "token": unsigned, "expires": made["expires"] }),
+    };
+    store.note(act, &note)?;
+    Ok(made)
+}
+
+/// The answer that was given before; none = the token's key is gone.
+fn again(made: &serde_json::Value, keys: &Keys) -> Option<serde_json::Value> {
+    let mark = u32::try_from(made["token"]["mark"].as_u64()?).ok()?;
+    let says = made["token"]["says"].as_str()?.to_owned();
+    Some(told_token(&keys.signed(&Unsigned { mark, says })?, made["expires"].as_u64()?))
+}
+
+fn told_token(token: &str, expires: u64) -> serde_json::Value {
+    json!({ "token": token, "path": format!("/s/{token}/"), "expires": expires })
+}
+
+/// The answer of a token that is made now, with its session; or what is wrong with what was wanted.
 fn minted(
     wanted: &Wanted,
     subscriber: Option<&Object>,
     keys: &Keys,
     now: UnixTime,
-) -> Result<serde_json::Value, String> {
+) -> Result<(serde_json::Value, u64), String> {
     let seconds = wanted.seconds.unwrap_or(TOKEN_SECONDS_MAX);
     if seconds == 0 || seconds > TOKEN_SECONDS_MAX {
         return Err(format!("seconds: a token is good for 1 to {TOKEN_SECONDS_MAX} seconds"));
@@ -209,7 +286,7 @@ fn minted(
         Unwritable::TooLong => "scope: the patterns are too long for a token".to_owned(),
         Unwritable::TooLate => "seconds: a token can't be good for so long".to_owned(),
     })?;
-    Ok(json!({ "token": token, "path": format!("/s/{token}/"), "expires": claims.expires.0 }))
+    Ok((told_token(&token, claims.expires.0), claims.session))
 }
 
 /// `GET /api/v1/keys`: the live keys, without what is secret.
@@ -303,7 +380,7 @@ mod tests {
     fn check(wish: &str, expected: &str) {
         let keys = Keys { current: Some(Key::new(3, &[3; 32], 0)), previous: None };
         let wanted: Wanted = serde_json::from_str(wish).unwrap();
-        let made = minted(&wanted, None, &keys, NOON).map(|made| {
+        let made = minted(&wanted, None, &keys, NOON).map(|(made, _)| {
             let text = made["token"].as_str().unwrap().to_owned();
             assert_eq!(made["path"], format!("/s/{text}/"));
             let mut scratch = [0; TOKEN_BYTES_MAX];
@@ -359,7 +436,7 @@ mod tests {
             let document = json!({ "expires": expires });
             let (kind, id, revision) = (Kind::Subscriber, "anna".to_owned(), Revision(1));
             let anna = Object { kind, id, number: Some(7), revision, document };
-            let made = minted(&wanted, Some(&anna), &keys, NOON)?;
+            let (made, _) = minted(&wanted, Some(&anna), &keys, NOON)?;
             let mut scratch = [0; TOKEN_BYTES_MAX];
             let text = made["token"].as_str().unwrap();
             let token = token::opened(text, &keys, &|| None, NOON, &mut scratch).unwrap();

@@ -138,6 +138,15 @@ fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(secret).expect("HMAC takes keys of every size")
 }
 
+/// A token without its MAC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsigned {
+    /// Of its key.
+    pub mark: u32,
+    /// What it says, in base64url.
+    pub says: String,
+}
+
 /// The keys that are live: the one that signs, and the one that did before it.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
@@ -159,6 +168,24 @@ impl Keys {
     #[must_use]
     pub fn mark_of(&self, text: &str) -> Option<u32> {
         Some(self.of(key_of(text)?)?.mark)
+    }
+
+    /// A token of one of them without what makes it good: this may be kept where a token may not.
+    #[must_use]
+    pub fn unsigned(&self, text: &str) -> Option<Unsigned> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.truncate(bytes.len().checked_sub(MAC_SIZE)?);
+        Some(Unsigned { mark: self.mark_of(text)?, says: URL_SAFE_NO_PAD.encode(bytes) })
+    }
+
+    /// The same token again; none = its key is gone.
+    #[must_use]
+    pub fn signed(&self, unsigned: &Unsigned) -> Option<String> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(&unsigned.says).ok()?;
+        let key = self.of(*bytes.get(1)?).filter(|key| key.mark == unsigned.mark)?;
+        let mac = key.over(&bytes).finalize().into_bytes();
+        bytes.extend(&mac[..MAC_SIZE]);
+        Some(URL_SAFE_NO_PAD.encode(bytes))
     }
 
     fn of(&self, id: u8) -> Option<&Key> {

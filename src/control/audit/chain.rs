@@ -11,6 +11,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
+use crate::control::idempotency::Once;
+
 /// Size of a key, in bytes.
 pub const KEY_SIZE: usize = 32;
 
@@ -187,6 +189,13 @@ impl Key {
     pub fn object(&self, kind: &str, id: &str, number: Option<u32>, document: &str) -> Digest {
         let hashing = self.over("shardcast object").bytes(kind.as_bytes()).bytes(id.as_bytes());
         hashing.maybe(number.map(u64::from), Hashing::number).bytes(document.as_bytes()).digest()
+    }
+
+    /// A request that is done once.
+    #[must_use]
+    pub fn request(&self, once: &Once) -> Digest {
+        let hashing = self.over("shardcast request").bytes(once.path.as_bytes());
+        hashing.bytes(&once.body).digest()
     }
 
     /// An object's name, as short as that of any other.

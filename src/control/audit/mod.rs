@@ -22,6 +22,7 @@ pub mod key;
 pub use chain::Head;
 
 use super::actor::{Actor, Peer};
+use super::idempotency::Once;
 use super::problem::problem;
 use crate::units::UnixTime;
 
@@ -36,13 +37,15 @@ pub struct Act {
     pub at: UnixTime,
     /// What it is called; none = what becomes of each object says it.
     pub deed: Option<Deed>,
+    /// If it is to be done once, however often it is asked for.
+    pub once: Option<Once>,
 }
 
 impl Act {
     /// Of somebody on this machine.
     #[must_use]
     pub fn of(actor: Actor, at: UnixTime) -> Self {
-        Self { actor, peer: None, at, deed: None }
+        Self { actor, peer: None, at, deed: None, once: None }
     }
 
     /// What the server does by itself.
@@ -114,6 +117,8 @@ pub struct Note {
     pub id: String,
     /// More about it: an object, or null. Never what is secret.
     pub details: Value,
+    /// What it made, for whoever asks the same again; if the act is one that is done once.
+    pub made: Value,
 }
 
 /// An entry as it is told.
@@ -177,6 +182,6 @@ impl<S: Sync> FromRequestParts<S> for Act {
             _ => None,
         };
         let at = super::tokens::now();
-        Ok(Self { actor: actor.clone(), peer, at, deed: None })
+        Ok(Self { actor: actor.clone(), peer, at, deed: None, once: None })
     }
 }

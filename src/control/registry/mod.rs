@@ -13,10 +13,11 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::audit::{self, Act, Note};
+use super::idempotency::Remembered;
 use crate::config::REGISTRY_JOBS_MAX;
 
 mod sqlite;
@@ -112,6 +113,32 @@ pub struct Text<'s> {
     pub number: Option<u32>,
     /// What it says, in JSON.
     pub document: &'s str,
+}
+
+impl Object {
+    /// All of it as one value.
+    #[must_use]
+    pub fn told_whole(self) -> Value {
+        json!({
+            "kind": self.kind.word(),
+            "id": self.id,
+            "number": self.number,
+            "revision": self.revision.0,
+            "document": self.document,
+        })
+    }
+
+    /// The object that was told so.
+    #[must_use]
+    pub fn of_whole(mut told: Value) -> Option<Self> {
+        Some(Self {
+            kind: Kind::of(told["kind"].as_str()?)?,
+            id: told["id"].as_str()?.to_owned(),
+            number: told["number"].as_u64().and_then(|number| u32::try_from(number).ok()),
+            revision: Revision(told["revision"].as_u64()?),
+            document: told["document"].take(),
+        })
+    }
 }
 
 /// A write, and what it was made from.
@@ -292,6 +319,15 @@ pub trait Store: Send {
     ///
     /// See `epoch`; or the copy is of another registry.
     fn restore(&mut self, act: &Act, staged: &Path) -> Result<Revision, StoreError>;
+
+    /// What an act that is to be done once made before; nothing if it is not such a one. `commit`
+    /// remembers the first object that it writes, and `note` what the note says was made, for a
+    /// day, and together with the rest.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn remembered(&self, act: &Act) -> Result<Remembered, StoreError>;
 
     /// Adds an entry to the audit log about something that changed no object. When it returns it is
     /// on the disk.
@@ -510,6 +546,10 @@ impl Store for Announcing<'_> {
         let revision = self.store.restore(act, staged)?;
         self.tell.send_replace(revision);
         Ok(revision)
+    }
+
+    fn remembered(&self, act: &Act) -> Result<Remembered, StoreError> {
+        self.store.remembered(act)
     }
 
     fn note(&mut self, act: &Act, note: &Note) -> Result<(), StoreError> {

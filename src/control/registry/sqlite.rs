@@ -19,8 +19,10 @@ use super::{
 
 use crate::control::audit::chain::Key;
 use crate::control::audit::{self, Act, Note};
+use crate::control::idempotency::Remembered;
 use crate::control::tokens::now;
 
+mod answered;
 mod audit_log;
 pub mod backup;
 mod snapshot;
@@ -90,6 +92,19 @@ CREATE TABLE audit (
     mac BLOB NOT NULL CHECK (length(mac) = 32)
 ) STRICT;
 CREATE INDEX audit_begins ON audit (sequence) WHERE deed = 'begin';
+",
+    "
+-- What requests made that may come again.
+CREATE TABLE answered (
+    actor TEXT NOT NULL,
+    key TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    request BLOB NOT NULL,
+    answer TEXT NOT NULL,
+    PRIMARY KEY (actor, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answered_until ON answered (until, size);
 ",
 ];
 
@@ -304,6 +319,10 @@ impl Store for Sqlite {
 
     fn restore(&mut self, act: &Act, staged: &Path) -> Result<Revision, StoreError> {
         self.restored(act, staged)
+    }
+
+    fn remembered(&self, act: &Act) -> Result<Remembered, StoreError> {
+        self.answered(act)
     }
 
     fn note(&mut self, act: &Act, note: &Note) -> Result<(), StoreError> {

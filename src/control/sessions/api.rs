@@ -84,7 +84,8 @@ pub async fn kick(
     // Nobody is ended without an entry that says so: it is written first.
     let noted = signer.registry().ask(move |store| {
         let details = named(store, vec![(owner, details)])?.pop().unwrap_or_default();
-        store.note(&act, &Note { deed: Deed::Kick, kind: "session", id, details })
+        let (deed, kind, made) = (Deed::Kick, "session", Value::Null);
+        store.note(&act, &Note { deed, kind, id, details, made })
     });
     match noted.await {
         Ok(Ok(())) => {}

@@ -201,3 +201,22 @@ proptest! {
         prop_assert_eq!(read, Err(Denial::Unknown));
     }
 }
+
+#[test]
+fn without_its_mac_it_opens_nothing_and_its_key_alone_makes_it_whole() {
+    let text = sealed(&full(), &["/tv/news/*"], &key(1)).unwrap();
+    let unsigned = keys().unsigned(&text).unwrap();
+    assert!(text.starts_with(&unsigned.says[..unsigned.says.len() - 1]));
+    check(&unsigned.says, &keys(), "192.0.2.9", NOON, "unknown");
+    assert_eq!(keys().signed(&unsigned), Some(text.clone()));
+    let rotated = Keys { current: Some(key(3)), previous: Some(key(2)) };
+    assert_eq!(rotated.signed(&unsigned), None);
+    assert_eq!(rotated.unsigned(&text), None);
+    // Another key that came to have its id.
+    let other = Keys { current: Some(Key::new(1, &SECRET, 1)), previous: None };
+    assert_eq!(other.signed(&unsigned), None);
+    for says in ["", "AQ", "ä"] {
+        let unsigned = Unsigned { says: says.to_owned(), ..unsigned };
+        assert_eq!(keys().signed(&unsigned), None, "{says}");
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
-use super::{Sqlite, failed, signed};
+use super::{Sqlite, answered, failed, signed};
 use crate::config::AUDIT_ENTRIES_EXAMINED;
 use crate::control::audit::chain::{Digest, Entry, Head, Key, Mac};
 use crate::control::audit::{Act, Deed, Note, Page, Told, Wanted, key};
@@ -50,6 +50,11 @@ impl<'t> Log<'t> {
     /// Where it writes.
     pub fn transaction(&self) -> &'t Connection {
         self.transaction
+    }
+
+    /// What it signs with.
+    pub fn key(&self) -> &'t Key {
+        self.key
     }
 
     /// The newest entry.
@@ -152,6 +157,7 @@ fn noted(connection: &mut Connection, key: &Key, act: &Act, note: &Note) -> Resu
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(failed)?;
     Log::at_end(&transaction, key)?.add(act, &Said::of(note))?;
+    answered::remember(&transaction, key, act, || note.made.clone())?;
     transaction.commit().map_err(failed)
 }
 

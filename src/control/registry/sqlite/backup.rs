@@ -54,7 +54,8 @@ pub fn backup(act: &Act, state: &Path, to: &Path) -> Result<Copied, StoreError> 
     }
     registry.busy_timeout(BUSY).map_err(|error| at(&path, error))?;
     let details = json!({ "file": to.to_string_lossy() });
-    let note = Note { deed: Deed::Backup, kind: "registry", id: String::new(), details };
+    let (deed, kind, id) = (Deed::Backup, "registry", String::new());
+    let note = Note { deed, kind, id, details, made: Value::Null };
     noted_outside(&mut registry, state, act, &note)?;
     let unfinished = beside(to, "part");
     made(&unfinished)?;
@@ -92,6 +93,10 @@ fn copied(registry: &Connection, to: &Path) -> Result<Copied, StoreError> {
         // What was deleted is not left in the file either.
         copy.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA secure_delete = ON;")?;
         copy.execute("DELETE FROM object WHERE kind = ?1", params![Kind::SigningKey.word()])?;
+        // Answers are for whoever asked this server.
+        if copy.table_exists(None, "answered")? {
+            copy.execute("DELETE FROM answered", ())?;
+        }
         copy.execute_batch("VACUUM")?;
         held(&copy)
     };
@@ -239,6 +244,8 @@ INSERT INTO main.reference SELECT * FROM copy.reference;
 INSERT INTO main.number SELECT * FROM copy.number AS there WHERE NOT EXISTS
     (SELECT 1 FROM main.number AS here WHERE here.kind = there.kind
         AND here.number = there.number AND here.id = there.id);
+-- What was made before may be gone: whoever asks for it again is not told that it is there.
+DELETE FROM main.answered;
 UPDATE main.registry SET
     epoch = 1 + max(epoch, (SELECT epoch FROM copy.registry)),
     revision = 1 + max({base},

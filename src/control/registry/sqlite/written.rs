@@ -4,7 +4,8 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
-use super::super::{Expected, Kind, Reference, Revision, StoreError, Uncommitted, Write};
+use super::super::{Expected, Kind, Object, Reference, Revision, StoreError, Uncommitted, Write};
+use super::answered;
 use super::audit_log::{Log, Said};
 use super::{failed, revision_at, signed};
 use crate::control::audit::{Act, Deed};
@@ -25,6 +26,10 @@ pub(super) fn together(
         revision.0 += 1;
         let done = one(transaction, write, revision, index)?;
         log.add(act, &done.said(act, log, write, revision))?;
+        if index == 0 {
+            let made = || done.object(write, revision).told_whole();
+            answered::remember(transaction, log.key(), act, made)?;
+        }
     }
     // Whatever the order of the writes, it is what they leave that must hold together.
     for (index, write) in writes.iter().enumerate() {
@@ -56,6 +61,13 @@ impl Done {
             digest: document.map(|document| log.object(kind, id, self.number, document)),
             details: self.fields.as_ref().map_or(Value::Null, |fields| json!({ "fields": fields })),
         }
+    }
+
+    /// The object as it stands now.
+    fn object(&self, write: &Write, revision: Revision) -> Object {
+        let (kind, id, number) = (write.kind, write.id.clone(), self.number);
+        let document = write.document.clone().unwrap_or_default();
+        Object { kind, id, number, revision, document }
     }
 }
 

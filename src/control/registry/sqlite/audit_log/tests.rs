@@ -77,6 +77,7 @@ fn every_write_has_an_entry_that_names_what_changed_and_not_to_what() {
         kind: "session",
         id: "00ab".to_owned(),
         details: json!({ "content": "tv/news" }),
+        made: Value::Null,
     };
     store.note(&act(), &note).unwrap();
     assert_eq!(
