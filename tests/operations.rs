@@ -27,6 +27,12 @@ mod tokens;
 mod registry;
 #[path = "operations/import.rs"]
 mod import;
+#[path = "operations/asking.rs"]
+mod asking;
+#[path = "operations/audit.rs"]
+mod audit;
+#[path = "operations/power.rs"]
+mod power;
 #[path = "operations/repeated.rs"]
 mod repeated;
 #[path = "operations/sessions.rs"]

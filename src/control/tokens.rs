@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::admin::Shared;
-use super::audit::{Act, Deed, Note};
+use super::audit::{Act, Deed, Note, heads};
 use super::documents;
 use super::idempotency::{self, Remembered};
 use super::json::{answer, wanted};
@@ -71,9 +71,10 @@ impl Signer {
         let restored = tokio::task::spawn_local(async move {
             let restored = self.registry.ask(move |store| {
                 let revision = store.restore(&act, &staged)?;
-                Ok((revision, store.epoch()?, keys::live(store, now())?))
+                Ok((revision, store.epoch()?, keys::live(store, now())?, store.audit_head()?))
             });
-            Ok(restored.await?.map(|(revision, epoch, keys)| {
+            Ok(restored.await?.map(|(revision, epoch, keys, head)| {
+                heads::tell(&head);
                 self.take(keys);
                 (revision, epoch)
             }))
