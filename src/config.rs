@@ -15,6 +15,7 @@ mod dash;
 mod transport;
 mod viewers;
 mod accounts;
+pub mod foreign;
 pub mod values;
 mod day;
 mod given;
@@ -551,6 +552,8 @@ pub struct Config {
     pub libraries: Vec<Library>,
     /// What is live, `CHANNELS_MAX` at most.
     pub channels: Vec<Channel>,
+    /// Tokens of others that are taken.
+    pub tokens: Vec<foreign::Section>,
     /// The limits.
     pub limits: Limits,
 }
@@ -584,6 +587,7 @@ impl Default for Config {
             access_log_path: None,
             libraries: Vec::new(),
             channels: Vec::new(),
+            tokens: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -19,6 +19,8 @@ use crate::live::reload::Edge;
 use crate::live::time::Length;
 use crate::pack::index::PackIndex;
 use crate::units::{Class, Extent, UnixTime, Variant};
+use crate::viewer::foreign::Unexchanged;
+use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::leases::{News, Verdict};
 use crate::viewer::{Keys, Rights, SessionId};
 
@@ -386,6 +388,8 @@ pub enum Update {
     Limits(Arc<Limits>),
     /// What tokens are signed with, from now on.
     Keys(Arc<Keys>),
+    /// Where tokens of others are carried, from now on.
+    Foreign(Arc<Watched>),
     /// What subscribers may have, from now on. Whoever tells it holds on to the one before until
     /// every shard has let go: to free it takes as long as there are subscribers.
     Rights(Arc<Rights>),
@@ -439,12 +443,21 @@ pub struct Ask {
     pub key: AskKey,
     /// The client's address.
     pub peer: Option<IpAddr>,
-    /// Who may have what is asked for; this client may.
-    pub access: Access,
+    /// What for.
+    pub wants: Wants,
     /// The request's head, exactly as it was received and accepted by the parser.
     pub head: Box<[u8]>,
     /// Its body.
     pub body: Vec<u8>,
+}
+
+/// What control is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// An answer that viewers of this access may have; this client may.
+    Answer(Access),
+    /// One of our tokens for the one of others that the request carries. It may have nothing yet.
+    Exchange,
 }
 
 /// A complete answer. `response` is shared, so that a cached answer costs a reference.
@@ -465,6 +478,8 @@ pub struct Response {
     pub lines: Vec<u8>,
     /// The body.
     pub body: bytes::Bytes,
+    /// Why there is nothing of that, if so: the shard refuses then as it does by itself.
+    pub refused: Option<Unexchanged>,
 }
 
 /// What a shard tells control of sessions.

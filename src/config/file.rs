@@ -18,6 +18,7 @@ use super::{Access, Config, Library};
 mod channel;
 mod sources;
 mod inputs;
+mod foreign;
 
 /// Where a value was set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,8 @@ pub struct Draft {
     pub library_places: Vec<Place>,
     /// Where each channel was named, in their order.
     pub channel_places: Vec<Place>,
+    /// Where each kind of foreign token was named, in their order.
+    pub token_places: Vec<Place>,
     /// What makes the config unusable.
     pub errors: Vec<Complaint>,
     /// What an operator should know.
@@ -166,6 +169,7 @@ impl Reading<'_> {
             match name.get_ref().as_ref() {
                 "library" => self.each_table("library", value, Self::library),
                 "channel" => self.channels(value),
+                "token" => self.each_table("token", value, Self::token),
                 section if is_section(section) => match value.get_ref() {
                     DeValue::Table(table) => self.section(section, table),
                     other => {
@@ -174,7 +178,8 @@ impl Reading<'_> {
                     }
                 },
                 unknown => {
-                    let sections = ["server", "http", "log", "limits", "library", "channel"];
+                    let sections =
+                        ["server", "http", "log", "limits", "library", "channel", "token"];
                     let why = unknown_key("section", nearest(unknown, sections.into_iter()));
                     self.complain(Some(name.span()), unknown, why);
                 }

@@ -13,6 +13,8 @@ use super::sources::Programme;
 use super::values::{duration_text, size_text};
 use super::{Access, Channel, Push, day};
 
+mod token;
+
 /// Columns of a comment.
 const WIDTH: usize = 98;
 
@@ -45,6 +47,12 @@ pub fn toml_text(draft: &Draft, here: &dyn Fn(&str) -> Option<String>) -> String
     for (channel, place) in draft.config.channels.iter().zip(&draft.channel_places) {
         let _ = writeln!(text, "\n[[channel]]  # {place}");
         for (key, value) in keys_of(channel, draft.config.access) {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+    }
+    for (section, place) in draft.config.tokens.iter().zip(&draft.token_places) {
+        let _ = writeln!(text, "\n[[token]]  # {place}");
+        for (key, value) in token::keys_of(section) {
             let _ = writeln!(text, "{key} = {value}");
         }
     }
@@ -93,7 +101,20 @@ pub fn json(draft: &Draft) -> serde_json::Value {
             shown
         })
         .collect();
-    json!({ "settings": keys, "libraries": libraries, "channels": channels })
+    let tokens: Vec<_> = draft
+        .config
+        .tokens
+        .iter()
+        .zip(&draft.token_places)
+        .map(|(section, place)| {
+            let mut shown = json!({ "from": place.to_string() });
+            for (key, value) in token::keys_of(section) {
+                shown[key] = json!(value);
+            }
+            shown
+        })
+        .collect();
+    json!({ "settings": keys, "libraries": libraries, "channels": channels, "tokens": tokens })
 }
 
 /// The keys of a channel that have a value; `access` is what holds where it says nothing itself.
@@ -226,7 +247,13 @@ mod tests {
                        [[channel]]\nid = \"b\"\nname = \"B \\\"\u{e9}\\\"\"\naccess = \"token\"\n\
                        window = \"1h\"\nsegment = \"1.5s\"\npart = \"200ms\"\npatience = \"1min\"\n\
                        archive = \"7d\"\narchive_mode = \"required\"\narchive_size = \"1TB\"\n\
-                       ingest = { user = \"u\", password_file = \"p \\\"\" }\n";
+                       ingest = { user = \"u\", password_file = \"p \\\"\" }\n\
+                       [[token]]\nkind = \"secure_link\"\nexpression = \"$secret a${uri}b$arg_u\"\n\
+                       expires = \"\"\nsubject = \"u\"\ncovers = \"folder\"\nkeys = [{ key_file = \"k\" }]\n\
+                       [[token]]\nkind = \"edge_auth\"\nname = \"cdn\"\npath = \"/vod/a/\"\ncookie = \"\"\n\
+                       salt_file = \"s\"\nescape = \"on\"\nkeys = [{ key_file = \"k\", algorithm = \"HMAC-SHA1\" }]\n\
+                       [[token]]\nkind = \"jwt\"\nscope = \"paths\"\nissuer = \"i\"\naudience = \"a\"\n\
+                       keys = [{ id = \"1\", key_file = \"k\", algorithm = \"ES256\" }]\n";
         let sources = Sources::default();
         let first = sources.with_text(Some((Path::new("/x.toml"), written)));
         assert_eq!(first.errors, []);

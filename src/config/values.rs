@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Access, AccessLog, Backend, LogFormat};
+use super::{Access, AccessLog, Backend, LogFormat, foreign};
 
 /// Units of time, largest first, in milliseconds.
 const DURATIONS: &[(&str, u64)] =
@@ -196,6 +196,21 @@ macro_rules! words {
 words!(Access { "token" => Token, "open" => Open });
 words!(Backend { "sendfile" => Sendfile, "send_zc" => SendZeroCopy });
 words!(AccessLog { "off" => Off, "combined" => Combined, "json" => Json });
+words!(foreign::Kind {
+    "secure_link" => SecureLink,
+    "secure_link_secret" => SecureLinkSecret,
+    "edge_auth" => EdgeAuth,
+    "cat" => Cat,
+    "jwt" => Jwt,
+});
+words!(foreign::Algorithm {
+    "MD5" => Md5,
+    "HMAC-MD5" => HmacMd5,
+    "HMAC-SHA1" => HmacSha1,
+    "HS256" => HmacSha256,
+    "ES256" => Es256,
+    "EdDSA" => EdDsa,
+});
 words!(LogFormat { "json" => Json, "text" => Text });
 
 #[cfg(test)]

@@ -49,13 +49,13 @@ pub struct Shared {
 
 impl Shared {
     /// Of these parts.
-    pub fn new(parts: &Parts, signer: Option<Signer>, sessions: Arc<Desk>) -> Self {
+    pub fn new(parts: &Parts, signer: Option<Arc<Signer>>, sessions: Arc<Desk>) -> Self {
         Self {
             sessions,
             app_passwords: app_passwords(&parts.state),
             running: Arc::default(),
             state: parts.state.clone(),
-            signer: signer.map(Arc::new),
+            signer,
             readiness: Arc::clone(&parts.readiness),
             log: parts.log.clone(),
             pushed: parts.pushed.clone(),

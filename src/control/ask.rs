@@ -22,7 +22,8 @@ use crate::config::{
     ANSWER_BODY_SIZE_MAX, ANSWER_LINES_SIZE_MAX, ANSWERS_AT_ONCE_MAX, ASK_DEADLINE_MS, Access,
     HEADER_LINES_MAX, REQUEST_BODY_SIZE_MAX,
 };
-use crate::messages::{Answer, Ask, Response};
+use crate::messages::{Answer, Ask, Response, Wants};
+use crate::viewer::foreign::Unexchanged;
 
 /// The client's address, as an extension of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +46,20 @@ pub fn router(catch_up: CatchUp) -> Router {
 }
 
 /// Answers until no shard is left. A few answers are made at once; the rest waits in the queue.
-pub async fn answer_all(mut asks: mpsc::Receiver<Ask>, router: Router, post: Arc<Post>) {
+/// What carries a token of others goes to the second router.
+pub async fn answer_all(
+    mut asks: mpsc::Receiver<Ask>,
+    (answers, exchange): (Router, Router),
+    post: Arc<Post>,
+) {
     let places = Arc::new(Semaphore::new(ANSWERS_AT_ONCE_MAX));
     while let Some(ask) = asks.recv().await {
         let place = Arc::clone(&places).acquire_owned().await;
-        let (router, post) = (router.clone(), Arc::clone(&post));
+        let router = match ask.wants {
+            Wants::Answer(_) => answers.clone(),
+            Wants::Exchange => exchange.clone(),
+        };
+        let post = Arc::clone(&post);
         tokio::task::spawn_local(async move {
             let key = ask.key;
             let deadline = Duration::from_millis(ASK_DEADLINE_MS);
@@ -109,7 +119,9 @@ fn request(ask: Ask) -> Result<Request<Body>, (StatusCode, &'static str)> {
     }
     let mut request = request.body(Body::from(ask.body)).map_err(|_| BAD)?;
     request.extensions_mut().insert(Peer(ask.peer));
-    request.extensions_mut().insert(Granted { what: (), access: ask.access });
+    if let Wants::Answer(access) = ask.wants {
+        request.extensions_mut().insert(Granted { what: (), access });
+    }
     Ok(request)
 }
 
@@ -117,6 +129,7 @@ fn request(ask: Ask) -> Result<Request<Body>, (StatusCode, &'static str)> {
 async fn flattened(answer: axum::http::Response<Body>) -> Result<Response, &'static str> {
     let (parts, body) = answer.into_parts();
     let status = parts.status.as_u16();
+    let refused = parts.extensions.get::<Unexchanged>().copied();
     if parts.status.is_informational() {
         return Err("a router answered with an interim status");
     }
@@ -128,7 +141,8 @@ async fn flattened(answer: axum::http::Response<Body>) -> Result<Response, &'sta
         .await
         .map_err(|_| "the body of an answer is too long or broke off")?;
     let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    Ok(Response { status, lines, body: if bodiless { bytes::Bytes::new() } else { body } })
+    let body = if bodiless { bytes::Bytes::new() } else { body };
+    Ok(Response { status, lines, body, refused })
 }
 
 /// Says of an answer to an address with a token what shards say of theirs: it is for its viewer,

@@ -38,6 +38,7 @@ mod socket;
 mod tokens;
 pub mod ask;
 pub mod catchup;
+pub mod foreign;
 pub mod linear;
 pub mod problem;
 pub mod registry;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub sessions: tokio::sync::mpsc::Receiver<SessionNews>,
     /// Answers them.
     pub answers: axum::Router,
+    /// Exchanges tokens of others.
+    pub exchange: foreign::Exchange,
     /// How far the server is.
     pub readiness: Arc<Readiness>,
     /// What the access log did.
@@ -115,9 +118,11 @@ async fn run(
     let flushing = Arc::clone(&post);
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
     let desk = Arc::new(sessions::Desk::new(Arc::clone(&post)));
+    let mut signing = None;
     let listening = || -> io::Result<()> {
         let signer = |registry| signer(registry, &post, &desk);
-        let signer = parts.registry.clone().map(signer).transpose()?;
+        let signer = parts.registry.clone().map(signer).transpose()?.map(Arc::new);
+        signing.clone_from(&signer);
         let shared = admin::Shared::new(&parts, signer, Arc::clone(&desk));
         if let Some(admin) = parts.admin.take() {
             let listener = tokio::net::TcpListener::from_std(admin)?;
@@ -134,7 +139,8 @@ async fn run(
         tokio::task::spawn_local(audit::heads::tell_for_ever(registry));
     }
     tokio::task::spawn_local(desk.serve(parts.sessions));
-    ask::answer_all(parts.asks, parts.answers, post).await;
+    let exchange = foreign::router(parts.exchange, signing);
+    ask::answer_all(parts.asks, (parts.answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
 }

@@ -7,9 +7,9 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_TIMEOUT_MS, Access};
+use crate::config::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_TIMEOUT_MS, Access, Config};
 use crate::messages::mail::queue;
-use crate::messages::{AskKey, ShardReport, Update};
+use crate::messages::{AskKey, ShardReport, Update, Wants};
 use crate::ops::scrape;
 
 /// A running control thread and the other ends of everything.
@@ -40,6 +40,7 @@ fn started(shards: usize) -> Started {
         answers: ask::router(
             catchup::CatchUp::start(Arc::default(), state.path(), Vec::new()).unwrap(),
         ),
+        exchange: foreign::Exchange::open(&Config::default()).unwrap(),
         readiness: Arc::clone(&readiness),
         log: None,
         pushed: None,
@@ -181,7 +182,13 @@ fn what_a_shard_asks_is_answered_to_that_shard() {
     let head = b"GET /api/v1/login HTTP/1.1\r\nHost: tv\r\n\r\n".as_slice().into();
     server
         .asks
-        .try_send(Ask { key, peer: None, access: Access::Open, head, body: Vec::new() })
+        .try_send(Ask {
+            key,
+            peer: None,
+            wants: Wants::Answer(Access::Open),
+            head,
+            body: Vec::new(),
+        })
         .unwrap();
     let Ok(Update::Answered(answer)) = server.inboxes[1].recv_timeout(Duration::from_secs(20))
     else {

@@ -100,6 +100,11 @@ impl Signer {
         all
     }
 
+    /// What tokens are signed with now.
+    pub(super) fn current(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys())
+    }
+
     fn keys(&self) -> MutexGuard<'_, Arc<Keys>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }

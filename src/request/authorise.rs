@@ -6,6 +6,7 @@ use super::View;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
+use crate::viewer::foreign::{Denied, Unexchanged};
 use crate::viewer::leases::Over;
 use crate::viewer::permit::{Ended, Permit};
 use crate::viewer::rights::{Bar, From, Wanted};
@@ -148,6 +149,24 @@ fn barred(bar: Bar) -> Refusal {
     }
 }
 
+/// Why a token of others is not exchanged.
+#[must_use]
+pub fn unexchanged(why: Unexchanged) -> Refusal {
+    match why {
+        Unexchanged::Missing => Refusal::TokenMissing,
+        Unexchanged::Busy => Refusal::Busy,
+        Unexchanged::Subscriber(bar) => barred(bar),
+        Unexchanged::Token(denied) => match denied {
+            Denied::Unknown => Refusal::TokenUnknown,
+            Denied::Early => Refusal::TokenEarly,
+            Denied::Expired => Refusal::TokenExpired,
+            Denied::Elsewhere => Refusal::TokenElsewhere,
+            Denied::OutOfScope => Refusal::NotEntitled,
+            Denied::Unfit => Refusal::TokenUnfit,
+        },
+    }
+}
+
 fn refused(denial: Denial) -> Refusal {
     match denial {
         Denial::Unknown => Refusal::TokenUnknown,
@@ -161,6 +180,7 @@ mod tests {
     use super::*;
     use crate::request::fixture;
     use crate::units::{Now, UnixTime};
+    use crate::viewer::foreign::carrier::Watched;
     use crate::viewer::rights::{Plan, PlanIndex, Standing};
     use crate::viewer::{Key, Keys, Rights};
 
@@ -208,7 +228,8 @@ mod tests {
         };
         let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
         let (catalog, keys, rights) = (&catalog, &keys, &rights);
-        let view = View { catalog, keys, rights, peer: &|| peer, now };
+        let foreign = &Watched::default();
+        let view = View { catalog, keys, rights, foreign, peer: &|| peer, now };
         let mut recent = Recent::default();
         let first = grant(target, None, &view, &mut recent);
         // Whoever is known again is judged as before.

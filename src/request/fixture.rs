@@ -16,6 +16,7 @@ use crate::pack::header::{self, Kind};
 use crate::pack::index::PackIndex;
 use crate::pack::writer::{Layout, Object, Written};
 use crate::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
+use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::{Claims, Key, Keys, Known, Recent, Rights, token};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
@@ -122,13 +123,21 @@ pub(crate) fn catalog() -> Catalog {
     catalog
 }
 
+static FOREIGN: LazyLock<Watched> = LazyLock::new(Watched::default);
 static RIGHTS: LazyLock<Rights> = LazyLock::new(Rights::default);
 static KEYS: LazyLock<Keys> =
     LazyLock::new(|| Keys { current: Some(Key::new(1, &[1; 32], 0)), previous: None });
 
 /// What a shard sees of a request from nowhere.
 pub(crate) fn view(catalog: &Catalog) -> View<'_> {
-    View { catalog, keys: &KEYS, rights: &RIGHTS, peer: &|| None, now: Now::default() }
+    View {
+        catalog,
+        keys: &KEYS,
+        rights: &RIGHTS,
+        foreign: &FOREIGN,
+        peer: &|| None,
+        now: Now::default(),
+    }
 }
 
 /// A token that is good for everything, as `view` sees it.

@@ -509,6 +509,10 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::SubscriberElsewhere => "the subscriber may not watch from this network.\n",
         Refusal::AgentDenied => "the subscriber may not watch with this player.\n",
         Refusal::TokenElsewhere => "the token in this address is good in another network.\n",
+        Refusal::TokenEarly => "the token in this address is not good yet.\n",
+        Refusal::TokenUnfit => {
+            "the token says something that this server can't keep, or too little.\n"
+        }
         Refusal::NotEntitled => "the token in this address is not good for this.\n",
         Refusal::SubscriberUnknown => "the subscriber of this address is not there any more.\n",
         Refusal::SubscriberBlocked => "the subscriber of this address is blocked.\n",

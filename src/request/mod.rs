@@ -15,6 +15,7 @@ pub mod locate;
 pub mod lease;
 pub mod plan;
 pub mod refusal;
+pub mod exchange;
 
 pub mod body;
 pub mod conditions;
@@ -31,6 +32,7 @@ use std::net::IpAddr;
 use crate::catalog::Catalog;
 use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::units::Now;
+use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::{Keys, Known, Permit, Rights};
 
 use self::lease::Leased;
@@ -47,6 +49,8 @@ pub struct View<'v> {
     pub keys: &'v Keys,
     /// What subscribers may have.
     pub rights: &'v Rights,
+    /// Where tokens of others are carried.
+    pub foreign: &'v Watched,
     /// Where the request comes from. Few need to know, and it takes a system call.
     pub peer: &'v dyn Fn() -> Option<IpAddr>,
     /// How long and to whom answers may be sent.

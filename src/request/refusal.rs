@@ -33,6 +33,10 @@ pub enum Refusal {
     TokenExpired,
     /// The token is good in another network. 403.
     TokenElsewhere,
+    /// The token will be good later. 403.
+    TokenEarly,
+    /// The token is signed, and lacks what we need, or says what we can't keep. 403.
+    TokenUnfit,
     /// The token is good, but not for this. 403.
     NotEntitled,
     /// The token's subscriber is not there any more. 403.
@@ -59,7 +63,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -75,6 +79,8 @@ impl Refusal {
         Self::TokenUnknown,
         Self::TokenExpired,
         Self::TokenElsewhere,
+        Self::TokenEarly,
+        Self::TokenUnfit,
         Self::NotEntitled,
         Self::SubscriberUnknown,
         Self::SubscriberBlocked,
@@ -97,6 +103,8 @@ impl Refusal {
             | Self::TokenUnknown
             | Self::TokenExpired
             | Self::TokenElsewhere
+            | Self::TokenEarly
+            | Self::TokenUnfit
             | Self::NotEntitled
             | Self::SubscriberUnknown
             | Self::SubscriberBlocked
@@ -149,6 +157,8 @@ impl Refusal {
             Self::TokenUnknown => "token-unknown",
             Self::TokenExpired => "token-expired",
             Self::TokenElsewhere => "token-elsewhere",
+            Self::TokenEarly => "token-early",
+            Self::TokenUnfit => "token-unfit",
             Self::NotEntitled => "not-entitled",
             Self::SubscriberUnknown => "subscriber-unknown",
             Self::SubscriberBlocked => "subscriber-blocked",

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use super::kernel::HeadBuffer;
 use super::slab::Slab;
 use crate::catalog::GrowingSlot;
-use crate::config::Access;
-use crate::messages::Response;
+use crate::messages::{Response, Wants};
 use crate::request::body::Receiving;
 use crate::request::locate::ObjectKey;
 use crate::request::plan::Plan;
@@ -120,8 +119,8 @@ pub enum Work {
         head: Box<[u8]>,
         /// The body.
         body: Receiving,
-        /// Who may have what is asked for.
-        access: Access,
+        /// What for.
+        wants: Wants,
     },
 }
 

@@ -6,16 +6,17 @@ use super::exchange::{Exchange, State, Work};
 use super::kernel::{Errno, Kernel, Operation, Received};
 use super::refusals::Refusals;
 use crate::config::{
-    Access, BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_ALL_MS, LINGER_MS,
-    LINGER_SIZE_MAX, PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
+    BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_ALL_MS, LINGER_MS, LINGER_SIZE_MAX,
+    PIPELINE_SIZE_MAX, TARGET_SIZE_MAX,
 };
+use crate::messages::Wants;
 use crate::messages::mail::Inbox;
 use crate::request::body::Receiving;
 use crate::request::locate::Place;
 use crate::request::parse::{self, BodyFraming};
 use crate::request::plan::{self, Plan};
 use crate::request::refusal::Refusal;
-use crate::request::{Step, View, steps};
+use crate::request::{Step, View, exchange, steps};
 use crate::viewer::{Known, Permit};
 
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -38,7 +39,7 @@ pub(super) enum Wish {
 pub(super) struct Question {
     pub(super) head: Box<[u8]>,
     framing: BodyFraming,
-    access: Access,
+    wants: Wants,
     expects_continue: bool,
 }
 
@@ -65,9 +66,19 @@ pub(super) fn wish(
         Ok(Step::Ask { framing, access }) => Wish::Ask(Question {
             head: bytes[..size].into(),
             framing,
-            access,
+            wants: Wants::Answer(access),
             expects_continue: request.expects_continue,
         }),
+        Err(Refusal::TokenMissing)
+            if exchange::may_be_exchanged(&request, &bytes[..size], view.foreign) =>
+        {
+            Wish::Ask(Question {
+                head: bytes[..size].into(),
+                framing: request.body,
+                wants: Wants::Exchange,
+                expects_continue: request.expects_continue,
+            })
+        }
         Err(refusal) => {
             if let Some(subscriber) = known.recent.take_refused() {
                 refusals.note(subscriber, (refusal, bytes), view);
@@ -174,7 +185,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let connection = &self.connections[owner];
         let peer = || connection.peer(&self.kernel);
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
-        let view = View { catalog, keys, rights, peer: &peer, now: self.now };
+        let foreign = &self.foreign;
+        let view = View { catalog, keys, rights, foreign, peer: &peer, now: self.now };
         let wish = wish(bytes, &view, (&mut self.known, &mut self.refusals), &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
             self.connections[owner].record = Some(record);
@@ -235,7 +247,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let connection = &self.connections[owner];
         let peer = || connection.peer(&self.kernel);
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
-        let view = View { catalog, keys, rights, peer: &peer, now: self.now };
+        let foreign = &self.foreign;
+        let view = View { catalog, keys, rights, foreign, peer: &peer, now: self.now };
         let wish =
             wish(pending.rest(), &view, (&mut self.known, &mut self.refusals), &mut self.path);
         let record = self.record_of(pending.rest(), &wish);
@@ -271,7 +284,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     pub(super) fn ask(&mut self, owner: u32, question: Question) {
-        let Question { head, framing, access, expects_continue } = question;
+        let Question { head, framing, wants, expects_continue } = question;
         let body = match Receiving::new(framing) {
             Ok(body) => body,
             Err(refusal) => {
@@ -279,7 +292,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 return;
             }
         };
-        self.begin_exchange(owner, State::Receiving, Work::Ask { head, body, access });
+        self.begin_exchange(owner, State::Receiving, Work::Ask { head, body, wants });
         self.set_deadline(owner, self.now.ticks.plus(self.settings.limits.head_timeout_ms));
         self.hold_partial_packets(owner, false);
         let connection = &self.connections[owner];

@@ -62,6 +62,7 @@ use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
 use crate::units::{Now, Ticks, UnixTime};
+use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::{Keys, Known, Rights};
 
 /// Head buffers that are kept when nothing is being sent.
@@ -126,6 +127,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     catalog: Catalog,
     keys: Arc<Keys>,
     rights: Arc<Rights>,
+    foreign: Arc<Watched>,
     known: Known,
     common: Common,
     date: Date,
@@ -202,6 +204,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             catalog: Catalog::new(capacity(&settings)),
             keys: Arc::default(),
             rights: Arc::default(),
+            foreign: Arc::default(),
             known: Known::default(),
             common: Common::new(&settings.cors),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",

@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use crate::catalog::{Capacity, Catalog};
     use crate::units::{Now, UnixTime};
+    use crate::viewer::foreign::carrier::Watched;
     use crate::viewer::{Keys, Rights};
 
     /// A request of the subscriber of this number is refused, at this second.
@@ -82,7 +83,8 @@ mod tests {
         let catalog = Catalog::new(Capacity { sources: 0, heap_bytes: 0 });
         let (keys, rights) = (Keys::default(), Rights::default());
         let now = Now { unix: UnixTime(at), ..Now::default() };
-        let view = View { catalog: &catalog, keys: &keys, rights: &rights, peer: &|| None, now };
+        let (catalog, keys, rights, foreign) = (&catalog, &keys, &rights, &Watched::default());
+        let view = View { catalog, keys, rights, foreign, peer: &|| None, now };
         let subscriber = NonZeroU32::new(subscriber).unwrap();
         refusals.note(subscriber, (refusal, head.as_bytes()), &view);
     }

@@ -14,6 +14,7 @@ use crate::messages::mail::Inbox;
 use crate::messages::{
     AccessRecord, Answer, Ask, AskKey, Payload, Response, SourceId, ToLibrary, ToLive,
 };
+use crate::request::authorise::unexchanged;
 use crate::request::head;
 use crate::request::locate::ObjectKey;
 use crate::request::parse::{self, Method};
@@ -352,7 +353,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Hands a whole request to control.
     pub(super) fn ask_control(&mut self, owner: u32, place: u32) {
         let exchange = &mut self.exchanges[place];
-        let Work::Ask { head, body, access } = &mut exchange.work else { return };
+        let Work::Ask { head, body, wants } = &mut exchange.work else { return };
         let socket = self.connections[owner].socket.as_ref();
         // From here on it counts as a question, of which control takes only so many.
         self.bodies_size -= body.bytes.capacity();
@@ -363,7 +364,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 generation: exchange.generation,
             },
             peer: socket.and_then(|socket| self.kernel.peer(socket)),
-            access: *access,
+            wants: *wants,
             head: head.clone(),
             body: std::mem::take(&mut body.bytes),
         };
@@ -387,6 +388,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             return;
         }
         let owner = exchange.owner;
+        if let Some(why) = answer.response.refused {
+            self.answer_refused(place, unexchanged(why));
+            return;
+        }
         let Work::Ask { head, .. } = &exchange.work else { return };
         let Ok(Some(request)) = parse::request(head) else {
             unreachable!("it was parsed before it was asked")

@@ -62,6 +62,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.known.recent.clear();
                 self.review.begin();
             }
+            Update::Foreign(watched) => self.foreign = watched,
             Update::Rights(rights) => {
                 self.rights = rights;
                 self.review.begin();

@@ -45,7 +45,7 @@ impl<'t> Scope<'t> {
 /// Whether a pattern matches the whole of `first` and `rest` together.
 ///
 /// Only the last `*` is ever gone back to, so it takes at most pattern times path steps.
-fn matches(rule: &[u8], first: &[u8], rest: &[u8]) -> bool {
+pub(super) fn matches(rule: &[u8], first: &[u8], rest: &[u8]) -> bool {
     let size = first.len() + rest.len();
     let byte = |at: usize| if at < first.len() { first[at] } else { rest[at - first.len()] };
     let (mut at, mut place) = (0, 0);

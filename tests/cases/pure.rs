@@ -11,6 +11,7 @@ use shardcast::request::head::{self, Common};
 use shardcast::request::plan::{Connection, Content, Part, Plan};
 use shardcast::request::{Step, View, parse, plan, steps};
 use shardcast::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
+use shardcast::viewer::foreign::carrier::Watched;
 use shardcast::viewer::{Keys, Known, Rights};
 
 use crate::fixture::{self, Library};
@@ -98,7 +99,8 @@ impl<'c> Pure<'c> {
     fn planned(&mut self, request: &parse::Request<'_>, received: usize) -> Option<Plan> {
         let (keys, rights, now) = (Keys::default(), Rights::default(), Now::default());
         let catalog = self.catalog;
-        let view = View { catalog, keys: &keys, rights: &rights, peer: &|| None, now };
+        let (keys, rights, foreign) = (&keys, &rights, &Watched::default());
+        let view = View { catalog, keys, rights, foreign, peer: &|| None, now };
         match steps(request, &view, &mut Known::default(), &mut [0; TARGET_SIZE_MAX]) {
             Ok(Step::Respond(plan)) => Some(plan),
             Ok(Step::Wait(place, _)) => panic!("nothing is awaited here, but {place:?}"),

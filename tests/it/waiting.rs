@@ -122,7 +122,7 @@ fn echo(ask: &Ask) -> Option<Response> {
     let mut body = ask.head.to_vec();
     body.extend(&ask.body);
     let lines = b"Content-Type: text/plain\r\n".to_vec();
-    Some(Response { status: 200, lines, body: body.into() })
+    Some(Response { status: 200, lines, body: body.into(), refused: None })
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::warn_of;
 use crate::config::settings::SETTINGS;
 use crate::config::{Channel, Config, Library, Limits};
 use crate::control::Stage;
-use crate::control::linear;
+use crate::control::{foreign, linear};
 use crate::messages::{Change, Update};
 use crate::ops::systemd;
 
@@ -56,6 +56,7 @@ impl Server {
             None => tracing::warn!("the first channels of a server are taken at the next restart"),
         }
         self.take_linear(new);
+        self.take_foreign(new);
         let limits = Arc::new(self.config.limits.clone());
         self.tell(|| Update::Limits(Arc::clone(&limits)));
         tracing::info!(changed = taken.join(", "), "the config was read again");
@@ -63,6 +64,17 @@ impl Server {
 }
 
 impl Server {
+    /// What verifies tokens of others. Key files are read again, whatever the config says.
+    fn take_foreign(&mut self, new: &Config) {
+        if let Err(why) = self.exchange.reload(new) {
+            tracing::error!(why, "the keys of [[token]] can't be read, the old ones stay");
+            return;
+        }
+        self.config.tokens.clone_from(&new.tokens);
+        let watched = foreign::watched(new);
+        self.tell(|| Update::Foreign(Arc::clone(&watched)));
+    }
+
     /// Linear channels that are new, gone or changed.
     fn take_linear(&mut self, new: &Config) {
         // Those that are named by the new config, too, are said again behind this.

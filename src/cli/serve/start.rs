@@ -14,12 +14,13 @@ use crate::config::{
     ASKS_MAX, Backend, Channel, Config, Listen, SESSION_NEWS_MAX, TO_LIBRARY_MAX, TO_LIVE_MAX,
 };
 use crate::control::catchup::CatchUp;
+use crate::control::foreign::{self, Exchange};
 use crate::control::linear::Stations;
 use crate::control::registry::Registry;
 use crate::control::{self, Readiness};
 use crate::live::records::Records;
 use crate::messages::mail::Outbox;
-use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive};
+use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, Update};
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, signals};
 use crate::{ingest, library, shard};
@@ -38,7 +39,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         .map_err(|error| not_started("start the shards", &error))?;
     // Only the shards may hold on to these, so that the others see when the last one has ended.
     drop(shared);
-    let outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
+    let mut outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), told.library)
         .map_err(|error| not_started("start the library", &error))?;
     let records = Arc::<Records>::default();
@@ -57,6 +58,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
     let catch_up = catch_up(records, &config, &outboxes)?;
     let stations = Stations::new(&config);
+    let exchange = exchange(&config, &mut outboxes)?;
     let readiness = Arc::new(Readiness::default());
     let control = control::start(control::Parts {
         admin,
@@ -66,6 +68,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         asks: told.asks,
         sessions: told.sessions,
         answers: stations.router(control::ask::router(catch_up)),
+        exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
         pushed: live.as_ref().map(ingest::Handle::counts),
@@ -79,7 +82,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         outboxes,
         library,
         live,
-        (control, stations),
+        (control, stations, exchange),
         readiness,
         log,
         received,
@@ -125,6 +128,16 @@ fn catch_up(
 ) -> Result<CatchUp, Failure> {
     CatchUp::start(records, &config.state, outboxes.to_vec())
         .map_err(|error| not_started("start the catch-up thread", &error))
+}
+
+/// Whoever exchanges tokens of others; shards are told what to look for.
+fn exchange(config: &Config, outboxes: &mut [Outbox]) -> Result<Exchange, Failure> {
+    let exchange = Exchange::open(config).map_err(|why| Failure::new("read keys", why))?;
+    let watched = foreign::watched(config);
+    for outbox in outboxes {
+        outbox.send(Update::Foreign(Arc::clone(&watched)));
+    }
+    Ok(exchange)
 }
 
 /// What operators have made. A state folder that can't be used costs it and a warning; where

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::config::load::Sources;
+use crate::control::foreign::Exchange;
 use crate::control::linear::{self, Stations};
 use crate::control::{self, Readiness, Stage};
 use crate::ingest;
@@ -48,6 +49,8 @@ pub struct Server {
     control: control::Handle,
     /// Linear channels.
     pub(super) stations: Stations,
+    /// Tokens of others.
+    pub(super) exchange: Exchange,
     log: Option<access_log::Handle>,
     events: Receiver<Event>,
     /// When we leave, whatever still runs.
@@ -65,7 +68,7 @@ impl Server {
         outboxes: Vec<Outbox>,
         library: library::Handle,
         live: Option<ingest::Handle>,
-        (control, stations): (control::Handle, Stations),
+        (control, stations, exchange): (control::Handle, Stations, Exchange),
         readiness: Arc<Readiness>,
         log: Option<access_log::Handle>,
         events: Receiver<Event>,
@@ -81,6 +84,7 @@ impl Server {
             live,
             control,
             stations,
+            exchange,
             log,
             events,
             leave_at: None,

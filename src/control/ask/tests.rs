@@ -16,7 +16,7 @@ fn ask(head: &str, body: &[u8]) -> Ask {
     Ask {
         key: AskKey { shard: 0, exchange: 7, generation: 3 },
         peer: Some([192, 0, 2, 7].into()),
-        access: Access::Open,
+        wants: Wants::Answer(Access::Open),
         head: head.as_bytes().into(),
         body: body.to_vec(),
     }
@@ -135,7 +135,11 @@ fn questions_beyond_those_at_once_wait_until_one_is_given_up() {
     }
     asks.try_send(ask("GET /peer HTTP/1.1\r\n\r\n", b"")).unwrap();
     let local = tokio::task::LocalSet::new();
-    local.spawn_local(answer_all(received, test_router(), Arc::new(Post::new(vec![outbox]))));
+    local.spawn_local(answer_all(
+        received,
+        (test_router(), Router::new()),
+        Arc::new(Post::new(vec![outbox])),
+    ));
     let answers_after = |millis| {
         let passes = async { tokio::time::sleep(Duration::from_millis(millis)).await };
         local.block_on(&runtime, passes);

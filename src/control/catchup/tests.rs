@@ -10,7 +10,9 @@ use crate::control::ask;
 use crate::live::catchup::fixture::{FIRST, MIDNIGHT, at, kept, record};
 use crate::live::record::Record;
 use crate::messages::mail::queue;
-use crate::messages::{Ask, AskKey, Change, Index, Listing, Payload, Response as Whole, Update};
+use crate::messages::{
+    Ask, AskKey, Change, Index, Listing, Payload, Response as Whole, Update, Wants,
+};
 
 fn shards(count: usize) -> (Vec<Outbox>, Vec<Inbox<Update>>) {
     let bell = Arc::new(File::options().write(true).open("/dev/null").unwrap());
@@ -28,7 +30,7 @@ fn asked(catch_up: &CatchUp, path: &str, lines: &str, access: Access) -> Whole {
     let head = format!("GET {path} HTTP/1.1\r\nHost: tv\r\n{lines}\r\n");
     let key = AskKey { shard: 0, exchange: 0, generation: 0 };
     let (peer, body) = (None, Vec::new());
-    let ask = Ask { key, peer, access, head: head.into_bytes().into(), body };
+    let ask = Ask { key, peer, wants: Wants::Answer(access), head: head.into_bytes().into(), body };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ask::response(ask, ask::router(catch_up.clone())))
 }
