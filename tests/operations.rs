@@ -37,6 +37,8 @@ mod power;
 mod repeated;
 #[path = "operations/sessions.rs"]
 mod sessions;
+#[path = "operations/foreign/mod.rs"]
+mod foreign;
 #[path = "operations/front_cache.rs"]
 mod front_cache;
 #[path = "operations/reload.rs"]

@@ -182,9 +182,10 @@ struct Found {
 impl Asked<'_> {
     /// The token of a section, if the request carries one.
     fn found(&self, section: &Section) -> Option<Found> {
-        let presented = |text: &str, path: String| Presented {
+        let presented = |text: &str, raw: String, path: String| Presented {
             text: text.to_owned(),
             path,
+            raw,
             query: self.query.to_owned(),
             host: self.host.to_owned(),
             peer: self.peer,
@@ -195,8 +196,9 @@ impl Asked<'_> {
             let base = &section.path;
             let (text, raw) = in_path(base, self.raw)?;
             let (_, link) = in_path(base, self.path)?;
-            let target = format!("{base}{raw}{query}");
-            return Some(Found { presented: presented(text, format!("{base}{link}")), target });
+            let (raw, path) = (format!("{base}{raw}"), format!("{base}{link}"));
+            let target = format!("{raw}{query}");
+            return Some(Found { presented: presented(text, raw, path), target });
         }
         if !self.path.starts_with(&section.path) {
             return None;
@@ -204,7 +206,7 @@ impl Asked<'_> {
         let line = |(name, value): (_, _)| pair(name, value);
         let lines: Vec<_> = self.headers.iter().map(line).collect();
         let text = found(&section.carried, self.query, lines.iter().copied())?;
-        let presented = presented(text, self.path.to_owned());
+        let presented = presented(text, self.raw.to_owned(), self.path.to_owned());
         Some(Found { presented, target: format!("{}{query}", self.raw) })
     }
 }

@@ -40,6 +40,8 @@ pub struct Presented {
     pub text: String,
     /// The path, decoded, without the token.
     pub path: String,
+    /// The same, as it stands in the request.
+    pub raw: String,
     /// The query, as it stands in the request.
     pub query: String,
     /// What it takes the server for.

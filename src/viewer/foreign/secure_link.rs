@@ -82,7 +82,7 @@ impl Said {
 }
 
 /// What a link of `secure_link_secret` says: the token is the MD5 of what follows it, and of the
-/// secret, in hexadecimal digits.
+/// secret, in hexadecimal digits. nginx hashes that as it was sent.
 pub(super) fn said_in_path(
     section: &Section,
     keys: &[Key],
@@ -90,7 +90,7 @@ pub(super) fn said_in_path(
 ) -> Result<Said, Denied> {
     let hash = super::key::of_hex(&presented.text).filter(|hash| hash.len() == HASH_SIZE);
     let hash = hash.ok_or(Denied::Unknown)?;
-    let link = presented.path.strip_prefix(&section.path).ok_or(Denied::Unknown)?;
+    let link = presented.raw.strip_prefix(&section.path).ok_or(Denied::Unknown)?;
     let is_signed = |key: &Key| {
         let hashed = key.secret().map(|secret| [link.as_bytes(), secret].concat());
         hashed.is_some_and(|hashed| key.verifies(&hashed, &hash))

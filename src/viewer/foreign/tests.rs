@@ -64,6 +64,7 @@ fn presented(text: &str, path: &str, query: &str) -> Presented {
     Presented {
         text: text.to_owned(),
         path: path.to_owned(),
+        raw: path.to_owned(),
         query: query.to_owned(),
         host: "tv.example:8080".to_owned(),
         peer: Some("192.0.2.7".parse().unwrap()),
