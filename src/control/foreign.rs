@@ -6,9 +6,9 @@
 //! The same token shown again becomes the same session, so that a player that begins anew is no
 //! second device.
 //!
-//! A secret verifies at once, on the control thread. A public key takes a hundred times as long: that
-//! is done by a thread of its own with a bounded queue, and whoever shows it signatures that are none
-//! is soon not listened to (`allowance`).
+//! A secret verifies at once, on the control thread. A public key takes a hundred times as long:
+//! that is done by a thread of its own with a bounded queue, and whoever shows it signatures that
+//! are none is soon not listened to (`allowance`).
 
 mod allowance;
 
@@ -270,12 +270,12 @@ async fn exchanged(
 
 async fn subscriber(signer: &Signer, id: String) -> Result<Object, Unexchanged> {
     if id.len() > OBJECT_ID_MAX {
-        return Err(Unexchanged::Subscriber(Bar::Unknown));
+        return Err(Unexchanged::Subscriber(None, Bar::Unknown));
     }
     let object = signer.registry().ask(move |store| store.object(Kind::Subscriber, &id));
     match object.await {
         Ok(Ok(Some(object))) => Ok(object),
-        Ok(Ok(None)) => Err(Unexchanged::Subscriber(Bar::Unknown)),
+        Ok(Ok(None)) => Err(Unexchanged::Subscriber(None, Bar::Unknown)),
         Ok(Err(error)) => {
             tracing::error!(%error, "the registry failed");
             Err(Unexchanged::Busy)
@@ -291,25 +291,23 @@ fn sealed(
     signer: &Signer,
     now: UnixTime,
 ) -> Result<String, Unexchanged> {
+    let number = subscriber.map(|of| of.number.and_then(NonZeroU32::new));
+    let number = match number {
+        Some(None) => return Err(Unexchanged::Subscriber(None, Bar::Unknown)),
+        number => number.flatten(),
+    };
     let mut expires = now.0 + u64::from(TOKEN_SECONDS_MAX);
     expires = verified.expires.map_or(expires, |end| expires.min(end.0));
     if let Some(subscriber) = subscriber {
         if subscriber.document["status"] == "blocked" {
-            return Err(Unexchanged::Subscriber(Bar::Blocked));
+            return Err(Unexchanged::Subscriber(number, Bar::Blocked));
         }
         let end = subscriber.document["expires"].as_u64().unwrap_or(u64::MAX);
         if end <= now.0 {
-            return Err(Unexchanged::Subscriber(Bar::Expired));
+            return Err(Unexchanged::Subscriber(number, Bar::Expired));
         }
         expires = expires.min(end);
     }
-    let number = match subscriber {
-        Some(subscriber) => {
-            let number = subscriber.number.and_then(NonZeroU32::new);
-            Some(number.ok_or(Unexchanged::Subscriber(Bar::Unknown))?)
-        }
-        None => None,
-    };
     let claims = Claims {
         subscriber: number,
         session: verified.session,

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use crate::config::foreign::Section;
 use crate::config::{ACCESS_RECORDS_MAX, AccessLog, Config};
 use crate::messages::AccessRecord;
 use crate::sys::priority;
@@ -41,6 +42,7 @@ pub struct Counters {
 pub struct Handle {
     reopen: Arc<AtomicBool>,
     counters: Arc<Counters>,
+    secrets: redact::Told,
     ended: Receiver<()>,
 }
 
@@ -48,6 +50,11 @@ impl Handle {
     /// Opens the file again before the next line: somebody moved the old one away.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
+    }
+
+    /// Keeps what carries tokens of others out of the lines.
+    pub fn redact(&self, tokens: &[Section]) {
+        self.secrets.tell(tokens);
     }
 
     /// What the writer did so far.
@@ -69,7 +76,14 @@ pub fn start(config: &Config) -> io::Result<Option<(SyncSender<AccessRecord>, Ha
     }
     let (sender, records) = sync_channel(ACCESS_RECORDS_MAX);
     let (end, ended) = sync_channel(1);
-    let handle = Handle { reopen: Arc::default(), counters: Arc::default(), ended };
+    let secrets = redact::Told::default();
+    secrets.tell(&config.tokens);
+    let handle = Handle {
+        reopen: Arc::default(),
+        counters: Arc::default(),
+        secrets: secrets.clone(),
+        ended,
+    };
     let mut writer = Writer {
         path: config.access_log_path.clone(),
         sink: open(config.access_log_path.as_deref())?,
@@ -79,7 +93,7 @@ pub fn start(config: &Config) -> io::Result<Option<(SyncSender<AccessRecord>, Ha
         torn: false,
         failing: false,
     };
-    let lines = line::Lines::new(config.access_log);
+    let lines = line::Lines::new(config.access_log, secrets);
     let reopen = Arc::clone(&handle.reopen);
     std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
         priority::give_way(0);

@@ -155,7 +155,7 @@ pub fn unexchanged(why: Unexchanged) -> Refusal {
     match why {
         Unexchanged::Missing => Refusal::TokenMissing,
         Unexchanged::Busy => Refusal::Busy,
-        Unexchanged::Subscriber(bar) => barred(bar),
+        Unexchanged::Subscriber(_, bar) => barred(bar),
         Unexchanged::Token(denied) => match denied {
             Denied::Unknown => Refusal::TokenUnknown,
             Denied::Early => Refusal::TokenEarly,

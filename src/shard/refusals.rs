@@ -63,9 +63,13 @@ impl Refusals {
 fn path(bytes: &[u8]) -> String {
     let target = bytes.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let token = path.strip_prefix(b"/s/").unwrap_or_default();
-    let end = token.iter().position(|byte| *byte == b'/').unwrap_or(token.len());
-    let path = &token[end..];
+    let path = match path.strip_prefix(b"/s/") {
+        Some(token) => &token[token.iter().position(|byte| *byte == b'/').unwrap_or(token.len())..],
+        // It carries one of others, and not in its path.
+        None if path.starts_with(b"/") => path,
+        // Of a whole address nobody knows where its token is.
+        None => b"",
+    };
     String::from_utf8_lossy(&path[..path.len().min(PATH_SIZE_MAX)]).into_owned()
 }
 

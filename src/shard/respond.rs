@@ -14,6 +14,7 @@ use crate::messages::mail::Inbox;
 use crate::messages::{
     AccessRecord, Answer, Ask, AskKey, Payload, Response, SourceId, ToLibrary, ToLive,
 };
+use crate::request::View;
 use crate::request::authorise::unexchanged;
 use crate::request::head;
 use crate::request::locate::ObjectKey;
@@ -21,6 +22,7 @@ use crate::request::parse::{self, Method};
 use crate::request::plan::{self, Connection as Goes, Content, Part, Plan};
 use crate::request::refusal::Refusal;
 use crate::units::Class;
+use crate::viewer::foreign::Unexchanged;
 
 /// A small object that is to be sent whole.
 #[derive(Clone, Copy, Debug)]
@@ -389,7 +391,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         let owner = exchange.owner;
         if let Some(why) = answer.response.refused {
-            self.answer_refused(place, unexchanged(why));
+            self.refuse_to_exchange(place, why);
             return;
         }
         let Work::Ask { head, .. } = &exchange.work else { return };
@@ -398,6 +400,22 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         };
         let (with_body, goes) = (request.method != Method::Head, plan::goes(&request));
         self.send_answer(owner, place, answer.response, with_body, goes);
+    }
+
+    /// A token of others is not good enough. Whose it is remembers that as of any token.
+    fn refuse_to_exchange(&mut self, place: u32, why: Unexchanged) {
+        let (refusal, exchange) = (unexchanged(why), &self.exchanges[place]);
+        if let (Unexchanged::Subscriber(Some(of), _), Work::Ask { head, .. }) =
+            (why, &exchange.work)
+        {
+            let connection = &self.connections[exchange.owner];
+            let peer = || connection.peer(&self.kernel);
+            let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
+            let foreign = &self.foreign;
+            let view = View { catalog, keys, rights, foreign, peer: &peer, now: self.now };
+            self.refusals.note(of, (refusal, head), &view);
+        }
+        self.answer_refused(place, refusal);
     }
 
     fn send_answer(

@@ -1,8 +1,11 @@
-//! What the fuzz targets call: any text as a token, and any fields that were signed.
+//! What the fuzz targets call: any text as a token, and any fields that were signed; and the same
+//! of tokens of others.
 
+use super::foreign::{Denied, Presented, Verifier};
 use super::token::{self, Denial};
 use super::{Claims, Key, Keys};
 use crate::config::TOKEN_BYTES_MAX;
+use crate::config::file::Draft;
 use crate::units::UnixTime;
 
 /// Reads the input as the text of a token, which is none of ours; and as what stands in one that
@@ -23,5 +26,37 @@ pub fn token(data: &[u8]) {
     let claims = Claims { subscriber: None, session: 1, expires, bitrate_max, network };
     if let Ok(text) = token::signed(&claims, data, key) {
         let _ = read(&text);
+    }
+}
+
+/// All kinds of tokens of others.
+const SECTIONS: &str = "\
+[[token]]\nkind = \"secure_link\"\nexpression = \"$secure_link_expires$uri$secret\"\n\
+keys = [{ key_file = \"k\" }]\n\
+[[token]]\nkind = \"secure_link_secret\"\nkeys = [{ key_file = \"k\" }]\n\
+[[token]]\nkind = \"edge_auth\"\nescape = \"on\"\nkeys = [{ key_file = \"k\" }]\n\
+[[token]]\nkind = \"cat\"\nkeys = [{ algorithm = \"HS256\", key_file = \"k\" }]\n\
+[[token]]\nkind = \"jwt\"\nkeys = [{ algorithm = \"HS256\", key_file = \"k\" }]\n";
+
+/// Reads the input as a token of others, in a request for a path: nobody signed it. Then as what
+/// somebody signed, of which every claim is judged.
+pub fn foreign(data: &[u8]) {
+    let mut draft = Draft::default();
+    draft.apply_file(std::path::Path::new("fuzz.toml"), SECTIONS);
+    let key = b"0123456789abcdef0123456789abcdef".to_vec();
+    let text = String::from_utf8_lossy(data).into_owned();
+    for section in draft.config.tokens {
+        let verifier = Verifier::new(section, &[key.clone()], None).expect("a good key");
+        let presented = Presented {
+            text: text.clone(),
+            path: "/vod/a/1.ts".to_owned(),
+            raw: "/vod/a/1.ts".to_owned(),
+            query: text.clone(),
+            host: text.clone(),
+            peer: None,
+        };
+        let denied = verifier.verified(&presented, UnixTime(1));
+        assert_eq!(denied, Err(Denied::Unknown), "nobody signed {text:?}");
+        let _ = verifier.claimed(data, &presented);
     }
 }

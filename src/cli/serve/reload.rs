@@ -71,6 +71,9 @@ impl Server {
             return;
         }
         self.config.tokens.clone_from(&new.tokens);
+        if let Some(log) = &self.log {
+            log.redact(&new.tokens);
+        }
         let watched = foreign::watched(new);
         self.tell(|| Update::Foreign(Arc::clone(&watched)));
     }

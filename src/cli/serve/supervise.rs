@@ -51,7 +51,7 @@ pub struct Server {
     pub(super) stations: Stations,
     /// Tokens of others.
     pub(super) exchange: Exchange,
-    log: Option<access_log::Handle>,
+    pub(super) log: Option<access_log::Handle>,
     events: Receiver<Event>,
     /// When we leave, whatever still runs.
     leave_at: Option<Instant>,

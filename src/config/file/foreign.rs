@@ -456,6 +456,17 @@ mod tests {
                 "5: token.path: \"/live/\" is none (write \"/\", or \"/tv/…/\" or \"/vod/…/\")"
                     .to_owned(),
             ),
+        ] {
+            refused(&keys, &complaint);
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named_with_its_line() {
+        let keys = "keys = [{ key_file = \"k\" }]\n";
+        let link = format!("kind = \"secure_link\"\n{keys}");
+        let good = "expression = \"$secure_link_expires$uri$secret\"\n";
+        for (keys, complaint) in [
             (
                 format!("kind = \"edge_auth\"\n{keys}subject = \"sub\""),
                 "4: token.subject: is none of such a token (write id or data)".to_owned(),

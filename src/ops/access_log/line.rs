@@ -11,7 +11,7 @@ use crate::config::AccessLog;
 use crate::messages::AccessRecord;
 use crate::units::UnixTime;
 
-use super::redact::Redaction;
+use super::redact::{Redaction, Told};
 
 /// Makes lines of one shape.
 pub struct Lines {
@@ -20,9 +20,9 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines of this shape; session hashes of this process.
-    pub fn new(shape: AccessLog) -> Self {
-        Self { shape, redaction: Redaction::default() }
+    /// Lines of this shape, without what is told to be secret; session hashes of this process.
+    pub fn new(shape: AccessLog, told: Told) -> Self {
+        Self { shape, redaction: Redaction::with(told) }
     }
 
     /// Appends the line of one request, with its end.
@@ -170,7 +170,7 @@ mod tests {
 
     fn line(shape: AccessLog, head: &[u8]) -> String {
         let mut line = Vec::new();
-        Lines::new(shape).append(&mut line, &record(head));
+        Lines::new(shape, Told::default()).append(&mut line, &record(head));
         String::from_utf8(line).unwrap()
     }
 

@@ -7,6 +7,9 @@
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::config::foreign::{Kind, Section};
 
 /// First path elements that are followed by a user name and a password.
 const XTREAM: &[&[u8]] = &[b"live", b"movie", b"series", b"timeshift"];
@@ -30,13 +33,45 @@ const SECRET_PARAMETERS: &[&[u8]] = &[
     b"hmac",
 ];
 
+/// What else is secret, as the config says: it is told again when that is read again.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<Mutex<Secret>>);
+
+#[derive(Debug, Default)]
+struct Secret {
+    /// Query parameters that carry tokens of others,
+    parameters: Vec<Vec<u8>>,
+    /// and whether their hashes stand in paths.
+    has_hashes: bool,
+}
+
+impl Told {
+    /// From now on what carries tokens of others is this.
+    pub fn tell(&self, tokens: &[Section]) {
+        let names = tokens.iter().flat_map(|section| &section.carried.query);
+        let parameters = names.map(|name| name.to_ascii_lowercase().into_bytes()).collect();
+        let has_hashes = tokens.iter().any(|section| section.kind == Kind::SecureLinkSecret);
+        *self.secret() = Secret { parameters, has_hashes };
+    }
+
+    fn secret(&self) -> MutexGuard<'_, Secret> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The key of the hashes.
 #[derive(Default)]
 pub struct Redaction {
     key: RandomState,
+    told: Told,
 }
 
 impl Redaction {
+    /// With what is told here.
+    pub fn with(told: Told) -> Self {
+        Self { told, ..Self::default() }
+    }
+
     /// A request line, with the secrets of its target replaced.
     pub fn request_line<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
         // A line that is no request is refused and logged too, so every word may be a URL.
@@ -52,7 +87,7 @@ impl Redaction {
 
     /// A URL or a path, with its secrets replaced.
     pub fn url<'a>(&self, url: &'a [u8]) -> Cow<'a, [u8]> {
-        let secrets = secrets(url);
+        let secrets = secrets(url, &self.told.secret());
         if secrets.is_empty() {
             return Cow::Borrowed(url);
         }
@@ -68,8 +103,10 @@ impl Redaction {
 
     /// The hash of the first secret of a request line.
     pub fn session(&self, line: &[u8]) -> Option<String> {
-        line.split(|byte| *byte == b' ')
-            .find_map(|word| secrets(word).first().map(|secret| self.hash(&word[secret.clone()])))
+        let told = self.told.secret();
+        line.split(|byte| *byte == b' ').find_map(|word| {
+            secrets(word, &told).first().map(|secret| self.hash(&word[secret.clone()]))
+        })
     }
 
     /// Eight hexadecimal digits.
@@ -79,21 +116,34 @@ impl Redaction {
 }
 
 /// Where the secrets of a URL are, in order.
-fn secrets(url: &[u8]) -> Vec<Range<usize>> {
+fn secrets(url: &[u8], told: &Secret) -> Vec<Range<usize>> {
     let query = url.iter().position(|byte| *byte == b'?').unwrap_or(url.len());
     let mut found = path_secrets(url, query);
+    if found.is_empty() && told.has_hashes {
+        found.extend(
+            elements(url, path_start(url, query), query).find(|at| is_hash(&url[at.clone()])),
+        );
+    }
     let mut at = query + 1;
     while at < url.len() {
         let end = next(url, at, url.len(), |byte| byte == b'&' || byte == b';' || byte == b'#');
         if let Some(equals) = url[at..end].iter().position(|byte| *byte == b'=') {
             let name = decoded(&url[at..at + equals]).to_ascii_lowercase();
-            if SECRET_PARAMETERS.contains(&name.as_slice()) && at + equals + 1 < end {
+            let is_secret =
+                SECRET_PARAMETERS.contains(&name.as_slice()) || told.parameters.contains(&name);
+            if is_secret && at + equals + 1 < end {
                 found.push(at + equals + 1..end);
             }
         }
         at = end + 1;
     }
     found
+}
+
+/// Whether an element of a path is a hash of 16 bytes.
+fn is_hash(element: &[u8]) -> bool {
+    let element = decoded(element);
+    element.len() == 32 && element.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// The secrets of the path, which ends at `end`.
@@ -225,6 +275,25 @@ mod tests {
         ] {
             assert_eq!(redacted(url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn what_carries_tokens_of_others_is_secret_as_long_as_the_config_says_so() {
+        let text = "[[token]]\nkind = \"jwt\"\nquery = [\"Ticket\"]\n\
+                    keys = [{ algorithm = \"HS256\", key_file = \"k\" }]\n\
+                    [[token]]\nkind = \"secure_link_secret\"\nkeys = [{ key_file = \"k\" }]\n";
+        let mut draft = crate::config::file::Draft::default();
+        draft.apply_file(std::path::Path::new("x.toml"), text);
+        assert_eq!(draft.errors, []);
+        let told = Told::default();
+        let redaction = Redaction::with(told.clone());
+        let hash = "0123456789abcdef0123456789abcdef";
+        let url = format!("/vod/{hash}/a/1.ts?ticket=SECRET&a={hash}");
+        assert_eq!(redaction.url(url.as_bytes()), url.as_bytes());
+        told.tell(&draft.config.tokens);
+        let found = String::from_utf8(redaction.url(url.as_bytes()).into_owned()).unwrap();
+        let (first, second) = (redaction.hash(hash.as_bytes()), redaction.hash(b"SECRET"));
+        assert_eq!(found, format!("/vod/{first}/a/1.ts?ticket={second}&a={hash}"));
     }
 
     #[test]

@@ -30,9 +30,18 @@ pub(super) fn said(section: &Section, keys: &[Key], presented: &Presented) -> Re
     let bytes = URL_SAFE_NO_PAD.decode(&presented.text).map_err(|_| Denied::Unknown)?;
     let envelope = value(&bytes).ok_or(Denied::Unknown)?;
     let payload = opened(envelope, keys)?;
-    let Some(Value::Map(claims)) = value(&payload) else { return Err(Denied::Unfit) };
+    claimed(&payload, section, presented)
+}
+
+/// What claims say that are signed.
+pub(super) fn claimed(
+    payload: &[u8],
+    section: &Section,
+    presented: &Presented,
+) -> Result<Said, Denied> {
+    let Some(Value::Map(claims)) = value(payload) else { return Err(Denied::Unfit) };
     let said = read(claims, section, presented)?;
-    Ok(Said { identity: payload, ..said })
+    Ok(Said { identity: payload.to_vec(), ..said })
 }
 
 /// One value of CBOR, and nothing behind it.

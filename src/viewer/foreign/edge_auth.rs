@@ -1,6 +1,6 @@
-//! Akamai's EdgeAuth 2.0: `ip=…~st=…~exp=…~acl=…~id=…~data=…~hmac=…`, of which only `exp` and `hmac`
-//! must be there, in this order. What is signed is all that stands before `hmac`, and behind it the
-//! path, where no `acl` says which, and a salt.
+//! Akamai's EdgeAuth 2.0: `ip=…~st=…~exp=…~acl=…~id=…~data=…~hmac=…`, in this order, of which only
+//! `exp` and `hmac` must be there. What is signed is all that stands before `hmac`, and behind it
+//! the path, where no `acl` says which, and a salt. The path is signed as it is when it is decoded.
 
 use std::borrow::Cow;
 

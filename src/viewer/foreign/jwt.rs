@@ -41,8 +41,14 @@ pub(super) fn said(section: &Section, keys: &[Key], presented: &Presented) -> Re
     if header.crit.is_some() {
         return Err(Denied::Unfit);
     }
-    let claims: Claims = serde_json::from_slice(&bytes(payload)?).map_err(|_| Denied::Unfit)?;
-    claims.said(section, signed)
+    let said = claimed(&bytes(payload)?, section)?;
+    Ok(Said { identity: signed.as_bytes().to_vec(), ..said })
+}
+
+/// What claims say that are signed.
+pub(super) fn claimed(payload: &[u8], section: &Section) -> Result<Said, Denied> {
+    let claims: Claims = serde_json::from_slice(payload).map_err(|_| Denied::Unfit)?;
+    claims.said(section)
 }
 
 /// The claims of a token by their names.
@@ -73,7 +79,7 @@ impl<'de> Deserialize<'de> for Claims {
 }
 
 impl Claims {
-    fn said(&self, section: &Section, signed: &str) -> Result<Said, Denied> {
+    fn said(&self, section: &Section) -> Result<Said, Denied> {
         let issuer = self.text("iss")?;
         if section.issuer.is_some() && section.issuer != issuer {
             return Err(Denied::Unfit);
@@ -91,8 +97,7 @@ impl Claims {
             begins: self.time("nbf", f64::ceil)?.unwrap_or(0).max(issued),
             // One that never ends is not taken.
             expires: Some(self.time("exp", f64::floor)?.ok_or(Denied::Unfit)?),
-            network: None,
-            identity: signed.as_bytes().to_vec(),
+            ..Said::default()
         })
     }
 

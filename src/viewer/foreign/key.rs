@@ -1,7 +1,7 @@
 //! Keys of others: what stands in a key file in, something that verifies out.
 //!
-//! A key is used in one way, which the config says, and never in one that a token asks for. A public
-//! key is not taken for a secret: everybody has it, so everybody could sign.
+//! A key is used in one way, which the config says, and never in one that a token asks for. A
+//! public key is not taken for a secret: everybody has it, so everybody could sign.
 
 use std::fmt;
 

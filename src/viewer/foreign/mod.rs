@@ -5,10 +5,10 @@
 //! carrier → secure_link | edge_auth | cat | jwt (→ key) → what it says → paths → Verified
 //! ```
 //!
-//! Each kind has a file of its name, which reads what was signed and knows the signature first. What
-//! all of them have in common is judged here, once: times, networks, paths. A token that says
-//! something which we can't keep is good for nothing, and one that says more than we can write down
-//! is good for less. No clock, no file: keys, the address and `now` are arguments.
+//! Each kind has a file of its name, which looks at the signature first and then reads what was
+//! signed. What all of them have in common is judged here, once: times, networks, paths. A token
+//! that says something which we can't keep is good for nothing, and one that says more than we can
+//! write down is good for less. No clock, no file: keys, the address and `now` are arguments.
 
 pub mod carrier;
 pub mod key;
@@ -23,6 +23,7 @@ mod tests;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
@@ -90,8 +91,8 @@ pub enum Unexchanged {
     Missing,
     /// It is not good.
     Token(Denied),
-    /// Its subscriber may watch nothing.
-    Subscriber(Bar),
+    /// Its subscriber, of this number if there is one, may watch nothing.
+    Subscriber(Option<NonZeroU32>, Bar),
     /// Too many ask, or somebody asks too much.
     Busy,
 }
@@ -171,6 +172,17 @@ impl Verifier {
             Kind::Jwt => jwt::said(&self.section, &self.keys, presented),
         };
         self.judged(said?, presented, now)
+    }
+
+    /// What claims are worth that somebody signed, of the kinds that have some.
+    #[cfg(any(test, fuzzing))]
+    pub fn claimed(&self, claims: &[u8], presented: &Presented) -> Option<Verified> {
+        let said = match self.section.kind {
+            Kind::Cat => cat::claimed(claims, &self.section, presented),
+            Kind::Jwt => jwt::claimed(claims, &self.section),
+            _ => return None,
+        };
+        self.judged(said.ok()?, presented, UnixTime(1)).ok()
     }
 
     /// Whether what a token says holds for this request.

@@ -498,6 +498,11 @@ proptest! {
     }
 
     #[test]
+    fn no_bytes_make_a_verifier_panic_signed_or_not(bytes: Vec<u8>) {
+        crate::viewer::fuzz::foreign(&bytes);
+    }
+
+    #[test]
     fn no_bytes_in_an_envelope_make_it_panic(bytes: Vec<u8>) {
         let text = URL_SAFE_NO_PAD.encode(&bytes);
         let cat = cat_by(Algorithm::HmacSha256);

@@ -432,6 +432,11 @@ fn a_subscriber_who_may_watch_no_more_has_no_use_of_what_was_exchanged() {
     ] {
         done(&[&["subscriber"], change].concat());
         assert_eq!(get(&server, &shown, "").outcome(), reason, "what is shown");
+        if let ["set", ..] = change {
+            let text = done(&["subscriber", "explain", "Anna"]);
+            let line = format!("{}  {LIST}  127.0.0.1", &reason[4..]);
+            assert!(text.contains(&line) && !text.contains("member="), "{text}");
+        }
         until(reason, || get(&server, &own, "").outcome() == reason);
     }
 }
