@@ -46,7 +46,8 @@ pub fn foreign(data: &[u8]) {
     let key = b"0123456789abcdef0123456789abcdef".to_vec();
     let text = String::from_utf8_lossy(data).into_owned();
     for section in draft.config.tokens {
-        let verifier = Verifier::new(section, &[key.clone()], None).expect("a good key");
+        let verifier =
+            Verifier::new(section, std::slice::from_ref(&key), None).expect("a good key");
         let presented = Presented {
             text: text.clone(),
             path: "/vod/a/1.ts".to_owned(),

@@ -438,14 +438,19 @@ fn a_file_names_a_thousand_channels_and_no_more() {
 }
 
 #[test]
-fn the_example_of_a_channel_that_we_ship_is_good() {
+fn the_examples_that_we_ship_are_good() {
     let shipped = include_str!("../../../dist/shardcast.toml");
-    let (_, example) = shipped.split_once("# [[channel]]\n").unwrap();
-    let keys: String =
-        example.lines().flat_map(|line| [line.trim_start_matches("# "), "\n"]).collect();
-    let draft = read(&format!("[[channel]]\n{keys}"));
-    assert_eq!(draft.errors, [], "{keys}");
-    assert!(draft.config.channels[0].push.is_some());
+    let example = |section: &str| {
+        let (_, example) = shipped.split_once(&format!("# {section}\n")).unwrap();
+        let lines = example.lines().take_while(|line| !line.is_empty());
+        let keys = lines.flat_map(|line| [line.trim_start_matches("# "), "\n"]);
+        let text = [section, "\n"].into_iter().chain(keys).collect::<String>();
+        let draft = read(&text);
+        assert_eq!(draft.errors, [], "{text}");
+        draft.config
+    };
+    assert!(example("[[channel]]").channels[0].push.is_some());
+    assert_eq!(example("[[token]]").tokens[0].audience.as_deref(), Some("tv"));
 }
 
 #[test]

@@ -442,6 +442,27 @@ fn a_subscriber_who_may_watch_no_more_has_no_use_of_what_was_exchanged() {
 }
 
 #[test]
+fn a_session_of_a_token_of_others_can_be_kicked() {
+    let shop = Shop::new();
+    let server = shop.start();
+    let claims = format!(r#"{{"exp":{},"jti":"j","paths":["/vod/*"]}}"#, now() + 1000);
+    let shown = format!("{LIST}?token={}", shop.jwt("hs", &claims));
+    let played = |path: &str| {
+        let shown = get(&server, &shown, "");
+        let (token, _) = token_of(shown.location());
+        get(&server, &format!("/s/{token}{path}"), "").outcome()
+    };
+    assert_eq!(played("/vod/a/1.ts"), "200");
+    let listed = || done(&shop.config, &["session", "ls", "--json"]);
+    until("it is listed", || listed().contains("vod/a"));
+    let session: serde_json::Value = serde_json::from_str(listed().trim_end()).unwrap();
+    done(&shop.config, &["session", "kick", session["id"].as_str().unwrap()]);
+    // Also who shows it again.
+    until("it is kicked", || played("/vod/a/1.ts") == "403 session-kicked");
+    assert_eq!(played("/vod/b/1.ts"), "200");
+}
+
+#[test]
 fn signatures_that_are_none_are_soon_not_looked_at_and_others_do_not_notice() {
     let shop = Shop::new();
     let server = shop.start();
