@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::{ANSWER_LINES_SIZE_MAX, TOKEN_SIZE_MAX};
 use crate::units::KIB;
 
 /// Sections `[[token]]`. An operator has a few sellers; beyond it the config is refused.
@@ -48,6 +49,12 @@ pub const FOREIGN_FAILURES_A_SECOND: u32 = 2;
 /// Addresses whose failures are remembered, about 100 bytes each. When it is full those are
 /// forgotten that may send as much as a new one; if there are none, new addresses are told 503.
 pub const FOREIGN_ADDRESSES_MAX: usize = 16_384;
+
+/// Longest address to which a request is sent on, in bytes: what an answer has room for beside its
+/// other lines. Beyond it who asks is told 414, as with any address that is too long.
+pub const FOREIGN_LOCATION_SIZE_MAX: usize = ANSWER_LINES_SIZE_MAX - 128;
+const _: () =
+    assert!(FOREIGN_LOCATION_SIZE_MAX >= 2 * TOKEN_SIZE_MAX, "a token and as long a path");
 
 /// Whose tokens they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +173,9 @@ pub struct Section {
     pub issuer: Option<String>,
     /// Of JWTs and CATs: for whom they must be made.
     pub audience: Option<String>,
+    /// Of CATs: what viewers' addresses begin with, where somebody in front of us takes off TLS;
+    /// none = a token that says so is not taken.
+    pub scheme: Option<String>,
     /// Of secure_link: what is hashed.
     pub expression: Vec<Piece>,
     /// Of secure_link: the parameter with the time; none = they do not expire.

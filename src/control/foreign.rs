@@ -30,7 +30,8 @@ use super::ask::Peer;
 use super::registry::{Kind, Object};
 use super::tokens::{Signer, now};
 use crate::config::foreign::{
-    self, FOREIGN_KEY_FILE_SIZE_MAX, FOREIGN_TRIED_MAX, FOREIGN_WAITING_MAX, Section,
+    self, FOREIGN_KEY_FILE_SIZE_MAX, FOREIGN_LOCATION_SIZE_MAX, FOREIGN_TRIED_MAX,
+    FOREIGN_WAITING_MAX, Section,
 };
 use crate::config::{Config, OBJECT_ID_MAX, TARGET_SIZE_MAX, TOKEN_SECONDS_MAX};
 use crate::request::route::unescaped;
@@ -265,7 +266,12 @@ async fn exchanged(
         None => None,
     };
     let token = sealed(&verified, subscriber.as_ref(), signer, now())?;
-    Ok(format!("/s/{token}{}", found.target))
+    let location = format!("/s/{token}{}", found.target);
+    if location.len() > FOREIGN_LOCATION_SIZE_MAX {
+        Err(Unexchanged::TooLong)
+    } else {
+        Ok(location)
+    }
 }
 
 async fn subscriber(signer: &Signer, id: String) -> Result<Object, Unexchanged> {

@@ -154,6 +154,7 @@ fn barred(bar: Bar) -> Refusal {
 pub fn unexchanged(why: Unexchanged) -> Refusal {
     match why {
         Unexchanged::Missing => Refusal::TokenMissing,
+        Unexchanged::TooLong => Refusal::TargetTooLong,
         Unexchanged::Busy => Refusal::Busy,
         Unexchanged::Subscriber(_, bar) => barred(bar),
         Unexchanged::Token(denied) => match denied {

@@ -26,7 +26,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
         Kind::EdgeAuth => {
             &["query", "cookie", "header", "subject", "session", "salt_file", "escape"]
         }
-        Kind::Cat => &["query", "cookie", "header", "subject", "issuer", "audience"],
+        Kind::Cat => &["query", "cookie", "header", "subject", "issuer", "audience", "scheme"],
         Kind::Jwt => {
             &["query", "cookie", "header", "subject", "session", "scope", "issuer", "audience"]
         }
@@ -76,6 +76,7 @@ impl Reading<'_> {
             scope: None,
             issuer: None,
             audience: None,
+            scheme: None,
             expression: Vec::new(),
             expires: (kind == Kind::SecureLink).then(|| "expires".to_owned()),
             covers_folder: false,
@@ -121,6 +122,7 @@ impl Reading<'_> {
             "scope" => section.scope = Some(given.read(claim)?),
             "issuer" => section.issuer = Some(given.read(claim)?),
             "audience" => section.audience = Some(given.read(claim)?),
+            "scheme" => section.scheme = Some(given.read(scheme)?),
             "expression" => section.expression = given.read(expression)?,
             "expires" => section.expires = given.read(name_or_none)?,
             "covers" => section.covers_folder = given.read(covers)?,
@@ -283,6 +285,14 @@ fn base_path(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!("{text:?} is none (write \"/\", or \"/tv/…/\" or \"/vod/…/\")"))
+}
+
+/// What addresses begin with, as viewers have them.
+fn scheme(word: &str) -> Result<String, String> {
+    if ["http", "https"].contains(&word) {
+        return Ok(word.to_owned());
+    }
+    Err(format!("{word:?} is not known here (write \"http\" or \"https\")"))
 }
 
 /// What a link to a file is good for.

@@ -30,6 +30,7 @@ pub(super) fn keys_of(section: &Section) -> Vec<(&'static str, Value)> {
         ("scope", &section.scope),
         ("issuer", &section.issuer),
         ("audience", &section.audience),
+        ("scheme", &section.scheme),
     ];
     keys.extend(given.into_iter().filter_map(|(key, name)| Some((key, text(name.as_ref()?)))));
     // Of a CAT it is `cti`, and no matter of the config.

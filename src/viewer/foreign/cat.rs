@@ -141,7 +141,7 @@ fn read(
             308 if matches!(unsigned(&value), Some(0 | 2)) => {}
             310 if unsigned(&value) == Some(1) => {}
             311 => said.network = Some(network(value, presented)?),
-            312 => said.scope = uri::scope(value, presented)?,
+            312 => said.scope = uri::scope(value, section, presented)?,
             313 => methods(value)?,
             // What somebody is told who is refused, and when a token is to be renewed.
             2 | 320 | 322 | 323 => {}

@@ -93,6 +93,8 @@ pub enum Unexchanged {
     Token(Denied),
     /// Its subscriber, of this number if there is one, may watch nothing.
     Subscriber(Option<NonZeroU32>, Bar),
+    /// The address with one of ours would be too long.
+    TooLong,
     /// Too many ask, or somebody asks too much.
     Busy,
 }

@@ -30,6 +30,7 @@ fn section(kind: Kind) -> Section {
         scope: None,
         issuer: None,
         audience: None,
+        scheme: None,
         expression: Vec::new(),
         expires: (kind == Kind::SecureLink).then(|| "expires".to_owned()),
         covers_folder: false,

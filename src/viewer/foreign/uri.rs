@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256, Sha512_256};
 
 use super::paths::literal;
 use super::{Denied, Presented};
-use crate::config::foreign::FOREIGN_ENTRIES_MAX;
+use crate::config::foreign::{FOREIGN_ENTRIES_MAX, Section};
 use crate::viewer::scope;
 
 /// The parts of the address that is asked for.
@@ -124,7 +124,11 @@ impl Shape {
 }
 
 /// The paths that a token is good for, if this request keeps its rules.
-pub(super) fn scope(value: Value, presented: &Presented) -> Result<Vec<String>, Denied> {
+pub(super) fn scope(
+    value: Value,
+    section: &Section,
+    presented: &Presented,
+) -> Result<Vec<String>, Denied> {
     let rules = value.into_map().map_err(|_| Denied::Unfit)?;
     let parts = Parts::of(&presented.path);
     let (host, port) = authority(&presented.host);
@@ -133,7 +137,8 @@ pub(super) fn scope(value: Value, presented: &Presented) -> Result<Vec<String>, 
     for (part, matches) in rules {
         let part = part.as_integer().map(i128::from).ok_or(Denied::Unfit)?;
         let found = match part {
-            // Whoever takes TLS off in front of us does not say so: a scheme can't be judged.
+            // Whoever takes off TLS in front of us does not say so; the config may.
+            0 => section.scheme.as_deref().ok_or(Denied::Unfit)?,
             1 => host,
             2 => port,
             3 => parts.path,

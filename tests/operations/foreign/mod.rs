@@ -49,6 +49,10 @@ const SECTIONS: &str = r#"
 [[library]]
 path = "films"
 access = "token"
+[[channel]]
+id = "news"
+access = "token"
+archive = "1h"
 [[token]]
 kind = "secure_link"
 expression = "$secure_link_expires$uri$remote_addr $secret"
@@ -96,6 +100,9 @@ impl Shop {
             std::fs::write(folder.join("1.ts"), vec![7; 1000]).unwrap();
         }
         let config = place.config(SECTIONS);
+        let text = std::fs::read_to_string(&config).unwrap();
+        let text = text.replace("[server]\n", "[server]\ningest = \"127.0.0.1:0\"\n");
+        std::fs::write(&config, text).unwrap();
         let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let shop = Self { ec, ed: Ed25519KeyPair::generate().unwrap(), config, place };
         shop.write_keys();
@@ -348,6 +355,10 @@ fn a_token_of_ours_wins_and_who_carries_none_is_refused_as_before() {
     let own = done(&shop.config, &["token", "mint", "--scope", "/vod/a/*"]);
     let own = own.trim_end();
     let good = format!("token={}", shop.jwt("hs", &format!(r#"{{"exp":{}}}"#, now() + 100)));
+    let paths_of = |paths: &str| {
+        let claims = format!(r#"{{"exp":{},"paths":"{paths}"}}"#, now() + 100);
+        format!("token={}", shop.jwt("hs", &claims))
+    };
     for (target, expected) in [
         (format!("/s/{own}{LIST}?token=garbage"), "200"),
         (format!("/s/garbage{LIST}?{good}"), "403 token-unknown"),
@@ -362,6 +373,22 @@ fn a_token_of_ours_wins_and_who_carries_none_is_refused_as_before() {
     ] {
         assert_eq!(get(&server, &target, "").outcome(), expected, "{target}");
     }
+    // Also what is live, or past, or not there: what is said of it is said to whoever may have it.
+    let live = paths_of("/tv/*");
+    for path in ["/tv/news/master.m3u8", "/tv/news/archive/1000-60/master.m3u8"] {
+        assert_eq!(get(&server, path, "").outcome(), "403 token-missing");
+        assert_eq!(
+            get(&server, &format!("{path}?token=garbage"), "").outcome(),
+            "403 token-unknown"
+        );
+        let answer = get(&server, &format!("{path}?{live}"), "");
+        let there = get(&server, answer.location(), "").outcome();
+        assert!(there.starts_with("404"), "{there}");
+    }
+    let long = format!("/vod/{}/1.ts?{}", "a".repeat(1000), paths_of("/vod/*"));
+    assert_eq!(get(&server, &long, "").outcome(), "302");
+    let long = long.replace("/1.ts", &"a".repeat(400));
+    assert_eq!(get(&server, &long, "").outcome(), "414 target-too-long");
     let early = format!(r#"{{"exp":{},"nbf":{},"paths":"/vod/*"}}"#, now() + 200, now() + 100);
     let early = get(&server, &format!("{LIST}?token={}", shop.jwt("hs", &early)), "");
     assert_eq!(early.outcome(), "403 token-early");

@@ -165,7 +165,7 @@ fn rules_for_addresses_become_patterns_that_hold_no_more() {
     // Where they overlap nothing says both.
     check(&[(3, 1, text("/vod/a/index.m3")), (3, 2, text("x.m3u8"))], "Unfit");
     check(&[(3, 1, text("/vod/a/index.m3")), (6, 2, text("x.m3u8"))], "/vod/a/index.m3u8");
-    // The host and its port are those of this request; schemes and queries can't be kept.
+    // The host and its port are those of this request; nobody knows the scheme, or keeps queries.
     check(&[(1, 0, text("tv.example")), (2, 0, text("8080"))], "");
     check(&[(1, 0, text("radio.example"))], "OutOfScope");
     check(&[(0, 0, text("https"))], "Unfit");
@@ -173,6 +173,11 @@ fn rules_for_addresses_become_patterns_that_hold_no_more() {
     check(&[(9, 0, text(""))], "Unfit");
     check(&[(3, 5, text("/"))], "Unfit");
     check(&[(3, 1, 7.into())], "Unfit");
+    let tls = Section { scheme: Some("https".to_owned()), ..section(Kind::Cat) };
+    for (scheme, expected) in [("https", ""), ("http", "OutOfScope")] {
+        let claims = [(312, rules(&[(0, 0, text(scheme))]))];
+        assert_eq!(said(&tls, PATH, &claims), expected);
+    }
     // What looks like a pattern is text.
     check(&[(3, 1, text("/vod/*"))], "OutOfScope");
     let odd = said(&section(Kind::Cat), "/vod/*/1.ts", &[(312, rules(&[(3, 1, text("/vod/*"))]))]);
