@@ -16,6 +16,7 @@ mod transport;
 mod viewers;
 mod accounts;
 pub mod foreign;
+mod guard;
 pub mod values;
 mod day;
 mod given;
@@ -29,6 +30,7 @@ pub mod inputs;
 pub use accounts::*;
 pub use catch_up::*;
 pub use dash::*;
+pub use guard::*;
 pub use live::*;
 pub use transport::*;
 pub use viewers::*;
@@ -528,6 +530,8 @@ pub enum LogFormat {
 pub struct Config {
     /// Public addresses. Each shard listens on each of them.
     pub listen: Vec<Listen>,
+    /// Who is kept out, and who is believed.
+    pub guard: Guard,
     /// Ingest address, where encoders push; none = nobody pushes.
     pub ingest: Option<SocketAddr>,
     /// Admin address: metrics, health.
@@ -575,6 +579,7 @@ impl Default for Config {
                 address: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 8080)),
                 backend: Backend::default(),
             }],
+            guard: Guard::default(),
             ingest: Some(SocketAddr::from(([127, 0, 0, 1], 8082))),
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
             shards: 0,

@@ -4,6 +4,7 @@ pub mod units;
 pub mod config;
 pub mod pack;
 pub mod viewer;
+pub mod guard;
 pub mod messages;
 pub mod catalog;
 pub mod request;

@@ -201,8 +201,10 @@ impl Reading<'_> {
                     if setting.shown.is_none() {
                         self.draft.warn_unused(&place, setting.key);
                     }
-                    if let (Some(folder), "server.state" | "log.access_path") =
-                        (self.path.parent(), setting.key)
+                    if let (
+                        Some(folder),
+                        "server.state" | "log.access_path" | "log.security_path",
+                    ) = (self.path.parent(), setting.key)
                     {
                         make_absolute(&mut self.draft.config, setting.key, folder);
                     }
@@ -271,9 +273,12 @@ impl Reading<'_> {
 
 /// Paths of a file count from its own folder, whatever folder the server is started in.
 fn make_absolute(config: &mut Config, key: &str, folder: &Path) {
-    if key == "server.state" {
-        config.state = folder.join(&config.state);
-    } else if let Some(path) = &mut config.access_log_path {
+    let path = match key {
+        "server.state" => Some(&mut config.state),
+        "log.access_path" => config.access_log_path.as_mut(),
+        _ => config.guard.log_path.as_mut(),
+    };
+    if let Some(path) = path {
         *path = folder.join(&*path);
     }
 }

@@ -6,11 +6,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use toml::Value;
 
 use super::given::{Given, Wrong};
 use super::values::{self, duration_ms, duration_text, size, size_text};
-use super::{Access, AccessLog, Backend, Config, Listen, LogFormat, SHARDS_MAX};
+use super::{
+    Access, AccessLog, BAN_AFTER_MAX, Backend, Config, Listen, LogFormat, SHARDS_MAX, SecurityLog,
+};
 use crate::units::KIB;
 
 /// One key that can be set.
@@ -70,9 +73,10 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "server.trusted_proxies",
-        about: "Networks whose PROXY v2 and forwarded headers are believed.",
-        set: |_, given| each(given, values::network),
-        shown: None,
+        about: "Networks of proxies: their PROXY v2 header, or else the rightmost address in \
+                Forwarded or X-Forwarded-For that is not one of these, is where the client is.",
+        set: |config, given| put(&mut config.guard.trusted_proxies, networks(given)),
+        shown: Some(|config| shown_networks(&config.guard.trusted_proxies)),
         reloads: false,
     },
     Setting {
@@ -145,6 +149,52 @@ pub static SETTINGS: &[Setting] = &[
             let path = config.access_log_path.as_ref();
             text(path.map_or_else(|| "-".to_owned(), |path| path.display().to_string()))
         }),
+        reloads: false,
+    },
+    Setting {
+        key: "log.security",
+        about: "Security events are always objects in the server's own log (target \"security\"). \
+                \"nginx\": also lines of nginx's error log, for fail2ban.",
+        set: |config, given| put(&mut config.guard.log, given.read(SecurityLog::from_word)),
+        shown: Some(|config| text(config.guard.log.word())),
+        reloads: false,
+    },
+    Setting {
+        key: "log.security_path",
+        about: "File of those lines, reopened on SIGUSR1; \"-\" = stderr.",
+        set: |config, given| {
+            let path = path(given)?;
+            config.guard.log_path = (path.as_os_str() != "-").then_some(path);
+            Ok(())
+        },
+        shown: Some(|config| {
+            let path = config.guard.log_path.as_ref();
+            text(path.map_or_else(|| "-".to_owned(), |path| path.display().to_string()))
+        }),
+        reloads: false,
+    },
+    Setting {
+        key: "guard.allow",
+        about: "Networks that are never banned, besides server.trusted_proxies: balancers, \
+                monitoring, your office.",
+        set: |config, given| put(&mut config.guard.allow, networks(given)),
+        shown: Some(|config| shown_networks(&config.guard.allow)),
+        reloads: false,
+    },
+    Setting {
+        key: "guard.ban_after",
+        about: "Different tokens that are none of ours, and paths of nobody, that one address may \
+                come with in an hour; then whoever comes from there without a good token is \
+                refused for guard.ban_for. 0 = never.",
+        set: |config, given| put(&mut config.guard.ban_after, given.count(BAN_AFTER_MAX)),
+        shown: Some(|config| number(config.guard.ban_after)),
+        reloads: false,
+    },
+    Setting {
+        key: "guard.ban_for",
+        about: "How long that is.",
+        set: |config, given| put(&mut config.guard.ban_for_ms, positive_ms(given)),
+        shown: Some(|config| text(duration_text(config.guard.ban_for_ms))),
         reloads: false,
     },
     Setting {
@@ -281,6 +331,14 @@ fn number(number: usize) -> Value {
 
 fn each(given: Given<'_>, check: fn(&str) -> Result<(), String>) -> Result<(), Wrong> {
     given.list()?.iter().try_for_each(|element| element.read(check))
+}
+
+fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Wrong> {
+    given.list()?.iter().map(|element| element.read(values::network)).collect()
+}
+
+fn shown_networks(networks: &[IpNet]) -> Value {
+    Value::Array(networks.iter().map(|network| text(network.to_string())).collect())
 }
 
 /// A path that is not empty.

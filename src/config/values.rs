@@ -4,7 +4,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Access, AccessLog, Backend, LogFormat, foreign};
+use ipnet::IpNet;
+
+use super::{Access, AccessLog, Backend, LogFormat, SecurityLog, foreign};
 
 /// Units of time, largest first, in milliseconds.
 const DURATIONS: &[(&str, u64)] =
@@ -90,19 +92,12 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// A network or one address, in the form of `trusted_proxies`.
-pub fn network(text: &str) -> Result<(), String> {
-    let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
-    let bits = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => 0,
-    };
-    let prefix = if text.contains('/') { prefix.parse::<u8>().ok() } else { Some(bits) };
-    if bits > 0 && prefix.is_some_and(|prefix| prefix <= bits) {
-        Ok(())
-    } else {
-        Err(format!("{text:?} is not a network (write \"10.0.0.0/8\" or \"192.0.2.7\")"))
-    }
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let one = |_| text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>()
+        .or_else(one)
+        .map(|network| network.trunc())
+        .map_err(|_| format!("{text:?} is not a network (write \"10.0.0.0/8\" or \"192.0.2.7\")"))
 }
 
 /// A base URL of the public side: scheme, host, optional port, no path.
@@ -211,6 +206,7 @@ words!(foreign::Algorithm {
     "ES256" => Es256,
     "EdDSA" => EdDsa,
 });
+words!(SecurityLog { "json" => Json, "nginx" => Nginx });
 words!(LogFormat { "json" => Json, "text" => Text });
 
 #[cfg(test)]
@@ -278,10 +274,13 @@ mod tests {
 
     #[test]
     fn forms_are_checked() {
+        fn is_network(text: &str) -> Result<(), String> {
+            network(text).map(drop)
+        }
         for (check, good, bad) in [
-            (network as fn(&str) -> _, "10.0.0.0/8", "10.0.0.0/33"),
-            (network, "2001:db8::/32", "10.0.0.0/"),
-            (network, "192.0.2.7", "192.0.2"),
+            (is_network as fn(&str) -> _, "10.0.0.0/8", "10.0.0.0/33"),
+            (is_network, "2001:db8::/32", "10.0.0.0/"),
+            (is_network, "192.0.2.7", "192.0.2"),
             (origin, "http://tv.example.org:8080", "tv.example.org"),
             (origin, "https://[2001:db8::1]/", "http://a/b"),
             (cors, "*", "https://a, https://b"),

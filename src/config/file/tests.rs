@@ -96,6 +96,29 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("log", "access", "\"combined\"", "true", "is true or false, not a string"),
     ("log", "access_path", "\"-\"", "[]", "is a list, not a string"),
+    (
+        "log",
+        "security",
+        "\"nginx\"",
+        "\"syslog\"",
+        "\"syslog\" is not known here (write \"json\" or \"nginx\")",
+    ),
+    ("log", "security_path", "\"-\"", "1", "is a whole number, not a string"),
+    (
+        "guard",
+        "allow",
+        "[]",
+        "[\"10.0.0.0/33\"]",
+        "\"10.0.0.0/33\" is not a network (write \"10.0.0.0/8\" or \"192.0.2.7\")",
+    ),
+    ("guard", "ban_after", "0", "2000", "2000 is not a whole number from 0 to 1000"),
+    (
+        "guard",
+        "ban_for",
+        "\"1h\"",
+        "0",
+        "is 0, and nobody could be served in no time (write \"10s\")",
+    ),
     ("limits", "connections", "0", "\"many\"", "is a string, not a whole number"),
     (
         "limits",
@@ -497,29 +520,24 @@ fn a_file_that_is_not_toml_is_refused_by_line() {
 
 #[test]
 fn keys_of_later_versions_are_checked_and_warned_of() {
-    let text = "[server]\ningest = \"127.0.0.1:8082\"\npublic = []\ntrusted_proxies = []\n\
+    let text = "[server]\ningest = \"127.0.0.1:8082\"\npublic = []\n\
                 [[channel]]\nid = \"news\"\nname = \"N\"\nwindow = \"60s\"\n\
                 ingest = { user = \"enc1\", password_file = \"/etc/shardcast/enc1\" }\n";
     let draft = read(text);
     assert_eq!(draft.errors, []);
     let mut warnings: Vec<_> = draft.warnings.iter().map(ToString::to_string).collect();
     warnings.sort();
-    assert_eq!(
-        warnings,
-        [
-            "/etc/x.toml:3: server.public: is not used by this version",
-            "/etc/x.toml:4: server.trusted_proxies: is not used by this version",
-        ]
-    );
+    assert_eq!(warnings, ["/etc/x.toml:3: server.public: is not used by this version"]);
 }
 
 #[test]
 fn paths_count_from_the_file() {
     let draft = read(
-        "[server]\nstate = \"state\"\n[log]\naccess_path = \"/var/log/a\"\n[[library]]\npath = \"vod\"\n",
+        "[server]\nstate = \"state\"\n[log]\naccess_path = \"/var/log/a\"\nsecurity_path = \"b\"\n[[library]]\npath = \"vod\"\n",
     );
     assert_eq!(draft.config.state, Path::new("/etc/state"));
     assert_eq!(draft.config.access_log_path.as_deref(), Some(Path::new("/var/log/a")));
+    assert_eq!(draft.config.guard.log_path.as_deref(), Some(Path::new("/etc/b")));
     assert_eq!(draft.config.libraries[0].path, Path::new("/etc/vod"));
 }
 
