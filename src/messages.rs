@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::config::{Access, Limits, SMALL_BODY_SIZE_MAX};
+use crate::guard::Bans;
 use crate::live::playlist::dash::timed::Timed;
 use crate::live::playlist::name::Promise;
 use crate::live::reload::Edge;
@@ -393,6 +394,8 @@ pub enum Update {
     /// What subscribers may have, from now on. Whoever tells it holds on to the one before until
     /// every shard has let go: to free it takes as long as there are subscribers.
     Rights(Arc<Rights>),
+    /// Who is banned, from now on.
+    Bans(Arc<Bans>),
     /// What control says of sessions.
     Sessions(Arc<[(SessionId, Verdict)]>),
     /// Everything that is there was listed: let clients in.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use shardcast::config::{Access, Backend, Limits};
+use shardcast::guard::Door;
 use shardcast::library::disk::RealDisk;
 use shardcast::library::{open, write};
 use shardcast::messages::{
@@ -46,11 +47,13 @@ fn shard(listener: TcpListener) -> (RealShard, mail::Outbox) {
         backends: vec![Backend::Sendfile],
         cors: "*".to_owned(),
         waits_to_accept: false,
+        door: Door::default(),
         limits: Arc::new(Limits::default()),
         connections_max: 1_000,
         sources_max: 1_000,
     };
-    let outside = Outside { library, control: None, sessions: None, live: None, access: None };
+    let outside =
+        Outside { library, control: None, sessions: None, strikes: None, live: None, access: None };
     (Shard::new(ring, inbox, outside, settings), outbox)
 }
 

@@ -39,6 +39,8 @@ mod repeated;
 mod sessions;
 #[path = "operations/foreign/mod.rs"]
 mod foreign;
+#[path = "operations/guard.rs"]
+mod guard;
 #[path = "operations/front_cache.rs"]
 mod front_cache;
 #[path = "operations/reload.rs"]

@@ -62,6 +62,15 @@ impl ServerArgs {
         self.ask_within(PATIENCE_LONG, "POST", path, Some(body))
     }
 
+    /// What the server answers to a `PUT` of this.
+    ///
+    /// # Errors
+    ///
+    /// It can't be asked, or refuses.
+    pub fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask("PUT", path, Some(body))
+    }
+
     /// What the server answers to a `PATCH` of this.
     ///
     /// # Errors

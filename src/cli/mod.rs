@@ -17,6 +17,7 @@ pub mod demo;
 pub mod admin_api;
 pub mod audit;
 pub mod backup;
+pub mod ban;
 pub mod channel;
 pub mod export;
 pub mod import;
@@ -65,6 +66,8 @@ pub enum Verb {
     Token(token::TokenArgs),
     /// List who watches what, and end it
     Session(session::SessionArgs),
+    /// Keep networks out
+    Ban(ban::BanArgs),
     /// List and change the keys that sign tokens
     Key(key::KeyArgs),
     /// Take plans, subscribers and their app passwords from a file, a line at a time
@@ -119,6 +122,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Subscriber(args) => objects::subscriber::run(args),
         Verb::Token(args) => token::run(args),
         Verb::Session(args) => session::run(args),
+        Verb::Ban(args) => ban::run(args),
         Verb::Key(args) => key::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Export(args) => export::run(args),

@@ -14,7 +14,7 @@ mod fields;
 mod password;
 pub mod subscriber;
 
-pub use fields::{BouquetFields, CategoryFields, PlanFields, SubscriberFields};
+pub use fields::{BouquetFields, CategoryFields, PlanFields, SubscriberFields, moment};
 
 /// A kind, as its verbs know it: the fields that can be given.
 pub trait Fields: Args + Serialize {

@@ -12,6 +12,7 @@ use axum::middleware::{map_request, map_response};
 use axum::routing::{any, delete, get, post};
 use tokio::sync::Mutex;
 
+use super::guard::Guard;
 use super::idempotency::Running;
 use super::secrets::Secrets;
 use super::sessions::{self, Desk};
@@ -43,15 +44,23 @@ pub struct Shared {
     pub(super) sessions: Arc<Desk>,
     /// Requests with a key that are worked on.
     pub(super) running: Arc<Running>,
+    /// Who is kept out.
+    pub(super) guard: Arc<Guard>,
     /// One scrape at a time: a second one waits for the first.
     scraper: Arc<Mutex<scrape::Scraper>>,
 }
 
 impl Shared {
     /// Of these parts.
-    pub fn new(parts: &Parts, signer: Option<Arc<Signer>>, sessions: Arc<Desk>) -> Self {
+    pub fn new(
+        parts: &Parts,
+        signer: Option<Arc<Signer>>,
+        sessions: Arc<Desk>,
+        guard: Arc<Guard>,
+    ) -> Self {
         Self {
             sessions,
+            guard,
             app_passwords: app_passwords(&parts.state),
             running: Arc::default(),
             state: parts.state.clone(),

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::app_passwords;
 use super::registry::{Kind, Reference};
 use crate::config::{DOCUMENT_LIST_MAX, DOCUMENT_TEXT_MAX, OBJECT_ID_MAX};
+use crate::guard;
 
 /// A document that may be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,6 +150,41 @@ enum Status {
     Blocked,
 }
 
+/// Whoever is kept out; the id is the network.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ban {
+    /// From this second on it is lifted; none = somebody has to.
+    #[serde(default)]
+    until: Option<u64>,
+    /// For people.
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    made: Made,
+}
+
+/// Who made a ban.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Made {
+    /// Somebody: no connection is taken from there.
+    #[default]
+    Hand,
+    /// The server: whoever comes from there has to have a good token.
+    Automatic,
+}
+
+impl Made {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hand => "hand",
+            Self::Automatic => "automatic",
+        }
+    }
+}
+
 /// The document of an object, looked at.
 ///
 /// # Errors
@@ -184,6 +220,11 @@ pub fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
             of_subscriber(&subscriber)?;
             let references = subscriber.plan.iter().map(|id| to(Kind::Plan, id)).collect();
             whole(&subscriber, references)
+        }
+        Kind::Ban => {
+            let ban: Ban = read(document)?;
+            text("reason", &ban.reason, 0)?;
+            whole(&ban, Vec::new())
         }
     }
 }
@@ -299,6 +340,14 @@ pub fn id(kind: Kind, id: &str) -> Result<(), String> {
         Kind::Subscriber => byte > b' ' && byte != 0x7f && byte != b'/',
         _ => byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte),
     };
+    if kind == Kind::Ban {
+        let written = network(id).map(|network| guard::networks::plain(network).to_string());
+        return match written {
+            Some(written) if written == id => Ok(()),
+            Some(written) => Err(format!("{id:?} is written {written:?}")),
+            None => Err(format!("{id:?} is no network (write \"192.0.2.0/24\")")),
+        };
+    }
     let starts = id.bytes().next().is_some_and(|byte| kind == Kind::Subscriber || byte != b'.');
     if starts && id.len() <= OBJECT_ID_MAX && id.bytes().all(is_good) && !matches!(id, "." | "..") {
         return Ok(());

@@ -133,7 +133,7 @@ impl Known {
                 let bouquet = document::<OfBouquet>(&change).map(|of| of.content);
                 put(&mut self.bouquets, change.id, bouquet);
             }
-            Kind::SigningKey | Kind::Category | Kind::AppPasswords => return false,
+            Kind::SigningKey | Kind::Category | Kind::AppPasswords | Kind::Ban => return false,
         }
         true
     }

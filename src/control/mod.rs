@@ -27,6 +27,7 @@ mod entitled;
 mod explain;
 mod export;
 mod feed;
+pub mod guard;
 pub mod idempotency;
 mod import;
 mod json;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub asks: tokio::sync::mpsc::Receiver<Ask>,
     /// What shards tell of sessions.
     pub sessions: tokio::sync::mpsc::Receiver<SessionNews>,
+    /// What it goes by who is kept out.
+    pub guard: guard::Settings,
     /// Answers them.
     pub answers: axum::Router,
     /// Exchanges tokens of others.
@@ -119,11 +122,18 @@ async fn run(
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
     let desk = Arc::new(sessions::Desk::new(Arc::clone(&post)));
     let mut signing = None;
+    let (guard, strikes) = guard::Guard::new(
+        std::mem::take(&mut parts.guard),
+        parts.registry.clone(),
+        Arc::clone(&post),
+    );
+    let guard = Arc::new(guard);
     let listening = || -> io::Result<()> {
+        guard.start().map_err(|error| io::Error::other(error.to_string()))?;
         let signer = |registry| signer(registry, &post, &desk);
         let signer = parts.registry.clone().map(signer).transpose()?.map(Arc::new);
         signing.clone_from(&signer);
-        let shared = admin::Shared::new(&parts, signer, Arc::clone(&desk));
+        let shared = admin::Shared::new(&parts, signer, Arc::clone(&desk), Arc::clone(&guard));
         if let Some(admin) = parts.admin.take() {
             let listener = tokio::net::TcpListener::from_std(admin)?;
             tokio::task::spawn_local(connections::serve(listener, admin::port(shared.clone())));
@@ -139,6 +149,9 @@ async fn run(
         tokio::task::spawn_local(audit::heads::tell_for_ever(registry));
     }
     tokio::task::spawn_local(desk.serve(parts.sessions));
+    if let Some(strikes) = strikes {
+        tokio::task::spawn_local(guard.hear(strikes));
+    }
     let exchange = foreign::router(parts.exchange, signing);
     ask::answer_all(parts.asks, (parts.answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.

@@ -9,6 +9,7 @@
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +17,7 @@ use super::admin::Shared;
 use super::app_passwords;
 use super::audit::Act;
 use super::documents::{self, Checked};
+use super::guard::bans::Unbannable;
 use super::idempotency::{self, Remembered};
 use super::json::{answer, nothing, wanted};
 use super::problem::problem;
@@ -23,14 +25,15 @@ use super::registry::{
     Busy, Expected, Kind, Object, Registry, Revision, StoreError, Uncommitted, Write,
 };
 use super::tokens::{busy, failed, nowhere};
-use crate::config::{LIST_ENTRIES, LIST_ENTRIES_MAX};
+use crate::config::{BANS_MAX, LIST_ENTRIES, LIST_ENTRIES_MAX};
 
 /// Kinds that operators write by themselves, as addresses call them.
-const PLURALS: [(&str, Kind); 4] = [
+const PLURALS: [(&str, Kind); 5] = [
     ("categories", Kind::Category),
     ("bouquets", Kind::Bouquet),
     ("plans", Kind::Plan),
     ("subscribers", Kind::Subscriber),
+    ("bans", Kind::Ban),
 ];
 
 /// The kinds' names in addresses.
@@ -258,6 +261,9 @@ async fn write(
     let Some(registry) = registry(shared) else { return Err(Box::new(nowhere())) };
     documents::id(kind, &id)
         .map_err(|why| refused(StatusCode::BAD_REQUEST, &format!("id: {why}")))?;
+    if let Some(network) = documents::network(&id).filter(|_| kind == Kind::Ban) {
+        may_ban(shared, network)?;
+    }
     let written = registry.ask(move |store| {
         match store.remembered(&act)? {
             Remembered::Nothing => {}
@@ -290,6 +296,16 @@ async fn write(
         Ok(Err(why)) => Err(unwritten(kind, why)),
         Err(Busy) => Err(Box::new(busy())),
     }
+}
+
+/// Whether this network may be banned.
+fn may_ban(shared: &Shared, network: IpNet) -> Result<(), Problem> {
+    let why = match shared.guard.may_ban(network) {
+        Ok(()) => return Ok(()),
+        Err(Unbannable::Allowed) => format!("{network} is in guard.allow, and never banned"),
+        Err(Unbannable::Full) => format!("there are {BANS_MAX} bans; lift some first"),
+    };
+    Err(refused(StatusCode::CONFLICT, &why))
 }
 
 /// Why an object was not written.

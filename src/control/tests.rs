@@ -31,6 +31,7 @@ fn started(shards: usize) -> Started {
     let readiness = Arc::new(Readiness::default());
     let state = tempfile::tempdir().unwrap();
     let handle = start(Parts {
+        guard: guard::Settings::default(),
         admin: Some(listener),
         state: state.path().join("state"),
         outboxes,

@@ -14,10 +14,11 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use crate::config::{self, Access, LIVE_MEMORY_PARTS};
+use crate::guard::{Marks, Strike};
 use crate::library::lender::Lender;
 use crate::live::records::Records;
 use crate::messages::ToLive;
@@ -29,6 +30,7 @@ pub mod counts;
 pub mod health;
 mod server;
 mod login;
+mod guarded;
 mod receive;
 mod replay;
 mod transport;
@@ -50,6 +52,7 @@ use channel::Channel;
 use child::Children;
 use coming::Coming;
 use counts::Table;
+use guarded::Guarded;
 use login::Logins;
 use post::Post;
 use slab::Ledger;
@@ -75,6 +78,10 @@ pub struct Parts {
     pub records: Arc<Records>,
     /// How long an encoder may be silent in the middle of a request.
     pub idle: Duration,
+    /// How passwords are told apart without keeping them.
+    pub marks: Marks,
+    /// To whoever counts offences.
+    pub strikes: Option<Sender<Vec<Strike>>>,
 }
 
 /// What all requests share.
@@ -87,6 +94,7 @@ struct State {
     receiving: Cell<usize>,
     /// How long an encoder may be silent in the middle of a request.
     idle: Cell<Duration>,
+    guarded: Guarded,
     archives: Archives,
     records: Arc<Records>,
     /// Channels that will be added when what there was of them is known.
@@ -210,8 +218,19 @@ async fn run(
     let mut wishes = parts.wishes;
     let (channels, receiving, idle) = (RefCell::default(), Cell::new(0), Cell::new(parts.idle));
     let (lender, records, coming) = (parts.lender, parts.records, Coming::default());
-    let state =
-        State { channels, counts, post, receiving, idle, archives, records, coming, children };
+    let guarded = Guarded::new(parts.marks, parts.strikes);
+    let state = State {
+        channels,
+        counts,
+        post,
+        receiving,
+        idle,
+        guarded,
+        archives,
+        records,
+        coming,
+        children,
+    };
     let state = Rc::new(state);
     let begin = |channel: &config::Channel| state.archives.begin(channel, parts.access);
     let archives: Vec<_> = parts.channels.iter().map(begin).collect();

@@ -21,6 +21,7 @@ use super::{Live, State, transport};
 use crate::config::{
     HEAD_SIZE_MAX, HEADER_LINES_MAX, INGEST_CONNECTIONS_MAX, INGEST_REST_MS, TARGET_SIZE_MAX,
 };
+use crate::guard::failures::LockedOut;
 use crate::live::upload::{Kind, is_foreign, upload};
 use crate::request::route::unescaped;
 
@@ -110,14 +111,29 @@ fn admitted(
     let given = head.headers.get(header::AUTHORIZATION);
     // What is no text is no login of ours.
     let given = given.map(|value| value.to_str().unwrap_or_default());
+    let said = state.guarded.said(head, peer.to_canonical());
+    if let Some(Err(LockedOut { until })) = said.as_ref().map(|said| state.guarded.may_try(said)) {
+        let why = format!("too many logins were wrong; none is looked at before {}", until.iso());
+        return Err(Outcome::new(429, why));
+    }
     match live.logins.admit(rest, given, peer.to_canonical().is_loopback()) {
-        Ok((source, path)) => Ok((Rc::clone(&live), source, path.to_owned())),
+        Ok((source, path)) => {
+            if let Some(said) = &said {
+                state.guarded.succeeded(said);
+            }
+            Ok((Rc::clone(&live), source, path.to_owned()))
+        }
         Err(Denied::NotLoopback) => {
             let why = "this channel has no login, so only loopback peers may push to it";
             Err(Outcome::new(403, why))
         }
         Err(Denied::Missing) => Err(Outcome::new(401, "this channel takes a login")),
-        Err(Denied::Wrong) => Err(Outcome::new(403, "the login is wrong")),
+        Err(Denied::Wrong) => {
+            if let Some(said) = &said {
+                state.guarded.failed(said);
+            }
+            Err(Outcome::new(403, "the login is wrong"))
+        }
         Err(Denied::NoSource) => Err(Outcome::new(404, "no source of the channel has this name")),
     }
 }
@@ -165,7 +181,7 @@ fn response(outcome: &Outcome) -> Response<Body> {
         response.headers_mut().insert("shardcast-durable", durable);
     }
     match outcome.status {
-        StatusCode::FORBIDDEN => {
+        StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
             // Whoever has no business here holds no place.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -21,6 +21,9 @@ use crate::sys::priority;
 
 mod line;
 mod redact;
+
+pub(super) use line::{escaped, header};
+pub(super) use redact::{Redaction, Told};
 
 /// Lines wait at most this long for company.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
@@ -74,50 +77,79 @@ pub fn start(config: &Config) -> io::Result<Option<(SyncSender<AccessRecord>, Ha
     if config.access_log == AccessLog::Off {
         return Ok(None);
     }
-    let (sender, records) = sync_channel(ACCESS_RECORDS_MAX);
+    let of = Of {
+        name: "the access log",
+        path: config.access_log_path.clone(),
+        standard: || Box::new(io::stdout()),
+        secrets: redact::Told::default(),
+    };
+    of.secrets.tell(&config.tokens);
+    let lines = line::Lines::new(config.access_log, of.secrets.clone());
+    let append = move |to: &mut Vec<u8>, record: &AccessRecord| lines.append(to, record);
+    start_lines(of, ACCESS_RECORDS_MAX, append).map(Some)
+}
+
+/// A log of lines.
+pub(super) struct Of {
+    /// What people call it.
+    pub(super) name: &'static str,
+    /// Its file.
+    pub(super) path: Option<PathBuf>,
+    /// Where it goes without one.
+    pub(super) standard: fn() -> Box<dyn Write + Send>,
+    /// Names of what is secret in addresses, besides our own.
+    pub(super) secrets: redact::Told,
+}
+
+/// Starts the writer of a log, with so many records that may wait; `append` makes a line of one.
+pub(super) fn start_lines<R: Send + 'static>(
+    of: Of,
+    most: usize,
+    append: impl Fn(&mut Vec<u8>, &R) + Send + 'static,
+) -> io::Result<(SyncSender<R>, Handle)> {
+    let (sender, records) = sync_channel(most);
     let (end, ended) = sync_channel(1);
-    let secrets = redact::Told::default();
-    secrets.tell(&config.tokens);
     let handle = Handle {
         reopen: Arc::default(),
         counters: Arc::default(),
-        secrets: secrets.clone(),
+        secrets: of.secrets.clone(),
         ended,
     };
     let mut writer = Writer {
-        path: config.access_log_path.clone(),
-        sink: open(config.access_log_path.as_deref())?,
+        sink: of.open()?,
+        of,
         counters: Arc::clone(&handle.counters),
         batch: Vec::with_capacity(BATCH_SIZE),
         lines: 0,
         torn: false,
         failing: false,
     };
-    let lines = line::Lines::new(config.access_log, secrets);
     let reopen = Arc::clone(&handle.reopen);
     std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
         priority::give_way(0);
-        writer.run(&records, &lines, &reopen);
+        writer.run(&records, &append, &reopen);
         let _ = end.send(());
     })?;
-    Ok(Some((sender, handle)))
+    Ok((sender, handle))
 }
 
-/// The file, or stdout. A pipe that nobody reads must not block, so it is opened non-blocking;
-/// regular files don't mind.
-fn open(path: Option<&Path>) -> io::Result<Box<dyn Write + Send>> {
-    let Some(path) = path else { return Ok(Box::new(io::stdout())) };
-    let file = File::options()
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    Ok(Box::new(file))
+impl Of {
+    /// The file, or what there is without one. A pipe that nobody reads must not block, so it is
+    /// opened non-blocking; regular files don't mind.
+    fn open(&self) -> io::Result<Box<dyn Write + Send>> {
+        let Some(path) = &self.path else { return Ok((self.standard)()) };
+        let file = File::options()
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)?;
+        Ok(Box::new(file))
+    }
 }
 
 struct Writer {
-    path: Option<PathBuf>,
+    of: Of,
     sink: Box<dyn Write + Send>,
     counters: Arc<Counters>,
     batch: Vec<u8>,
@@ -130,7 +162,12 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(&mut self, records: &Receiver<AccessRecord>, lines: &line::Lines, reopen: &AtomicBool) {
+    fn run<R>(
+        &mut self,
+        records: &Receiver<R>,
+        append: &impl Fn(&mut Vec<u8>, &R),
+        reopen: &AtomicBool,
+    ) {
         loop {
             let record = records.recv_timeout(FLUSH_EVERY);
             if reopen.swap(false, Ordering::AcqRel) {
@@ -139,7 +176,7 @@ impl Writer {
             }
             match record {
                 Ok(record) => {
-                    lines.append(&mut self.batch, &record);
+                    append(&mut self.batch, &record);
                     self.lines += 1;
                     if self.batch.len() >= BATCH_SIZE {
                         self.flush();
@@ -152,13 +189,14 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        match open(self.path.as_deref()) {
+        let name = self.of.name;
+        match self.of.open() {
             Ok(sink) => {
                 self.sink = sink;
                 self.torn = false;
-                tracing::info!("the access log was opened again");
+                tracing::info!("{name} was opened again");
             }
-            Err(error) => tracing::error!(%error, "the access log can't be opened, the old stays"),
+            Err(error) => tracing::error!(%error, "{name} can't be opened, the old stays"),
         }
     }
 
@@ -181,7 +219,7 @@ impl Writer {
             self.torn = self.batch[written - 1] != b'\n';
         }
         if self.failing && whole {
-            tracing::info!("the access log is written again");
+            tracing::info!("{} is written again", self.of.name);
         }
         self.failing = !whole;
         self.batch.clear();
@@ -198,7 +236,8 @@ impl Writer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     if !self.failing {
-                        tracing::error!(%error, "the access log can't be written, lines are lost");
+                        let name = self.of.name;
+                        tracing::error!(%error, "{name} can't be written, lines are lost");
                     }
                     break;
                 }

@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod machine;
 pub mod rings;
 pub mod scrape;
+pub mod security;
 pub mod signals;
 pub mod systemd;
 pub mod version;

@@ -179,6 +179,7 @@ fn refused(denial: Denial) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::Bans;
     use crate::request::fixture;
     use crate::units::{Now, UnixTime};
     use crate::viewer::foreign::carrier::Watched;
@@ -229,8 +230,8 @@ mod tests {
         };
         let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
         let (catalog, keys, rights) = (&catalog, &keys, &rights);
-        let foreign = &Watched::default();
-        let view = View { catalog, keys, rights, foreign, peer: &|| peer, now };
+        let (foreign, bans) = (&Watched::default(), &Bans::default());
+        let view = View { catalog, keys, rights, foreign, bans, peer: &|| peer, now };
         let mut recent = Recent::default();
         let first = grant(target, None, &view, &mut recent);
         // Whoever is known again is judged as before.

@@ -9,6 +9,7 @@ use super::route::Target;
 use super::{Step, View, steps};
 use crate::catalog::{Capacity, Catalog};
 use crate::config::{Access, TARGET_SIZE_MAX};
+use crate::guard::Bans;
 use crate::messages::{
     Change, GrowingId, Growth, Index, Listing, Opened, Payload, Single, SourceId, SourceKind,
 };
@@ -125,6 +126,7 @@ pub(crate) fn catalog() -> Catalog {
 
 static FOREIGN: LazyLock<Watched> = LazyLock::new(Watched::default);
 static RIGHTS: LazyLock<Rights> = LazyLock::new(Rights::default);
+static BANS: LazyLock<Bans> = LazyLock::new(Bans::default);
 static KEYS: LazyLock<Keys> =
     LazyLock::new(|| Keys { current: Some(Key::new(1, &[1; 32], 0)), previous: None });
 
@@ -135,6 +137,7 @@ pub(crate) fn view(catalog: &Catalog) -> View<'_> {
         keys: &KEYS,
         rights: &RIGHTS,
         foreign: &FOREIGN,
+        bans: &BANS,
         peer: &|| None,
         now: Now::default(),
     }

@@ -339,7 +339,7 @@ fn put_refusal(lines: &mut Lines<'_>, plan: &Plan, refusal: Refusal) -> Text {
     lines.field("X-Shardcast-Reason", refusal.reason());
     match plan.status {
         405 => lines.put(ALLOW),
-        503 => lines.put(b"Retry-After: 1\r\n"),
+        429 | 503 => lines.put(b"Retry-After: 1\r\n"),
         _ => {}
     }
     // A player at the live edge asks again within the second; nothing else is worth keeping.
@@ -481,6 +481,7 @@ fn status_line(status: u16) -> &'static str {
         414 => "HTTP/1.1 414 URI Too Long\r\n",
         416 => "HTTP/1.1 416 Range Not Satisfiable\r\n",
         417 => "HTTP/1.1 417 Expectation Failed\r\n",
+        429 => "HTTP/1.1 429 Too Many Requests\r\n",
         431 => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
         501 => "HTTP/1.1 501 Not Implemented\r\n",
         503 => "HTTP/1.1 503 Service Unavailable\r\n",
@@ -492,6 +493,10 @@ fn status_line(status: u16) -> &'static str {
 /// What a person who sees the body may want to know.
 fn explanation(refusal: Refusal) -> &'static str {
     match refusal {
+        Refusal::Banned => {
+            "too much that was wrong came from this address: sign in from another, or wait.\n"
+        }
+        Refusal::TooMany => "this address has as many connections as it may.\n",
         Refusal::Malformed => "the request is not well-formed HTTP/1.1.\n",
         Refusal::HeadTooLarge => "the request's head is too long, or has too many lines.\n",
         Refusal::TargetTooLong => "the address is too long.\n",

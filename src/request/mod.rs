@@ -13,6 +13,7 @@ pub mod route;
 pub mod authorise;
 pub mod locate;
 pub mod lease;
+pub mod stranger;
 pub mod plan;
 pub mod refusal;
 pub mod exchange;
@@ -31,6 +32,7 @@ use std::net::IpAddr;
 
 use crate::catalog::Catalog;
 use crate::config::{Access, TARGET_SIZE_MAX};
+use crate::guard::Bans;
 use crate::units::Now;
 use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::{Keys, Known, Permit, Rights};
@@ -51,6 +53,8 @@ pub struct View<'v> {
     pub rights: &'v Rights,
     /// Where tokens of others are carried.
     pub foreign: &'v Watched,
+    /// Who is banned.
+    pub bans: &'v Bans,
     /// Where the request comes from. Few need to know, and it takes a system call.
     pub peer: &'v dyn Fn() -> Option<IpAddr>,
     /// How long and to whom answers may be sent.
@@ -85,8 +89,9 @@ pub fn steps(
     known: &mut Known,
     scratch: &mut [u8; TARGET_SIZE_MAX],
 ) -> Result<Step, Refusal> {
-    let target = route::target(request, scratch)?;
-    let grant = authorise::grant(&target, request.agent, view, &mut known.recent)?;
+    let met = |refusal| stranger::refused(refusal, view);
+    let target = route::target(request, scratch).map_err(met)?;
+    let grant = authorise::grant(&target, request.agent, view, &mut known.recent).map_err(met)?;
     let located = locate::located(&target, &grant, view.catalog)?;
     let permit = match lease::leased(&target, &located, (&grant, request.agent), view, known)? {
         Leased::Goes(permit) => permit,
@@ -98,7 +103,10 @@ pub fn steps(
         Located::Fixed(fixed) => plan::fixed(request, fixed, view.now),
         Located::Moved(name) => plan::moved(request, name),
         Located::NotYet(place) => return Ok(Step::Wait(place, permit)),
-        Located::Ask(access) => return Ok(Step::Ask { framing: request.body, access }),
+        Located::Ask(access) => {
+            stranger::may_ask(&target, view)?;
+            return Ok(Step::Ask { framing: request.body, access });
+        }
     };
     Ok(Step::Respond(Plan { permit, ..plan }))
 }

@@ -55,6 +55,10 @@ pub enum Refusal {
     SessionKicked,
     /// The object is there, but its pack or file is damaged. 503.
     Damaged,
+    /// Too many wrong things came from there, and this is of nobody that we know. 403.
+    Banned,
+    /// As many connections come from there as one address may have. 429 with Retry-After.
+    TooMany,
     /// No memory, descriptor or place in a queue is left. 503 with Retry-After.
     Busy,
     /// Nobody answered in time. 503 with Retry-After.
@@ -63,7 +67,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -89,6 +93,8 @@ impl Refusal {
         Self::AgentDenied,
         Self::SessionLimit,
         Self::SessionKicked,
+        Self::Banned,
+        Self::TooMany,
         Self::Damaged,
         Self::Busy,
         Self::TimedOut,
@@ -112,13 +118,15 @@ impl Refusal {
             | Self::SubscriberElsewhere
             | Self::AgentDenied
             | Self::SessionLimit
-            | Self::SessionKicked => 403,
+            | Self::SessionKicked
+            | Self::Banned => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::HeadTimeout => 408,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::UnknownExpectation => 417,
+            Self::TooMany => 429,
             Self::HeadTooLarge => 431,
             Self::UnknownCoding => 501,
             Self::Damaged | Self::Busy | Self::TimedOut => 503,
@@ -134,7 +142,12 @@ impl Refusal {
         self.status() != 403
             && !matches!(
                 self,
-                Self::Directive | Self::NotFound | Self::Damaged | Self::Busy | Self::TimedOut
+                Self::Directive
+                    | Self::NotFound
+                    | Self::TooMany
+                    | Self::Damaged
+                    | Self::Busy
+                    | Self::TimedOut
             )
     }
 
@@ -167,6 +180,8 @@ impl Refusal {
             Self::AgentDenied => "agent-denied",
             Self::SessionLimit => "session-limit",
             Self::SessionKicked => "session-kicked",
+            Self::Banned => "banned",
+            Self::TooMany => "too-many-connections",
             Self::Damaged => "damaged",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",

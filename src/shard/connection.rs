@@ -19,6 +19,8 @@ pub struct Connection<S> {
     pub flight: Flight,
     /// Which listener it came from.
     pub listener: u8,
+    /// Who speaks on it.
+    pub via: Via,
     /// The client has ended its side.
     pub ended: bool,
     /// Its socket keeps partial packets back.
@@ -77,6 +79,17 @@ pub struct Quick {
     pub class: Class,
     /// Whether the connection ends after it.
     pub last: bool,
+}
+
+/// Who speaks on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A client, for itself.
+    Direct,
+    /// A trusted proxy that has not said anything yet.
+    Silent,
+    /// A trusted proxy: each of its requests says whose it is.
+    Forwarding,
 }
 
 /// How a connection is closed.
@@ -165,6 +178,7 @@ impl<S> Connection<S> {
             phase: Phase::Idle { since: now },
             flight: Flight::default(),
             listener,
+            via: Via::Direct,
             ended: false,
             holds: false,
             closing: None,
@@ -180,6 +194,11 @@ impl<S> Connection<S> {
     pub fn peer<K: Kernel<Socket = S>>(&self, kernel: &K) -> Option<IpAddr> {
         let asked = || self.socket.as_ref().and_then(|socket| kernel.peer(socket));
         *self.peer.get_or_init(asked)
+    }
+
+    /// The client is there; none = at the other end of the socket.
+    pub fn set_peer(&mut self, address: Option<IpAddr>) {
+        self.peer = address.map_or_else(OnceCell::new, |address| OnceCell::from(Some(address)));
     }
 
     /// The exchange under way.

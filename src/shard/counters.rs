@@ -6,9 +6,9 @@ use crate::request::refusal::Refusal;
 use crate::units::Class;
 
 /// Status codes we send, with a place each; anything else counts under 0.
-const STATUSES: [u16; 21] = [
-    200, 204, 206, 302, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413, 414, 416, 417, 431, 501,
-    503, 505,
+const STATUSES: [u16; 22] = [
+    200, 204, 206, 302, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413, 414, 416, 417, 429, 431,
+    501, 503, 505,
 ];
 
 /// Longest latency that is told apart, in nanoseconds: a minute.

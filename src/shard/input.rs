@@ -1,9 +1,10 @@
 //! What clients send: receive buffers in, heads found, requests begun.
 
 use super::Shard;
-use super::connection::{Ending, Pending, Phase};
+use super::connection::{Ending, Pending, Phase, Via};
 use super::exchange::{Exchange, State, Work};
 use super::kernel::{Errno, Kernel, Operation, Received};
+use super::proxied::said;
 use super::refusals::Refusals;
 use crate::config::{
     BODIES_SIZE_MAX, EARLY_SIZE_MAX, FLOOD_SIZE_MAX, LINGER_ALL_MS, LINGER_MS, LINGER_SIZE_MAX,
@@ -43,9 +44,9 @@ pub(super) struct Question {
     expects_continue: bool,
 }
 
-/// Reads one request from the start of `bytes`.
+/// Reads one request from the start of `bytes`; `shut` is why it is refused whatever it is.
 pub(super) fn wish(
-    bytes: &[u8],
+    (bytes, shut): (&[u8], Option<Refusal>),
     view: &View<'_>,
     (known, refusals): (&mut Known, &mut Refusals),
     scratch: &mut [u8; TARGET_SIZE_MAX],
@@ -58,7 +59,11 @@ pub(super) fn wish(
         }
     };
     let size = request.size;
-    match steps(&request, view, known, scratch) {
+    let stepped = match shut {
+        None => steps(&request, view, known, scratch),
+        Some(refusal) => Err(refusal),
+    };
+    match stepped {
         Ok(Step::Respond(plan)) => Wish::Response { plan, size },
         Ok(Step::Wait(place, permit)) => {
             Wish::Wait { place, permit, head: parse::kept(&request, &bytes[..size]), size }
@@ -83,6 +88,7 @@ pub(super) fn wish(
             if let Some(subscriber) = known.recent.take_refused() {
                 refusals.note(subscriber, (refusal, bytes), view);
             }
+            refusals.strikes.note_refused(&request, refusal, bytes, view);
             Wish::Response { plan: plan::refusal(&request, refusal), size }
         }
     }
@@ -163,7 +169,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                     self.set_deadline(owner, deadline);
                 }
             }
-            Phase::Idle { .. } if connection.pending.is_none() => self.take_first(owner, received),
+            Phase::Idle { .. } if connection.pending.is_none() && connection.via != Via::Silent => {
+                self.take_first(owner, received);
+            }
             Phase::Idle { .. } | Phase::Head => {
                 self.keep(owner, received, 0);
                 self.take_request(owner);
@@ -181,13 +189,20 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 
     /// Bytes for a connection that has nothing else: read where they are.
     fn take_first(&mut self, owner: u32, received: Received) {
+        let mut shut = None;
+        if self.connections[owner].via == Via::Forwarding
+            && let Some(said) = said(self.kernel.received(&received), &self.settings.door.trusted)
+        {
+            shut = self.hear_of_client(owner, said);
+        }
         let bytes = self.kernel.received(&received);
         let connection = &self.connections[owner];
         let peer = || connection.peer(&self.kernel);
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
-        let foreign = &self.foreign;
-        let view = View { catalog, keys, rights, foreign, peer: &peer, now: self.now };
-        let wish = wish(bytes, &view, (&mut self.known, &mut self.refusals), &mut self.path);
+        let (foreign, bans) = (&self.foreign, &self.bans);
+        let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
+        let wish =
+            wish((bytes, shut), &view, (&mut self.known, &mut self.refusals), &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
             self.connections[owner].record = Some(record);
         }
@@ -244,13 +259,30 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             }
             return;
         };
+        let pending = match connection.via {
+            Via::Silent => match self.introduced(owner, pending) {
+                Some(pending) => pending,
+                None => return,
+            },
+            _ => pending,
+        };
+        let mut shut = None;
+        if self.connections[owner].via == Via::Forwarding
+            && let Some(said) = said(pending.rest(), &self.settings.door.trusted)
+        {
+            shut = self.hear_of_client(owner, said);
+        }
         let connection = &self.connections[owner];
         let peer = || connection.peer(&self.kernel);
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
-        let foreign = &self.foreign;
-        let view = View { catalog, keys, rights, foreign, peer: &peer, now: self.now };
-        let wish =
-            wish(pending.rest(), &view, (&mut self.known, &mut self.refusals), &mut self.path);
+        let (foreign, bans) = (&self.foreign, &self.bans);
+        let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
+        let wish = wish(
+            (pending.rest(), shut),
+            &view,
+            (&mut self.known, &mut self.refusals),
+            &mut self.path,
+        );
         let record = self.record_of(pending.rest(), &wish);
         let pending = self.shortened(pending, wish_size(&wish));
         let connection = &mut self.connections[owner];
@@ -259,13 +291,18 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         connection.pending = pending;
         self.grant(owner, wish);
+        self.receive_if_open(owner);
+    }
+
+    /// Receives again, if the connection goes on and the client is not ahead of us.
+    pub(super) fn receive_if_open(&mut self, owner: u32) {
         if self.connections.get(owner).is_some_and(|connection| connection.closing.is_none()) {
             self.receive_if_wanted(owner);
         }
     }
 
     /// Does what was wished for.
-    fn grant(&mut self, owner: u32, wish: Wish) {
+    pub(super) fn grant(&mut self, owner: u32, wish: Wish) {
         match wish {
             Wish::Response { plan, .. } => self.respond(owner, &plan),
             Wish::Incomplete => {
@@ -345,7 +382,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     /// What is left when so many bytes have been used; none = nothing, and no memory is held.
-    fn shortened(&mut self, mut pending: Box<Pending>, used: usize) -> Option<Box<Pending>> {
+    pub(super) fn shortened(
+        &mut self,
+        mut pending: Box<Pending>,
+        used: usize,
+    ) -> Option<Box<Pending>> {
         pending.start += used;
         if pending.start < pending.bytes.len() {
             return Some(pending);

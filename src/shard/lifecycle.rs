@@ -1,7 +1,7 @@
 //! Clients come, time out and go: accepting, deadlines, closing, draining.
 
 use super::Shard;
-use super::connection::{Connection, Ending, Phase};
+use super::connection::{Connection, Ending, Phase, Via};
 use super::exchange::{State, Work};
 use super::kernel::{Errno, Kernel, OWNERS_MAX, Operation};
 use super::room::is_for_want_of_room;
@@ -84,21 +84,29 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             return;
         }
         self.counters.connections_total += 1;
-        let address_max = self.settings.limits.connections_per_address;
-        let address = if address_max > 0 { self.kernel.peer(&socket) } else { None };
-        if let Some(address) = address
-            && self.addresses.get(&address).copied().unwrap_or(0) >= address_max
-        {
-            self.kernel.close(socket);
+        let address = if self.needs_address() { self.kernel.peer(&socket) } else { None };
+        let is_proxy = address.is_some_and(|address| self.settings.door.trusted.holds(address));
+        // A proxy's connections are many people's.
+        let address = address.filter(|_| !is_proxy);
+        if let Some(refusal) = address.and_then(|address| self.shut_to(address)) {
+            self.counters.refused(refusal);
+            match refusal {
+                Refusal::Banned => self.kernel.reset(socket),
+                _ => self.kernel.close(socket),
+            }
             return;
         }
         let listener = u8::try_from(listener).expect("fewer than 256 listeners");
-        let connection = Connection::new(socket, listener, self.now.ticks);
+        let mut connection = Connection::new(socket, listener, self.now.ticks);
+        if is_proxy {
+            connection.via = Via::Silent;
+        } else if address.is_some() {
+            connection.set_peer(address);
+        }
         let owner = self.connections.insert(connection);
         assert!(owner < OWNERS_MAX, "descriptors run out long before");
         if let Some(address) = address {
-            *self.addresses.entry(address).or_default() += 1;
-            self.address_of.insert(owner, address);
+            self.count_address(owner, address);
         }
         self.receive(owner);
         self.set_deadline(owner, self.now.ticks.plus(IDLE_POLL_AFTER_MS));
@@ -419,7 +427,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
-    fn forget_address(&mut self, owner: u32) {
+    pub(super) fn forget_address(&mut self, owner: u32) {
         let Some(address) = self.address_of.remove(&owner) else { return };
         if let Some(count) = self.addresses.get_mut(&address) {
             *count -= 1;

@@ -31,6 +31,9 @@ mod output;
 mod disk;
 mod growing;
 mod refusals;
+mod strikes;
+mod banned;
+mod proxied;
 mod review;
 mod sessions;
 mod updates;
@@ -53,10 +56,12 @@ use self::recent::Recent;
 use self::refusals::Refusals;
 use self::review::Review;
 use self::slab::Slab;
+use self::strikes::Strikes;
 use self::waits::Wait;
 use self::wheel::Wheel;
 use crate::catalog::{Capacity, Catalog, Effect, GrowingSlot, SourceSlot};
 use crate::config::{Backend, Limits, TARGET_SIZE_MAX};
+use crate::guard::{Bans, Door, Strike};
 use crate::messages::mail::Inbox;
 use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive};
 use crate::request::head::{Common, Date};
@@ -77,6 +82,8 @@ pub struct Outside {
     pub control: Option<tokio::sync::mpsc::Sender<Ask>>,
     /// To whoever counts sessions; none = nobody does.
     pub sessions: Option<tokio::sync::mpsc::Sender<SessionNews>>,
+    /// To whoever counts offences; none = nobody does.
+    pub strikes: Option<tokio::sync::mpsc::Sender<Vec<Strike>>>,
     /// To the live thread; none = there is nothing live.
     pub live: Option<tokio::sync::mpsc::Sender<ToLive>>,
     /// To the writer of the access log; none = there is no log.
@@ -97,6 +104,8 @@ pub struct Settings {
     /// Whether clients are let in only after `Update::Accept`: until everything is listed they wait
     /// in the listeners' queues, instead of hearing that something is not there.
     pub waits_to_accept: bool,
+    /// Whom it believes.
+    pub door: Door,
     /// The limits.
     pub limits: Arc<Limits>,
     /// Connections of the machine, after 0 was replaced by what the descriptors allow.
@@ -128,6 +137,9 @@ pub struct Shard<K: Kernel, I: Inbox> {
     keys: Arc<Keys>,
     rights: Arc<Rights>,
     foreign: Arc<Watched>,
+    bans: Arc<Bans>,
+    /// How far the search for connections of whoever is banned has come; none = none is under way.
+    banned_hand: Option<u32>,
     known: Known,
     common: Common,
     date: Date,
@@ -191,6 +203,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// A shard that listens.
     pub fn new(mut kernel: K, inbox: I, outside: Outside, settings: Settings) -> Self {
         let now = kernel.now();
+        let is_heard = outside.strikes.is_some();
+        let refusals = Refusals::new(Strikes::new(settings.door.marks.clone(), is_heard));
         let listeners = settings
             .backends
             .iter()
@@ -205,6 +219,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             keys: Arc::default(),
             rights: Arc::default(),
             foreign: Arc::default(),
+            bans: Arc::default(),
+            banned_hand: None,
             known: Known::default(),
             common: Common::new(&settings.cors),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
@@ -230,7 +246,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             room_after: now.ticks,
             early_size: 0,
             bodies_size: 0,
-            refusals: Refusals::default(),
+            refusals,
             review: Review::new(now.ticks),
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),
@@ -289,6 +305,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.tend_leases();
         self.release_waiting();
         self.review();
+        self.close_banned();
         if !self.ready.is_empty() {
             // Small responses go out before large ones take their share of the turn.
             self.kernel.submit();
@@ -297,6 +314,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.meet_deadlines();
         self.make_room();
         self.tell_library();
+        self.tell_strikes();
         Ok(())
     }
 
@@ -341,6 +359,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             || !self.releasing.is_empty()
             || !self.due.is_empty()
             || self.review.is_under_way()
+            || self.banned_hand.is_some()
             || self.look_again;
         if work {
             return Some(0);
@@ -348,7 +367,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let reviewed = self.review.wait_ms(self.now.ticks);
         let tick = self.wheel.wait_ms(self.now.ticks);
         let leases = self.known.leases.wait_ms(self.now.ticks);
-        let tick = tick.into_iter().chain(reviewed).chain(leases).min();
+        let strikes = self.refusals.strikes.wait_ms(self.now.ticks);
+        let tick = tick.into_iter().chain(reviewed).chain(leases).chain(strikes).min();
         // Somebody has to be told something as soon as there is room, or a drain has an end.
         let soon = !self.to_library.is_empty() || self.draining.is_some() || !self.is_accepting();
         match tick {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
+use super::strikes::Strikes;
 use crate::config::{REFUSALS_REMEMBERED, REFUSALS_TOLD_MAX};
 use crate::messages::Refused;
 use crate::request::View;
@@ -16,12 +17,19 @@ const LOOKED_AT: usize = 64;
 const PATH_SIZE_MAX: usize = 96;
 
 /// The newest refusals of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Refusals {
     newest_last: VecDeque<Refused>,
+    /// Those of which control is told.
+    pub strikes: Strikes,
 }
 
 impl Refusals {
+    /// None yet.
+    pub fn new(strikes: Strikes) -> Self {
+        Self { newest_last: VecDeque::new(), strikes }
+    }
+
     /// Remembers that a request of a subscriber was refused; `bytes` begin with its head.
     pub fn note(
         &mut self,
@@ -77,9 +85,14 @@ fn path(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::catalog::{Capacity, Catalog};
+    use crate::guard::{Bans, Marks};
     use crate::units::{Now, UnixTime};
     use crate::viewer::foreign::carrier::Watched;
     use crate::viewer::{Keys, Rights};
+
+    fn refusals() -> Refusals {
+        Refusals::new(Strikes::new(Marks::default(), false))
+    }
 
     /// A request of the subscriber of this number is refused, at this second.
     fn note(refusals: &mut Refusals, subscriber: u32, refusal: Refusal, target: &str, at: u64) {
@@ -87,8 +100,9 @@ mod tests {
         let catalog = Catalog::new(Capacity { sources: 0, heap_bytes: 0 });
         let (keys, rights) = (Keys::default(), Rights::default());
         let now = Now { unix: UnixTime(at), ..Now::default() };
-        let (catalog, keys, rights, foreign) = (&catalog, &keys, &rights, &Watched::default());
-        let view = View { catalog, keys, rights, foreign, peer: &|| None, now };
+        let (catalog, keys, rights) = (&catalog, &keys, &rights);
+        let (foreign, bans) = (&Watched::default(), &Bans::default());
+        let view = View { catalog, keys, rights, foreign, bans, peer: &|| None, now };
         let subscriber = NonZeroU32::new(subscriber).unwrap();
         refusals.note(subscriber, (refusal, head.as_bytes()), &view);
     }
@@ -103,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_is_repeated_is_counted_and_nobody_sees_tokens() {
-        let mut refusals = Refusals::default();
+        let mut refusals = refusals();
         let mut note = |subscriber, refusal, target: &str, at| {
             note(&mut refusals, subscriber, refusal, target, at);
         };
@@ -124,7 +138,7 @@ mod tests {
 
     #[test]
     fn there_is_a_limit_and_the_oldest_go() {
-        let mut refusals = Refusals::default();
+        let mut refusals = refusals();
         let subscriber = NonZeroU32::new(7).unwrap();
         for number in 0..2 * REFUSALS_REMEMBERED {
             let target = format!("/s/t/vod/{number}");

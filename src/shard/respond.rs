@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Shard;
 use super::cache::Key;
-use super::connection::{Connection, Ending, Phase, Quick};
+use super::connection::{Ending, Phase, Quick};
 use super::exchange::{Exchange, Frame, State, Waiter, Work};
 use super::input::{Wish, wish_size};
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
@@ -356,7 +356,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub(super) fn ask_control(&mut self, owner: u32, place: u32) {
         let exchange = &mut self.exchanges[place];
         let Work::Ask { head, body, wants } = &mut exchange.work else { return };
-        let socket = self.connections[owner].socket.as_ref();
+        let peer = self.connections[owner].peer(&self.kernel);
         // From here on it counts as a question, of which control takes only so many.
         self.bodies_size -= body.bytes.capacity();
         let ask = Ask {
@@ -365,7 +365,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 exchange: place,
                 generation: exchange.generation,
             },
-            peer: socket.and_then(|socket| self.kernel.peer(socket)),
+            peer,
             wants: *wants,
             head: head.clone(),
             body: std::mem::take(&mut body.bytes),
@@ -411,8 +411,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let connection = &self.connections[exchange.owner];
             let peer = || connection.peer(&self.kernel);
             let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
-            let foreign = &self.foreign;
-            let view = View { catalog, keys, rights, foreign, peer: &peer, now: self.now };
+            let (foreign, bans) = (&self.foreign, &self.bans);
+            let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
             self.refusals.note(of, (refusal, head), &view);
         }
         self.answer_refused(place, refusal);
@@ -490,9 +490,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         aborted: bool,
     ) {
         let Some(access) = &self.outside.access else { return };
-        let Connection { record, socket, .. } = &mut self.connections[owner];
-        let Some(record) = record.take() else { return };
-        let peer = socket.as_ref().and_then(|socket| self.kernel.peer(socket));
+        let connection = &mut self.connections[owner];
+        let Some(record) = connection.record.take() else { return };
+        let peer = connection.peer(&self.kernel);
         let nanos = self.now.nanos - started;
         let record = AccessRecord { peer, status, body_bytes, nanos, aborted, ..*record };
         if access.try_send(record).is_err() {

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use super::{Outside, Settings, Shard};
 use crate::config::{Backend, Config, Limits};
+use crate::guard::{Door, Strike};
 use crate::messages::mail::{self, Outbox};
 use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, Update};
 use crate::sys::features::Features;
@@ -41,6 +42,10 @@ pub struct Shared {
     pub control: Option<tokio::sync::mpsc::Sender<Ask>>,
     /// To whoever counts sessions.
     pub sessions: Option<tokio::sync::mpsc::Sender<SessionNews>>,
+    /// To whoever counts offences.
+    pub strikes: Option<tokio::sync::mpsc::Sender<Vec<Strike>>>,
+    /// Whom shards believe.
+    pub door: Door,
     /// To the live thread.
     pub live: Option<tokio::sync::mpsc::Sender<ToLive>>,
     /// To the writer of the access log.
@@ -99,6 +104,7 @@ fn settings(config: &Config, shared: &Shared, number: usize, count: usize) -> Se
         backends: config.listen.iter().map(|listen| listen.backend).collect(),
         cors: config.cors.clone(),
         waits_to_accept: shared.waits_to_accept,
+        door: shared.door.clone(),
         limits: Arc::clone(limits),
         connections_max,
         sources_max,
@@ -117,6 +123,7 @@ fn start_one(
         library: shared.library.clone(),
         control: shared.control.clone(),
         sessions: shared.sessions.clone(),
+        strikes: shared.strikes.clone(),
         live: shared.live.clone(),
         access: shared.access.clone(),
     };

@@ -60,6 +60,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Update::Keys(keys) => {
                 self.keys = keys;
                 self.known.recent.clear();
+                self.refusals.strikes.hear_of_keys(self.now.ticks);
                 self.review.begin();
             }
             Update::Foreign(watched) => self.foreign = watched,
@@ -67,6 +68,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.rights = rights;
                 self.review.begin();
             }
+            Update::Bans(bans) => self.hear_of_bans(bans),
             Update::Sessions(said) => self.hear_of_sessions(&said),
             Update::Accept => self.listening = self.draining.is_none(),
             Update::Drain { deadline_ms } => self.drain(deadline_ms),

@@ -108,9 +108,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let connection = &self.connections[owner];
             let peer = || connection.peer(&self.kernel);
             let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
-            let foreign = &self.foreign;
-            let view = View { catalog, keys, rights, foreign, peer: &peer, now: self.now };
-            let wish = wish(&head, &view, (&mut self.known, &mut self.refusals), &mut self.path);
+            let (foreign, bans) = (&self.foreign, &self.bans);
+            let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
+            let wish =
+                wish((&head, None), &view, (&mut self.known, &mut self.refusals), &mut self.path);
             match wish {
                 Wish::Response { plan, .. } => self.respond(owner, &plan),
                 Wish::Wait { place, permit, .. } => {

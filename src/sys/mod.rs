@@ -22,3 +22,4 @@ pub mod priority;
 pub mod probe;
 pub mod rlimit;
 pub mod inherit;
+pub mod zone;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use shardcast::catalog::{Capacity, Catalog};
 use shardcast::config::{Access, RESPONSE_HEAD_SIZE_MAX, TARGET_SIZE_MAX};
+use shardcast::guard::Bans;
 use shardcast::messages::{Change, Index, Listing, Opened, Payload, Single, SourceId, SourceKind};
 use shardcast::pack::index::PackIndex;
 use shardcast::request::body::Receiving;
@@ -99,8 +100,9 @@ impl<'c> Pure<'c> {
     fn planned(&mut self, request: &parse::Request<'_>, received: usize) -> Option<Plan> {
         let (keys, rights, now) = (Keys::default(), Rights::default(), Now::default());
         let catalog = self.catalog;
-        let (keys, rights, foreign) = (&keys, &rights, &Watched::default());
-        let view = View { catalog, keys, rights, foreign, peer: &|| None, now };
+        let (foreign, bans) = (&Watched::default(), &Bans::default());
+        let (keys, rights) = (&keys, &rights);
+        let view = View { catalog, keys, rights, foreign, bans, peer: &|| None, now };
         match steps(request, &view, &mut Known::default(), &mut [0; TARGET_SIZE_MAX]) {
             Ok(Step::Respond(plan)) => Some(plan),
             Ok(Step::Wait(place, _)) => panic!("nothing is awaited here, but {place:?}"),

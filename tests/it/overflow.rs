@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use shardcast::config::{Access, Backend, Limits};
+use shardcast::guard::Door;
 use shardcast::messages::mail::{self, Outbox};
 use shardcast::messages::{Change, Listing, SourceId, SourceKind, Update};
 use shardcast::shard::{Outside, Settings, Shard};
@@ -34,6 +35,7 @@ fn settings() -> Settings {
         backends: vec![Backend::Sendfile],
         cors: String::new(),
         waits_to_accept: false,
+        door: Door::default(),
         limits: Arc::new(Limits::default()),
         connections_max: 1_000,
         sources_max: 100,
@@ -53,7 +55,7 @@ fn clients_that_all_speak_at_once_are_all_answered() {
     let mut shard = Shard::new(
         ring,
         inbox,
-        Outside { library, control: None, sessions: None, live: None, access: None },
+        Outside { library, control: None, sessions: None, strikes: None, live: None, access: None },
         settings(),
     );
 

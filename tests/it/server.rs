@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use shardcast::config::{Access, Backend, Config, Limits, Listen};
+use shardcast::guard::Door;
 use shardcast::messages::mail::Outbox;
 use shardcast::messages::{
     AccessRecord, Answer, Ask, Change, Fault, Listing, OpenFault, Opened, Response, ShardReport,
@@ -72,10 +73,12 @@ impl Server {
         let shared = Shared {
             limits: Arc::new(setup.limits),
             waits_to_accept: false,
+            door: Door::default(),
             descriptors: 20_000,
             library: to_library,
             control: Some(to_control),
             sessions: None,
+            strikes: None,
             live: None,
             access: Some(to_log),
         };

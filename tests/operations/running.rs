@@ -168,6 +168,11 @@ impl Running {
         }
     }
 
+    /// Every line from here to its end, which comes by itself.
+    pub fn all_it_says(&self) -> Vec<serde_json::Value> {
+        std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok()).collect()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

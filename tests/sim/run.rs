@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use shardcast::config::{Backend, Limits};
+use shardcast::guard::Door;
 use shardcast::messages::{AccessRecord, Ask, ShardReport, ToLibrary, Update};
 use shardcast::shard::{Outside, Settings, Shard};
 
@@ -88,6 +89,7 @@ impl Run {
             library: to_library,
             control: Some(to_control),
             sessions: None,
+            strikes: None,
             live: None,
             access: Some(to_log),
         };
@@ -97,6 +99,7 @@ impl Run {
             backends: vec![setup.backend],
             cors: "*".to_owned(),
             waits_to_accept: setup.waits_to_accept,
+            door: Door::default(),
             limits: Arc::new(setup.limits.clone()),
             connections_max: setup.connections_max,
             sources_max: setup.sources_max,

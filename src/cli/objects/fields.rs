@@ -172,7 +172,7 @@ impl Fields for SubscriberFields {
 }
 
 /// A moment in Unix seconds.
-fn moment(text: &str) -> Result<u64, String> {
+pub fn moment(text: &str) -> Result<u64, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(seconds);
     }

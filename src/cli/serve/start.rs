@@ -11,18 +11,20 @@ use crate::cli::Failure;
 use crate::config::file::Draft;
 use crate::config::load::Sources;
 use crate::config::{
-    ASKS_MAX, Backend, Channel, Config, Listen, SESSION_NEWS_MAX, TO_LIBRARY_MAX, TO_LIVE_MAX,
+    ASKS_MAX, Backend, Channel, Config, Listen, SESSION_NEWS_MAX, STRIKE_LOTS_MAX, TO_LIBRARY_MAX,
+    TO_LIVE_MAX,
 };
 use crate::control::catchup::CatchUp;
 use crate::control::foreign::{self, Exchange};
 use crate::control::linear::Stations;
 use crate::control::registry::Registry;
 use crate::control::{self, Readiness};
+use crate::guard::{Door, Marks, Networks, Strike};
 use crate::live::records::Records;
 use crate::messages::mail::Outbox;
 use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, Update};
 use crate::ops::listen::{self, ListenError};
-use crate::ops::{access_log, machine, rings, signals};
+use crate::ops::{access_log, machine, rings, security, signals};
 use crate::{ingest, library, shard};
 
 /// A running server that is not ready yet.
@@ -34,9 +36,12 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     signals::listen(events, Event::Wish).map_err(|error| not_started("signals", &error))?;
     let (listeners, admin, ingest) = ports(&config, inherited)?;
     let (access, log) = log_of(&config)?.unzip();
+    let (events, security_log) = security::start(&config)
+        .map_err(|error| not_started("the log of security events", &error))?;
     let (shared, told) = for_shards(&config, descriptors, access);
     let shards = shard::thread::start(&config, listeners, &shared)
         .map_err(|error| not_started("start the shards", &error))?;
+    let (door, to_guard) = (shared.door.clone(), shared.strikes.clone());
     // Only the shards may hold on to these, so that the others see when the last one has ended.
     drop(shared);
     let mut outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
@@ -53,6 +58,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         lender: library.lender(),
         records: Arc::clone(&records),
         idle: Duration::from_millis(config.limits.ingest_idle_ms),
+        marks: door.marks.clone(),
+        strikes: to_guard.clone(),
     };
     let live = is_live(&config).then(|| ingest::start(parts())).transpose();
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
@@ -67,6 +74,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         registry: registry(&config)?,
         asks: told.asks,
         sessions: told.sessions,
+        guard: control::guard::Settings::new(&config, &door, events, told.strikes),
         answers: stations.router(control::ask::router(catch_up)),
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
@@ -84,7 +92,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         live,
         (control, stations, exchange),
         readiness,
-        log,
+        (log, security_log),
         received,
     ))
 }
@@ -94,6 +102,7 @@ struct Told {
     library: mpsc::Receiver<ToLibrary>,
     asks: tokio::sync::mpsc::Receiver<Ask>,
     sessions: tokio::sync::mpsc::Receiver<SessionNews>,
+    strikes: tokio::sync::mpsc::Receiver<Vec<Strike>>,
     wishes: tokio::sync::mpsc::Receiver<ToLive>,
 }
 
@@ -106,6 +115,7 @@ fn for_shards(
     let (to_library, library) = mpsc::sync_channel(TO_LIBRARY_MAX);
     let (to_control, asks) = tokio::sync::mpsc::channel(ASKS_MAX);
     let (to_sessions, sessions) = tokio::sync::mpsc::channel(SESSION_NEWS_MAX);
+    let (to_guard, strikes) = tokio::sync::mpsc::channel(STRIKE_LOTS_MAX);
     let (to_live, wishes) = tokio::sync::mpsc::channel(TO_LIVE_MAX);
     let shared = shard::thread::Shared {
         limits: Arc::new(config.limits.clone()),
@@ -114,10 +124,15 @@ fn for_shards(
         library: to_library,
         control: Some(to_control),
         sessions: Some(to_sessions),
+        strikes: Some(to_guard),
+        door: Door {
+            trusted: Arc::new(Networks::of(config.guard.trusted_proxies.iter().copied())),
+            marks: Marks::default(),
+        },
         live: is_live(config).then_some(to_live),
         access,
     };
-    (shared, Told { library, asks, sessions, wishes })
+    (shared, Told { library, asks, sessions, strikes, wishes })
 }
 
 /// Whoever writes texts of what is past.

@@ -52,6 +52,7 @@ pub struct Server {
     /// Tokens of others.
     pub(super) exchange: Exchange,
     pub(super) log: Option<access_log::Handle>,
+    security_log: Option<access_log::Handle>,
     events: Receiver<Event>,
     /// When we leave, whatever still runs.
     leave_at: Option<Instant>,
@@ -70,7 +71,7 @@ impl Server {
         live: Option<ingest::Handle>,
         (control, stations, exchange): (control::Handle, Stations, Exchange),
         readiness: Arc<Readiness>,
-        log: Option<access_log::Handle>,
+        (log, security_log): (Option<access_log::Handle>, Option<access_log::Handle>),
         events: Receiver<Event>,
     ) -> Self {
         let watchdog = systemd::watchdog_period().map(|period| (period, Instant::now()));
@@ -86,6 +87,7 @@ impl Server {
             stations,
             exchange,
             log,
+            security_log,
             events,
             leave_at: None,
             watchdog,
@@ -124,9 +126,7 @@ impl Server {
             Wish::Reload if self.leave_at.is_none() => self.reload(),
             Wish::Reload => tracing::warn!("the config is not read again while draining"),
             Wish::ReopenLogs => {
-                if let Some(log) = &self.log {
-                    log.reopen();
-                }
+                self.log.iter().chain(&self.security_log).for_each(access_log::Handle::reopen);
             }
         }
     }

@@ -141,3 +141,20 @@ fn what_becomes_of_one_place_more_is_one_of_two() {
         assert_eq!(checked(Kind::Plan, plan).is_ok(), is_known, "{when_full}");
     }
 }
+
+#[test]
+fn a_ban_is_of_a_network_that_is_written_in_one_way() {
+    for (text, expected) in [
+        ("192.0.2.0/24", None),
+        ("2001:db8::/32", None),
+        ("192.0.2.7", Some("\"192.0.2.7\" is written \"192.0.2.7/32\"")),
+        ("192.0.2.7/24", Some("\"192.0.2.7/24\" is written \"192.0.2.0/24\"")),
+        ("::ffff:192.0.2.0/120", Some("\"::ffff:192.0.2.0/120\" is written \"192.0.2.0/24\"")),
+        ("office", Some("\"office\" is no network (write \"192.0.2.0/24\")")),
+    ] {
+        assert_eq!(id(Kind::Ban, text).err().as_deref(), expected, "{text}");
+    }
+    let whole = checked(Kind::Ban, json!({ "until": 7 })).unwrap().document;
+    assert_eq!(whole, json!({ "until": 7, "reason": "", "made": "hand" }));
+    assert!(checked(Kind::Ban, json!({ "made": "somehow" })).is_err());
+}

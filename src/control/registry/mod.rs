@@ -39,17 +39,20 @@ pub enum Kind {
     Subscriber,
     /// What a subscriber's apps sign in with.
     AppPasswords,
+    /// Whoever is kept out: its id is a network.
+    Ban,
 }
 
 impl Kind {
     /// Every kind, those that others speak of first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SigningKey,
         Self::Category,
         Self::Bouquet,
         Self::Plan,
         Self::Subscriber,
         Self::AppPasswords,
+        Self::Ban,
     ];
 
     /// Its word.
@@ -62,6 +65,7 @@ impl Kind {
             Self::Plan => "plan",
             Self::Subscriber => "subscriber",
             Self::AppPasswords => "app-passwords",
+            Self::Ban => "ban",
         }
     }
 

@@ -1,6 +1,7 @@
 //! The writer on real files: full disks, readers that go away, files that are moved.
 
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::process::Command;
 
 use super::*;
@@ -124,7 +125,7 @@ impl Write for FullFor {
 fn a_torn_line_is_ended_before_the_next_one() {
     let taken = Arc::default();
     let mut writer = Writer {
-        path: None,
+        of: Of { name: "a log", path: None, standard: || Box::new(io::stdout()) },
         sink: Box::new(FullFor { room: 10, refusals: 1, taken: Arc::clone(&taken) }),
         counters: Arc::default(),
         batch: Vec::new(),
