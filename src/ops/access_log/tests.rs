@@ -125,7 +125,12 @@ impl Write for FullFor {
 fn a_torn_line_is_ended_before_the_next_one() {
     let taken = Arc::default();
     let mut writer = Writer {
-        of: Of { name: "a log", path: None, standard: || Box::new(io::stdout()) },
+        of: Of {
+            name: "a log",
+            path: None,
+            standard: || Box::new(io::stdout()),
+            secrets: redact::Told::default(),
+        },
         sink: Box::new(FullFor { room: 10, refusals: 1, taken: Arc::clone(&taken) }),
         counters: Arc::default(),
         batch: Vec::new(),
