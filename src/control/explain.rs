@@ -12,11 +12,12 @@ use std::num::NonZeroU32;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{Response, StatusCode};
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admin::Shared;
-use super::documents;
+use super::documents::{self, Made};
 use super::json::answer;
 use super::problem::problem;
 use super::registry::{Busy, Kind, Object, Store, StoreError};
@@ -50,9 +51,11 @@ pub async fn explain(
         let why = "content: write \"tv/news\" or \"vod/films/a\"";
         return problem(StatusCode::BAD_REQUEST, why);
     }
+    let banned = asked.from.and_then(|from| shared.guard.ban_of(from));
     let explained = signer.registry().ask(move |store| {
         let Some(subscriber) = store.object(Kind::Subscriber, &id)? else { return Ok(None) };
-        let with = With { content: content.as_deref(), from: asked.from, agent: asked.agent };
+        let (content, from, agent) = (content.as_deref(), asked.from, asked.agent);
+        let with = With { content, from, agent, banned };
         let explained = explained(store, &subscriber, &with, now())?;
         Ok(Some((subscriber.number, explained)))
     });
@@ -89,6 +92,8 @@ struct With<'a> {
     content: Option<&'a str>,
     from: Option<IpAddr>,
     agent: Option<String>,
+    /// The ban that holds the address.
+    banned: Option<(IpNet, Made, String)>,
 }
 
 /// A check that was made.
@@ -112,7 +117,7 @@ fn explained(
     now: UnixTime,
 ) -> Result<Value, StoreError> {
     let mut checks = Vec::new();
-    for step in [status, expiry, paid, network, player] {
+    for step in [address, status, expiry, paid, network, player] {
         checks.extend(step(subscriber, with, now));
         if checks.last().is_some_and(|check| check.refusal.is_some()) {
             return Ok(told(subscriber, &checks));
@@ -122,6 +127,20 @@ fn explained(
         checks.push(held(store, plan, content)?);
     }
     Ok(told(subscriber, &checks))
+}
+
+/// Whether anything is taken from there; none if nobody is banned there.
+fn address(_: &Object, with: &With<'_>, _: UnixTime) -> Option<Check> {
+    let (network, made, reason) = with.banned.as_ref()?;
+    let (made_by, is_closed) = (made.word(), *made == Made::Hand);
+    let mut says = format!("{network} is banned ({made_by})");
+    if !is_closed {
+        says += ", which is for those without a good token";
+    }
+    if !reason.is_empty() {
+        says += &format!(": {reason}");
+    }
+    Some(Check::new("address", says, is_closed.then_some(Refusal::Banned)))
 }
 
 fn status(subscriber: &Object, _: &With<'_>, _: UnixTime) -> Option<Check> {

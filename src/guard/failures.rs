@@ -4,7 +4,8 @@
 //! A device with an old password says the same wrong thing a thousand times; whoever guesses says
 //! a thousand different ones. So what was said before is not counted again, and what is right, of
 //! whatever line, is never counted at all. What counts is how many *different* ones came within an
-//! hour. Pure: `now` is an argument, and credentials come as marks (`Marks`).
+//! hour. Pure: `now` is an argument, and credentials come as marks (`Marks`). Nothing is kept over
+//! a restart.
 
 use std::net::{IpAddr, Ipv6Addr};
 

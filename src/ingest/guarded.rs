@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::http::header;
 use axum::http::request::Parts;
@@ -24,6 +24,8 @@ pub struct Guarded {
     failures: RefCell<Failures>,
     marks: Marks,
     strikes: Option<Sender<Vec<Strike>>>,
+    /// When it began, by both clocks.
+    began: (Instant, UnixTime),
 }
 
 /// A login as it was said.
@@ -40,7 +42,9 @@ pub struct Said<'a> {
 impl Guarded {
     /// Nothing yet; control is told by this.
     pub fn new(marks: Marks, strikes: Option<Sender<Vec<Strike>>>) -> Self {
-        Self { failures: RefCell::default(), marks, strikes }
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let began = (Instant::now(), UnixTime(unix.as_secs()));
+        Self { failures: RefCell::default(), marks, strikes, began }
     }
 
     /// The login in a request, if there is one.
@@ -61,18 +65,18 @@ impl Guarded {
     ///
     /// `LockedOut`.
     pub fn may_try(&self, said: &Said<'_>) -> Result<(), LockedOut> {
-        self.failures.borrow_mut().may_try(said.who, said.mark, now())
+        self.failures.borrow_mut().may_try(said.who, said.mark, self.steady())
     }
 
     /// It was right.
     pub fn succeeded(&self, said: &Said<'_>) {
-        self.failures.borrow_mut().succeeded(said.who, said.mark, now());
+        self.failures.borrow_mut().succeeded(said.who, said.mark, self.steady());
     }
 
     /// It was wrong.
     pub fn failed(&self, said: &Said<'_>) {
         let mut failures = self.failures.borrow_mut();
-        let counted = failures.failed(said.who, said.mark, GUESSES_AN_HOUR_MAX, now());
+        let counted = failures.failed(said.who, said.mark, GUESSES_AN_HOUR_MAX, self.steady());
         let (Counted::New(_), Some(strikes)) = (counted, &self.strikes) else { return };
         let host = said.head.headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or("-");
@@ -90,10 +94,12 @@ impl Guarded {
         // What finds no room was refused all the same.
         let _ = strikes.try_send(vec![strike]);
     }
-}
 
-fn now() -> UnixTime {
-    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    /// The time by a clock that nobody sets: an hour is one whatever is done to the other.
+    fn steady(&self) -> UnixTime {
+        let (began, at) = self.began;
+        UnixTime(at.0.saturating_add(began.elapsed().as_secs()))
+    }
 }
 
 #[cfg(test)]

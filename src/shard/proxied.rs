@@ -13,6 +13,7 @@ use super::kernel::Kernel;
 use super::{Inbox, Shard};
 use crate::guard::forwarded::{self, Contradiction};
 use crate::guard::{Networks, proxy};
+use crate::request::plan;
 use crate::request::refusal::Refusal;
 
 /// Whom the request is of that these bytes begin with; none if its head is not whole.
@@ -36,8 +37,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 Some(pending)
             }
             Err(proxy::Unreadable::Malformed) => {
-                connection.pending = Some(pending);
-                self.refuse_unread(owner, Refusal::Malformed);
+                let size = pending.rest().len();
+                let wish = Wish::Response { plan: plan::unreadable(Refusal::Malformed), size };
+                let record = self.record_of(pending.rest(), &wish);
+                self.connections[owner].record = record;
+                self.shortened(pending, size);
+                self.grant(owner, wish);
                 None
             }
             Ok(None) => {

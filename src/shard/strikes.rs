@@ -133,6 +133,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::{Capacity, Catalog};
+    use crate::guard::Bans;
+    use crate::request::parse;
+    use crate::units::Now;
+    use crate::viewer::{Keys, Rights};
 
     fn strikes() -> Strikes {
         Strikes::new(Marks::default(), true)
@@ -171,6 +176,36 @@ mod tests {
         let lot = strikes.take_due(Ticks(5_000)).unwrap();
         assert_eq!(lot.len(), STRIKES_TOLD_MAX);
         assert!(lot.iter().all(|one| one.head.len() == STRIKE_HEAD_SIZE_MAX));
+    }
+
+    #[test]
+    fn tokens_of_before_are_no_guesses_for_a_day_after_keys_were_changed() {
+        let mut strikes = strikes();
+        let catalog = Catalog::new(Capacity { sources: 0, heap_bytes: 0 });
+        let (keys, rights, bans) = (Keys::default(), Rights::default(), Bans::default());
+        let peer = || address(1);
+        let day = u64::from(TOKEN_SECONDS_MAX) * 1000;
+        let count = |strikes: &mut Strikes, ms, refusal, target: &str| {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: tv\r\n\r\n");
+            let request = parse::request(head.as_bytes()).unwrap().unwrap();
+            let now = Now { ticks: Ticks(ms), ..Now::default() };
+            let (catalog, keys, rights, bans) = (&catalog, &keys, &rights, &bans);
+            let view = View { catalog, keys, rights, bans, peer: &peer, now };
+            strikes.note_refused(&request, refusal, head.as_bytes(), &view);
+            strikes.lot.len()
+        };
+        let token = Refusal::TokenUnknown;
+        strikes.hear_of_keys(Ticks(1));
+        assert_eq!(count(&mut strikes, 2, token, "/s/one/vod/a"), 1);
+        strikes.hear_of_keys(Ticks(1_000));
+        assert_eq!(count(&mut strikes, 2_000, token, "/s/two/vod/a"), 1);
+        assert_eq!(count(&mut strikes, 2_000, Refusal::NotFound, "/wp-login.php"), 2);
+        assert_eq!(count(&mut strikes, 1_000 + day, token, "/s/two/vod/a"), 3);
+        // What is right of a line that has ended, and what was there once, is nothing.
+        for refusal in [Refusal::TokenExpired, Refusal::SubscriberBlocked, Refusal::NotEntitled] {
+            assert_eq!(count(&mut strikes, 2 * day, refusal, "/s/three/vod/a"), 3);
+        }
+        assert_eq!(count(&mut strikes, 2 * day, Refusal::NotFound, "/tv/news/v/1.m4s"), 3);
     }
 
     #[test]

@@ -210,6 +210,23 @@ fn an_automatic_ban_leaves_the_good_viewers_of_the_address_alone() {
 }
 
 #[test]
+fn a_ban_is_among_what_is_explained() {
+    let (_place, config) = place("", 1);
+    let _server = Running::start(&mut serve(&config));
+    done(&config, &["subscriber", "add", "anna"]);
+    let explained =
+        |from: &str| done(&config, &["subscriber", "explain", "anna", "--from", from, "--json"]);
+    let first = |text: &str| serde_json::from_str::<Value>(text).unwrap()["checks"][0].clone();
+    assert_eq!(first(&explained("192.0.2.7"))["check"], "status");
+    done(&config, &["ban", "add", "192.0.2.0/24", "--reason", "restreams"]);
+    let said = || first(&explained("192.0.2.7"))["says"].clone();
+    until("it is known", || said() == "192.0.2.0/24 is banned (hand): restreams");
+    let told: Value = serde_json::from_str(&explained("192.0.2.7")).unwrap();
+    assert_eq!((&told["reason"], &told["deciding"]), (&"banned".into(), &"address".into()));
+    assert_eq!(first(&explained("127.0.0.1"))["check"], "status", "guard.allow");
+}
+
+#[test]
 fn whoever_looks_for_pages_that_nobody_has_is_banned() {
     let (_place, config) = place("[guard]\nallow = []\nban_after = 20\n", 2);
     let server = Running::start(&mut serve(&config));

@@ -23,6 +23,7 @@ mod heads;
 mod scenarios;
 mod disk;
 mod limits;
+mod guarded;
 mod ends;
 
 use std::sync::Mutex;

@@ -25,6 +25,7 @@ pub struct Setup {
     pub sources_max: usize,
     pub connections_max: usize,
     pub waits_to_accept: bool,
+    pub door: Door,
     /// Messages to the library and to control that fit their queues.
     pub queue: usize,
     /// Access records that fit theirs.
@@ -40,6 +41,7 @@ impl Setup {
             sources_max: 1000,
             connections_max: 100_000,
             waits_to_accept: false,
+            door: Door::default(),
             queue: 64,
             records: 100_000,
         }
@@ -99,7 +101,7 @@ impl Run {
             backends: vec![setup.backend],
             cors: "*".to_owned(),
             waits_to_accept: setup.waits_to_accept,
-            door: Door::default(),
+            door: setup.door.clone(),
             limits: Arc::new(setup.limits.clone()),
             connections_max: setup.connections_max,
             sources_max: setup.sources_max,

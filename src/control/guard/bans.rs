@@ -5,6 +5,7 @@
 //! is listed and lifted like any other.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use super::Guard;
 use crate::config::BANS_MAX;
 use crate::control::audit::Act;
 use crate::control::documents::{self, Made};
-use crate::control::registry::{Busy, Expected, Kind, Object, Revision, Store, StoreError, Write};
+use crate::control::registry::{
+    Busy, Expected, Kind, Object, Revision, Store, StoreError, Uncommitted, Write,
+};
 use crate::control::tokens::now;
 use crate::guard::{Bans, Networks};
 use crate::messages::Update;
@@ -91,11 +94,27 @@ impl Guard {
         if is_one_more && listed.len() >= BANS_MAX { Err(Unbannable::Full) } else { Ok(()) }
     }
 
+    /// The ban that holds this address, one by hand before others: its network, who made it, why.
+    pub(in crate::control) fn ban_of(&self, address: IpAddr) -> Option<(IpNet, Made, String)> {
+        if self.allowed.holds(address) {
+            return None;
+        }
+        let (listed, now) = (self.listed(), now());
+        let address = address.to_canonical();
+        let of = listed
+            .iter()
+            .filter(|(network, ban)| network.contains(&address) && !ban.has_ended(now));
+        let (network, ban) = of.max_by_key(|(_, ban)| ban.made == Made::Hand)?;
+        Some((*network, ban.made, ban.reason.clone()))
+    }
+
     /// Bans a network because of what came from there.
     pub(super) async fn ban(&self, network: IpNet, reason: String, now: UnixTime) {
         let Some(registry) = &self.registry else { return };
         let mut writes = Vec::new();
         match self.may_ban(network) {
+            // It is on its way to the shards.
+            Ok(()) if self.listed().contains_key(&network) => return,
             Ok(()) => {}
             Err(Unbannable::Allowed) => return,
             Err(Unbannable::Full) => match self.first_to_end() {
@@ -119,7 +138,8 @@ impl Guard {
         });
         let act = Act::server(now);
         match registry.ask(move |store| store.commit(&act, &writes)).await {
-            Ok(Ok(_)) | Err(Busy) => {}
+            // It was made meanwhile, or whoever goes on will be banned for that.
+            Ok(Ok(_) | Err(Uncommitted::Conflict { .. })) | Err(Busy) => {}
             Ok(Err(why)) => tracing::warn!(%network, ?why, "the ban was not written"),
         }
     }
@@ -150,7 +170,8 @@ impl Guard {
     fn until_next(&self, now: UnixTime) -> Option<Duration> {
         let listed = self.listed();
         let next = listed.values().filter_map(|ban| ban.until).min()?;
-        Some(Duration::from_secs(next.0.saturating_sub(now.0)).max(COLLECT))
+        // One whose end could not be written is tried again in a second.
+        Some(Duration::from_secs(next.0.saturating_sub(now.0).max(1)))
     }
 
     /// Takes those out of the registry whose time is over.

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ipnet::IpNet;
 use tokio::sync::mpsc::Receiver;
@@ -74,6 +75,8 @@ pub struct Guard {
     marks: Marks,
     events: Events,
     failures: Mutex<Failures>,
+    /// When it began, by both clocks.
+    began: (Instant, UnixTime),
     /// Who is banned, as the registry says.
     listed: Mutex<Listed>,
     registry: Option<Registry>,
@@ -90,7 +93,8 @@ impl Guard {
     ) -> (Self, Option<Receiver<Vec<Strike>>>) {
         let Settings { config, allowed, marks, events, strikes } = settings;
         let (failures, listed) = (Mutex::default(), Mutex::default());
-        (Self { config, allowed, marks, events, failures, listed, registry, post }, strikes)
+        let began = (Instant::now(), now());
+        (Self { config, allowed, marks, events, failures, began, listed, registry, post }, strikes)
     }
 
     /// Counts what it is told, until nobody is left who could.
@@ -111,14 +115,14 @@ impl Guard {
     /// this address. Others, and whoever said the right one from there before, may go on.
     pub fn may_try(&self, attempt: &Attempt<'_>) -> Result<(), LockedOut> {
         let mark = self.marks.of(attempt.credential);
-        self.failures().may_try(self.who(attempt), mark, now())
+        self.failures().may_try(self.who(attempt), mark, self.steady())
     }
 
     /// A password was wrong. One that is right, of an account that is blocked or has ended, is not.
     pub async fn failed(&self, attempt: &Attempt<'_>) {
         let (now, mark) = (now(), self.marks.of(attempt.credential));
         let who = self.who(attempt);
-        let counted = self.failures().failed(who, mark, GUESSES_AN_HOUR_MAX, now);
+        let counted = self.failures().failed(who, mark, GUESSES_AN_HOUR_MAX, self.steady());
         let Counted::New(count) = counted else { return };
         let Attempt { from, account, head, .. } = *attempt;
         let (offence, times) = (Offence::Password, 1);
@@ -133,13 +137,13 @@ impl Guard {
     /// A password was right, whether or not its account is good for anything.
     pub fn succeeded(&self, attempt: &Attempt<'_>) {
         let mark = self.marks.of(attempt.credential);
-        self.failures().succeeded(self.who(attempt), mark, now());
+        self.failures().succeeded(self.who(attempt), mark, self.steady());
     }
 
     fn lock_out(&self, attempt: &Attempt<'_>, mark: u64, now: UnixTime) {
         // Any other password would be refused now.
         let Err(LockedOut { until }) =
-            self.failures().may_try(self.who(attempt), mark.wrapping_add(1), now)
+            self.failures().may_try(self.who(attempt), mark.wrapping_add(1), self.steady())
         else {
             return;
         };
@@ -170,7 +174,7 @@ impl Guard {
     /// unless it did the same before.
     async fn note_offence(&self, from: IpAddr, offence: Offence, mark: u64, now: UnixTime) -> bool {
         let most = self.config.ban_after;
-        let counted = self.failures().failed(Who::at(from), mark, most, now);
+        let counted = self.failures().failed(Who::at(from), mark, most, self.steady());
         let Counted::New(count) = counted else { return false };
         if most > 0 && count >= most && !self.allowed.holds(from) {
             let reason = format!("{count} offences in an hour, the last: {}", offence.word());
@@ -178,6 +182,12 @@ impl Guard {
             self.failures().forget(Who::at(from));
         }
         true
+    }
+
+    /// The time by a clock that nobody sets: an hour is one whatever is done to the other.
+    fn steady(&self) -> UnixTime {
+        let (began, at) = self.began;
+        UnixTime(at.0.saturating_add(began.elapsed().as_secs()))
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
