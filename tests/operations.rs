@@ -41,6 +41,8 @@ mod sessions;
 mod foreign;
 #[path = "operations/guard.rs"]
 mod guard;
+#[path = "operations/proxies.rs"]
+mod proxies;
 #[path = "operations/front_cache.rs"]
 mod front_cache;
 #[path = "operations/reload.rs"]

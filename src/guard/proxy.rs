@@ -215,6 +215,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn headers_that_others_wrote_are_read() {
+        for (bytes, expected) in [
+            (&include_bytes!("../../tests/fuzz/seeds/proxy/v4")[..], Some("192.0.2.7")),
+            (include_bytes!("../../tests/fuzz/seeds/proxy/v6"), Some("2001:db8::7")),
+            (include_bytes!("../../tests/fuzz/seeds/proxy/local"), None),
+            (include_bytes!("../../tests/fuzz/seeds/proxy/checksum"), Some("192.0.2.7")),
+        ] {
+            check(bytes, Ok(expected));
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_a_header_or_none(rest: Vec<u8>) {

@@ -2,7 +2,8 @@
 
 use super::bans::Unbannable;
 use super::*;
-use crate::control::registry::{Kind, Sqlite};
+use crate::config::BANS_MAX;
+use crate::control::registry::{Expected, Kind, Sqlite, Write};
 use crate::units::UnixTime;
 
 /// Runs on a runtime as control's.
@@ -109,4 +110,60 @@ fn whoever_is_allowed_can_not_be_banned() {
     assert_eq!(may("127.0.0.1/32"), Err(Unbannable::Allowed));
     assert_eq!(may("127.0.0.0/7"), Ok(()), "it holds others, too");
     assert_eq!(may("192.0.2.0/24"), Ok(()));
+}
+
+#[test]
+fn at_the_limit_the_automatic_one_that_ends_first_gives_way() {
+    run(async {
+        let Place { guard, registry, _state } = place(three());
+        let write = |number: usize| {
+            let made = if number % 5_000 == 7 { "automatic" } else { "hand" };
+            let until = 4_000_000_000 - number;
+            let document = serde_json::json!({ "until": until, "made": made, "reason": "" });
+            Write {
+                kind: Kind::Ban,
+                id: format!("10.{}.{}.0/24", number / 256, number % 256),
+                expected: Expected::Absent,
+                document: Some(document),
+                number: None,
+                references: Vec::new(),
+            }
+        };
+        let writes: Vec<_> = (0..BANS_MAX).map(write).collect();
+        registry.ask(move |store| store.commit(&writes).unwrap()).await.unwrap();
+        let guard = Arc::new(guard);
+        guard.start().unwrap();
+        assert_eq!(guard.may_ban("192.0.2.0/24".parse().unwrap()), Err(Unbannable::Full));
+        assert_eq!(guard.may_ban("10.0.0.0/24".parse().unwrap()), Ok(()), "it is there");
+        let reason = "three offences".to_owned();
+        guard.ban("192.0.2.7/32".parse().unwrap(), reason, UnixTime(1_800_000_000)).await;
+        let listed = registry.ask(|store| store.objects(Kind::Ban, "", 2 * BANS_MAX)).await;
+        let listed = listed.unwrap().unwrap();
+        assert_eq!(listed.len(), BANS_MAX);
+        let has = |id: &str| listed.iter().any(|object| object.id == id);
+        assert!(has("192.0.2.7/32") && has("10.0.7.0/24") && !has("10.19.143.0/24"));
+    });
+}
+
+#[test]
+fn a_ban_that_has_ended_is_lifted_and_told_of() {
+    run(async {
+        let Place { guard, registry, _state } = place(three());
+        let guard = Arc::new(guard);
+        guard.start().unwrap();
+        // It ended long ago, as after a server that was off.
+        guard.ban("192.0.2.7/32".parse().unwrap(), String::new(), UnixTime(1_000)).await;
+        let mut newest = registry.newest();
+        let is_gone = async {
+            loop {
+                let listed = registry.ask(|store| store.objects(Kind::Ban, "", 10)).await;
+                if listed.unwrap().unwrap().is_empty() {
+                    return;
+                }
+                newest.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), is_gone).await.unwrap();
+        assert_eq!(guard.ban_of("192.0.2.7".parse().unwrap()), None);
+    });
 }
