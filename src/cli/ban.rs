@@ -44,6 +44,9 @@ enum BanVerb {
         reason: String,
         #[command(flatten)]
         server: ServerArgs,
+        /// One JSON document instead of a line
+        #[arg(long)]
+        json: bool,
     },
     /// Lift a ban, whoever made it
     Rm {
@@ -69,9 +72,12 @@ pub fn run(args: &BanArgs) -> Result<(), Failure> {
             }
             say(&list(&bans))
         }
-        BanVerb::Add { network, until, reason, server } => {
+        BanVerb::Add { network, until, reason, server, json } => {
             let wanted = json!({ "until": until, "reason": reason, "made": "hand" });
-            server.put(&address(*network), &wanted)?;
+            let made = server.put(&address(*network), &wanted)?;
+            if *json {
+                return say(&format!("{made:#}\n"));
+            }
             say(&format!("{network} is banned\n"))
         }
         BanVerb::Rm { network, server } => {

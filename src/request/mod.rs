@@ -104,7 +104,7 @@ pub fn steps(
         Located::Moved(name) => plan::moved(request, name),
         Located::NotYet(place) => return Ok(Step::Wait(place, permit)),
         Located::Ask(access) => {
-            stranger::may_ask(&target, view)?;
+            stranger::may_ask(&target, request.path, view)?;
             return Ok(Step::Ask { framing: request.body, access });
         }
     };

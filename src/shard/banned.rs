@@ -59,7 +59,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         for owner in from..end {
             let Some(connection) = self.connections.get(owner) else { continue };
             let rests = matches!(connection.phase, Phase::Idle { .. } | Phase::Head);
-            if connection.closing.is_some() || connection.via != Via::Direct && rests {
+            // One that is closed in peace may still be owed megabytes.
+            let is_over = connection.closing == Some(Ending::Reset);
+            if is_over || connection.via != Via::Direct && rests {
                 continue;
             }
             let address = connection.peer(&self.kernel);

@@ -193,6 +193,7 @@ fn an_automatic_ban_leaves_the_good_viewers_of_the_address_alone() {
     for (path, expected) in [
         ("/player_api.php?username=a&password=b", "403 banned"),
         ("/wp-login.php", "403 banned"),
+        ("/img/news-320.jpg", "404"),
         ("/vod/library/1.ts", "200"),
         ("/vod/a/1.ts", "403 token-missing"),
     ] {
