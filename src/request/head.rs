@@ -46,14 +46,15 @@ impl Common {
             return Self::default();
         }
         let origin = format!("Access-Control-Allow-Origin: {cors}\r\n");
-        // The names are those that players read and send: CTA-5004 and CTA-5006 among them.
+        // The names are those that players read and send: CTA-5004, 5006 and 5007
+        // among them.
         let exposed = "Access-Control-Expose-Headers: Content-Length, Content-Range, Date, ETag, \
                        Accept-Ranges, X-Shardcast-Reason, CMSD-Static, CMSD-Dynamic\r\n";
         let timing = format!("Timing-Allow-Origin: {cors}\r\n");
         let allowed = "Access-Control-Allow-Methods: GET, HEAD, OPTIONS, POST\r\n\
                        Access-Control-Allow-Headers: Range, If-None-Match, If-Modified-Since, \
                        If-Range, CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status, \
-                       Content-Type, Authorization\r\n\
+                       Content-Type, Authorization, CTA-Common-Access-Token\r\n\
                        Access-Control-Max-Age: 86400\r\n";
         Self {
             cors: format!("{origin}{exposed}{timing}").into_bytes().into(),

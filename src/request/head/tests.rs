@@ -338,6 +338,7 @@ fn cors_is_a_star_an_origin_or_off() {
         for line in ["Allow-Methods: GET, HEAD", "Allow-Headers: Range, ", "Max-Age: 86400\r\n"] {
             assert!(head.contains(&format!("\r\nAccess-Control-{line}")), "{head}");
         }
+        assert!(head.contains("Authorization, CTA-Common-Access-Token\r\n"), "{head}");
         assert!(!head.contains("Expose"), "{head}");
     }
     for origin in ["", "http://a\r\nEvil: 1", "http://a\nb", "http://a, http://b", "\u{e9}", "a b"]

@@ -102,11 +102,13 @@ pub(super) fn said_in_path(
     Ok(Said { scope, identity: hash, ..Said::default() })
 }
 
-/// What a link to a path is good for: that, or what lies in its folder.
+/// What a link to a path is good for: that, or what lies in its folder. `/vod` and `/tv` are
+/// nobody's folder.
 fn of_link(section: &Section, path: &str) -> Result<Vec<String>, Denied> {
     let path = literal(path).ok_or(Denied::Unfit)?;
-    match path.rsplit_once('/').filter(|_| section.covers_folder) {
-        Some((folder, _)) => Ok(vec![format!("{folder}/*")]),
-        None => Ok(vec![path.to_owned()]),
+    let is_folder = |folder: &str| section.covers_folder && folder.matches('/').count() > 1;
+    match path.rsplit_once('/') {
+        Some((folder, _)) if is_folder(folder) => Ok(vec![format!("{folder}/*")]),
+        _ => Ok(vec![path.to_owned()]),
     }
 }

@@ -72,6 +72,9 @@ fn secure_link_in_the_path() {
     };
     assert_eq!(said(&section, &hash, "/p/a/1.ts"), Ok(vec!["/p/a/1.ts".to_owned()]));
     assert_eq!(said(&folder, &hash, "/p/a/1.ts"), Ok(vec!["/p/a/*".to_owned()]));
+    let top = <md5::Md5 as md5::Digest>::digest("1.tssecret");
+    let top: String = top.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(said(&folder, &top, "/p/1.ts"), Ok(vec!["/p/1.ts".to_owned()]));
     let upper = hash.to_ascii_uppercase();
     assert!(said(&section, &upper, "/p/a/1.ts").is_ok(), "nginx reads both");
     for (text, path) in [(&hash[..], "/p/a/2.ts"), (&hash[1..], "/p/a/1.ts"), (&hash, "/q/a/1.ts")]
@@ -138,6 +141,8 @@ fn edge_auth_for_one_path_with_salt_and_escapes() {
     let salted = made(&format!("exp={end}~data=anna"), &format!("~url={path}~salt=pepper"));
     check(&verifier, &presented(&salted, path, ""), NOON.0, Err(Denied::Unknown));
     check(&new(false, Some(b"pepper\n")), &presented(&salted, path, ""), NOON.0, Ok(()));
+    let openssl = format!("exp=1900000000~data=anna~hmac={SALTED}");
+    check(&new(false, Some(b"pepper")), &presented(&openssl, path, ""), NOON.0, Ok(()));
     let escaped = made(&format!("exp={end}~data=anna%2fb+c"), "~url=%2fvod%2fa+b%2f1.ts");
     let said = new(true, None).verified(&presented(&escaped, path, ""), NOON).unwrap();
     assert_eq!(said.subject.as_deref(), Some("anna/b c"));
@@ -160,6 +165,8 @@ fn edge_auth_with_the_older_hashes() {
 
 /// What `openssl dgst -mac HMAC -macopt hexkey:…` says of `exp=1900000000~acl=/*`.
 const SHA1: &str = "5fbb8871991a81b2f2801d967c093f5662fcbf1e";
+/// And of `exp=1900000000~data=anna~url=/vod/a b/1.ts~salt=pepper`, with SHA-256.
+const SALTED: &str = "526ecf58d5787676ab3c4544acdd70f8648465329a4ca94183108c469e3cc89a";
 const MD5: &str = "0323ab643c89fa5f42d21f94cfa494e9";
 
 const CAT: &str = "2D3RhEOhAQWhBExTeW1tZXRyaWMyNTZYUaoBZm9yaWdpbgJidTEEGnE_swAFGmVT8QAHQgtxGQE0Ahk\
