@@ -49,6 +49,9 @@ enum AuditVerb {
         /// What the server wrote into its log, as 17:5f…: this entry must be there
         #[arg(long, value_name = "SEQ:MAC")]
         head: Option<Head>,
+        /// Take what comes before this entry, with which a chain begins, as it is: its key is lost
+        #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+        from: u64,
         #[command(flatten)]
         server: ServerArgs,
         /// One JSON document instead of a sentence
@@ -71,9 +74,9 @@ pub fn run(args: &AuditArgs) -> Result<(), Failure> {
             }
             list(server, &filter, *last, *json)
         }
-        AuditVerb::Verify { state, head, server, json } => {
+        AuditVerb::Verify { state, head, from, server, json } => {
             let state = state.clone().map_or_else(|| server.state_here("audit verify"), Ok)?;
-            let verified = verified(&state, head.as_ref())
+            let verified = verified(&state, head.as_ref(), *from)
                 .map_err(|error| Failure::new("verify the audit log", error))?;
             let (entries, objects) = (verified.head.sequence, verified.objects);
             let head = verified.head;
@@ -179,8 +182,8 @@ mod tests {
         assert_eq!(
             lines(&entries),
             "\
-ENTRY  TIME                  WHO      FROM       DID     TO             REVISION  DETAILS
-1      2027-01-15T08:00:00Z  server   -          begin   audit          0         -
+ENTRY  TIME                  WHO      FROM       DID     TO            REVISION  DETAILS
+1      2027-01-15T08:00:00Z  server   -          begin   audit         0         -
 2      2027-01-15T08:01:00Z  local:0  192.0.2.1  change  plan gold[2J  17        {\"fields\":[\"name\"]}
 "
         );

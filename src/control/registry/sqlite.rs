@@ -20,7 +20,6 @@ use super::{
 use crate::control::audit::chain::Key;
 use crate::control::audit::{self, Act, Note};
 use crate::control::idempotency::Remembered;
-use crate::control::tokens::now;
 
 mod answered;
 mod audit_log;
@@ -134,9 +133,8 @@ impl Sqlite {
         let failed = |why: &dyn std::fmt::Display| StoreError(format!("{}: {why}", path.display()));
         let is_new = made(state, &path).map_err(|error| failed(&error))?;
         let mut connection = Connection::open(&path).map_err(|error| failed(&error))?;
-        up_to_date(&mut connection).map_err(|error| failed(&error))?;
         let key = audit_log::key_of(state)?;
-        audit_log::begun(&mut connection, &key, &Act::server(now()))?;
+        up_to_date(&mut connection, Some(&key)).map_err(|error| failed(&error))?;
         if is_new {
             // The name of the file is on the disk before anything in it is promised.
             File::open(state)
@@ -158,7 +156,9 @@ fn made(state: &Path, path: &Path) -> io::Result<bool> {
     }
 }
 
-fn up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
+/// Makes of the file what this version writes. With a key, its audit log has a chain of that key
+/// from then on: no file has a log without an entry.
+fn up_to_date(connection: &mut Connection, key: Option<&Key>) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| StoreError(error.to_string());
     connection.busy_timeout(BUSY).map_err(failed)?;
     patiently(|| connection.execute_batch("PRAGMA journal_mode = WAL")).map_err(failed)?;
@@ -185,11 +185,15 @@ fn up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
              is the newest that this one knows)"
         )));
     }
+    let had_log = transaction.table_exists(None, "audit").map_err(failed)?;
     for step in &STEPS[usize::try_from(version).unwrap_or(0)..] {
         transaction.execute_batch(step).map_err(failed)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
     transaction.pragma_update(None, "user_version", known).map_err(failed)?;
+    if let Some(key) = key {
+        audit_log::begun(&transaction, key, had_log)?;
+    }
     transaction.commit().map_err(failed)
 }
 

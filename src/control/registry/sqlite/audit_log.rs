@@ -14,6 +14,7 @@ use crate::config::AUDIT_ENTRIES_EXAMINED;
 use crate::control::audit::chain::{Digest, Entry, Head, Key, Mac};
 use crate::control::audit::{Act, Deed, Note, Page, Told, Wanted, key};
 use crate::control::registry::{Kind, Revision, StoreError};
+use crate::control::tokens::now;
 
 mod verify;
 
@@ -142,7 +143,11 @@ pub(super) fn noted_outside(
         return Ok(());
     }
     let key = key_of(state)?;
-    begun(connection, &key, act)?;
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    begun(&transaction, &key, true)?;
+    transaction.commit().map_err(failed)?;
     noted(connection, &key, act, note)
 }
 
@@ -162,15 +167,13 @@ fn noted(connection: &mut Connection, key: &Key, act: &Act, note: &Note) -> Resu
 }
 
 /// Begins a chain if the newest one was made with another key, or there is none: with an entry that
-/// says so, and one for each object that is there.
+/// says so, and one for each object that is there. A log that was made before and is empty was
+/// emptied by somebody; the entry says that, too.
 ///
 /// # Errors
 ///
 /// The store failed.
-pub(super) fn begun(connection: &mut Connection, key: &Key, act: &Act) -> Result<(), StoreError> {
-    let transaction = connection
-        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-        .map_err(failed)?;
+pub(super) fn begun(transaction: &Connection, key: &Key, had_log: bool) -> Result<(), StoreError> {
     let select = "SELECT details FROM audit WHERE deed = 'begin' ORDER BY sequence DESC LIMIT 1";
     let newest = transaction.query_row(select, (), |row| row.get::<_, Option<String>>(0));
     let newest = newest.optional().map_err(failed)?.flatten();
@@ -178,7 +181,11 @@ pub(super) fn begun(connection: &mut Connection, key: &Key, act: &Act) -> Result
     if details.is_some_and(|details| details["key"].as_str() == Some(&key.name())) {
         return Ok(());
     }
-    let mut log = Log::at_end(&transaction, key)?;
+    let mut log = Log::at_end(transaction, key)?;
+    let is_emptied = had_log && log.head.sequence == 0;
+    if is_emptied {
+        tracing::error!("the audit log was emptied; what is there now is taken as it is");
+    }
     if log.head.sequence > 0 {
         tracing::error!(
             entries = log.head.sequence,
@@ -191,20 +198,14 @@ pub(super) fn begun(connection: &mut Connection, key: &Key, act: &Act) -> Result
             Ok((super::revision_at(row, 0)?, row.get::<_, u32>(1)?))
         })
         .map_err(failed)?;
-    let details = json!({ "key": key.name(), "epoch": epoch });
-    log.add(
-        act,
-        &Said {
-            deed: Deed::Begin,
-            kind: "audit",
-            id: "",
-            revision: Some(revision),
-            digest: None,
-            details,
-        },
-    )?;
-    log.objects_since(act, Deed::Adopt, Revision(0))?;
-    transaction.commit().map_err(failed)
+    let mut details = json!({ "key": key.name(), "epoch": epoch });
+    if is_emptied {
+        details["emptied"] = true.into();
+    }
+    let (deed, kind, id, revision, digest) = (Deed::Begin, "audit", "", Some(revision), None);
+    let act = Act::server(now());
+    log.add(&act, &Said { deed, kind, id, revision, digest, details })?;
+    log.objects_since(&act, Deed::Adopt, Revision(0))
 }
 
 impl Log<'_> {

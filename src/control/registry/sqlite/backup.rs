@@ -163,7 +163,7 @@ fn sound(from: &Path, staged: &Path, look: Look<'_>) -> Result<Copied, StoreErro
     if tables.map_err(|error| wrong(&error))? == 0 {
         return Err(wrong(&"it is empty"));
     }
-    up_to_date(&mut copy).map_err(|error| wrong(&error))?;
+    up_to_date(&mut copy, None).map_err(|error| wrong(&error))?;
     // One file, without what WAL keeps beside it.
     let single = copy.pragma_update(None, "journal_mode", "DELETE");
     single.map_err(|error| wrong(&error))?;

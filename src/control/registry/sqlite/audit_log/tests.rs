@@ -63,7 +63,7 @@ fn by_hand(state: &TempDir, statements: &str) {
 
 /// What a look at the log comes to.
 fn outcome(state: &TempDir, seen: Option<&Head>) -> String {
-    match verified(state.path(), seen) {
+    match verified(state.path(), seen, 0) {
         Ok(verified) => format!("{} entries, {}", verified.head.sequence, verified.objects),
         Err(why) => why.0,
     }
@@ -247,12 +247,31 @@ fn without_its_key_a_chain_can_not_be_verified_and_another_one_begins() {
         )
     );
     drop(store);
+    // Whoever knows that, and why, goes on from there.
+    let from = |from| match verified(state.path(), None, from) {
+        Ok(verified) => format!("{} entries, {}", verified.head.sequence, verified.objects),
+        Err(why) => why.0,
+    };
+    assert_eq!(from(8), "12 entries, 2");
+    assert!(from(7).starts_with("entry 7: no chain begins with it"), "{}", from(7));
+    assert!(from(1).starts_with("entries 1 to 7: "), "{}", from(1));
     by_hand(&state, "UPDATE audit SET deed = 'change' WHERE sequence = 12");
     assert_eq!(outcome(&state, None), "entry 12: its MAC does not match what it says");
     // A key that made none of it.
     fs::write(key::path(state.path()), [1; 32]).unwrap();
     let why = outcome(&state, None);
     assert!(why.starts_with("entry 1: it was made with another key than audit.key"), "{why}");
+}
+
+#[test]
+fn a_log_that_was_emptied_says_so_when_it_goes_on() {
+    let (state, store) = state();
+    drop(store);
+    by_hand(&state, "DELETE FROM audit; UPDATE object SET document = '{}' WHERE id = 'gold'");
+    let store = Sqlite::open(state.path()).unwrap();
+    assert_eq!(log(&store).len(), 4);
+    assert_eq!(outcome(&state, None), "entry 1: those before it were taken out");
+    assert_eq!(verified(state.path(), None, 1).unwrap().objects, 3);
 }
 
 #[test]

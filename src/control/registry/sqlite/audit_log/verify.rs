@@ -24,13 +24,14 @@ pub struct Verified {
 }
 
 /// Looks at the audit log of a state folder. `seen` is a head that was written down elsewhere: it
-/// has to be one of the chain's.
+/// has to be one of the chain's. What comes before `from`, with which a chain has to begin, is
+/// taken as it is: its key is gone, and that is known.
 ///
 /// # Errors
 ///
 /// What is wrong with it: the first entry that does not hold, or the first object that no entry
 /// wrote so; or the files can't be read.
-pub fn verify(state: &Path, seen: Option<&Head>) -> Result<Verified, StoreError> {
+pub fn verify(state: &Path, seen: Option<&Head>, from: u64) -> Result<Verified, StoreError> {
     let path = state.join("registry.db");
     let at = |why: &dyn std::fmt::Display| StoreError(format!("{}: {why}", path.display()));
     let key = key::read(state)
@@ -54,12 +55,12 @@ pub fn verify(state: &Path, seen: Option<&Head>) -> Result<Verified, StoreError>
             key::path(state).display()
         )));
     };
-    let mut chain = Chain { key: &key, seen, before: Mac::START, newest: None };
+    let mut chain = Chain { key: &key, seen, from, before: Mac::START, newest: None };
     let result = chain.read(&moment).map_err(|error| at(&error))?;
     let (head, foreign) = result.map_err(StoreError)?;
     let objects = chain.objects(&moment).map_err(|error| at(&error))?;
     let objects = objects.map_err(StoreError)?;
-    match foreign {
+    match foreign.filter(|last| last + 1 != from) {
         None => Ok(Verified { head, objects }),
         Some(last) => Err(StoreError(format!(
             "entries 1 to {last}: they were made with another key than audit.key, and can't be \
@@ -93,6 +94,7 @@ struct Written {
 struct Chain<'k> {
     key: &'k Key,
     seen: Option<&'k Head>,
+    from: u64,
     before: Mac,
     /// None as long as no entry was made with this key.
     newest: Option<Newest>,
@@ -162,7 +164,10 @@ impl Chain<'_> {
                     return Err("it was made with another key than audit.key".into());
                 }
             }
-        } else if entry.sequence == 1 {
+            if is_ours && details["emptied"] == true && entry.sequence != self.from {
+                return Err("those before it were taken out".to_owned());
+            }
+        } else if entry.sequence == 1 || entry.sequence == self.from {
             return Err("no chain begins with it".to_owned());
         }
         let Some(newest) = &mut self.newest else { return Ok(()) };

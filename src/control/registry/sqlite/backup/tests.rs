@@ -210,7 +210,7 @@ fn a_restore_leaves_the_audit_log_and_says_in_it_what_was_done() {
             "restore registry : {\"epoch\":1,\"of_revision\":4}",
         ]
     );
-    let verified = super::super::verified(state.path(), Some(&before)).unwrap();
+    let verified = super::super::verified(state.path(), Some(&before), 0).unwrap();
     assert_eq!((verified.head.sequence, verified.objects), (before.sequence + 3, 4));
     assert_eq!(store.revision(), Ok(revision));
     // The copy has the log as it was, for whoever wants to read it.
@@ -222,6 +222,6 @@ fn a_restore_leaves_the_audit_log_and_says_in_it_what_was_done() {
     let mut other = Sqlite::open(there.path()).unwrap();
     let (staged, _) = super::staged(&to, there.path(), &anything).unwrap();
     other.restore(&act(), &staged).unwrap();
-    let verified = super::super::verified(there.path(), None).unwrap();
+    let verified = super::super::verified(there.path(), None, 0).unwrap();
     assert_eq!((verified.head.sequence, verified.objects), (5, 3));
 }
