@@ -137,6 +137,7 @@ mod tests {
     use crate::guard::Bans;
     use crate::request::parse;
     use crate::units::Now;
+    use crate::viewer::foreign::carrier::Watched;
     use crate::viewer::{Keys, Rights};
 
     fn strikes() -> Strikes {
@@ -190,7 +191,8 @@ mod tests {
             let request = parse::request(head.as_bytes()).unwrap().unwrap();
             let now = Now { ticks: Ticks(ms), ..Now::default() };
             let (catalog, keys, rights, bans) = (&catalog, &keys, &rights, &bans);
-            let view = View { catalog, keys, rights, bans, peer: &peer, now };
+            let foreign = &Watched::default();
+            let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now };
             strikes.note_refused(&request, refusal, head.as_bytes(), &view);
             strikes.lot.len()
         };

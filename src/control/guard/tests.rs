@@ -3,6 +3,7 @@
 use super::bans::Unbannable;
 use super::*;
 use crate::config::BANS_MAX;
+use crate::control::audit::Act;
 use crate::control::registry::{Expected, Kind, Sqlite, Write};
 use crate::units::UnixTime;
 
@@ -130,7 +131,10 @@ fn at_the_limit_the_automatic_one_that_ends_first_gives_way() {
             }
         };
         let writes: Vec<_> = (0..BANS_MAX).map(write).collect();
-        registry.ask(move |store| store.commit(&writes).unwrap()).await.unwrap();
+        registry
+            .ask(move |store| store.commit(&Act::server(now()), &writes).unwrap())
+            .await
+            .unwrap();
         let guard = Arc::new(guard);
         guard.start().unwrap();
         assert_eq!(guard.may_ban("192.0.2.0/24".parse().unwrap()), Err(Unbannable::Full));
