@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::units::{KIB, MIB};
 
+mod bandwidth;
 mod catch_up;
 mod live;
 mod dash;
@@ -28,6 +29,7 @@ pub mod sources;
 pub mod inputs;
 
 pub use accounts::*;
+pub use bandwidth::*;
 pub use catch_up::*;
 pub use dash::*;
 pub use guard::*;

@@ -1,11 +1,11 @@
-//! What the fuzz targets call: any text as a token, and any fields that were signed; and the same
-//! of tokens of others.
+//! What the fuzz targets call: any text as a token, and any fields that were signed; the same of
+//! tokens of others; any bytes as what a player tells of itself.
 
 use super::foreign::{Denied, Presented, Verifier};
 use super::token::{self, Denial};
-use super::{Claims, Key, Keys};
-use crate::config::TOKEN_BYTES_MAX;
+use super::{Claims, Key, Keys, cmcd};
 use crate::config::file::Draft;
+use crate::config::{CMCD_KBPS_MAX, TOKEN_BYTES_MAX};
 use crate::units::UnixTime;
 
 /// Reads the input as the text of a token, which is none of ours; and as what stands in one that
@@ -59,5 +59,18 @@ pub fn foreign(data: &[u8]) {
         let denied = verifier.verified(&presented, UnixTime(1));
         assert_eq!(denied, Err(Denied::Unknown), "nobody signed {text:?}");
         let _ = verifier.claimed(data, &presented);
+    }
+}
+
+/// Reads the input as a head, as a field of one, and as a query: within bounds, whatever it is, and
+/// with no more that is wrong than there are parts.
+pub fn cmcd(data: &[u8]) {
+    let field = [b"GET / HTTP/1.1\r\nCMCD-Status: ", data, b"\r\n\r\n"].concat();
+    let query = [b"CMCD=", data].concat();
+    for (head, query) in [(data, &b""[..]), (&field, b""), (b"", data), (b"", &query)] {
+        let told = cmcd::told(head, query);
+        assert!(told.malformed as usize <= head.len() + query.len(), "{told:?}");
+        assert!(told.bitrate_kbps.is_none_or(|kbps| (1..=CMCD_KBPS_MAX).contains(&kbps)));
+        assert!(told.rate_kbps.is_none_or(|kbps| (1..=CMCD_KBPS_MAX).contains(&kbps)));
     }
 }

@@ -11,6 +11,7 @@ pub mod recent;
 pub mod rights;
 pub mod session;
 pub mod leases;
+pub mod cmcd;
 pub mod foreign;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
