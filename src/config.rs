@@ -398,6 +398,8 @@ pub struct Limits {
     /// Milliseconds that an encoder may be silent in the middle of a request. Then it hears 408,
     /// and what was whole of the segment stays.
     pub ingest_idle_ms: u64,
+    /// How fast players are sent to.
+    pub bandwidth: Bandwidth,
 }
 
 impl Default for Limits {
@@ -416,6 +418,7 @@ impl Default for Limits {
             index_memory: 512 * MIB,
             drain_timeout_ms: 30_000,
             ingest_idle_ms: INGEST_IDLE_MS,
+            bandwidth: Bandwidth::default(),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::units::{Class, Extent, UnixTime, Variant};
 use crate::viewer::foreign::Unexchanged;
 use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::leases::{News, Verdict};
+use crate::viewer::players::Share;
 use crate::viewer::{Keys, Rights, SessionId};
 
 pub mod mail;
@@ -398,6 +399,10 @@ pub enum Update {
     Bans(Arc<Bans>),
     /// What control says of sessions.
     Sessions(Arc<[(SessionId, Verdict)]>),
+    /// How much of sessions' rates falls to this shard.
+    Shares(Arc<[(SessionId, Share)]>),
+    /// Whether the machine sends as much as it may: then control is asked of every new session.
+    Full(bool),
     /// Everything that is there was listed: let clients in.
     Accept,
     /// Accept no more, finish what runs, close the rest at the deadline (milliseconds from now).

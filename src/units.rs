@@ -158,6 +158,15 @@ impl fmt::Debug for ETag {
     }
 }
 
+/// What is known of the way to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The time to it and back, in microseconds.
+    pub round_trip_us: u32,
+    /// Bytes a second that it was last seen to take; 0 = not yet.
+    pub rate: u64,
+}
+
 /// A stretch of a payload, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Extent {

@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Instant;
 
 use shardcast::config::{Access, Backend, Limits};
 use shardcast::guard::Door;
@@ -128,9 +129,12 @@ fn check(access: Access, updates: Vec<Update>, requests: &[String]) {
     };
     let warming = allocation_counter::measure(|| run(CONNECTIONS * OBJECTS));
     assert!(warming.count_total > 0, "allocations are counted");
+    let began = Instant::now();
     let counted = allocation_counter::measure(|| run(REQUESTS));
+    // Once a second control is told of sessions: a message, which belongs to no request.
+    let told = if access == Access::Token { began.elapsed().as_secs() + 1 } else { 0 };
     assert_eq!(right, CONNECTIONS * OBJECTS + REQUESTS, "every response is the right one");
-    assert_eq!(counted.count_total, 0, "{counted:?}");
+    assert!(counted.count_total <= told, "{counted:?}");
 }
 
 fn request(token: &str, number: usize) -> String {
@@ -165,9 +169,17 @@ fn hot_requests_with_tokens_allocate_nothing() {
             network: Some("127.0.0.0/8".parse().unwrap()),
         };
         let token = token::sealed(&claims, &["/tv/*", "/vod/a/*"], &key).unwrap();
-        requests.push(request(&format!("/s/{token}"), number));
+        let plain = request(&format!("/s/{token}"), number);
+        let cmcd = "\r\nCMCD-Object: br=3000,ot=v\r\nCMCD-Request: bl=900,su,nor=\"a,b\"\r\n\r\n";
+        // Some in fields, some in the query, and some tell nothing.
+        requests.push(match number % 3 {
+            0 => plain,
+            1 => plain.replace("\r\n\r\n", cmcd),
+            _ => plain.replace(".m4s", ".m4s?CMCD=bl%3D900%2Cbs%2Cot%3Dv%2Csid%3D%22a%22"),
+        });
     }
-    let rights = Rights::default().with_plans(vec![Plan::of(["vod/a"])]).with(&subscribers);
+    let plans = vec![Plan::of(["vod/a"]).at_rate(100_000)];
+    let rights = Rights::default().with_plans(plans).with(&subscribers);
     let keys = Keys { current: Some(key), previous: None };
     check(
         Access::Token,

@@ -43,6 +43,8 @@ mod foreign;
 mod guard;
 #[path = "operations/proxies.rs"]
 mod proxies;
+#[path = "operations/pacing.rs"]
+mod pacing;
 #[path = "operations/front_cache.rs"]
 mod front_cache;
 #[path = "operations/reload.rs"]

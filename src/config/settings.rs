@@ -10,9 +10,10 @@ use ipnet::IpNet;
 use toml::Value;
 
 use super::given::{Given, Wrong};
-use super::values::{self, duration_ms, duration_text, size, size_text};
+use super::values::{self, duration_ms, duration_text, rate_text, size, size_text};
 use super::{
-    Access, AccessLog, BAN_AFTER_MAX, Backend, Config, Listen, LogFormat, SHARDS_MAX, SecurityLog,
+    Access, AccessLog, BAN_AFTER_MAX, Backend, Config, EGRESS_MIN, Listen, LogFormat, SHARDS_MAX,
+    SecurityLog,
 };
 use crate::units::KIB;
 
@@ -111,6 +112,26 @@ pub static SETTINGS: &[Setting] = &[
         },
         shown: Some(|config| text(&*config.cors)),
         reloads: false,
+    },
+    Setting {
+        key: "http.pacing",
+        about: "\"on\": sessions are sent to as fast as their players ask for (CMCD rtp), and no \
+                faster than four times real time for long. Caps of plans hold in any case.",
+        set: |config, given| put(&mut config.limits.bandwidth.is_paced, given.read(values::switch)),
+        shown: Some(|config| text(if config.limits.bandwidth.is_paced { "on" } else { "off" })),
+        reloads: true,
+    },
+    Setting {
+        key: "http.cmsd",
+        about: "\"on\": responses tell players what they are and how fast the way to them is \
+                (CMSD, CTA-5006).",
+        set: |config, given| {
+            put(&mut config.limits.bandwidth.tells_players, given.read(values::switch))
+        },
+        shown: Some(|config| {
+            text(if config.limits.bandwidth.tells_players { "on" } else { "off" })
+        }),
+        reloads: true,
     },
     Setting {
         key: "log.format",
@@ -311,6 +332,14 @@ pub static SETTINGS: &[Setting] = &[
         shown: Some(|config| text(duration_text(config.limits.ingest_idle_ms))),
         reloads: true,
     },
+    Setting {
+        key: "limits.egress",
+        about: "Bits a second that the machine sends, such as \"9Gbit\"; at the limit new sessions \
+                get 503 with Retry-After, and those that are there go on. 0 = off.",
+        set: |config, given| put(&mut config.limits.bandwidth.egress, egress(given)),
+        shown: Some(|config| text(rate_text(config.limits.bandwidth.egress))),
+        reloads: true,
+    },
 ];
 
 /// Most that a count can be set to: what a kernel may allow a process to open.
@@ -370,6 +399,13 @@ fn memory(given: Given<'_>) -> Result<usize, Wrong> {
         .ok()
         .filter(|bytes| *bytes <= 1 << 46)
         .ok_or_else(|| given.blame("is more memory than any machine has"))
+}
+
+fn egress(given: Given<'_>) -> Result<u64, Wrong> {
+    match given.read_number_or_text(values::rate)? {
+        bits if bits == 0 || bits >= EGRESS_MIN => Ok(bits),
+        _ => Err(given.blame("is less than one viewer takes (at least \"1Mbit\", or 0 for none)")),
+    }
 }
 
 fn log_level(text: &str) -> Result<String, String> {

@@ -26,6 +26,15 @@ const SIZES: &[(&str, u64)] = &[
     ("KB", 1_000),
 ];
 
+/// Units of rate, largest first, in bits a second.
+const RATES: &[(&str, u64)] = &[
+    ("Tbit", 1_000_000_000_000),
+    ("Gbit", 1_000_000_000),
+    ("Mbit", 1_000_000),
+    ("kbit", 1_000),
+    ("bit", 1),
+];
+
 /// Milliseconds of "10s", "500ms", "1.5h"; a lone "0" needs no unit.
 pub fn duration_ms(text: &str) -> Result<u64, String> {
     measured(text, DURATIONS)
@@ -38,6 +47,12 @@ pub fn size(text: &str) -> Result<u64, String> {
     plain
         .or_else(|| measured(text, SIZES))
         .ok_or_else(|| format!("{text:?} is not a size (write \"16KiB\" or \"256MiB\")"))
+}
+
+/// Bits a second of "9Gbit", "2.5 Gbit"; a lone "0" needs no unit.
+pub fn rate(text: &str) -> Result<u64, String> {
+    measured(text, RATES)
+        .ok_or_else(|| format!("{text:?} is not a rate (write \"9Gbit\" or \"500Mbit\")"))
 }
 
 /// A number and one of `units`; nothing that would be cut off or overflow.
@@ -72,6 +87,12 @@ pub fn duration_text(ms: u64) -> String {
 #[must_use]
 pub fn size_text(bytes: u64) -> String {
     written(bytes, &SIZES[..5]).unwrap_or_else(|| format!("{bytes}B"))
+}
+
+/// The shortest exact way to write so many bits a second.
+#[must_use]
+pub fn rate_text(bits: u64) -> String {
+    written(bits, RATES).unwrap_or_else(|| format!("{bits}bit"))
 }
 
 fn written(value: u64, units: &[(&str, u64)]) -> Option<String> {
@@ -258,11 +279,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rates_are_read_exactly_or_not_at_all() {
+        for (text, bits) in [
+            ("9Gbit", Some(9_000_000_000)),
+            ("2.5 Gbit", Some(2_500_000_000)),
+            ("500Mbit", Some(500_000_000)),
+            ("0", Some(0)),
+            ("9", None),
+            ("9GB", None),
+            ("9 gbit", None),
+            ("1.5bit", None),
+            ("", None),
+        ] {
+            assert_eq!(rate(text).ok(), bits, "{text:?}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn what_is_written_is_read_back(value: u64) {
             proptest::prop_assert_eq!(duration_ms(&duration_text(value)), Ok(value));
             proptest::prop_assert_eq!(size(&size_text(value)), Ok(value));
+            proptest::prop_assert_eq!(rate(&rate_text(value)), Ok(value));
         }
 
         #[test]

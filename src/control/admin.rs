@@ -199,8 +199,9 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     };
     let ready = shared.readiness.stage() == Stage::Ready;
     let pushed = shared.pushed.as_deref().map(pushed).unwrap_or_default();
-    let metrics =
-        metrics::text(&reports, shared.log.as_deref(), &pushed, (ready, shared.sessions.count()));
+    let viewers =
+        metrics::Viewers { sessions: shared.sessions.count(), sent: shared.sessions.sent() };
+    let metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, (ready, &viewers));
     let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(
         header::CONTENT_TYPE,

@@ -60,6 +60,8 @@ struct OfPlan {
     sessions_max: u32,
     #[serde(default)]
     when_full: WhenFull,
+    #[serde(default)]
+    rate_max_kbps: u32,
 }
 
 #[derive(Deserialize)]
@@ -175,7 +177,8 @@ impl Known {
             let place = self.places[id].0 as usize;
             let ends_oldest = plan.when_full == WhenFull::EndOldest;
             contents[place] = Plan::of(bouquets.flatten().map(String::as_str))
-                .at_places(plan.sessions_max, ends_oldest);
+                .at_places(plan.sessions_max, ends_oldest)
+                .at_rate(plan.rate_max_kbps);
         }
         contents
     }
@@ -444,7 +447,9 @@ mod tests {
     #[test]
     fn what_shards_still_have_is_kept_for_them() {
         let post = Arc::new(Post::new(Vec::new()));
-        let mut told = Told { all: Vec::new(), desk: Arc::new(Desk::new(Arc::clone(&post))) };
+        let (_, limits) = tokio::sync::watch::channel(Arc::default());
+        let desk = Arc::new(Desk::new(Arc::clone(&post), limits));
+        let mut told = Told { all: Vec::new(), desk };
         told.tell(Some(Rights::default()), &post);
         let shard = Arc::clone(&told.all[0]);
         told.tell(Some(Rights::default()), &post);

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use crate::config::Limits;
 use crate::ingest;
 use crate::messages::mail::Outbox;
 use crate::messages::{Ask, SessionNews};
@@ -64,6 +67,8 @@ pub struct Parts {
     pub sessions: tokio::sync::mpsc::Receiver<SessionNews>,
     /// What it goes by who is kept out.
     pub guard: guard::Settings,
+    /// The limits.
+    pub limits: Arc<Limits>,
     /// Answers them.
     pub answers: axum::Router,
     /// Exchanges tokens of others.
@@ -83,9 +88,15 @@ pub struct Parts {
 pub struct Handle {
     _socket: Option<socket::Guard>,
     registry: Option<registry::Registry>,
+    limits: watch::Sender<Arc<Limits>>,
 }
 
 impl Handle {
+    /// The limits were read again.
+    pub fn take(&self, limits: Arc<Limits>) {
+        self.limits.send_replace(limits);
+    }
+
     /// Writes down what is to be known of the end; a disk that hangs is waited for so long.
     pub fn finish(&self, patience: Duration) {
         if let Some(registry) = &self.registry {
@@ -101,26 +112,28 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
         admin.set_nonblocking(true)?;
     }
     let registry = parts.registry.clone();
+    let (limits, known) = watch::channel(Arc::clone(&parts.limits));
     let (started, outcome) = mpsc::sync_channel(1);
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
-            Ok(runtime) => runtime.block_on(run(parts, unix, started)),
+            Ok(runtime) => runtime.block_on(run(parts, known, unix, started)),
             Err(error) => drop(started.send(Err(error))),
         }
     })?;
     outcome.recv().map_err(io::Error::other)??;
-    Ok(Handle { _socket: guard, registry })
+    Ok(Handle { _socket: guard, registry, limits })
 }
 
 async fn run(
     mut parts: Parts,
+    limits: watch::Receiver<Arc<Limits>>,
     unix: Option<std::os::unix::net::UnixListener>,
     started: mpsc::SyncSender<io::Result<()>>,
 ) {
     let post = Arc::new(post::Post::new(parts.outboxes.clone()));
     let flushing = Arc::clone(&post);
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
-    let desk = Arc::new(sessions::Desk::new(Arc::clone(&post)));
+    let desk = Arc::new(sessions::Desk::new(Arc::clone(&post), limits));
     let mut signing = None;
     let (guard, strikes) = guard::Guard::new(
         std::mem::take(&mut parts.guard),

@@ -38,6 +38,7 @@ fn started(shards: usize) -> Started {
         registry: None,
         asks: received,
         sessions: tokio::sync::mpsc::channel(8).1,
+        limits: Arc::default(),
         answers: ask::router(
             catchup::CatchUp::start(Arc::default(), state.path(), Vec::new()).unwrap(),
         ),
@@ -97,6 +98,11 @@ fn empty(shard: u16, connections: u64) -> ShardReport {
         cache_bytes: 0,
         access_dropped: 0,
         faults: 0,
+        told: Vec::new(),
+        stalls: 0,
+        starts: 0,
+        malformed: 0,
+        paces_set: 0,
     }
 }
 

@@ -40,6 +40,16 @@ pub struct ShardReport {
     pub access_dropped: u64,
     /// Faults of payloads seen.
     pub faults: u64,
+    /// Requests with which players told of themselves, by what they asked for,
+    pub told: Vec<(&'static str, u64)>,
+    /// that the player had stalled,
+    pub stalls: u64,
+    /// that it starts,
+    pub starts: u64,
+    /// and parts of what they told that were not understood.
+    pub malformed: u64,
+    /// How often the rate of a connection was set.
+    pub paces_set: u64,
 }
 
 /// One request, for the access log. Written off the shards.

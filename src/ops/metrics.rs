@@ -17,6 +17,7 @@ use super::scrape::Reports;
 use super::{machine, version};
 
 mod exposition;
+mod players;
 mod process;
 
 use exposition::{Exposition, Kind};
@@ -77,13 +78,23 @@ pub struct Pushed {
     pub inputs: Vec<(String, [u64; 3])>,
 }
 
+/// What control counts for all shards.
+#[derive(Debug, Default)]
+pub struct Viewers {
+    /// Sessions.
+    pub sessions: usize,
+    /// Bits a second that the machine sends, and whether that is as much as it may; none where
+    /// nothing bounds it.
+    pub sent: Option<(u64, bool)>,
+}
+
 /// The body of `/metrics`.
 #[must_use]
 pub fn text(
     scrape: &Reports,
     log: Option<&Counters>,
     pushed: &Pushed,
-    (ready, sessions): (bool, usize),
+    (ready, viewers): (bool, &Viewers),
 ) -> String {
     let mut out = Exposition::default();
     build(&mut out);
@@ -94,7 +105,8 @@ pub fn text(
     inputs(&mut out, &pushed.inputs);
     access_log(&mut out, &scrape.reports, log);
     out.family("shardcast_sessions", Kind::Gauge, "Sessions of viewers with tokens.");
-    out.sample("shardcast_sessions", &[], sessions as u64);
+    out.sample("shardcast_sessions", &[], viewers.sessions as u64);
+    players::append(&mut out, &scrape.reports, viewers.sent);
     out.family("shardcast_ready", Kind::Gauge, "1 if everything that was found can be served.");
     out.sample("shardcast_ready", &[], u64::from(ready));
     process::append(&mut out);

@@ -123,6 +123,7 @@ pub fn over(over: Over) -> Refusal {
     match over {
         Over::Limit => Refusal::SessionLimit,
         Over::Kicked => Refusal::SessionKicked,
+        Over::Full => Refusal::EgressFull,
     }
 }
 

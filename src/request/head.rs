@@ -3,6 +3,7 @@
 //! Everything is written into the caller's buffer. Sizes are exact, for HEAD as for GET. No value
 //! that a client sent gets into a head, and none of a pack gets there unchecked.
 
+pub mod cmsd;
 mod date;
 mod lines;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use super::locate::Object;
 use super::plan::{Connection, Content, Part, Plan};
 use super::range::ByteRange;
 use super::refusal::Refusal;
-use crate::config::RESPONSE_HEAD_SIZE_MAX;
+use crate::config::{EGRESS_RETRY_SECONDS, RESPONSE_HEAD_SIZE_MAX};
 use crate::live::playlist::name::Name;
 use crate::messages::{SourceId, SourceKind};
 use crate::units::{Class, UnixTime, Variant, civil};
@@ -29,6 +30,8 @@ pub struct Common {
     pub cors: Box<[u8]>,
     /// The CORS lines of an answer to a preflight.
     pub preflight: Box<[u8]>,
+    /// Whether objects say what they are (CMSD).
+    pub tells_players: bool,
 }
 
 /// Longest value of Access-Control-Allow-Origin, in bytes: a host name's 253, scheme and port.
@@ -59,6 +62,7 @@ impl Common {
         Self {
             cors: format!("{origin}{exposed}{timing}").into_bytes().into(),
             preflight: format!("{origin}{allowed}").into_bytes().into(),
+            tells_players: false,
         }
     }
 }
@@ -179,6 +183,10 @@ fn compose(
             let object = object.expect("the plan of an object comes with it");
             put_object(&mut lines, object, variant, *gzip, part);
             put_validity(&mut lines, object, variant, plan.is_private);
+            if common.tells_players {
+                let (class, of) = (object.entry.class, object.media_type());
+                cmsd::put_static(&mut lines, class, object.source, of);
+            }
         }
         Content::NotModified { variant, .. } => {
             let object = object.expect("the plan of an object comes with it");
@@ -340,7 +348,11 @@ fn put_refusal(lines: &mut Lines<'_>, plan: &Plan, refusal: Refusal) -> Text {
     lines.field("X-Shardcast-Reason", refusal.reason());
     match plan.status {
         405 => lines.put(ALLOW),
-        429 | 503 => lines.put(b"Retry-After: 1\r\n"),
+        429 | 503 => {
+            lines.put(b"Retry-After: ");
+            lines.number(u64::from(retry_after(refusal)));
+            lines.put(b"\r\n");
+        }
         _ => {}
     }
     // A player at the live edge asks again within the second; nothing else is worth keeping.
@@ -351,6 +363,11 @@ fn put_refusal(lines: &mut Lines<'_>, plan: &Plan, refusal: Refusal) -> Text {
         clock: None,
         body: plan.with_body,
     }
+}
+
+/// Seconds after which it may be otherwise.
+fn retry_after(refusal: Refusal) -> u32 {
+    if refusal == Refusal::EgressFull { EGRESS_RETRY_SECONDS } else { 1 }
 }
 
 /// The short body of an answer that is for people, if anybody reads it.
@@ -527,6 +544,7 @@ fn explanation(refusal: Refusal) -> &'static str {
             "the subscriber watches at as many places as the plan allows. End one, and try again.\n"
         }
         Refusal::SessionKicked => "the operator has ended this. Another channel can be watched.\n",
+        Refusal::EgressFull => "the server sends as much as it may. Try again in a while.\n",
         Refusal::Damaged => "it is there, but cannot be read; the operator's log says why.\n",
         Refusal::Busy => "the server is at one of its limits. Try again in a second.\n",
         Refusal::TimedOut => "no answer came in time. Try again in a second.\n",

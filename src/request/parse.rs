@@ -16,6 +16,7 @@ pub use kept::kept;
 
 use super::refusal::Refusal;
 use crate::config::{HEAD_SIZE_MAX, HEADER_LINES_MAX, TARGET_SIZE_MAX};
+use crate::viewer::cmcd;
 
 /// Methods we tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,9 @@ pub struct Request<'b> {
     pub preflight: bool,
     /// Whether `Expect: 100-continue` was said.
     pub expects_continue: bool,
+    /// Whether the player tells of itself (CMCD), in fields of its own or in the query. What it
+    /// tells is read behind the steps, which go by none of it.
+    pub tells: bool,
     /// How the body is framed.
     pub body: BodyFraming,
     /// Bytes of the head, the empty line included.
@@ -165,6 +169,7 @@ fn checked<'b>(parsed: &httparse::Request<'_, 'b>, head: &'b [u8]) -> Result<Req
         preflight: method == Method::Options && fields.origin && fields.request_method,
         // RFC 9110, 10.1.1: the expectation of an HTTP/1.0 client is ignored.
         expects_continue: fields.expects_continue && version == Version::Http11,
+        tells: fields.tells || cmcd::is_in_query(target.query),
         body,
         size: head.len(),
     })

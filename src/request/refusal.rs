@@ -53,6 +53,8 @@ pub enum Refusal {
     SessionLimit,
     /// An operator has ended the session. 403.
     SessionKicked,
+    /// The machine sends as much as it may, and this session would be new. 503 with Retry-After.
+    EgressFull,
     /// The object is there, but its pack or file is damaged. 503.
     Damaged,
     /// Too many wrong things came from there, and this is of nobody that we know. 403.
@@ -67,7 +69,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -93,6 +95,7 @@ impl Refusal {
         Self::AgentDenied,
         Self::SessionLimit,
         Self::SessionKicked,
+        Self::EgressFull,
         Self::Banned,
         Self::TooMany,
         Self::Damaged,
@@ -129,7 +132,7 @@ impl Refusal {
             Self::TooMany => 429,
             Self::HeadTooLarge => 431,
             Self::UnknownCoding => 501,
-            Self::Damaged | Self::Busy | Self::TimedOut => 503,
+            Self::EgressFull | Self::Damaged | Self::Busy | Self::TimedOut => 503,
             Self::UnknownVersion => 505,
         }
     }
@@ -144,6 +147,7 @@ impl Refusal {
                 self,
                 Self::Directive
                     | Self::NotFound
+                    | Self::EgressFull
                     | Self::TooMany
                     | Self::Damaged
                     | Self::Busy
@@ -180,6 +184,7 @@ impl Refusal {
             Self::AgentDenied => "agent-denied",
             Self::SessionLimit => "session-limit",
             Self::SessionKicked => "session-kicked",
+            Self::EgressFull => "egress-full",
             Self::Banned => "banned",
             Self::TooMany => "too-many-connections",
             Self::Damaged => "damaged",

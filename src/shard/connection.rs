@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use crate::messages::AccessRecord;
 use crate::units::{Class, Ticks};
@@ -31,6 +32,8 @@ pub struct Connection<S> {
     pub deadline: Ticks,
     /// The tick of its entry in the wheel; 0 = none.
     pub scheduled: u32,
+    /// How fast its socket sends at most, in kilobits a second; none = as fast as it goes.
+    pub pace: Option<NonZeroU32>,
     /// Bytes of a head that is not complete, or of requests that came early.
     pub pending: Option<Box<Pending>>,
     /// The line of the request that is being answered, if there is an access log.
@@ -184,6 +187,7 @@ impl<S> Connection<S> {
             closing: None,
             deadline: now,
             scheduled: 0,
+            pace: None,
             pending: None,
             record: None,
             peer: OnceCell::new(),

@@ -27,6 +27,7 @@ pub struct Counters {
     pub(super) ring_completions: u64,
     pub(super) access_dropped: u64,
     pub(super) faults: u64,
+    pub(super) paces_set: u64,
 }
 
 impl Counters {
@@ -44,6 +45,7 @@ impl Counters {
             ring_completions: 0,
             access_dropped: 0,
             faults: 0,
+            paces_set: 0,
         }
     }
 

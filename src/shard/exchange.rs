@@ -34,6 +34,8 @@ pub struct Exchange {
     /// How many the client had taken when its session was seen last; less than none, if some of an
     /// earlier response were still on their way.
     pub seen: i64,
+    /// Whether it counts with its session's rate.
+    pub is_paced: bool,
     /// When the client's rate was looked at last, and how many bytes it had taken then: less than
     /// none, if some of an earlier response were still on their way. None until it makes us wait.
     pub window: Option<(Ticks, i64)>,

@@ -18,7 +18,7 @@ use crate::request::parse::{self, BodyFraming};
 use crate::request::plan::{self, Plan};
 use crate::request::refusal::Refusal;
 use crate::request::{Step, View, exchange, steps};
-use crate::viewer::{Known, Permit};
+use crate::viewer::{Known, Permit, cmcd};
 
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -58,15 +58,48 @@ pub(super) fn wish(
             return Wish::Response { plan: plan::unreadable(refusal), size: bytes.len() };
         }
     };
+    let wish = wish_of(&request, (bytes, shut), view, (known, refusals), scratch);
+    if request.tells {
+        let session = match &wish {
+            Wish::Response { plan, .. } => plan.permit.session(),
+            Wish::Wait { permit, .. } => permit.session(),
+            Wish::Incomplete | Wish::Ask(_) => None,
+        };
+        let told = cmcd::told(&bytes[..request.size], request.query);
+        known.players.hear(session, &told, view.now.ticks);
+    }
+    wish
+}
+
+/// Reads a request again that was read before, when its wait is over.
+pub(super) fn wish_again(
+    head: &[u8],
+    view: &View<'_>,
+    both: (&mut Known, &mut Refusals),
+    scratch: &mut [u8; TARGET_SIZE_MAX],
+) -> Wish {
+    match parse::request(head) {
+        Ok(Some(request)) => wish_of(&request, (head, None), view, both, scratch),
+        _ => unreachable!("it was parsed before it waited"),
+    }
+}
+
+fn wish_of(
+    request: &parse::Request<'_>,
+    (bytes, shut): (&[u8], Option<Refusal>),
+    view: &View<'_>,
+    (known, refusals): (&mut Known, &mut Refusals),
+    scratch: &mut [u8; TARGET_SIZE_MAX],
+) -> Wish {
     let size = request.size;
     let stepped = match shut {
-        None => steps(&request, view, known, scratch),
+        None => steps(request, view, known, scratch),
         Some(refusal) => Err(refusal),
     };
     match stepped {
         Ok(Step::Respond(plan)) => Wish::Response { plan, size },
         Ok(Step::Wait(place, permit)) => {
-            Wish::Wait { place, permit, head: parse::kept(&request, &bytes[..size]), size }
+            Wish::Wait { place, permit, head: parse::kept(request, &bytes[..size]), size }
         }
         Ok(Step::Ask { framing, access }) => Wish::Ask(Question {
             head: bytes[..size].into(),
@@ -88,8 +121,8 @@ pub(super) fn wish(
             if let Some(subscriber) = known.recent.take_refused() {
                 refusals.note(subscriber, (refusal, bytes), view);
             }
-            refusals.strikes.note_refused(&request, refusal, bytes, view);
-            Wish::Response { plan: plan::refusal(&request, refusal), size }
+            refusals.strikes.note_refused(request, refusal, bytes, view);
+            Wish::Response { plan: plan::refusal(request, refusal), size }
         }
     }
 }
@@ -435,6 +468,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             head: None,
             sent: 0,
             seen: 0,
+            is_paced: false,
             window: None,
         });
         self.connections[owner].phase = Phase::Exchange(place);

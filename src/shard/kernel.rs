@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::catalog::{Held, SourceSlot};
 use crate::config::RESPONSE_HEAD_SIZE_MAX;
 use crate::messages::Opened;
-use crate::units::{Extent, Now};
+use crate::units::{Extent, Now, Way};
 
 /// An error number of Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -309,6 +309,10 @@ pub trait Kernel {
     fn reset(&mut self, socket: Self::Socket);
     /// Closes the listeners. Their accepts have ended.
     fn close_listeners(&mut self);
+    /// Sends no faster than so many bytes a second from now on; none = as fast as it goes.
+    fn pace(&mut self, socket: &Self::Socket, rate: Option<u64>);
+    /// What is known of the way to the client, if anything is.
+    fn way(&mut self, socket: &Self::Socket) -> Option<Way>;
     /// Bytes that were handed over and that the client has not confirmed.
     fn unconfirmed(&mut self, socket: &Self::Socket) -> u64;
     /// The client's address.

@@ -238,7 +238,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         let now = self.now.ticks;
         if now >= since.plus(LINGER_ALL_MS) {
-            if u64::from(before.saturating_sub(behind)) < self.least_taken(since).max(1) {
+            let least = self.least_taken(owner, since).max(1);
+            if u64::from(before.saturating_sub(behind)) < least {
                 // What is lent would be waited for once more.
                 let lends = self.connections[owner].flight.let_gos > 0;
                 self.close(owner, if lends { Ending::Reset } else { Ending::Close });
@@ -252,9 +253,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.set_deadline(owner, now.plus(LINGER_MS));
     }
 
-    /// Bytes that a client must have taken since then, at the least send rate.
-    fn least_taken(&self, since: Ticks) -> u64 {
-        self.settings.limits.send_rate_min * self.now.ticks.since(since) / 1000
+    /// Bytes that a client must have taken since then, at the least send rate, or at half of what
+    /// it is paced to, if that is less.
+    fn least_taken(&self, owner: u32, since: Ticks) -> u64 {
+        let least = self.settings.limits.send_rate_min;
+        let pace = self.connections[owner].pace;
+        let paced = pace.map_or(least, |kbps| u64::from(kbps.get()) * 1000 / 8 / 2);
+        least.min(paced) * self.now.ticks.since(since) / 1000
     }
 
     /// Bytes that were sent to a client and that it has not acknowledged.
@@ -283,7 +288,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             return;
         };
         let end = since.plus(SEND_RATE_WINDOW_MS);
-        let wanted = self.least_taken(since);
+        let wanted = self.least_taken(owner, since);
         if now < end {
             self.set_deadline(owner, end);
         } else if wanted > 0 && self.taken(owner, place) - before < wanted as i64 {
@@ -440,6 +445,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Takes an exchange out of the table and gives back what it held.
     pub(super) fn free_exchange(&mut self, place: u32) {
         let exchange = self.exchanges.remove(place);
+        self.end_pace(&exchange);
         if let Some(head) = exchange.head {
             self.keep_head_buffer(head);
         }

@@ -30,6 +30,7 @@ mod waits;
 mod output;
 mod disk;
 mod growing;
+mod pacing;
 mod refusals;
 mod strikes;
 mod banned;
@@ -52,6 +53,7 @@ use self::connection::Connection;
 use self::counters::Counters;
 use self::exchange::{Exchange, Waiter};
 use self::kernel::{Completion, Errno, HeadBuffer, Kernel};
+use self::pacing::Meter;
 use self::recent::Recent;
 use self::refusals::Refusals;
 use self::review::Review;
@@ -178,6 +180,9 @@ pub struct Shard<K: Kernel, I: Inbox> {
     bodies_size: usize,
     refusals: Refusals,
     review: Review,
+    /// Whether any session's rate is bounded.
+    has_caps: bool,
+    meter: Meter,
     wheel: Wheel,
     counters: Counters,
     heads: Vec<HeadBuffer>,
@@ -248,6 +253,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             bodies_size: 0,
             refusals,
             review: Review::new(now.ticks),
+            has_caps: false,
+            meter: Meter::default(),
             wheel: Wheel::new(now.ticks),
             counters: Counters::new(),
             heads: Vec::new(),
@@ -264,6 +271,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             stopped: false,
             settings,
         };
+        shard.look_for_caps();
+        shard.tell_players();
         shard.tell_time();
         shard
     }
@@ -368,7 +377,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let tick = self.wheel.wait_ms(self.now.ticks);
         let leases = self.known.leases.wait_ms(self.now.ticks);
         let strikes = self.refusals.strikes.wait_ms(self.now.ticks);
-        let tick = tick.into_iter().chain(reviewed).chain(leases).chain(strikes).min();
+        let bandwidth = self.bandwidth_wait_ms();
+        let tick = tick.into_iter().chain(reviewed).chain(leases).chain(strikes);
+        let tick = tick.chain(bandwidth).min();
         // Somebody has to be told something as soon as there is room, or a drain has an end.
         let soon = !self.to_library.is_empty() || self.draining.is_some() || !self.is_accepting();
         match tick {

@@ -311,6 +311,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// Writes the head of a response of several steps, and queues it.
     fn begin_sending(&mut self, owner: u32, plan: Plan, work: Work) {
         let mut buffer = self.head_buffer();
+        let way = if self.common.tells_players { self.way(owner) } else { None };
         let object = match plan.content {
             Content::Object { key, .. } => Some(self.catalog.entry(key)),
             _ => None,
@@ -324,6 +325,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             _ => head::write(&plan, object.as_ref(), &self.common, &self.date, out),
         };
         let mut size = written.size;
+        if let Some(way) = way {
+            let most = self.cap_kbps(&plan.permit).map(std::num::NonZeroU32::get);
+            size = head::cmsd::put_dynamic(way, most, size, &mut buffer.bytes[..]);
+        }
+        let out = &mut buffer.bytes[..];
         if let (Content::Object { part: Part::Ranges(ranges), variant, .. }, Some(object)) =
             (plan.content, &object)
         {
@@ -339,6 +345,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         buffer.range = 0..u16::try_from(size).expect("a head fits its buffer");
         self.hold_partial_packets(owner, matches!(work, Work::Object { .. }));
         let exchange = self.begin_exchange(owner, State::Ready, work);
+        self.begin_pace(owner, exchange, &plan.permit);
         self.review.note(&plan.permit);
         self.exchanges[exchange].head = Some(buffer);
         self.set_exchange_deadline(owner, false);

@@ -107,10 +107,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         } else if let Some(session) = permit.session() {
             let taken = self.taken(owner, place);
             // A client that takes nothing any more watches nothing.
-            if taken > self.exchanges[place].seen {
+            let seen = self.exchanges[place].seen;
+            let more = u64::try_from(taken - seen).unwrap_or(0);
+            if more > 0 {
                 self.exchanges[place].seen = taken;
                 self.known.leases.go_on(session, self.now.ticks);
             }
+            self.pace_on(owner, place, &permit, more);
         }
     }
 

@@ -17,6 +17,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let Some(to) = to else { return Ok(()) };
             to.try_send(SessionNews { shard, news }).map_err(|error| unsent(error).news)
         });
+        // Behind what tells of the sessions that this is about.
+        self.tell_of_bandwidth();
         while let Some(id) = self.known.leases.overdue(now) {
             self.follow(Effect::Release(Place::Session(id)));
         }
@@ -38,7 +40,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 }
 
-fn unsent(error: tokio::sync::mpsc::error::TrySendError<SessionNews>) -> SessionNews {
+pub(super) fn unsent(error: tokio::sync::mpsc::error::TrySendError<SessionNews>) -> SessionNews {
     use tokio::sync::mpsc::error::TrySendError;
     match error {
         TrySendError::Full(news) | TrySendError::Closed(news) => news,

@@ -7,6 +7,7 @@ use crate::catalog::Effect;
 use crate::config::{Backend, UPDATES_A_TURN_MAX};
 use crate::messages::mail::Inbox;
 use crate::messages::{OpenFault, ShardReport, ToLive, Update};
+use crate::viewer::cmcd::ObjectKind;
 
 use super::connection::Ending;
 
@@ -56,6 +57,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.settings.limits = limits;
                 self.catalog.set_capacity(capacity(&self.settings));
                 self.cache.set_capacity(cache_capacity(&self.settings));
+                self.look_for_caps();
+                self.tell_players();
+                self.review.begin();
             }
             Update::Keys(keys) => {
                 self.keys = keys;
@@ -66,10 +70,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Update::Foreign(watched) => self.foreign = watched,
             Update::Rights(rights) => {
                 self.rights = rights;
+                self.look_for_caps();
                 self.review.begin();
             }
             Update::Bans(bans) => self.hear_of_bans(bans),
             Update::Sessions(said) => self.hear_of_sessions(&said),
+            Update::Shares(shares) => self.take_shares(&shares),
+            Update::Full(is_full) => self.known.leases.fill(is_full),
             Update::Accept => self.listening = self.draining.is_none(),
             Update::Drain { deadline_ms } => self.drain(deadline_ms),
             Update::Stop => self.stop(),
@@ -134,6 +141,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             of.count() as u64
         };
         let counters = &self.counters;
+        let said = self.known.players.counts();
         ShardReport {
             shard: self.settings.number,
             requests: counters.requests(),
@@ -154,6 +162,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             cache_bytes: self.cache.size() as u64,
             access_dropped: counters.access_dropped,
             faults: counters.faults,
+            told: ObjectKind::ALL.map(ObjectKind::label).into_iter().zip(said.requests).collect(),
+            stalls: said.stalls,
+            starts: said.starts,
+            malformed: said.malformed,
+            paces_set: counters.paces_set,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::connection::Phase;
 use super::exchange::{Awaited, Waiter, add_waiter};
-use super::input::{Wish, refused, wish};
+use super::input::{Wish, refused, wish_again};
 use super::kernel::Kernel;
 use super::{Inbox, Shard};
 use crate::config::RELEASES_A_TURN_MAX;
@@ -110,8 +110,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
             let (foreign, bans) = (&self.foreign, &self.bans);
             let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
-            let wish =
-                wish((&head, None), &view, (&mut self.known, &mut self.refusals), &mut self.path);
+            let both = (&mut self.known, &mut self.refusals);
+            let wish = wish_again(&head, &view, both, &mut self.path);
             match wish {
                 Wish::Response { plan, .. } => self.respond(owner, &plan),
                 Wish::Wait { place, permit, .. } => {

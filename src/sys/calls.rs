@@ -13,7 +13,7 @@ use std::sync::Arc;
 use socket2::SockRef;
 
 use crate::shard::kernel::Errno;
-use crate::units::Extent;
+use crate::units::{Extent, Way};
 
 /// `cachestat(2)` on every architecture that has it (Linux 6.5).
 const SYS_CACHESTAT: libc::c_long = 451;
@@ -155,6 +155,31 @@ pub fn hold_partial_packets(socket: &OwnedFd, hold: bool) {
 pub fn flush(socket: &OwnedFd) {
     // As above.
     let _ = SockRef::from(socket).set_tcp_nodelay(true);
+}
+
+/// Sends no faster than so many bytes a second (`SO_MAX_PACING_RATE`, socket(7)); none = as fast as
+/// it goes. Where no fq is on the way, TCP paces by timers of its own (Linux 4.13), from the first
+/// such call of a socket on.
+pub fn pace(socket: &OwnedFd, rate: Option<u64>) {
+    let rate = rate.unwrap_or(u64::MAX);
+    let size = libc::socklen_t::try_from(size_of_val(&rate)).expect("8 fits");
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE);
+    // SAFETY: the kernel reads `size` bytes of `rate`, which is ours for the call. A socket that
+    // takes no rate is sent to as fast as it goes.
+    unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const rate).cast(), size) };
+}
+
+/// What TCP knows of the way to the peer (`TCP_INFO`, tcp(7)); none where it can't say.
+pub fn way(socket: &OwnedFd) -> Option<Way> {
+    // SAFETY: a struct of zeros is a valid one; a kernel that knows less of it leaves them there.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut size = libc::socklen_t::try_from(size_of_val(&info)).expect("some hundred bytes");
+    let (level, name) = (libc::IPPROTO_TCP, libc::TCP_INFO);
+    let into = (&raw mut info).cast();
+    // SAFETY: the kernel writes at most `size` bytes into `info`, both of which are ours for the
+    // call.
+    let result = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, into, &raw mut size) };
+    (result == 0).then_some(Way { round_trip_us: info.tcpi_rtt, rate: info.tcpi_delivery_rate })
 }
 
 /// Bytes in the socket's queue that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)); 0 where the

@@ -33,7 +33,7 @@ use crate::messages::{FilePayload, Opened, Payload, Residency};
 use crate::shard::kernel::{
     Completion, Errno, Kernel, Loan, Look, Operation, Outgoing, Owner, Received,
 };
-use crate::units::{Extent, Now};
+use crate::units::{Extent, Now, Way};
 
 /// Operations queued in one turn before they are submitted early.
 const SUBMISSIONS: u32 = 1024;
@@ -446,6 +446,14 @@ impl Kernel for Ring {
 
     fn close_listeners(&mut self) {
         self.listeners.clear();
+    }
+
+    fn pace(&mut self, socket: &OwnedFd, rate: Option<u64>) {
+        calls::pace(socket, rate);
+    }
+
+    fn way(&mut self, socket: &OwnedFd) -> Option<Way> {
+        calls::way(socket)
     }
 
     fn unconfirmed(&mut self, socket: &OwnedFd) -> u64 {

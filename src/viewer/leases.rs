@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 
 use ahash::AHashMap;
 
+use super::players::Report;
 use super::session::{SessionId, Viewing, Watched};
 use crate::config::{
     LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_MAX, LEASES_TOLD_MS, SESSION_AGENT_SIZE_MAX,
@@ -26,6 +27,8 @@ pub enum Over {
     Limit,
     /// An operator has ended it.
     Kicked,
+    /// The machine sends as much as it may, and this one would be new.
+    Full,
 }
 
 /// What control says of a session.
@@ -83,6 +86,10 @@ pub enum News {
     Begun(Box<Start>),
     /// These go on, and it is so late by the shard's clock.
     Seen(Vec<Seen>, Ticks),
+    /// What players say, and what their clients take.
+    Players(Vec<Report>),
+    /// So many bytes were sent in all.
+    Sent(u64),
 }
 
 /// Where a request's session stands.
@@ -124,6 +131,8 @@ pub struct Leases {
     forget_at: usize,
     /// When they were last.
     forgot_at: Ticks,
+    /// Whether the machine sends as much as it may.
+    is_full: bool,
 }
 
 impl Default for Leases {
@@ -137,11 +146,18 @@ impl Default for Leases {
             tell_at: Ticks(0),
             forget_at: LEASES_KEPT_MIN,
             forgot_at: Ticks(0),
+            is_full: false,
         }
     }
 }
 
 impl Leases {
+    /// Whether the machine sends as much as it may: then control is asked of every session that is
+    /// not known here. It may go on elsewhere.
+    pub fn fill(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+
     /// Where the session of a request stands. One that is new, or has been silent for longer than
     /// its lease, begins; if anything `limits` it, control is asked. `hold_ms` says how long the
     /// segments are that it fetches, three of them, if that is known.
@@ -153,6 +169,7 @@ impl Leases {
         hold_ms: impl FnOnce() -> Option<u64>,
     ) -> (SessionId, Standing) {
         let id = viewing.id();
+        let limits = limits || self.is_full;
         if let Some(lease) = self.known.get_mut(&id) {
             match lease.standing {
                 Standing::Asked => return (id, Standing::Asked),
@@ -354,6 +371,7 @@ mod tests {
                     let lengths: Vec<_> = seen.iter().map(|seen| seen.length_ms).collect();
                     format!("seen {lengths:?}")
                 }
+                News::Players(_) | News::Sent(_) => unreachable!("others tell of them"),
             });
             Ok(())
         });

@@ -13,11 +13,13 @@ pub mod session;
 pub mod leases;
 pub mod cmcd;
 pub mod foreign;
+pub mod players;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
 pub use leases::Leases;
 pub use permit::Permit;
+pub use players::Players;
 pub use recent::Recent;
 pub use rights::Rights;
 pub use scope::Scope;
@@ -29,6 +31,8 @@ pub use token::{Claims, Denial, Key, Keys, Token};
 pub struct Known {
     /// Their tokens,
     pub recent: Recent,
-    /// and what they watch.
+    /// what they watch,
     pub leases: Leases,
+    /// and what their players say, and how fast they are sent to.
+    pub players: Players,
 }

@@ -54,6 +54,12 @@ impl Permit {
         Self { session: Some(session), ..self }
     }
 
+    /// Whose token it is, if that is somebody of the registry.
+    #[must_use]
+    pub fn subscriber(&self) -> Option<NonZeroU32> {
+        self.subscriber
+    }
+
     /// The session that it belongs to.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {

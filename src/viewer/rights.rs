@@ -106,6 +106,8 @@ pub struct Plan {
     sessions_max: u32,
     /// Whether one more ends the oldest, and is not refused.
     ends_oldest: bool,
+    /// Most that is sent to a session, in kilobits a second.
+    rate_max_kbps: Option<NonZeroU32>,
 }
 
 /// At how many places somebody may watch at once.
@@ -161,6 +163,12 @@ impl Plan {
     #[must_use]
     pub fn at_places(self, sessions_max: u32, ends_oldest: bool) -> Self {
         Self { sessions_max, ends_oldest, ..self }
+    }
+
+    /// The same with so many kilobits a second for a session at most; 0 = as fast as it takes it.
+    #[must_use]
+    pub fn at_rate(self, kbps: u32) -> Self {
+        Self { rate_max_kbps: NonZeroU32::new(kbps), ..self }
     }
 
     /// What it holds this by, if it does.
@@ -249,6 +257,20 @@ impl Rights {
         let plan = standing.plan.and_then(|plan| self.plans.get(plan.0 as usize))?;
         let max = NonZeroU32::new(standing.sessions_max.unwrap_or(plan.sessions_max))?;
         Some(Places { max, ends_oldest: plan.ends_oldest })
+    }
+
+    /// Most that is sent to a session of a subscriber, in kilobits a second; none = as fast as it
+    /// takes it.
+    #[must_use]
+    pub fn rate_max_kbps(&self, subscriber: NonZeroU32) -> Option<NonZeroU32> {
+        let plan = self.standing(subscriber)?.plan?;
+        self.plans.get(plan.0 as usize)?.rate_max_kbps
+    }
+
+    /// Whether any plan has such a cap.
+    #[must_use]
+    pub fn has_rate_caps(&self) -> bool {
+        self.plans.iter().any(|plan| plan.rate_max_kbps.is_some())
     }
 
     fn paid(&self, standing: &Standing, now: UnixTime) -> Result<&Plan, Bar> {

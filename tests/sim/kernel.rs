@@ -11,7 +11,7 @@ use shardcast::messages::{Opened, Payload, SourceId};
 use shardcast::shard::kernel::{
     Completion, Errno, Kernel, Loan, Look, Operation, Outgoing, Owner, Received,
 };
-use shardcast::units::{Extent, Now, Ticks, UnixTime};
+use shardcast::units::{Extent, Now, Ticks, UnixTime, Way};
 
 use crate::content;
 use crate::net::{SendOp, Server, Socket, next_bytes};
@@ -314,6 +314,20 @@ impl Kernel for FakeKernel {
             assert!(!listener.accepting, "a listener is closed while it accepts");
             listener.closed = true;
         }
+    }
+
+    fn pace(&mut self, socket: &Socket, rate: Option<u64>) {
+        let mut world = self.world.borrow_mut();
+        world.counts.direct += 1;
+        let sock = &mut world.sockets[socket.id];
+        assert_eq!(sock.server, Server::Open, "the rate of a closed socket");
+        assert_ne!(sock.pace, rate, "it goes so fast already");
+        sock.pace = rate;
+    }
+
+    fn way(&mut self, socket: &Socket) -> Option<Way> {
+        assert_eq!(self.world.borrow().sockets[socket.id].server, Server::Open, "a closed socket");
+        Some(Way { round_trip_us: 2_000, rate: 1_000_000 })
     }
 
     fn unconfirmed(&mut self, socket: &Socket) -> u64 {

@@ -63,6 +63,8 @@ pub struct Sock {
     pub read: u64,
     /// Partial packets are kept back.
     pub holds: bool,
+    /// How fast it sends at most.
+    pub pace: Option<u64>,
     /// A head found no room, and waits.
     pub head_waits: bool,
     /// Bytes since the last flush, while they are.
@@ -94,6 +96,7 @@ impl Sock {
             served_at: 0,
             read: 0,
             holds: false,
+            pace: None,
             head_waits: false,
             unflushed: 0,
             receive: None,

@@ -267,5 +267,10 @@ fn empty_report() -> ShardReport {
         cache_bytes: 0,
         access_dropped: 0,
         faults: 0,
+        told: Vec::new(),
+        stalls: 0,
+        starts: 0,
+        malformed: 0,
+        paces_set: 0,
     }
 }

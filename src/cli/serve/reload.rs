@@ -59,6 +59,7 @@ impl Server {
         self.take_foreign(new);
         let limits = Arc::new(self.config.limits.clone());
         self.tell(|| Update::Limits(Arc::clone(&limits)));
+        self.control.take(limits);
         tracing::info!(changed = taken.join(", "), "the config was read again");
     }
 }

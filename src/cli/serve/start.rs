@@ -75,6 +75,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         asks: told.asks,
         sessions: told.sessions,
         guard: control::guard::Settings::new(&config, &door, events, told.strikes),
+        limits: Arc::new(config.limits.clone()),
         answers: stations.router(control::ask::router(catch_up)),
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),

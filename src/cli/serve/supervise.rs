@@ -46,7 +46,7 @@ pub struct Server {
     pub(super) library: library::Handle,
     /// None where there were no channels at the start.
     pub(super) live: Option<ingest::Handle>,
-    control: control::Handle,
+    pub(super) control: control::Handle,
     /// Linear channels.
     pub(super) stations: Stations,
     /// Tokens of others.

@@ -183,6 +183,28 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     ("limits", "drain_timeout", "0", "{}", "is a table, not a string"),
     (
         "limits",
+        "egress",
+        "\"9Gbit\"",
+        "\"9Gb\"",
+        "\"9Gb\" is not a rate (write \"9Gbit\" or \"500Mbit\")",
+    ),
+    (
+        "limits",
+        "egress",
+        "0",
+        "\"1kbit\"",
+        "is less than one viewer takes (at least \"1Mbit\", or 0 for none)",
+    ),
+    ("http", "cmsd", "\"on\"", "1", "is a whole number, not a string"),
+    (
+        "http",
+        "pacing",
+        "\"on\"",
+        "\"fast\"",
+        "\"fast\" is not known here (write \"on\" or \"off\")",
+    ),
+    (
+        "limits",
         "ingest_idle",
         "\"45s\"",
         "0",

@@ -167,6 +167,7 @@ fn told(session: &Session) -> Value {
         "from": session.peer,
         "agent": String::from_utf8_lossy(&session.handset.agent),
         "since": session.since.0,
+        "player": session.quality.told(),
     })
 }
 

@@ -4,24 +4,32 @@
 //! Shards ask when a session begins, and tell once a second which go on. What is decided goes to
 //! whoever asked; what ends a session, to all of them.
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 
 use super::post::Post;
 use super::tokens::now;
-use crate::config::SESSIONS_TICK_MS;
+use crate::config::{EGRESS_REFUSED_MS, Limits, SESSIONS_TICK_MS};
 use crate::messages::{SessionNews, Update};
 use crate::units::Ticks;
-use crate::viewer::leases::{News, Verdict};
+use crate::viewer::leases::{News, Over, Start, Verdict};
+use crate::viewer::players::{Bounds, Report, Share};
 use crate::viewer::rights::Places;
 use crate::viewer::{Rights, SessionId};
 
+use self::egress::Egress;
 use self::table::{Moment, Owner, Table};
 
 pub mod api;
 mod count;
+mod egress;
+mod pace;
+mod quality;
 mod table;
 
 /// News that are taken at once.
@@ -32,6 +40,9 @@ pub struct Desk {
     table: Mutex<Table>,
     /// How many a subscriber may have.
     rights: Mutex<Arc<Rights>>,
+    /// What the machine sends.
+    egress: Mutex<Egress>,
+    limits: watch::Receiver<Arc<Limits>>,
     /// Where its time begins.
     started: Instant,
     post: Arc<Post>,
@@ -40,9 +51,9 @@ pub struct Desk {
 impl Desk {
     /// One that knows of none, and tells shards by this post.
     #[must_use]
-    pub fn new(post: Arc<Post>) -> Self {
-        let (table, rights) = (Mutex::default(), Mutex::default());
-        Self { table, rights, started: Instant::now(), post }
+    pub fn new(post: Arc<Post>, limits: watch::Receiver<Arc<Limits>>) -> Self {
+        let (table, rights, egress) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { table, rights, egress, limits, started: Instant::now(), post }
     }
 
     /// What subscribers may have has changed.
@@ -69,6 +80,7 @@ impl Desk {
                 looked = Instant::now();
                 let now = self.now();
                 self.table().tick(now);
+                self.judge(now.ticks);
             }
         }
     }
@@ -76,14 +88,23 @@ impl Desk {
     fn hear(&self, SessionNews { shard, news }: SessionNews) {
         let now = self.now();
         match news {
-            News::Asked(start) | News::Begun(start) => {
-                let rights = self.rights();
-                let places = start.subscriber.and_then(|of| rights.places(of));
-                let said = self.table().start(&start, places, now);
-                if let Some(answer) = said.answer {
-                    self.post.tell_one(shard, Update::Sessions(Arc::new([answer])));
+            News::Asked(start) => {
+                let answer = self.is_too_much(&start, now).then(|| {
+                    let for_ms = EGRESS_REFUSED_MS;
+                    (start.id, Verdict::Refused { over: Over::Full, for_ms })
+                });
+                match answer {
+                    Some(answer) => {
+                        self.post.tell_one(shard, Update::Sessions(Arc::new([answer])));
+                    }
+                    None => self.begin(shard, &start, now),
                 }
-                self.tell(said.all);
+            }
+            News::Begun(start) => self.begin(shard, &start, now),
+            News::Players(reports) => self.hear_players(shard, &reports, now.ticks),
+            News::Sent(total) => {
+                self.egress().hear(shard, total, now.ticks);
+                self.judge(now.ticks);
             }
             News::Seen(all, told_at) => {
                 let mut said = Vec::new();
@@ -100,6 +121,84 @@ impl Desk {
                 self.tell(said);
             }
         }
+    }
+
+    /// A session begins, if it may.
+    fn begin(&self, shard: u16, start: &Start, now: Moment) {
+        let rights = self.rights();
+        let places = start.subscriber.and_then(|of| rights.places(of));
+        let is_newcomer = self.cap() > 0 && self.table().is_newcomer(start, now);
+        let said = self.table().start(start, places, now);
+        if let Some(answer @ (_, verdict)) = said.answer {
+            self.post.tell_one(shard, Update::Sessions(Arc::new([answer])));
+            if verdict == Verdict::Held && is_newcomer {
+                let cap_kbps = start.subscriber.and_then(|of| rights.rate_max_kbps(of));
+                // All of them, those that are over and not forgotten yet among them.
+                let sessions = self.table().len() as u64;
+                self.egress().admit(cap_kbps.map(NonZeroU32::get), sessions, now.ticks);
+                self.judge(now.ticks);
+            }
+        }
+        self.tell(said.all);
+    }
+
+    /// Whether the machine sends as much as it may, and this is nobody who watches already.
+    fn is_too_much(&self, start: &Start, now: Moment) -> bool {
+        self.egress().is_full() && self.table().is_newcomer(start, now)
+    }
+
+    /// Tells shards when the machine begins to send as much as it may, and when it does no more.
+    fn judge(&self, now: Ticks) {
+        let cap = self.cap();
+        let judged = self.egress().judge(cap, now);
+        let Some(is_full) = judged else { return };
+        let sent = self.egress().sent_bits(now);
+        if is_full {
+            tracing::warn!(cap, sent, "as much is sent as may be: new sessions are refused");
+        } else {
+            tracing::info!(cap, sent, "less is sent than may be: new sessions are let in");
+        }
+        self.post.tell(|| Update::Full(is_full));
+    }
+
+    fn hear_players(&self, shard: u16, reports: &[Report], now: Ticks) {
+        let rights = self.rights();
+        let is_paced = self.limits.borrow().bandwidth.is_paced;
+        let bounds = |owner| {
+            let Owner::Subscriber(subscriber) = owner else {
+                return Bounds { cap_kbps: None, is_paced };
+            };
+            Bounds { cap_kbps: rights.rate_max_kbps(subscriber), is_paced }
+        };
+        let mut said: BTreeMap<u16, Vec<(SessionId, Share)>> = BTreeMap::new();
+        let mut table = self.table();
+        for report in reports {
+            for (shard, name, share) in table.report(shard, report, bounds, now) {
+                said.entry(shard).or_default().push((name, share));
+            }
+        }
+        drop(table);
+        for (shard, shares) in said {
+            self.post.tell_one(shard, Update::Shares(shares.into()));
+        }
+    }
+
+    /// What the machine may send, in bits a second; 0 = as much as it can.
+    fn cap(&self) -> u64 {
+        self.limits.borrow().bandwidth.egress
+    }
+
+    fn egress(&self) -> MutexGuard<'_, Egress> {
+        self.egress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is sent, in bits a second, and whether that is as much as may be; none where that is
+    /// not asked.
+    #[must_use]
+    pub fn sent(&self) -> Option<(u64, bool)> {
+        let now = self.now().ticks;
+        let egress = self.egress();
+        (self.cap() > 0).then(|| (egress.sent_bits(now), egress.is_full()))
     }
 
     fn tell(&self, said: Vec<(SessionId, Verdict)>) {

@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 use ahash::{AHashMap, RandomState};
 
 use super::count;
+use super::pace::{self, Pace};
+use super::quality::Quality;
 use crate::config::{
     CONTESTED_MS, KICKED_MS, LEASES_TOLD_MS, SESSION_REFUSED_MS, SESSIONS_COUNTED_MAX,
     SESSIONS_OF_ONE_MAX, SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
@@ -17,6 +19,7 @@ use crate::config::{
 use crate::units::{Ticks, UnixTime};
 use crate::viewer::SessionId;
 use crate::viewer::leases::{Over, Seen, Start, Verdict};
+use crate::viewer::players::{Bounds, Report};
 use crate::viewer::rights::Places;
 use crate::viewer::session::{Watched, network};
 
@@ -78,6 +81,10 @@ pub struct Session {
     pub since: UnixTime,
     /// How long it may be silent, in milliseconds.
     pub length_ms: u32,
+    /// What its player said of itself.
+    pub quality: Quality,
+    /// How fast it is sent to, if anything bounds that.
+    pub pace: Option<Box<Pace>>,
 }
 
 impl Session {
@@ -93,6 +100,8 @@ impl Session {
             seen: now.ticks,
             since: now.unix,
             length_ms: start.length_ms,
+            quality: Quality::default(),
+            pace: None,
         }
     }
 
@@ -447,6 +456,37 @@ impl Table {
         }
     }
 
+    /// A shard tells of a session's player; what is to be said of its rate comes out.
+    pub fn report(
+        &mut self,
+        shard: u16,
+        report: &Report,
+        bounds: impl Fn(Owner) -> Bounds,
+        now: Ticks,
+    ) -> Vec<pace::Told> {
+        let Some(&(owner, place)) = self.names.get(&report.id) else { return Vec::new() };
+        let group = self.owners.get_mut(&owner);
+        let Some(session) = group.and_then(|of| of.sessions.get_mut(place)) else {
+            return Vec::new();
+        };
+        session.quality.add(&report.heard);
+        let bounds = bounds(owner);
+        if !bounds.is_some() {
+            session.pace = None;
+            return Vec::new();
+        }
+        let pace = session.pace.get_or_insert_with(|| Box::new(Pace::new(now)));
+        pace.hear(shard, report, (bounds, session.quality.media_kbps()), now)
+    }
+
+    /// Whether this is nobody's who watches already, be it something else.
+    #[must_use]
+    pub fn is_newcomer(&self, start: &Start, now: Moment) -> bool {
+        let session = Session::new(start, now);
+        let goes_on = |of: &Session| of.is_of_device(&session) && !of.is_over(now.ticks);
+        !self.of(session.owner).iter().any(goes_on)
+    }
+
     /// All of them, in no order.
     pub fn all(&self) -> impl Iterator<Item = &Session> {
         self.owners.values().flat_map(|group| &group.sessions)
@@ -468,6 +508,12 @@ impl Table {
     /// Those that are over, the newest last.
     pub fn past(&self) -> impl DoubleEndedIterator<Item = &Past> {
         self.past.iter()
+    }
+
+    /// How many names are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
     }
 
     /// How many there are now.

@@ -48,6 +48,11 @@ fn report(shard: u16) -> ShardReport {
         cache_bytes: 9,
         access_dropped: 10,
         faults: 11,
+        told: vec![("video", 1), ("audio", 0)],
+        stalls: 2,
+        starts: 3,
+        malformed: 4,
+        paces_set: 12,
     }
 }
 
@@ -140,7 +145,8 @@ fn the_figures_of_all_shards_are_added_up() {
     let kept = vec![Kept { channel: "news".to_owned(), segments, bytes: 4096 }];
     let inputs = vec![("news".to_owned(), [1, 0, 3])];
     let pushed = Pushed { objects, remuxes, times: Some(times), kept, inputs };
-    let text = text(&scrape, None, &pushed, (true, 3));
+    let viewers = Viewers { sessions: 3, sent: Some((9_000, true)) };
+    let text = text(&scrape, None, &pushed, (true, &viewers));
     let samples = parsed(&text);
     for (sample, value) in [
         ("shardcast_requests_total{class=\"segment\",status=\"200\"}", 20.0),
@@ -157,6 +163,13 @@ fn the_figures_of_all_shards_are_added_up() {
         ("shardcast_shards{}", 3.0),
         ("shardcast_sessions{}", 3.0),
         ("shardcast_ready{}", 1.0),
+        ("shardcast_cmcd_requests_total{object=\"video\"}", 2.0),
+        ("shardcast_cmcd_stalls_total{}", 4.0),
+        ("shardcast_cmcd_starts_total{}", 6.0),
+        ("shardcast_cmcd_malformed_total{}", 8.0),
+        ("shardcast_pacing_changes_total{}", 24.0),
+        ("shardcast_egress_bits_per_second{}", 9_000.0),
+        ("shardcast_egress_full{}", 1.0),
         ("shardcast_access_log_lines_total{result=\"dropped\"}", 20.0),
         ("shardcast_request_seconds_bucket{class=\"segment\",le=\"0.00005\"}", 2.0),
         ("shardcast_request_seconds_bucket{class=\"segment\",le=\"0.0001\"}", 6.0),
@@ -184,7 +197,7 @@ fn the_figures_of_all_shards_are_added_up() {
 #[test]
 fn buckets_never_fall() {
     let reports = Reports { reports: vec![report(0)], silent: 0, shards: 1 };
-    let text = text(&reports, None, &Pushed::default(), (false, 0));
+    let text = text(&reports, None, &Pushed::default(), (false, &Viewers::default()));
     for class in Class::ALL {
         let prefix = format!("shardcast_request_seconds_bucket{{class=\"{}\"", class.label());
         let counts: Vec<f64> =
@@ -196,7 +209,8 @@ fn buckets_never_fall() {
 
 #[test]
 fn a_server_without_shards_still_shows_every_name() {
-    let samples = parsed(&text(&Reports::default(), None, &Pushed::default(), (false, 0)));
+    let samples =
+        parsed(&text(&Reports::default(), None, &Pushed::default(), (false, &Viewers::default())));
     assert_eq!(samples["shardcast_ready{}"], 0.0);
     for process in ["process_resident_memory_bytes{}", "process_cpu_seconds_total{}"] {
         assert!(samples[process] >= 0.0, "{process}");

@@ -20,6 +20,7 @@ pub(super) struct Fields<'b> {
     pub(super) request_method: bool,
     pub(super) expects_continue: bool,
     pub(super) unknown_expectation: bool,
+    pub(super) tells: bool,
     length: Option<u64>,
     coding: Option<Coding>,
 }
@@ -77,6 +78,14 @@ impl<'b> Fields<'b> {
             }
             (10, b'c') if is(b"connection") => {
                 self.take_connection(value);
+                Ok(())
+            }
+            (11, b'c') if is(b"cmcd-object") || is(b"cmcd-status") => {
+                self.tells = true;
+                Ok(())
+            }
+            (12, b'c') if is(b"cmcd-request") || is(b"cmcd-session") => {
+                self.tells = true;
                 Ok(())
             }
             (13, b'i') if is(b"if-none-match") => once(&mut self.conditions.if_none_match, value),

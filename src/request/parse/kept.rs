@@ -2,7 +2,8 @@
 
 use super::{BodyFraming, Method, Request, Version, request};
 
-/// The shortest head that is read as this one is: without its other fields, which are most of it.
+/// The shortest head that is read as this one is: without its other fields, which are most of it;
+/// also without what a player tells of itself, which has been read by then.
 ///
 /// It allocates, and so it is for requests that wait, not for those on their way.
 #[must_use]
@@ -10,7 +11,8 @@ pub fn kept(of: &Request<'_>, head: &[u8]) -> Box<[u8]> {
     let short = shortened(of);
     let is_the_same = || {
         let size = short.len();
-        matches!(request(&short), Ok(Some(again)) if again == Request { size, ..*of })
+        let expected = |again: Request<'_>| Request { size, tells: again.tells, ..*of };
+        matches!(request(&short), Ok(Some(again)) if again == expected(again))
     };
     if short.len() < head.len() && is_the_same() { short.into() } else { head.into() }
 }

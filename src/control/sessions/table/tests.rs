@@ -61,6 +61,7 @@ impl Place {
             Verdict::Held => "held",
             Verdict::Refused { over: Over::Limit, .. } => "limit",
             Verdict::Refused { over: Over::Kicked, .. } => "kicked",
+            Verdict::Refused { over: Over::Full, .. } => "full",
             Verdict::Unknown => "unknown",
         }
     }
