@@ -326,17 +326,6 @@ pub const ACCESS_RECORDS_MAX: usize = 16 * KIB;
 /// gets 503.
 pub const HEALTH_QUESTIONS_MAX: usize = 16;
 
-/// Connections of the admin port and its unix socket. Beyond it new ones wait in the kernel's
-/// queue.
-pub const ADMIN_CONNECTIONS_MAX: usize = 256;
-
-/// Milliseconds for a whole request head on the admin port. Then the connection is closed.
-pub const ADMIN_HEAD_TIMEOUT_MS: u64 = 10_000;
-
-/// Milliseconds that one connection of the admin port may live. Scrapers connect again.
-pub const ADMIN_CONNECTION_MS: u64 = 600_000;
-const _: () = assert!(ADMIN_CONNECTION_MS > 10 * ADMIN_HEAD_TIMEOUT_MS, "a scraper can stay");
-
 /// Longest body of an answer of control, in bytes: a playlist of 50,000 channels. Beyond it the
 /// client gets 500, and the log says so.
 pub const ANSWER_BODY_SIZE_MAX: usize = 16 * MIB;

@@ -108,7 +108,7 @@ fn wish_of(
             expects_continue: request.expects_continue,
         }),
         Err(Refusal::TokenMissing)
-            if exchange::may_be_exchanged(&request, &bytes[..size], view.foreign) =>
+            if exchange::may_be_exchanged(request, &bytes[..size], view.foreign) =>
         {
             Wish::Ask(Question {
                 head: bytes[..size].into(),
