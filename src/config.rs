@@ -12,6 +12,7 @@ use crate::units::{KIB, MIB};
 mod bandwidth;
 mod catch_up;
 mod live;
+mod operators;
 mod dash;
 mod transport;
 mod viewers;
@@ -34,6 +35,7 @@ pub use catch_up::*;
 pub use dash::*;
 pub use guard::*;
 pub use live::*;
+pub use operators::*;
 pub use transport::*;
 pub use viewers::*;
 
@@ -530,6 +532,8 @@ pub struct Config {
     pub ingest: Option<SocketAddr>,
     /// Admin address: metrics, health.
     pub admin: Option<SocketAddr>,
+    /// Who may come there, and how.
+    pub admin_port: AdminPort,
     /// How many shards; 0 = one for each CPU that we may run on.
     pub shards: usize,
     /// Registry, archive, keys.
@@ -576,6 +580,7 @@ impl Default for Config {
             guard: Guard::default(),
             ingest: Some(SocketAddr::from(([127, 0, 0, 1], 8082))),
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
+            admin_port: AdminPort::default(),
             shards: 0,
             state: PathBuf::from("/var/lib/shardcast"),
             access: Access::default(),

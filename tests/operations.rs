@@ -25,6 +25,8 @@ mod terminal;
 mod tokens;
 #[path = "operations/registry.rs"]
 mod registry;
+#[path = "operations/admins/mod.rs"]
+mod admins;
 #[path = "operations/import.rs"]
 mod import;
 #[path = "operations/asking.rs"]

@@ -146,6 +146,7 @@ const RULES: &[Rule] = &[
     documents::scenarios,
     documents::dependencies_say_why,
     requirements::requirements,
+    requirements::named_tests,
 ];
 
 /// All findings of all rules that no exception covers, and the exceptions that cover nothing.

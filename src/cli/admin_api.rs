@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Failure;
+use super::admin_tls::{self, USUAL_AUTHORITIES};
 use super::sources::SourceArgs;
 use super::terminal::printable;
 use crate::config::HEAD_SIZE_MAX;
@@ -26,9 +27,13 @@ const ANSWER_SIZE_MAX: u64 = 64 << 20;
 /// Which server is asked.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
-    /// Admin address of the server, as http://HOST:PORT [default: admin.sock in its state folder]
+    /// Admin address of the server, as https://HOST:PORT, with a key of its API in
+    /// SHARDCAST_API_KEY; http:// from its own machine [default: admin.sock in its state folder]
     #[arg(long, value_name = "URL", env = "SHARDCAST_SERVER_URL")]
     server: Option<String>,
+    /// Certificates of those who may vouch for the server, as PEM [default: Debian's]
+    #[arg(long, value_name = "FILE", env = "SHARDCAST_SERVER_CA")]
+    ca: Option<PathBuf>,
     /// Config file of the server, which names its state folder
     #[arg(long, value_name = "FILE", env = "SHARDCAST_CONFIG")]
     config: Option<PathBuf>,
@@ -101,7 +106,8 @@ impl ServerArgs {
     pub fn stream(&self, path: &str, to: &mut dyn Write) -> Result<(), Failure> {
         let (mut stream, host, what) = self.connected(PATIENCE)?;
         // HTTP/1.0: the body is what comes until the end, and says by itself whether it is whole.
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n");
+        let line = self.authorization()?;
+        let request = format!("GET {path} HTTP/1.0\r\n{line}Host: {host}\r\n\r\n");
         let failed = |error: std::io::Error| Failure::new(&what, error);
         stream.write_all(request.as_bytes()).map_err(failed)?;
         let mut answer = BufReader::new(stream);
@@ -138,8 +144,15 @@ impl ServerArgs {
             let size = body.len();
             request += &format!("Content-Type: application/json\r\nContent-Length: {size}\r\n");
         }
+        request += &self.authorization()?;
         request += &format!("Host: {host}\r\n\r\n{body}");
         asked(stream, &request, &what)
+    }
+
+    /// The header line that shows the key, where a server is asked that wants one.
+    fn authorization(&self) -> Result<String, Failure> {
+        let key = self.server.as_ref().map(|_| key()).transpose()?.flatten();
+        Ok(key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default())
     }
 
     /// A connection to the server, what its `Host` is, and what is being done, for messages.
@@ -149,7 +162,7 @@ impl ServerArgs {
             let what = format!("ask {}", socket.display());
             let refused = |error| {
                 Failure::new(&what, error)
-                    .remedy("is the server running? --server http://HOST:PORT asks another one")
+                    .remedy("is the server running? --server https://HOST:PORT asks another one")
             };
             let stream = UnixStream::connect(&socket).map_err(refused)?;
             let set = stream.set_read_timeout(Some(patience));
@@ -157,15 +170,28 @@ impl ServerArgs {
             return Ok((Box::new(stream), "localhost".to_owned(), what));
         };
         let what = format!("ask {url}");
-        let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        let is_tls = url.starts_with("https://");
+        let authority = url.strip_prefix("http://").or(url.strip_prefix("https://")).unwrap_or(url);
+        let authority = authority.trim_end_matches('/');
         if authority.is_empty() || authority.contains(|one: char| one == '/' || one.is_control()) {
-            return Err(Failure::new(what, "this is not http://HOST:PORT"));
+            return Err(Failure::new(what, "this is not https://HOST:PORT"));
         }
         let failed = |error| Failure::new(&what, error);
         let mut addresses = authority.to_socket_addrs().map_err(failed)?;
         let address = addresses.next().ok_or_else(|| Failure::new(&what, "no such host"))?;
+        let key = key()?;
+        if key.is_some() && !is_tls && !address.ip().to_canonical().is_loopback() {
+            let why = "the key would travel in the clear";
+            return Err(Failure::new(what, why).remedy("write https://, or come by ssh -L"));
+        }
         let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
         stream.set_read_timeout(Some(patience)).map_err(failed)?;
+        if !is_tls {
+            return Ok((Box::new(stream), authority.to_owned(), what));
+        }
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let authorities = self.ca.as_deref().unwrap_or(Path::new(USUAL_AUTHORITIES));
+        let stream = admin_tls::connected(stream, host, authorities)?;
         Ok((Box::new(stream), authority.to_owned(), what))
     }
 
@@ -206,6 +232,16 @@ impl ServerArgs {
             None => Ok(draft.config.state),
         }
     }
+}
+
+/// The key of the server's API, if there is one in the environment: other users see arguments.
+fn key() -> Result<Option<String>, Failure> {
+    let Ok(key) = std::env::var("SHARDCAST_API_KEY") else { return Ok(None) };
+    let key = key.trim();
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::new("SHARDCAST_API_KEY", "this is no key of an API"));
+    }
+    Ok(Some(key.to_owned()))
 }
 
 fn asked(mut stream: impl Read + Write, request: &str, what: &str) -> Result<Value, Failure> {

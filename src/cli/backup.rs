@@ -56,7 +56,9 @@ pub fn run(args: &BackupArgs) -> Result<(), Failure> {
         return say(&format!("{told:#}\n"));
     }
     let to = args.to.display();
-    say(&format!("{to}: {objects} objects as of revision {revision}, {size} bytes, without keys\n"))
+    say(&format!(
+        "{to}: {objects} objects as of revision {revision}, {size} bytes, without keys and administrators\n"
+    ))
 }
 
 /// Makes the registry what a copy says.

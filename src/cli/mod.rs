@@ -15,6 +15,8 @@ pub mod pack;
 pub mod package;
 pub mod demo;
 pub mod admin_api;
+mod admin_tls;
+pub mod admin;
 pub mod audit;
 pub mod backup;
 pub mod ban;
@@ -70,6 +72,8 @@ pub enum Verb {
     Ban(ban::BanArgs),
     /// List and change the keys that sign tokens
     Key(key::KeyArgs),
+    /// Who administers the server over the network, and the keys of programs that do
+    Admin(admin::AdminArgs),
     /// Take plans, subscribers and their app passwords from a file, a line at a time
     Import(import::ImportArgs),
     /// Write all plans and subscribers into a file that import takes
@@ -124,6 +128,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Session(args) => session::run(args),
         Verb::Ban(args) => ban::run(args),
         Verb::Key(args) => key::run(args),
+        Verb::Admin(args) => admin::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Export(args) => export::run(args),
         Verb::Audit(args) => audit::run(args),

@@ -179,7 +179,7 @@ impl Reading<'_> {
                 },
                 unknown => {
                     let sections =
-                        ["server", "http", "log", "limits", "library", "channel", "token"];
+                        ["server", "admin", "http", "log", "limits", "library", "channel", "token"];
                     let why = unknown_key("section", nearest(unknown, sections.into_iter()));
                     self.complain(Some(name.span()), unknown, why);
                 }
@@ -203,7 +203,7 @@ impl Reading<'_> {
                     }
                     if let (
                         Some(folder),
-                        "server.state" | "log.access_path" | "log.security_path",
+                        "server.state" | "log.access_path" | "log.security_path" | "admin.tls",
                     ) = (self.path.parent(), setting.key)
                     {
                         make_absolute(&mut self.draft.config, setting.key, folder);
@@ -273,12 +273,14 @@ impl Reading<'_> {
 
 /// Paths of a file count from its own folder, whatever folder the server is started in.
 fn make_absolute(config: &mut Config, key: &str, folder: &Path) {
-    let path = match key {
-        "server.state" => Some(&mut config.state),
-        "log.access_path" => config.access_log_path.as_mut(),
-        _ => config.guard.log_path.as_mut(),
+    let tls = config.admin_port.tls.iter_mut();
+    let paths: Vec<_> = match key {
+        "server.state" => vec![&mut config.state],
+        "log.access_path" => config.access_log_path.iter_mut().collect(),
+        "admin.tls" => tls.flat_map(|tls| [&mut tls.cert, &mut tls.key]).collect(),
+        _ => config.guard.log_path.iter_mut().collect(),
     };
-    if let Some(path) = path {
+    for path in paths {
         *path = folder.join(&*path);
     }
 }

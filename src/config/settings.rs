@@ -12,8 +12,8 @@ use toml::Value;
 use super::given::{Given, Wrong};
 use super::values::{self, duration_ms, duration_text, rate_text, size, size_text};
 use super::{
-    Access, AccessLog, BAN_AFTER_MAX, Backend, Config, EGRESS_MIN, Listen, LogFormat, SHARDS_MAX,
-    SecurityLog,
+    ADMIN_HOSTS_MAX, Access, AccessLog, AdminTls, BAN_AFTER_MAX, Backend, Config, EGRESS_MIN,
+    Listen, LogFormat, SHARDS_MAX, SecurityLog,
 };
 use crate::units::KIB;
 
@@ -100,6 +100,42 @@ pub static SETTINGS: &[Setting] = &[
                 \"open\".",
         set: |config, given| put(&mut config.access, given.read(Access::from_word)),
         shown: Some(|config| text(config.access.word())),
+        reloads: false,
+    },
+    Setting {
+        key: "admin.hosts",
+        about: "Names by which the admin port is called; addresses and localhost need none. \
+                Called by another name it signs in nobody.",
+        set: |config, given| {
+            let hosts = given.list()?;
+            if let Some(beyond) = hosts.get(ADMIN_HOSTS_MAX) {
+                return Err(beyond.blame(format!("is one too many (at most {ADMIN_HOSTS_MAX})")));
+            }
+            let hosts = hosts.iter().map(|host| host.read(values::host)).collect();
+            put(&mut config.admin_port.hosts, hosts)
+        },
+        shown: Some(|config| {
+            Value::Array(config.admin_port.hosts.iter().map(|host| text(host.as_str())).collect())
+        }),
+        reloads: false,
+    },
+    Setting {
+        key: "admin.tls",
+        about: "{ cert = \"…\", key = \"…\" }: PEM files with the admin port's certificate and its \
+                key, read again on SIGHUP.",
+        set: |config, given| {
+            config.admin_port.tls = admin_tls(given)?;
+            Ok(())
+        },
+        shown: Some(|config| config.admin_port.tls.as_ref().map_or_else(|| text("off"), shown_tls)),
+        reloads: false,
+    },
+    Setting {
+        key: "admin.plaintext",
+        about: "\"on\": passwords and keys come to the admin port from other machines without \
+                TLS, and whoever is on the way reads them. \"off\": from this machine only.",
+        set: |config, given| put(&mut config.admin_port.plaintext, given.read(values::switch)),
+        shown: Some(|config| text(if config.admin_port.plaintext { "on" } else { "off" })),
         reloads: false,
     },
     Setting {
@@ -463,6 +499,38 @@ fn listen(given: Given<'_>) -> Result<Listen, Wrong> {
     }
     let address = address.ok_or_else(|| given.blame("has no address"))?;
     Ok(Listen { address, backend })
+}
+
+/// The files of a certificate: a table of both, or "off".
+fn admin_tls(given: Given<'_>) -> Result<Option<AdminTls>, Wrong> {
+    if given.read(|text| Ok(text == "off")) == Ok(true) {
+        return Ok(None);
+    }
+    let table = given.table().ok_or_else(|| given.not_a_table())?;
+    let (mut cert, mut key) = (None, None);
+    for (name, value) in table {
+        match name.get_ref().as_ref() {
+            "cert" => cert = Some(path(Given::Toml(value))?),
+            "key" => key = Some(path(Given::Toml(value))?),
+            other => {
+                let why = format!("{other:?} is not known here (write cert and key)");
+                return Err(Wrong { why, span: Some(name.span()) });
+            }
+        }
+    }
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some(AdminTls { cert, key })),
+        (None, _) => Err(given.blame("has no cert")),
+        (_, None) => Err(given.blame("has no key")),
+    }
+}
+
+fn shown_tls(tls: &AdminTls) -> Value {
+    let mut table = toml::Table::new();
+    for (name, path) in [("cert", &tls.cert), ("key", &tls.key)] {
+        table.insert(name.to_owned(), text(path.display().to_string()));
+    }
+    Value::Table(table)
 }
 
 fn shown_listen(listen: &Listen) -> Value {

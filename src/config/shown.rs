@@ -241,6 +241,7 @@ mod tests {
     fn what_is_shown_can_be_read_back() {
         let written = "[server]\nlisten = [\"127.0.0.1:1\", { address = \"127.0.0.1:2\", backend = \
                        \"send_zc\" }]\ningest = \"off\"\nadmin = \"off\"\n\
+                       [admin]\nhosts = [\"tv\"]\ntls = { cert = \"/c\", key = \"/k\" }\n\
                        [limits]\nhead_timeout = \"1500ms\"\n\
                        [[library]]\npath = \"/a \\\" b\"\naccess = \"open\"\n\
                        [[channel]]\nid = \"a.1\"\naccess = \"open\"\n\
@@ -261,10 +262,10 @@ mod tests {
         let second = sources.with_text(Some((Path::new("/x.toml"), &text)));
         assert_eq!(second.errors, [], "{text}");
         assert_eq!(first.config, second.config);
-        assert!(text.contains("head_timeout = \"1500ms\"  # /x.toml:6"), "{text}");
+        assert!(text.contains("head_timeout = \"1500ms\"  # /x.toml:9"), "{text}");
         assert!(text.contains("Here: something."), "{text}");
         assert_eq!(first.config.channels.len(), 2);
-        assert!(text.contains("\n[[channel]]  # /x.toml:13\nid = \"b\"\n"), "{text}");
+        assert!(text.contains("\n[[channel]]  # /x.toml:16\nid = \"b\"\n"), "{text}");
         assert!(text.lines().all(|line| line.len() <= 120));
     }
 

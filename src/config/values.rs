@@ -26,6 +26,16 @@ const SIZES: &[(&str, u64)] = &[
     ("KB", 1_000),
 ];
 
+/// A name of a host, without a port.
+pub fn host(text: &str) -> Result<String, String> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let label = |label: &str| !label.is_empty() && label.bytes().all(is_good);
+    match text.len() <= 253 && text.split('.').all(label) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(format!("{text:?} is not a name of a host (write \"tv.example.org\")")),
+    }
+}
+
 /// Units of rate, largest first, in bits a second.
 const RATES: &[(&str, u64)] = &[
     ("Tbit", 1_000_000_000_000),

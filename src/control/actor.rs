@@ -27,6 +27,10 @@ pub enum Peer {
 pub enum Actor {
     /// Somebody on this machine, by the unix socket: the number of the user.
     Local(Option<u32>),
+    /// A person who has signed in: the administrator's id.
+    Operator(String),
+    /// A program with a key of the API: the key's id.
+    Key(String),
     /// The server, by itself.
     Server,
 }
@@ -45,6 +49,8 @@ impl fmt::Display for Actor {
         match self {
             Self::Local(Some(uid)) => write!(f, "local:{uid}"),
             Self::Local(None) => f.write_str("local"),
+            Self::Operator(id) => write!(f, "operator:{id}"),
+            Self::Key(id) => write!(f, "key:{id}"),
             Self::Server => f.write_str("server"),
         }
     }

@@ -8,12 +8,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use axum::middleware::{map_request, map_response};
-use axum::routing::{any, delete, get, post};
+use axum::middleware::{from_fn_with_state, map_request, map_response};
+use axum::routing::{delete, get, post};
 use tokio::sync::Mutex;
 
 use super::guard::Guard;
 use super::idempotency::Running;
+use super::operators::{Office, account, admins, api_keys, gate, login, page};
 use super::secrets::Secrets;
 use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
@@ -38,6 +39,8 @@ pub struct Shared {
     pub(super) state: PathBuf,
     /// Signs tokens; none without a registry.
     pub(super) signer: Option<Arc<Signer>>,
+    /// Where people sign in; none without a registry.
+    pub(super) office: Option<Arc<Office>>,
     /// Hashes and seals app passwords; none where the state folder can't be used.
     pub(super) app_passwords: Option<Arc<app_passwords::Keys>>,
     /// Where sessions are counted.
@@ -55,11 +58,13 @@ impl Shared {
     pub fn new(
         parts: &Parts,
         signer: Option<Arc<Signer>>,
+        office: Option<Arc<Office>>,
         sessions: Arc<Desk>,
         guard: Arc<Guard>,
     ) -> Self {
         Self {
             sessions,
+            office,
             guard,
             app_passwords: app_passwords(&parts.state),
             running: Arc::default(),
@@ -85,39 +90,46 @@ fn app_passwords(state: &Path) -> Option<Arc<app_passwords::Keys>> {
     }
 }
 
-/// What whoever reaches the admin port may see. Until operators can sign in there, what changes
-/// something is the socket's, whose clients the kernel has let in.
+/// What the port answers: to everybody what scrapers and supervisors ask, and the rest to whoever
+/// has signed in or shows a key, as far as `operators::scope` says.
 pub fn port(shared: Shared) -> Router {
-    let here = || async {
-        problem::problem(
-            StatusCode::FORBIDDEN,
-            "this takes an operator: it is answered on admin.sock in the state folder, not on the \
-             port",
-        )
-    };
-    let mut router = seen();
-    for plural in objects::plurals() {
-        let path = format!("/api/v1/{plural}");
-        router = router.route(&path, any(here)).route(&format!("{path}/{{*rest}}"), any(here));
-    }
-    router
-        .route("/api/v1/audit", any(here))
-        .route("/api/v1/changes", any(here))
-        .route("/api/v1/keys", any(here))
-        .route("/api/v1/keys/{*rest}", any(here))
-        .route("/api/v1/sessions", any(here))
-        .route("/api/v1/sessions/{*rest}", any(here))
-        .route("/api/v1/tokens", any(here))
-        .route("/api/v1/app-passwords/{*rest}", any(here))
-        .route("/api/v1/restore", any(here))
-        .route("/api/v1/import", any(here))
-        .route("/api/v1/export", any(here))
-        .with_state(shared)
+    let gate = from_fn_with_state(shared.clone(), gate::gate);
+    let gated = operated().merge(signing_in()).route_layer(gate);
+    seen().merge(page::router()).merge(gated).with_state(shared)
 }
 
-/// The same, and what an operator may do.
+/// The same for whoever the kernel lets reach the socket, who need not sign in.
 pub fn socket(shared: Shared) -> Router {
-    let operated = Router::new()
+    seen().merge(operated().layer(map_request(actor::local))).with_state(shared)
+}
+
+/// How people sign in, and what they do with their own.
+pub fn signing_in() -> Router<Shared> {
+    Router::new()
+        .route("/api/v1/login", post(login::login))
+        .route("/api/v1/setup", post(login::set_up))
+        .route("/api/v1/logout", post(login::logout))
+        .route("/api/v1/step-up", post(login::step_up))
+        .route("/api/v1/session", get(login::session))
+        .route("/api/v1/session/password", post(account::password))
+        .route("/api/v1/session/factor", post(account::factor))
+        .route("/api/v1/session/factor/confirm", post(account::confirm))
+        .route("/api/v1/session/recovery-codes", post(account::recovery_codes))
+        .layer(DefaultBodyLimit::max(REQUEST_BODY_SIZE_MAX))
+        .layer(map_response(problem::uniform))
+}
+
+/// What an operator may do. Each route has a line in `operators::scope::ROUTES`.
+pub fn operated() -> Router<Shared> {
+    Router::new()
+        .route("/api/v1/admins", get(admins::all).post(admins::create))
+        .route("/api/v1/admins/{id}", get(admins::one).patch(admins::patch).delete(admins::remove))
+        .route("/api/v1/admins/{id}/password", post(admins::set_password))
+        .route("/api/v1/admins/{id}/factor", delete(admins::reset_factor))
+        .route("/api/v1/api-keys", get(api_keys::all).post(api_keys::create))
+        .route("/api/v1/api-keys/{id}", delete(api_keys::remove))
+        .route("/api/v1/channels", get(channels::all))
+        .route("/api/v1/channels/{id}", get(channels::one))
         .route("/api/v1/audit", get(audit::api::all))
         .route("/api/v1/changes", get(feed::changes))
         .route("/api/v1/keys", get(tokens::keys))
@@ -142,8 +154,6 @@ pub fn socket(shared: Shared) -> Router {
         )
         .layer(DefaultBodyLimit::max(OPERATOR_BODY_SIZE_MAX))
         .layer(map_response(problem::uniform))
-        .layer(map_request(actor::local));
-    seen().merge(operated).with_state(shared)
 }
 
 fn seen() -> Router<Shared> {
@@ -151,8 +161,6 @@ fn seen() -> Router<Shared> {
         .route("/metrics", get(metrics_text))
         .route("/healthz", get(|| async { text(StatusCode::OK, "alive\n") }))
         .route("/readyz", get(ready))
-        .route("/api/v1/channels", get(channels::all))
-        .route("/api/v1/channels/{id}", get(channels::one))
         .fallback(problem::unknown)
         .method_not_allowed_fallback(|| async {
             problem::problem(StatusCode::METHOD_NOT_ALLOWED, "another method is answered here")

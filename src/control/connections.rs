@@ -22,30 +22,45 @@ use crate::config::{
     HEADER_LINES_MAX,
 };
 
-/// TCP or unix: what the two kinds of listener have in common.
+/// TCP, TLS or unix: what the kinds of listener have in common.
 pub trait Listener: 'static {
     /// What it accepts.
+    type Accepted: 'static;
+    /// What is spoken over.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
     /// The next connection, and who is at its other end.
-    async fn next(&self) -> io::Result<(Self::Stream, Peer)>;
+    async fn next(&self) -> io::Result<(Self::Accepted, Peer)>;
+
+    /// A connection that can be spoken over: what takes its client's help, and so time.
+    async fn opened(accepted: Self::Accepted) -> io::Result<Self::Stream>;
 }
 
 impl Listener for TcpListener {
+    type Accepted = TcpStream;
     type Stream = TcpStream;
 
     async fn next(&self) -> io::Result<(TcpStream, Peer)> {
         self.accept().await.map(|(stream, address)| (stream, Peer::Network(address)))
     }
+
+    async fn opened(accepted: TcpStream) -> io::Result<TcpStream> {
+        Ok(accepted)
+    }
 }
 
 impl Listener for UnixListener {
+    type Accepted = UnixStream;
     type Stream = UnixStream;
 
     async fn next(&self) -> io::Result<(UnixStream, Peer)> {
         let (stream, _) = self.accept().await?;
         let uid = stream.peer_cred().ok().map(|whose| whose.uid());
         Ok((stream, Peer::Local(uid)))
+    }
+
+    async fn opened(accepted: UnixStream) -> io::Result<UnixStream> {
+        Ok(accepted)
     }
 }
 
@@ -57,10 +72,14 @@ pub async fn serve<L: Listener>(listener: L, router: Router) {
         let place = Rc::clone(&places);
         let place = acquired(place).await;
         match listener.next().await {
-            Ok((stream, peer)) => {
+            Ok((accepted, peer)) => {
                 let router = router.clone();
                 tokio::task::spawn_local(async move {
-                    connection(stream, peer, router).await;
+                    let time = Duration::from_millis(ADMIN_HEAD_TIMEOUT_MS);
+                    // Who does not come to an end with a handshake is its own business, too.
+                    if let Ok(Ok(stream)) = tokio::time::timeout(time, L::opened(accepted)).await {
+                        connection(stream, peer, router).await;
+                    }
                     drop(place);
                 });
             }

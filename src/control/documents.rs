@@ -193,6 +193,7 @@ impl Made {
 pub fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
     match kind {
         Kind::SigningKey => Err("a key is made by the server alone".to_owned()),
+        Kind::Admin | Kind::ApiKey => Err("this has a way of its own to be made".to_owned()),
         Kind::AppPasswords => {
             app_passwords::checked(&document)?;
             Ok(Checked { document, references: Vec::new() })

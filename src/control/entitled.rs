@@ -135,7 +135,12 @@ impl Known {
                 let bouquet = document::<OfBouquet>(&change).map(|of| of.content);
                 put(&mut self.bouquets, change.id, bouquet);
             }
-            Kind::SigningKey | Kind::Category | Kind::AppPasswords | Kind::Ban => return false,
+            Kind::SigningKey
+            | Kind::Category
+            | Kind::AppPasswords
+            | Kind::Ban
+            | Kind::Admin
+            | Kind::ApiKey => return false,
         }
         true
     }

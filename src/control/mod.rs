@@ -17,6 +17,8 @@ use crate::ingest;
 use crate::messages::mail::Outbox;
 use crate::messages::{Ask, SessionNews};
 use crate::ops::access_log;
+use operators::Office;
+use secrets::Secrets;
 
 pub mod readiness;
 mod actor;
@@ -36,6 +38,7 @@ mod import;
 mod json;
 mod keys;
 mod objects;
+pub mod operators;
 mod post;
 pub mod sessions;
 mod socket;
@@ -48,6 +51,7 @@ pub mod problem;
 pub mod registry;
 pub mod restore;
 pub mod secrets;
+pub mod tls;
 
 pub use readiness::{Readiness, Stage};
 
@@ -55,6 +59,10 @@ pub use readiness::{Readiness, Stage};
 pub struct Parts {
     /// The admin port; none = only the unix socket.
     pub admin: Option<TcpListener>,
+    /// What the config says of it.
+    pub admin_rules: operators::Rules,
+    /// What it shows; none = no TLS.
+    pub certificate: Option<Arc<tls::Certificate>>,
     /// The folder of `admin.sock`.
     pub state: PathBuf,
     /// To every shard, in order.
@@ -146,10 +154,18 @@ async fn run(
         let signer = |registry| signer(registry, &post, &desk);
         let signer = parts.registry.clone().map(signer).transpose()?.map(Arc::new);
         signing.clone_from(&signer);
-        let shared = admin::Shared::new(&parts, signer, Arc::clone(&desk), Arc::clone(&guard));
+        let (office, guard) = (office(&parts), Arc::clone(&guard));
+        let shared = admin::Shared::new(&parts, signer, office, Arc::clone(&desk), guard);
         if let Some(admin) = parts.admin.take() {
             let listener = tokio::net::TcpListener::from_std(admin)?;
-            tokio::task::spawn_local(connections::serve(listener, admin::port(shared.clone())));
+            let port = admin::port(shared.clone());
+            match parts.certificate.take() {
+                Some(certificate) => {
+                    let listener = tls::TlsListener { listener, certificate };
+                    drop(tokio::task::spawn_local(connections::serve(listener, port)));
+                }
+                None => drop(tokio::task::spawn_local(connections::serve(listener, port))),
+            }
         }
         if let Some(unix) = unix {
             let listener = tokio::net::UnixListener::from_std(unix)?;
@@ -169,6 +185,25 @@ async fn run(
     ask::answer_all(parts.asks, (parts.answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
+}
+
+/// Where people sign in. Without it the socket is there, and viewers need none.
+fn office(parts: &Parts) -> Option<Arc<Office>> {
+    let registry = parts.registry.clone()?;
+    let opened = Secrets::open(&parts.state)
+        .and_then(|secrets| Office::open(registry, secrets, parts.admin_rules.clone()));
+    let office = match opened {
+        Ok(office) => Arc::new(office),
+        Err(error) => {
+            tracing::error!(%error, "nobody can sign in on the admin port");
+            return None;
+        }
+    };
+    let address = parts.admin.as_ref().and_then(|admin| admin.local_addr().ok());
+    if let Some(address) = address {
+        operators::welcome(&office, address, &parts.admin_rules);
+    }
+    Some(office)
 }
 
 /// Signs tokens with the registry's keys. Before clients come, every shard is told of them, and of

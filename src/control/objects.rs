@@ -36,11 +36,6 @@ const PLURALS: [(&str, Kind); 5] = [
     ("bans", Kind::Ban),
 ];
 
-/// The kinds' names in addresses.
-pub fn plurals() -> impl Iterator<Item = &'static str> {
-    PLURALS.into_iter().map(|(plural, _)| plural)
-}
-
 fn kind(plural: &str) -> Option<Kind> {
     PLURALS.into_iter().find(|(name, _)| *name == plural).map(|(_, kind)| kind)
 }

@@ -2,15 +2,24 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde_json::Value;
 
 /// A problem without a type of its own.
 pub fn problem(status: StatusCode, detail: &str) -> Response<Body> {
-    let body = serde_json::json!({
+    problem_with(status, detail, &Value::Null)
+}
+
+/// The same with members besides (RFC 9457, 3.2), for programs that do something about it.
+pub fn problem_with(status: StatusCode, detail: &str, besides: &Value) -> Response<Body> {
+    let mut body = serde_json::json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
         "detail": detail,
     });
+    for (name, value) in besides.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
     let mut response = Response::new(Body::from(format!("{body}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();

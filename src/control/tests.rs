@@ -23,6 +23,13 @@ struct Started {
 }
 
 fn started(shards: usize) -> Started {
+    started_with(shards, |_| None)
+}
+
+fn started_with(
+    shards: usize,
+    registry: impl FnOnce(&std::path::Path) -> Option<registry::Registry>,
+) -> Started {
     let bell = Arc::new(File::options().write(true).open("/dev/null").unwrap());
     let (outboxes, inboxes) = (0..shards).map(|_| queue(Arc::clone(&bell))).unzip();
     let (asks, received) = tokio::sync::mpsc::channel(8);
@@ -33,9 +40,11 @@ fn started(shards: usize) -> Started {
     let handle = start(Parts {
         guard: guard::Settings::default(),
         admin: Some(listener),
+        admin_rules: operators::Rules::default(),
+        certificate: None,
         state: state.path().join("state"),
         outboxes,
-        registry: None,
+        registry: registry(&state.path().join("state")),
         asks: received,
         sessions: tokio::sync::mpsc::channel(8).1,
         limits: Arc::default(),
@@ -127,7 +136,7 @@ fn health_and_readiness_follow_the_stage() {
 #[test]
 fn everything_else_is_a_problem() {
     let server = started(1);
-    for path in ["/api/v1/channels/news", "/api/v1/x", "/admin/", "/", "/metrics/x"] {
+    for path in ["/api/v2/x", "/api/v1/", "/admin/", "/", "/metrics/x"] {
         let answer = get(server.admin, path);
         assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
         assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
@@ -138,10 +147,59 @@ fn everything_else_is_a_problem() {
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
 }
 
+/// The paths of a router, by what it says of itself.
+fn paths(router: &axum::Router<admin::Shared>) -> Vec<String> {
+    let text = format!("{router:?}");
+    let quoted = text.split('"').skip(1).step_by(2);
+    let mut paths: Vec<_> = quoted.filter(|text| text.starts_with("/api/")).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths.into_iter().map(str::to_owned).collect()
+}
+
+/// Walks the router, so that a route without a line of the table fails here, and one that is open
+/// to all by mistake.
+#[test]
+fn every_route_has_a_line_and_is_answered_to_nobody_without_a_login() {
+    let registry = |state: &std::path::Path| registry::Registry::open(state).ok();
+    let server = started_with(1, registry);
+    let mut lines = 0;
+    let all = paths(&admin::operated().merge(admin::signing_in()));
+    assert!(all.len() > 20, "{all:?}");
+    for path in all {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let at = path.replace("{id}", "x").replace("{name}", "x").replace("{kind}", "plans");
+            let request = format!(
+                "{method} {at} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            let answer = exchange(TcpStream::connect(server.admin).unwrap(), &request);
+            let status = answer.split(' ').nth(1).unwrap_or_default();
+            let method = axum::http::Method::from_bytes(method.as_bytes()).unwrap();
+            let needs = operators::scope::needs(&method, &path);
+            lines += usize::from(needs.is_some());
+            // Where there is no handler either, axum says which methods have one.
+            let has_handler = !answer.contains("\r\nallow: ");
+            assert_eq!(has_handler, needs.is_some(), "{method} {path}");
+            let expected = match needs {
+                None => "405",
+                Some(operators::scope::Needs::Nothing) => "415",
+                Some(_) => "401",
+            };
+            assert_eq!(status, expected, "{method} {path}: {answer}");
+            assert_eq!(answer.contains("www-authenticate: Bearer"), expected == "401", "{answer}");
+        }
+    }
+    assert_eq!(lines, operators::scope::ROUTES.len(), "each line is a route's");
+}
+
 #[test]
 fn a_server_that_takes_no_pushes_has_no_channels() {
     let server = started(1);
-    let answer = get(server.admin, "/api/v1/channels");
+    let path = server.state.path().join("state/admin.sock");
+    let stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    let request = "GET /api/v1/channels HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answer = exchange(stream, request);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\n{\"channels\":[]}\n"), "{answer}");

@@ -65,7 +65,7 @@ fn who_did_what_is_listed_and_holds() {
     assert_eq!(done(&config, &["audit", "ls", "--actor", "server", "--json"]).lines().count(), 2);
     assert_eq!(done(&config, &["audit", "ls", "--since", "2100-01-01", "--json"]), "");
     // Whoever comes by the port is told nothing of it.
-    assert!(get(server.admin, "/api/v1/audit").starts_with("HTTP/1.1 403 "));
+    assert!(get(server.admin, "/api/v1/audit").starts_with("HTTP/1.1 421 "));
     let page = try_ask(&place.path("state"), "GET", "/api/v1/audit?after=2&limit=1", "", "");
     let (status, page) = page.unwrap();
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -93,6 +94,16 @@ impl Place {
         self.dir.path().join(name)
     }
 
+    /// One request to the socket of the server that runs here; the whole response.
+    pub fn socket_get(&self, path: &str) -> String {
+        let mut stream = UnixStream::connect(self.path("state/admin.sock")).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+
     /// A config with one shard on free ports, and `more` at its end.
     pub fn config(&self, more: &str) -> PathBuf {
         let path = self.path("shardcast.toml");
@@ -115,6 +126,8 @@ pub struct Running {
     pub admin: SocketAddr,
     /// Nowhere, unless the config has a channel.
     pub ingest: SocketAddr,
+    /// The link that makes the first administrator, if one was said.
+    pub set_up: Option<String>,
 }
 
 impl Running {
@@ -140,6 +153,7 @@ impl Running {
             publics: Vec::new(),
             admin: unknown,
             ingest: unknown,
+            set_up: None,
         };
         loop {
             let line = running.next_line();
@@ -148,6 +162,9 @@ impl Running {
             running.public = address("public").unwrap_or(running.public);
             running.admin = address("admin").unwrap_or(running.admin);
             running.ingest = address("ingest").unwrap_or(running.ingest);
+            if let Some(link) = line["link"].as_str() {
+                running.set_up = Some(link.to_owned());
+            }
             if line["message"] == "ready" {
                 return running;
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::running::{PATIENCE, Place, Running, done, get, program, run, serve, until, verb};
+use super::running::{PATIENCE, Place, Running, done, program, run, serve, until, verb};
 
 /// A server with two libraries that take a token.
 fn place() -> Place {
@@ -265,7 +265,8 @@ fn a_registry_is_what_it_was_when_it_was_copied_and_old_tokens_are_void() {
     let copy = copy.to_str().unwrap();
     let said = done(&["backup", copy]);
     assert!(
-        said.contains("3 objects as of revision ") && said.ends_with("without keys\n"),
+        said.contains("3 objects as of revision ")
+            && said.ends_with("without keys and administrators\n"),
         "{said}"
     );
     let again = verb(&config, &["backup", copy]);
@@ -300,17 +301,28 @@ fn a_registry_is_what_it_was_when_it_was_copied_and_old_tokens_are_void() {
 }
 
 #[test]
-fn only_the_socket_makes_tokens() {
+fn whoever_has_not_signed_in_makes_no_tokens() {
     let place = place();
     let config = config(&place);
     let server = Running::start(&mut serve(&config));
-    for path in ["/api/v1/keys", "/api/v1/tokens", "/api/v1/keys/rotate"] {
-        let answer = get(server.admin, path);
-        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("admin.sock"), "{answer}");
+    let ask = |method: &str, path: &str| {
+        let mut stream = std::net::TcpStream::connect(server.admin).unwrap();
+        let head = "Host: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        write!(stream, "{method} {path} HTTP/1.1\r\n{head}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for (method, path) in
+        [("GET", "/api/v1/keys"), ("POST", "/api/v1/tokens"), ("POST", "/api/v1/keys/rotate")]
+    {
+        let answer = ask(method, path);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
     }
     let said = run(program().args(["token", "mint", "--server", &server.admin.to_string()]));
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("status 403: this takes an operator"), "{}", said.err);
+    assert!(said.err.contains("status 401: sign in, or send a key of the API"), "{}", said.err);
 }
 
 #[test]

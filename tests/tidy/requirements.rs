@@ -70,6 +70,20 @@ pub fn requirements(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Tests that a page below docs/ names exist.
+pub fn named_tests(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.files.iter().filter(|file| file.path.starts_with("docs/")) {
+        for (at, _) in file.text.match_indices("`test:") {
+            let name = file.text[at + 1..].split('`').next().unwrap_or_default();
+            if let Err(why) = exists(tree, name) {
+                findings.push(Finding::at(file, at, RULE, format!("`{name}`: {why}")));
+            }
+        }
+    }
+    findings
+}
+
 /// What is wrong with one row.
 fn faults(tree: &Tree, row: &Row) -> Vec<String> {
     let mut faults = Vec::new();
@@ -269,5 +283,12 @@ mod tests {
             &(row("serve.build.1", "", "open") + "extra = 1\n"),
             &["tests/requirements.toml:6"],
         );
+    }
+
+    #[test]
+    fn a_page_that_names_a_test_that_is_gone_is_found() {
+        let page = "| a | `test:lib::shard::turns` |\n| b | `test:lib::shard::gone` |\n";
+        let files = [TREE, &[("docs/table.md", page), ("other.md", page)]].concat();
+        check(named_tests, &files, &["docs/table.md:2"]);
     }
 }

@@ -19,6 +19,7 @@ impl Server {
         let status = if draft.errors.is_empty() {
             warn_of(&draft);
             self.take(&draft.config);
+            self.take_certificate();
             self.status()
         } else {
             for error in &draft.errors {
@@ -31,6 +32,17 @@ impl Server {
             systemd::ready(&status);
         } else {
             systemd::status(&status);
+        }
+    }
+
+    /// The files of the certificate that the server was started with, as they are now: they are
+    /// renewed in their place. Other files are taken at the next restart.
+    fn take_certificate(&self) {
+        let files = self.config.admin_port.tls.as_ref();
+        let Some((certificate, files)) = self.certificate.as_ref().zip(files) else { return };
+        match certificate.read_again(files) {
+            Ok(()) => tracing::info!("the certificate of the admin port was read again"),
+            Err(error) => tracing::error!(%error, "admin.tls is wrong, the old certificate stays"),
         }
     }
 

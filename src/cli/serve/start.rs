@@ -11,13 +11,15 @@ use crate::cli::Failure;
 use crate::config::file::Draft;
 use crate::config::load::Sources;
 use crate::config::{
-    ASKS_MAX, Backend, Channel, Config, Listen, SESSION_NEWS_MAX, STRIKE_LOTS_MAX, TO_LIBRARY_MAX,
-    TO_LIVE_MAX,
+    ASKS_MAX, AdminPort, Backend, Channel, Config, Listen, SESSION_NEWS_MAX, STRIKE_LOTS_MAX,
+    TO_LIBRARY_MAX, TO_LIVE_MAX,
 };
 use crate::control::catchup::CatchUp;
 use crate::control::foreign::{self, Exchange};
 use crate::control::linear::Stations;
+use crate::control::operators::Rules;
 use crate::control::registry::Registry;
+use crate::control::tls::Certificate;
 use crate::control::{self, Readiness};
 use crate::guard::{Door, Marks, Networks, Strike};
 use crate::live::records::Records;
@@ -29,7 +31,7 @@ use crate::{ingest, library, shard};
 
 /// A running server that is not ready yet.
 pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
-    let mut config = draft.config.clone();
+    let (mut config, certificate) = (draft.config.clone(), certificate(&draft)?);
     let inherited = inherited(&mut config, &draft)?;
     let descriptors = raise_nofile();
     let (events, received) = mpsc::channel();
@@ -63,12 +65,13 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     };
     let live = is_live(&config).then(|| ingest::start(parts())).transpose();
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
-    let catch_up = catch_up(records, &config, &outboxes)?;
-    let stations = Stations::new(&config);
+    let (catch_up, stations) = (catch_up(records, &config, &outboxes)?, Stations::new(&config));
     let exchange = exchange(&config, &mut outboxes)?;
     let readiness = Arc::new(Readiness::default());
     let control = control::start(control::Parts {
         admin,
+        admin_rules: admin_rules(&config),
+        certificate: certificate.clone(),
         state: config.state.clone(),
         outboxes: outboxes.clone(),
         registry: registry(&config)?,
@@ -91,11 +94,25 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         outboxes,
         library,
         live,
-        (control, stations, exchange),
+        (control, stations, exchange, certificate),
         readiness,
         (log, security_log),
         received,
     ))
+}
+
+/// What the config says of the admin port.
+fn admin_rules(config: &Config) -> Rules {
+    let AdminPort { hosts, plaintext, tls } = &config.admin_port;
+    Rules { hosts: hosts.clone(), is_tls: tls.is_some(), is_plaintext_trusted: *plaintext }
+}
+
+/// What the admin port shows, if it has TLS.
+fn certificate(draft: &Draft) -> Result<Option<Arc<Certificate>>, Failure> {
+    let Some(files) = &draft.config.admin_port.tls else { return Ok(None) };
+    let place = draft.places.get("admin.tls").cloned().unwrap_or_default();
+    let wrong = |why: String| Failure::new(format!("{place}: admin.tls"), why);
+    Certificate::read(files).map(|read| Some(Arc::new(read))).map_err(wrong)
 }
 
 /// What shards tell: the ends of their queues.

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::load::Sources;
 use crate::control::foreign::Exchange;
 use crate::control::linear::{self, Stations};
+use crate::control::tls::Certificate;
 use crate::control::{self, Readiness, Stage};
 use crate::ingest;
 use crate::library;
@@ -49,6 +50,8 @@ pub struct Server {
     pub(super) control: control::Handle,
     /// Linear channels.
     pub(super) stations: Stations,
+    /// What the admin port shows, if it has TLS.
+    pub(super) certificate: Option<Arc<Certificate>>,
     /// Tokens of others.
     pub(super) exchange: Exchange,
     pub(super) log: Option<access_log::Handle>,
@@ -69,7 +72,12 @@ impl Server {
         outboxes: Vec<Outbox>,
         library: library::Handle,
         live: Option<ingest::Handle>,
-        (control, stations, exchange): (control::Handle, Stations, Exchange),
+        (control, stations, exchange, certificate): (
+            control::Handle,
+            Stations,
+            Exchange,
+            Option<Arc<Certificate>>,
+        ),
         readiness: Arc<Readiness>,
         (log, security_log): (Option<access_log::Handle>, Option<access_log::Handle>),
         events: Receiver<Event>,
@@ -85,6 +93,7 @@ impl Server {
             live,
             control,
             stations,
+            certificate,
             exchange,
             log,
             security_log,

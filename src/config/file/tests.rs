@@ -20,6 +20,22 @@ fn refused(text: &str, complaint: &str) {
 /// Section, key, a good value, a wrong one, and what is said of it.
 const KEYS: &[(&str, &str, &str, &str, &str)] = &[
     (
+        "admin",
+        "hosts",
+        "[\"tv.example.org\", \"localhost\"]",
+        "[\"tv.example.org:80\"]",
+        "\"tv.example.org:80\" is not a name of a host (write \"tv.example.org\")",
+    ),
+    (
+        "admin",
+        "tls",
+        "{ cert = \"a.pem\", key = \"b.pem\" }",
+        "\"a.pem\"",
+        "is a string, not a table in { }",
+    ),
+    ("admin", "tls", "\"off\"", "{ cert = \"a.pem\" }", "has no key"),
+    ("admin", "plaintext", "\"on\"", "true", "is true or false, not a string"),
+    (
         "server",
         "listen",
         "[\"[::]:80\"]",

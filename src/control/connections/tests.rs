@@ -11,6 +11,7 @@ use super::*;
 struct InMemory(tokio::sync::Mutex<Receiver<DuplexStream>>);
 
 impl Listener for InMemory {
+    type Accepted = DuplexStream;
     type Stream = DuplexStream;
 
     async fn next(&self) -> io::Result<(DuplexStream, Peer)> {
@@ -18,6 +19,10 @@ impl Listener for InMemory {
             Some(stream) => Ok((stream, Peer::Local(None))),
             None => std::future::pending().await,
         }
+    }
+
+    async fn opened(accepted: DuplexStream) -> io::Result<DuplexStream> {
+        Ok(accepted)
     }
 }
 

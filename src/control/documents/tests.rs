@@ -102,6 +102,7 @@ fn what_is_wrong_is_named() {
             "unknown variant `gone`, expected `active` or `blocked`",
         ),
         (Kind::SigningKey, json!({}), "a key is made by the server alone"),
+        (Kind::Admin, json!({}), "this has a way of its own to be made"),
     ] {
         check(kind, document, expected);
     }

@@ -41,11 +41,15 @@ pub enum Kind {
     AppPasswords,
     /// Whoever is kept out: its id is a network.
     Ban,
+    /// Whoever administers the server over the network.
+    Admin,
+    /// What a program administers it with.
+    ApiKey,
 }
 
 impl Kind {
     /// Every kind, those that others speak of first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SigningKey,
         Self::Category,
         Self::Bouquet,
@@ -53,6 +57,8 @@ impl Kind {
         Self::Subscriber,
         Self::AppPasswords,
         Self::Ban,
+        Self::Admin,
+        Self::ApiKey,
     ];
 
     /// Its word.
@@ -66,13 +72,21 @@ impl Kind {
             Self::Subscriber => "subscriber",
             Self::AppPasswords => "app-passwords",
             Self::Ban => "ban",
+            Self::Admin => "admin",
+            Self::ApiKey => "api-key",
         }
     }
 
     /// Whether its documents are secrets, which no list and no feed tells.
     #[must_use]
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::SigningKey | Self::AppPasswords)
+        matches!(self, Self::SigningKey | Self::AppPasswords | Self::Admin | Self::ApiKey)
+    }
+
+    /// Whether its objects stay where they are when a copy is made or restored.
+    #[must_use]
+    pub const fn is_in_no_copy(self) -> bool {
+        matches!(self, Self::SigningKey | Self::Admin | Self::ApiKey)
     }
 
     /// Whether its objects have a number besides their id: other systems' clients know them by it.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::boxes::{self, Chunk, MIDNIGHT, Media, chunk, salted_segment};
 use super::{Station, channel};
-use crate::running::{program, run};
+use crate::running::{done, program, run};
 
 fn body(answer: &str) -> Value {
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
@@ -23,7 +23,7 @@ fn a_channel_says_how_it_is() {
     station.put(&format!("news/v/{MIDNIGHT}.m4s"), &salted_segment(MIDNIGHT, 1));
     assert_eq!(station.put("news/v/5.m4s", b"no boxes").status, 400);
     station.settle();
-    let news = body(&station.server.admin_get("/api/v1/channels/news"));
+    let news = body(&station.place.socket_get("/api/v1/channels/news"));
     assert_eq!(news["input"], "live", "{news}");
     assert_eq!((&news["segment_ms"], &news["part_ms"]), (&1000.into(), &500.into()), "{news}");
     assert_eq!(news["chunks"]["conflict"], 2, "{news}");
@@ -38,7 +38,7 @@ fn a_channel_says_how_it_is() {
     assert!(v["average_bandwidth"].as_u64() > Some(0), "{v}");
     // That media is of a midnight that has passed, or has yet to come.
     assert!(v["delay_ms"].is_i64() && v["drift_ms"].is_null(), "{v}");
-    let all = body(&station.server.admin_get("/api/v1/channels"));
+    let all = body(&station.place.socket_get("/api/v1/channels"));
     let ids = all["channels"].as_array().unwrap().iter().map(|one| &one["id"]);
     assert_eq!(ids.collect::<Vec<_>>(), ["mark", "news"]);
 }
@@ -47,14 +47,17 @@ fn a_channel_says_how_it_is() {
 fn channels_are_shown_on_a_terminal() {
     let station = Station::start(&format!("{}{}", channel("news"), channel("radio")));
     let url = format!("http://{}", station.server.admin);
-    let said = run(program().args(["channel", "ls", "--server", &url]));
+    let config = station.config();
+    let key = done(&config, &["admin", "key", "add", "wall", "--scope", "channels:read"]);
+    let mut asked = program();
+    asked.args(["channel", "ls", "--server", &url]).env("SHARDCAST_API_KEY", key.trim_end());
+    let said = run(&mut asked);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     let lines: Vec<_> = said.out.lines().map(|line| line.split_whitespace().collect()).collect();
     let words = |line: &Vec<&str>| line[..2].join(" ");
     let words: Vec<_> = lines.iter().map(words).collect();
     assert_eq!(words, ["CHANNEL INPUT", "mark waiting", "news waiting", "radio waiting"]);
     // By its socket, which its config leads to.
-    let config = station.config();
     let config = ["--config", config.to_str().unwrap()];
     let said = run(program().args(["channel", "show", "news", "--json"]).args(config));
     assert_eq!(said.code, 0, "{}", said.err);
@@ -68,7 +71,7 @@ fn channels_are_shown_on_a_terminal() {
         assert!(said.code == 1 && said.err.contains(why), "{}", said.err);
     }
     let said = run(program().args(["channel", "ls", "--server", "http://127.0.0.1:1/x"]));
-    assert!(said.code == 1 && said.err.contains("not http://HOST:PORT"), "{}", said.err);
+    assert!(said.code == 1 && said.err.contains("not https://HOST:PORT"), "{}", said.err);
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn a_segment_that_is_too_long_is_noted() {
     assert_eq!(station.put("news/v/2.m4s", &long).status, 200);
     station.push(MIDNIGHT + 3);
     station.settle();
-    let news = body(&station.server.admin_get("/api/v1/channels/news"));
+    let news = body(&station.place.socket_get("/api/v1/channels/news"));
     assert_eq!(news["renditions"][0]["tally"]["long_segments"], 1, "{news}");
     let error = news["last_error"]["what"].as_str().expect("it is noted");
     assert_eq!(error, format!("v: segment {} is longer than 1 s", MIDNIGHT + 1));

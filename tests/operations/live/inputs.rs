@@ -43,7 +43,7 @@ pub fn started(channels: &str, prepare: impl FnOnce(&Place, &mut Command)) -> St
 impl Station {
     /// What the API says of the ffmpeg of a channel.
     fn ffmpeg(&self, id: &str) -> Value {
-        let answer = self.server.admin_get(&format!("/api/v1/channels/{id}"));
+        let answer = self.place.socket_get(&format!("/api/v1/channels/{id}"));
         let (_, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
         // A channel on demand is gone for the moment in which it goes to rest.
         serde_json::from_str::<Value>(body).map_or(Value::Null, |channel| channel["ffmpeg"].clone())
@@ -117,10 +117,7 @@ fn a_file_is_read_again_and_again_and_comes_back_when_its_child_is_killed() {
             && numbers(answer.text()).last() > Some(&(last + 2))
     };
     station.until(&media, goes_on);
-    let shown = run(program()
-        .args(["channel", "show", "film"])
-        .arg("--server")
-        .arg(format!("http://{}", station.server.admin)));
+    let shown = run(program().args(["channel", "show", "film", "--config"]).arg(station.config()));
     assert!(
         shown.out.contains("reads       ") && shown.out.contains("film.mp4 (1 of 1)"),
         "{}",

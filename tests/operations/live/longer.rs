@@ -138,7 +138,7 @@ fn parts_of_a_set_length_are_made_to_fit_chunks_also_after_a_restart() {
     let parts = low.lines().filter_map(|line| line.strip_prefix("#EXT-X-PART:DURATION="));
     let parts: Vec<_> = parts.filter_map(|part| part.split(',').next()).collect();
     assert_eq!(parts, ["0.4", "0.4", "0.2"]);
-    let news = station.server.admin_get("/api/v1/channels/news");
+    let news = station.place.socket_get("/api/v1/channels/news");
     assert!(news.contains("chunks of 200 ms do not fill parts of 500 ms: 400 ms"), "{news}");
     station.until_remembered("given ");
     let station = station.killed();

@@ -1,8 +1,9 @@
 //! Copies of a registry: made while it is in use, looked at, and put in its place.
 //!
-//! A copy is a database like the registry itself, with everything but the keys that sign tokens: a
-//! copy is kept where it can be read by others, and what was signed before it is restored is void
-//! anyway.
+//! A copy is a database like the registry itself, with everything but what is secret: a copy is
+//! kept where it can be read by others. What was signed before it is restored is void anyway, and
+//! who may administer a server is no business of a copy: whoever was let in or put out since stays
+//! so.
 //!
 //! Restoring is one transaction. What is other than in the copy gets a new revision, so whoever
 //! follows changes sees the registry become what it was, and revisions and numbers that were given
@@ -92,7 +93,8 @@ fn copied(registry: &Connection, to: &Path) -> Result<Copied, StoreError> {
     let made = || -> rusqlite::Result<Copied> {
         // What was deleted is not left in the file either.
         copy.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA secure_delete = ON;")?;
-        copy.execute("DELETE FROM object WHERE kind = ?1", params![Kind::SigningKey.word()])?;
+        copy.execute(&format!("DELETE FROM object WHERE kind IN ({})", secret()), ())?;
+        copy.execute(&format!("DELETE FROM removed WHERE kind IN ({})", secret()), ())?;
         // Answers are for whoever asked this server.
         if copy.table_exists(None, "answered")? {
             copy.execute("DELETE FROM answered", ())?;
@@ -101,6 +103,12 @@ fn copied(registry: &Connection, to: &Path) -> Result<Copied, StoreError> {
         held(&copy)
     };
     made().map_err(|error| at(to, error))
+}
+
+/// The kinds that no copy has, as SQL lists them.
+fn secret() -> String {
+    let kinds = Kind::ALL.into_iter().filter(|kind| kind.is_in_no_copy());
+    kinds.map(|kind| format!("'{}'", kind.word())).collect::<Vec<_>>().join(", ")
 }
 
 fn held(copy: &Connection) -> rusqlite::Result<Copied> {
@@ -186,8 +194,8 @@ fn every_document(copy: &Connection, look: Look<'_>) -> Result<(), String> {
         let (word, id): (String, String) = (row.get(0).map_err(text)?, row.get(1).map_err(text)?);
         let document: String = row.get(2).map_err(text)?;
         let kind = Kind::of(&word).ok_or_else(|| format!("no kind is called {word:?}"))?;
-        if kind == Kind::SigningKey {
-            return Err("it has keys that sign tokens, which no copy has".to_owned());
+        if kind.is_in_no_copy() {
+            return Err(format!("it has a {word}, which no copy has"));
         }
         let document = serde_json::from_str(&document).map_err(|error| error.to_string());
         document
@@ -213,18 +221,18 @@ fn dangling(copy: &Connection) -> Result<(), String> {
     }
 }
 
-/// Makes the registry what the copy says, with revisions behind this one. Keys stay; the epoch is
-/// another one.
+/// Makes the registry what the copy says, with revisions behind this one. What is secret stays; the
+/// epoch is another one.
 fn restore(base: i64) -> String {
-    let keys = Kind::SigningKey.word();
+    let secret = secret();
     format!(
         "
 -- What is gone.
 INSERT OR REPLACE INTO removed (kind, id, revision, number)
     SELECT kind, id, {base} + row_number() OVER (ORDER BY kind, id), number
-    FROM main.object AS here WHERE kind <> '{keys}' AND NOT EXISTS
+    FROM main.object AS here WHERE kind NOT IN ({secret}) AND NOT EXISTS
         (SELECT 1 FROM copy.object AS there WHERE there.kind = here.kind AND there.id = here.id);
-DELETE FROM main.object AS here WHERE kind <> '{keys}' AND NOT EXISTS
+DELETE FROM main.object AS here WHERE kind NOT IN ({secret}) AND NOT EXISTS
     (SELECT 1 FROM copy.object AS there WHERE there.kind = here.kind AND there.id = here.id);
 -- What is new or other.
 INSERT INTO main.object (kind, id, revision, number, document)

@@ -181,7 +181,7 @@ fn what_is_no_sound_copy_is_refused_and_leaves_nothing() {
     check(&change("PRAGMA user_version = 99"), &anything, "newer version");
     check(&change("PRAGMA application_id = 1"), &anything, "something else");
     let key = "INSERT INTO object VALUES ('signing-key', '1', 99, '{}', NULL)";
-    check(&change(key), &anything, "keys that sign tokens");
+    check(&change(key), &anything, "it has a signing-key, which no copy has");
     let missing = staged(&there.path().join("no"), there.path(), &anything).unwrap_err();
     assert!(missing.0.contains("No such file"), "{missing}");
 }
