@@ -1,5 +1,4 @@
-//! Limits of viewers' tokens, of the registry and of those who operate it. They are constants like
-//! those of `config.rs`.
+//! Limits of viewers' tokens and of the registry. They are constants like those of `config.rs`.
 
 use super::TARGET_SIZE_MAX;
 use crate::units::MIB;
@@ -75,14 +74,3 @@ pub const FOLLOWED_AT_ONCE: usize = 10_000;
 /// Tokens that a shard knows again without verifying them, once any came: about 600 KiB. What has
 /// no place is verified each time, which costs it some hundred nanoseconds.
 pub const RECENT_TOKENS: usize = 4096;
-
-/// Connections of the admin port and its unix socket. Beyond it new ones wait in the kernel's
-/// queue.
-pub const ADMIN_CONNECTIONS_MAX: usize = 256;
-
-/// Milliseconds for a whole request head on the admin port. Then the connection is closed.
-pub const ADMIN_HEAD_TIMEOUT_MS: u64 = 10_000;
-
-/// Milliseconds that one connection of the admin port may live. Scrapers connect again.
-pub const ADMIN_CONNECTION_MS: u64 = 600_000;
-const _: () = assert!(ADMIN_CONNECTION_MS > 10 * ADMIN_HEAD_TIMEOUT_MS, "a scraper can stay");
