@@ -70,8 +70,10 @@ fn calls(place: &Place) -> Vec<Call> {
         let text = until_found(|| {
             let text = std::fs::read_to_string(&path).expect("strace is installed");
             // Its thread has ended, or the file may still grow.
-            let has_ended = text.lines().last().is_some_and(|line| line.contains(" +++ "));
-            has_ended.then_some(text).ok_or("the trace has no end")
+            let last = text.lines().next_back().unwrap_or_default();
+            let last = last.get(..100).unwrap_or(last).to_owned();
+            let has_ended = text.ends_with(" +++\n");
+            has_ended.then_some(text).ok_or_else(|| format!("{}: no end: {last}", path.display()))
         });
         calls.extend(text.lines().filter_map(call));
     }
@@ -226,7 +228,7 @@ fn of_what_was_acknowledged_before_a_power_cut_nothing_is_lost_and_nothing_is_ha
     let server = traced(&place);
     let begun = now_us();
     // So many that the log of SQLite is brought into its file at least once.
-    let written = write(&place.path("state"), if is_full { 1500 } else { 320 }, &mut random);
+    let written = write(&place.path("state"), if is_full { 640 } else { 320 }, &mut random);
     server.signal("KILL");
     server.ended();
     let calls = calls(&place);
