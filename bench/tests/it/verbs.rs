@@ -211,7 +211,8 @@ fn compare_measures_servers_that_run_already() {
         assert_eq!(rows[1]["rounds"].as_array().map(Vec::len), Some(2));
     }
     let closed = number(&tables[0]["servers"][1], "requests_per_second");
-    assert!(number(&tables[1], "rate") <= closed / 2.0, "half of the slowest");
+    // What is read of a number's digits may be another one in its last bit.
+    assert!(number(&tables[1], "rate") <= closed / 2.0 * (1.0 + 1e-9), "half of the slowest");
 }
 
 #[test]
