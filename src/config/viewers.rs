@@ -1,6 +1,6 @@
 //! Limits of viewers' tokens and of the registry. They are constants like those of `config.rs`.
 
-use super::TARGET_SIZE_MAX;
+use super::{LEASE_MIN_MS, LEASES_TOLD_MS, SILENCE_MS, TARGET_SIZE_MAX};
 use crate::units::MIB;
 
 /// Longest token, in characters. One without patterns has 46 to 80; one that came of a CDN's token
@@ -15,6 +15,14 @@ const _: () = assert!(TOKEN_SIZE_MAX.is_multiple_of(4), "the sizes are those of 
 /// How long a token is good at most, in seconds: a day. What a viewer may have is looked at with
 /// each request; a player that plays through the night rarely comes back from a refusal.
 pub const TOKEN_SECONDS_MAX: u32 = 86_400;
+
+/// How many of the times at which control is told of sessions pass before it is told of one again
+/// beside which there is room: that it goes on is all that matters of it then.
+pub const LEASES_TOLD_SELDOM: u32 = 4;
+const _: () = assert!(
+    LEASES_TOLD_SELDOM as u64 * LEASES_TOLD_MS + LEASE_MIN_MS / 3 < SILENCE_MS,
+    "who fetches once a target duration is never silent"
+);
 
 /// Patterns of one token. What is beyond is refused when it is made.
 pub const TOKEN_PATTERNS_MAX: usize = 16;

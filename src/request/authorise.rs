@@ -19,8 +19,19 @@ use crate::viewer::{Claims, Denial, Recent, token};
 pub struct Grant {
     /// Viewers without a token get what is open to all, and nothing else.
     permit: Permit,
-    /// Who it is, if there is a token: the subscriber, if there is one, and the device's session.
-    viewer: Option<(Option<NonZeroU32>, u64)>,
+    /// Who it is, if there is a token.
+    viewer: Option<Viewer>,
+}
+
+/// Whose token it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewer {
+    /// The subscriber, if that is somebody of the registry.
+    pub subscriber: Option<NonZeroU32>,
+    /// The device's session.
+    pub session: u64,
+    /// Whether it may watch at so many places only.
+    pub is_limited: bool,
 }
 
 impl Grant {
@@ -30,10 +41,9 @@ impl Grant {
         access == Access::Open || self.permit.can_end()
     }
 
-    /// Whose token it is, if there is one: the subscriber, if that is somebody of the registry, and
-    /// the device's session.
+    /// Whose token it is, if there is one.
     #[must_use]
-    pub fn viewer(&self) -> Option<(Option<NonZeroU32>, u64)> {
+    pub fn viewer(&self) -> Option<Viewer> {
         self.viewer
     }
 
@@ -71,14 +81,16 @@ pub fn grant(
         }
         let from = From { peer: view.peer, agent };
         let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), &from, now);
-        let entry = claims.subscriber.map(verdict).transpose().map_err(barred)?;
+        let held = claims.subscriber.map(verdict).transpose().map_err(barred)?;
         // Who signed it was read when it was verified.
         let key = view.keys.mark_of(text).ok_or(Refusal::TokenUnknown)?;
-        Ok(Permit::of(key, &claims, entry))
+        let permit = Permit::of(key, &claims, held.map(|(entry, _)| entry));
+        Ok((permit, held.is_some_and(|(_, is_limited)| is_limited)))
     };
     match permitted() {
-        Ok(permit) => {
-            let viewer = Some((claims.subscriber, claims.session));
+        Ok((permit, is_limited)) => {
+            let Claims { subscriber, session, .. } = claims;
+            let viewer = Some(Viewer { subscriber, session, is_limited });
             Ok(Grant { permit, viewer })
         }
         Err(refusal) => {

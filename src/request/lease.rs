@@ -1,7 +1,7 @@
 //! Which session a request belongs to, and whether that may go on.
 
 use super::View;
-use super::authorise::{Grant, over};
+use super::authorise::{Grant, Viewer, over};
 use super::locate::{Located, Place};
 use super::refusal::Refusal;
 use super::route::Target;
@@ -35,11 +35,11 @@ pub fn leased(
 ) -> Result<Leased, Refusal> {
     let permit = grant.permit();
     let goes = Ok(Leased::Goes(permit));
-    let Some((subscriber, token)) = grant.viewer() else { return goes };
+    let Some(viewer) = grant.viewer() else { return goes };
+    let Viewer { subscriber, session: token, is_limited } = viewer;
     let Some(content) = content(target, located, view) else { return goes };
     let agent = agent.unwrap_or_default();
     let viewing = Viewing { subscriber, token, peer: (view.peer)(), agent, content };
-    let is_limited = subscriber.is_some_and(|of| view.rights.places(of).is_some());
     let hold_ms = || match *target {
         Target::Live { path, .. } => view.catalog.hold_ms(path),
         _ => None,

@@ -4,7 +4,8 @@
 //! Control counts sessions, for all shards; a shard only remembers what it was told. The first
 //! request of a session waits until control has spoken, and if it does not, for `SESSION_ASK_MS`:
 //! who has paid is let in then, and counted when control speaks again. Whatever holds a lease is
-//! served without a question as long as it goes on, and control is told of that once a second.
+//! served without a question as long as it goes on, and control is told of that once a second; more
+//! seldom where its subscriber could watch at one place more, so that nothing hangs on it.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,8 +16,8 @@ use ahash::AHashMap;
 use super::players::Report;
 use super::session::{SessionId, Viewing, Watched};
 use crate::config::{
-    LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_MAX, LEASES_TOLD_MS, SESSION_AGENT_SIZE_MAX,
-    SESSION_ASK_MS, SESSION_NEWS_KEPT_MAX, TIMER_TICK_MS,
+    LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_MAX, LEASES_TOLD_MS, LEASES_TOLD_SELDOM,
+    SESSION_AGENT_SIZE_MAX, SESSION_ASK_MS, SESSION_NEWS_KEPT_MAX, TIMER_TICK_MS,
 };
 use crate::units::Ticks;
 
@@ -38,6 +39,10 @@ pub enum Verdict {
     Held,
     /// Control does not know it: it shall begin anew.
     Unknown,
+    /// There is room beside it: control need be told of it seldom only.
+    Roomy,
+    /// There is none any more: control is told of it as often as of any, and when it was used last.
+    Crowded,
     /// It may not, for so many milliseconds; then control is asked again.
     Refused {
         /// Why.
@@ -112,8 +117,17 @@ struct Lease {
     /// control is asked again.
     until: Ticks,
     length_ms: u32,
-    /// The period in which control was told last that it goes on.
+    /// The second in which control was told last that it goes on.
     told: u32,
+    /// Whether nothing hangs on when that was.
+    is_roomy: bool,
+}
+
+impl Lease {
+    /// When it was used last, if it is held.
+    fn used(&self) -> Ticks {
+        Ticks(self.until.0.saturating_sub(u64::from(self.length_ms)))
+    }
 }
 
 /// The sessions of one shard.
@@ -125,7 +139,6 @@ pub struct Leases {
     /// What control is to be told.
     news: VecDeque<News>,
     seen: Vec<Seen>,
-    period: u32,
     tell_at: Ticks,
     /// How many are known when those that are long over are forgotten.
     forget_at: usize,
@@ -142,7 +155,6 @@ impl Default for Leases {
             asked: VecDeque::new(),
             news: VecDeque::new(),
             seen: Vec::new(),
-            period: 1,
             tell_at: Ticks(0),
             forget_at: LEASES_KEPT_MIN,
             forgot_at: Ticks(0),
@@ -174,7 +186,7 @@ impl Leases {
             match lease.standing {
                 Standing::Asked => return (id, Standing::Asked),
                 Standing::Held if now < lease.until => {
-                    Self::renew(lease, self.period, now, (id, hold_ms), &mut self.seen);
+                    Self::renew(lease, now, (id, hold_ms), &mut self.seen);
                     return (id, Standing::Held);
                 }
                 Standing::Refused(over) if now < lease.until => {
@@ -189,7 +201,7 @@ impl Leases {
         let length_ms = length_ms(hold_ms());
         let standing = if limits { Standing::Asked } else { Standing::Held };
         let until = now.plus(u64::from(length_ms));
-        self.put(id, Lease { standing, until, length_ms, told: 0 }, now);
+        self.put(id, Lease { standing, until, length_ms, told: second(now), is_roomy: false }, now);
         let start = Box::new(start(id, viewing, length_ms));
         if limits {
             self.asked.push_back((now.plus(SESSION_ASK_MS), id));
@@ -209,22 +221,23 @@ impl Leases {
             standing: Standing::Held,
             until: now,
             length_ms: length_ms(None),
-            told: 0,
+            told: NEVER,
+            is_roomy: false,
         });
         if lease.standing == Standing::Held {
-            Self::renew(lease, self.period, now, (id, || None), &mut self.seen);
+            Self::renew(lease, now, (id, || None), &mut self.seen);
         }
     }
 
     fn renew(
         lease: &mut Lease,
-        period: u32,
         now: Ticks,
         (id, hold_ms): (SessionId, impl FnOnce() -> Option<u64>),
         seen: &mut Vec<Seen>,
     ) {
-        if lease.told != period {
-            lease.told = period;
+        let every = if lease.is_roomy { LEASES_TOLD_SELDOM } else { 1 };
+        if second(now).wrapping_sub(lease.told) >= every {
+            lease.told = second(now);
             lease.length_ms = lease.length_ms.max(length_ms(hold_ms()));
             seen.push(Seen { id, length_ms: lease.length_ms, at: now });
         }
@@ -245,10 +258,23 @@ impl Leases {
             }
             Verdict::Held => (Standing::Held, length_ms),
             Verdict::Refused { over, for_ms } => (Standing::Refused(over), for_ms),
+            Verdict::Roomy | Verdict::Crowded => {
+                self.tell_of(id, verdict == Verdict::Roomy);
+                return false;
+            }
         };
         let until = now.plus(u64::from(for_ms));
-        self.put(id, Lease { standing, until, length_ms, told: 0 }, now);
+        self.put(id, Lease { standing, until, length_ms, told: NEVER, is_roomy: false }, now);
         was_asked
+    }
+
+    /// Control is told of a session seldom, if there is room beside it, or often.
+    fn tell_of(&mut self, id: SessionId, is_roomy: bool) {
+        let Some(lease) = self.known.get_mut(&id) else { return };
+        if lease.is_roomy && !is_roomy && lease.standing == Standing::Held {
+            self.seen.push(Seen { id, length_ms: lease.length_ms, at: lease.used() });
+        }
+        lease.is_roomy = is_roomy;
     }
 
     /// The next session that control did not speak of in time: it is let in, its requests go on.
@@ -287,7 +313,6 @@ impl Leases {
             // As many again, so that no request has to make room.
             let room = Vec::with_capacity(self.seen.len());
             let seen = std::mem::replace(&mut self.seen, room);
-            self.period = self.period.wrapping_add(1).max(1);
             self.news.push_back(News::Seen(seen, now));
         }
         while let Some(news) = self.news.pop_front() {
@@ -328,6 +353,14 @@ impl Leases {
         }
         self.known.len() < LEASES_MAX && self.news.len() < SESSION_NEWS_KEPT_MAX
     }
+}
+
+/// Control was not told of it, however late it is.
+const NEVER: u32 = u32::MAX / 2;
+
+/// How many of the times at which control is told have passed.
+fn second(now: Ticks) -> u32 {
+    (now.0 / LEASES_TOLD_MS) as u32
 }
 
 fn length_ms(hold_ms: Option<u64>) -> u32 {
@@ -413,6 +446,35 @@ mod tests {
         assert_eq!(told(&mut leases, 15_700), ["seen [18000]"], "three long segments");
         assert_eq!(ask(&mut leases, 1, 33_699), Standing::Held);
         assert_eq!(ask(&mut leases, 1, 33_699 + 18_000), Standing::Asked, "it was over");
+    }
+
+    #[test]
+    fn control_hears_seldom_of_one_beside_which_there_is_room() {
+        let mut leases = Leases::default();
+        let id = viewing(1, NEWS).id();
+        ask(&mut leases, 1, 0);
+        leases.hear(id, Verdict::Held, Ticks(0));
+        leases.hear(id, Verdict::Roomy, Ticks(0));
+        told(&mut leases, 0);
+        let mut heard = Vec::new();
+        for now in (500..9_400).step_by(100) {
+            ask(&mut leases, 1, now);
+            heard.extend(told(&mut leases, now).into_iter().map(|_| now));
+        }
+        assert_eq!(heard, [500, 4_000, 8_000]);
+        // There is no room any more: when it was used last is told at once, and often from now on.
+        leases.hear(id, Verdict::Crowded, Ticks(9_900));
+        assert!(leases.wait_ms(Ticks(9_900)).is_some());
+        leases.tell(Ticks(10_500), |news| {
+            let used = Seen { id, length_ms: 15_000, at: Ticks(9_300) };
+            assert_eq!(news, News::Seen(vec![used], Ticks(10_500)));
+            Ok(())
+        });
+        assert_eq!(ask(&mut leases, 1, 10_600), Standing::Held);
+        assert_eq!(told(&mut leases, 11_500), ["seen [15000]"]);
+        // Who is not known here is not made known by that.
+        leases.hear(viewing(2, NEWS).id(), Verdict::Roomy, Ticks(11_500));
+        assert_eq!(leases.known.len(), 1);
     }
 
     #[test]

@@ -136,7 +136,8 @@ mod tests {
     fn it_holds_as_long_as_key_token_subscriber_and_plan_do() {
         let here = rights(&["tv/news", "vod/films"], Some(standing()));
         let from = From { peer: &|| None, agent: None };
-        let entry = here.verdict(ANNA, Wanted::Object("films/a/1.m4s"), &from, NOON).unwrap();
+        let wanted = Wanted::Object("films/a/1.m4s");
+        let (entry, _) = here.verdict(ANNA, wanted, &from, NOON).unwrap();
         let permit = Permit::of(mark(3), &claims(Some(ANNA)), Some(entry));
         let check = |keys: &Keys, rights: &Rights, seconds: u64| {
             permit.verdict(keys, rights, UnixTime(NOON.0 + seconds))

@@ -33,6 +33,13 @@ pub struct Standing {
     pub sessions_max: Option<u32>,
 }
 
+impl Standing {
+    /// At how many places at once it may watch; none = as many as it likes.
+    fn places_max(&self, plan: &Plan) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.sessions_max.unwrap_or(plan.sessions_max))
+    }
+}
+
 /// Where and with what a subscriber may watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -255,7 +262,7 @@ impl Rights {
     pub fn places(&self, subscriber: NonZeroU32) -> Option<Places> {
         let standing = self.standing(subscriber)?;
         let plan = standing.plan.and_then(|plan| self.plans.get(plan.0 as usize))?;
-        let max = NonZeroU32::new(standing.sessions_max.unwrap_or(plan.sessions_max))?;
+        let max = standing.places_max(plan)?;
         Some(Places { max, ends_oldest: plan.ends_oldest })
     }
 
@@ -283,7 +290,8 @@ impl Rights {
         standing.plan.and_then(|plan| self.plans.get(plan.0 as usize)).ok_or(Bar::NotInPlan)
     }
 
-    /// By what a subscriber, who asks from there, may have something now.
+    /// By what a subscriber, who asks from there, may have something now, and whether it may watch
+    /// at so many places only.
     ///
     /// # Errors
     ///
@@ -294,13 +302,14 @@ impl Rights {
         wanted: Wanted<'_>,
         from: &From<'_>,
         now: UnixTime,
-    ) -> Result<Entry, Bar> {
+    ) -> Result<(Entry, bool), Bar> {
         let standing = self.standing(subscriber).ok_or(Bar::Unknown)?;
         let plan = self.paid(standing, now)?;
         if let Some(limits) = &standing.limits {
             limits.hold(from)?;
         }
-        plan.holds(wanted).ok_or(Bar::NotInPlan)
+        let entry = plan.holds(wanted).ok_or(Bar::NotInPlan)?;
+        Ok((entry, standing.places_max(plan).is_some()))
     }
 
     /// The same with these plans.

@@ -9,12 +9,13 @@ use std::sync::LazyLock;
 
 use ahash::{AHashMap, RandomState};
 
+use self::group::{Admission, Barred, Group};
 use super::count;
 use super::pace::{self, Pace};
 use super::quality::Quality;
 use crate::config::{
-    CONTESTED_MS, KICKED_MS, LEASES_TOLD_MS, SESSION_REFUSED_MS, SESSIONS_COUNTED_MAX,
-    SESSIONS_OF_ONE_MAX, SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
+    CONTESTED_MS, KICKED_MS, LEASES_TOLD_MS, LEASES_TOLD_SELDOM, SESSION_REFUSED_MS,
+    SESSIONS_COUNTED_MAX, SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
 };
 use crate::units::{Ticks, UnixTime};
 use crate::viewer::SessionId;
@@ -81,6 +82,8 @@ pub struct Session {
     pub since: UnixTime,
     /// How long it may be silent, in milliseconds.
     pub length_ms: u32,
+    /// Whether shards tell of it seldom: its owner could watch at one place more.
+    pub is_roomy: bool,
     /// What its player said of itself.
     pub quality: Quality,
     /// How fast it is sent to, if anything bounds that.
@@ -100,6 +103,7 @@ impl Session {
             seen: now.ticks,
             since: now.unix,
             length_ms: start.length_ms,
+            is_roomy: false,
             quality: Quality::default(),
             pace: None,
         }
@@ -127,7 +131,8 @@ impl Session {
     /// Whether it has been silent for too long.
     pub fn is_over(&self, now: Ticks) -> bool {
         // It may have been used once more since shards told of it.
-        now.since(self.seen) >= u64::from(self.length_ms) + LEASES_TOLD_MS
+        let untold = if self.is_roomy { u64::from(LEASES_TOLD_SELDOM) } else { 1 };
+        now.since(self.seen) >= u64::from(self.length_ms) + untold * LEASES_TOLD_MS
     }
 }
 
@@ -153,92 +158,6 @@ pub struct Past {
     pub end: End,
 }
 
-/// What may not begin again at once.
-#[derive(Debug)]
-struct Barred {
-    session: Session,
-    /// Only this content; else nothing of that player in that network.
-    is_for_content: bool,
-    over: Over,
-    until: Ticks,
-}
-
-impl Barred {
-    fn bars(&self, session: &Session) -> bool {
-        if self.is_for_content {
-            session.is_of(&self.session)
-        } else {
-            session.is_of_device(&self.session)
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    sessions: Vec<Session>,
-    barred: Vec<Barred>,
-}
-
-impl Group {
-    /// Takes in a session, if it may begin; `barred` is the place of what speaks against it.
-    fn admit(
-        &mut self,
-        session: Session,
-        barred: Option<usize>,
-        places: Option<Places>,
-        now: Ticks,
-    ) -> Admission {
-        let count = self.sessions.len();
-        let Some(places) = places.filter(|places| count >= places.max.get() as usize) else {
-            // So many are fewer than there may be.
-            if places.is_none() && count >= SESSIONS_OF_ONE_MAX {
-                return Admission::Uncounted;
-            }
-            self.sessions.push(session);
-            return Admission::Counted;
-        };
-        let max = places.max.get() as usize;
-        if count >= SESSIONS_COUNTED_MAX.max(max) {
-            return Admission::Refused;
-        }
-        if let Some(barred) = barred {
-            // Others that go on have it to themselves; those who have left only seem to.
-            let go_on = self.sessions.iter().filter(|of| !of.is_silent(now)).cloned();
-            if count::counted(&go_on.collect::<Vec<_>>()).len() >= max {
-                self.barred[barred].until = now.plus(CONTESTED_MS);
-                return Admission::Refused;
-            }
-        }
-        self.sessions.push(session);
-        let is_over = count::counted(&self.sessions).len() > max
-            || count::at_most(&self.sessions, now) > max + 1;
-        if !is_over || places.ends_oldest {
-            return Admission::Counted;
-        }
-        self.sessions.pop();
-        Admission::Refused
-    }
-
-    /// Something may not begin again until then; the oldest of too many may.
-    fn bar(&mut self, barred: Barred) {
-        if self.barred.len() == SESSIONS_COUNTED_MAX {
-            let contested = self.barred.iter().position(|barred| barred.over == Over::Limit);
-            self.barred.remove(contested.unwrap_or(0));
-        }
-        self.barred.push(barred);
-    }
-}
-
-/// What becomes of a session that begins.
-enum Admission {
-    /// It is there.
-    Counted,
-    /// It may go on, and is not listed: there are too many.
-    Uncounted,
-    /// It may not.
-    Refused,
-}
-
 /// What is said to shards.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Said {
@@ -251,7 +170,8 @@ pub struct Said {
 impl Said {
     /// Whoever asked goes on, unless it is among those that end.
     fn held_unless(asked: SessionId, all: Vec<(SessionId, Verdict)>) -> Self {
-        let ended = all.iter().find(|(id, _)| *id == asked);
+        let ends = |verdict| matches!(verdict, Verdict::Refused { .. });
+        let ended = all.iter().find(|(id, verdict)| *id == asked && ends(*verdict));
         let verdict = ended.map_or(Verdict::Held, |(_, verdict)| *verdict);
         Self { answer: Some((asked, verdict)), all }
     }
@@ -306,6 +226,8 @@ impl Table {
                 same.names.push(start.id);
                 self.names.insert(start.id, (owner, place));
             }
+            // The shard that asks does not know yet that there is room.
+            same.is_roomy = false;
             let seen = Seen { id: start.id, length_ms: start.length_ms, at: now.ticks };
             let all = self.see(seen, |_| places, now);
             return Said::held_unless(start.id, all);
@@ -318,8 +240,11 @@ impl Table {
             }
             Admission::Refused => return Said { answer: answer(REFUSED), all: Vec::new() },
         }
-        self.names.insert(start.id, (owner, group.sessions.len() - 1));
-        let all = places.map(|places| self.enforce(owner, places, now)).unwrap_or_default();
+        let place = group.sessions.len() - 1;
+        self.names.insert(start.id, (owner, place));
+        let mut all = places.map(|places| self.enforce(owner, places, now)).unwrap_or_default();
+        let group = self.owners.get_mut(&owner);
+        all.extend(group.map(|group| group.crowd(place, places)).unwrap_or_default());
         Said::held_unless(start.id, all)
     }
 
@@ -341,10 +266,14 @@ impl Table {
         }
         session.seen = session.seen.max(now.ticks);
         session.length_ms = session.length_ms.max(seen.length_ms);
-        if is_alone {
-            return Vec::new();
+        let places = places(owner);
+        let mut said = group.crowd(place, places);
+        if let Some(places) = places
+            && group.sessions.len() > places.max.get() as usize
+        {
+            said.extend(self.enforce(owner, places, now));
         }
-        places(owner).map(|places| self.enforce(owner, places, now)).unwrap_or_default()
+        said
     }
 
     fn revive(
@@ -561,6 +490,8 @@ impl Table {
         self.past.push_back(Past { session, until, end });
     }
 }
+
+mod group;
 
 #[cfg(test)]
 mod tests;

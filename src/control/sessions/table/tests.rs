@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{LEASES_TOLD_MS, NETWORKS_OVERLAP_MS};
+use crate::config::{LEASES_TOLD_MS, NETWORKS_OVERLAP_MS, SESSIONS_OF_ONE_MAX};
 use crate::viewer::Viewing;
 use crate::viewer::session::Content;
 
@@ -62,7 +62,7 @@ impl Place {
             Verdict::Refused { over: Over::Limit, .. } => "limit",
             Verdict::Refused { over: Over::Kicked, .. } => "kicked",
             Verdict::Refused { over: Over::Full, .. } => "full",
-            Verdict::Unknown => "unknown",
+            Verdict::Unknown | Verdict::Roomy | Verdict::Crowded => unreachable!("no answer"),
         }
     }
 
@@ -71,7 +71,8 @@ impl Place {
         let (now, places) = (self.moment(), self.places);
         let seen = Seen { id: start(who).id, length_ms: LENGTH_MS, at: now.ticks };
         let said = self.table.see(seen, |_| places, now);
-        said.into_iter().map(|(id, _)| id).collect()
+        let is_over = |verdict| matches!(verdict, Verdict::Refused { .. });
+        said.into_iter().filter(|(_, verdict)| is_over(*verdict)).map(|(id, _)| id).collect()
     }
 
     fn count(&self) -> usize {
@@ -115,6 +116,35 @@ fn one_place_is_one_device_until_it_has_been_silent() {
     assert_eq!(place.count(), 1);
     let ends: Vec<_> = place.table.past().map(|past| past.end).collect();
     assert_eq!(ends, [End::Left]);
+}
+
+#[test]
+fn shards_tell_seldom_of_those_beside_whom_there_is_room() {
+    let (tv, phone) = (Who(1, HOME, "TV", "tv/news"), Who(2, HOME, "VLC", "tv/news"));
+    let (tv_id, phone_id) = (start(tv).id, start(phone).id);
+    let mut place = Place::new(2);
+    let mut begin = |who, places| {
+        let start = start(who);
+        place.table.start(&start, places, place.moment()).all
+    };
+    let two = NonZeroU32::new(2).map(|max| Places { max, ends_oldest: false });
+    assert_eq!(begin(tv, two), [(tv_id, Verdict::Roomy)]);
+    assert_eq!(begin(tv, two), [(tv_id, Verdict::Roomy)], "another shard does not know it yet");
+    assert_eq!(begin(phone, two), [(tv_id, Verdict::Crowded)], "the new one is told of often");
+    let mut see = |who, places| {
+        let seen = Seen { id: start(who).id, length_ms: LENGTH_MS, at: place.moment().ticks };
+        place.table.see(seen, |_| places, place.moment())
+    };
+    assert_eq!(see(tv, two), []);
+    // More was paid for; then less.
+    assert_eq!(see(tv, None), [(tv_id, Verdict::Roomy), (phone_id, Verdict::Roomy)]);
+    assert_eq!(see(phone, two), [(tv_id, Verdict::Crowded), (phone_id, Verdict::Crowded)]);
+    let seldom = u64::from(LEASES_TOLD_SELDOM) * LEASES_TOLD_MS;
+    let mut place = Place::new(2);
+    place.fetch(tv);
+    place.after(u64::from(LENGTH_MS) + seldom - 1);
+    assert_eq!(place.count(), 1, "it may have been used since that was told");
+    assert_eq!(place.after(1).count(), 0);
 }
 
 #[test]
