@@ -36,6 +36,7 @@ pub mod guard;
 pub mod idempotency;
 mod import;
 mod json;
+mod key_file;
 mod keys;
 mod objects;
 pub mod operators;

@@ -6,10 +6,7 @@
 //! nonce each time) before it goes into the registry, so that a copy of the database tells nothing
 //! of it. Without the file, or with another one, what was sealed can't be read again.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -19,8 +16,9 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-/// Size of the secret, and of each key that is derived from it, in bytes.
-const SIZE: usize = 32;
+use super::key_file::{self, SIZE};
+
+const NAME: &str = "secrets.key";
 
 /// Size of a nonce, in bytes: so large that random ones never meet.
 const NONCE_SIZE: usize = 24;
@@ -42,18 +40,11 @@ impl Secrets {
     ///
     /// The file can't be made or read, or is not whole.
     pub fn open(state: &Path) -> io::Result<Self> {
-        let path = state.join("secrets.key");
-        if !path.try_exists()? {
-            made(state, &path)?;
-        }
-        let mode = fs::metadata(&path)?.mode();
-        if mode & 0o077 != 0 {
-            fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-            tracing::warn!(path = %path.display(), "others could read it until now");
-        }
-        let bytes = fs::read(&path)?;
-        let why = || io::Error::other(format!("{}: it is not of {SIZE} bytes", path.display()));
-        bytes.try_into().map(Self).map_err(|_| why())
+        let why = |error: io::Error| {
+            let path = state.join(NAME);
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        };
+        key_file::read_or_made(state, NAME).map(Self).map_err(why)
     }
 
     /// The key of a use.
@@ -92,67 +83,22 @@ impl Secrets {
     }
 }
 
-/// Makes the file, unless somebody else does at the same moment. It has its name only when it is
-/// whole and on the disk.
-fn made(state: &Path, path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o750).create(state)?;
-    let mut secret = [0; SIZE];
-    getrandom::fill(&mut secret).map_err(io::Error::other)?;
-    let mut number = [0; 4];
-    getrandom::fill(&mut number).map_err(io::Error::other)?;
-    let beside = state.join(format!(".secrets.key.{:08x}", u32::from_ne_bytes(number)));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    let written = file.write_all(&secret).and_then(|()| file.sync_all());
-    // A link, which never goes over what is there.
-    let placed = written.and_then(|()| match fs::hard_link(&beside, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        placed => placed,
-    });
-    let _ = fs::remove_file(&beside);
-    placed.and_then(|()| File::open(state)?.sync_all())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_secret_is_made_once_and_is_its_users_alone() {
+    fn each_use_has_a_key_of_its_own() {
         let state = tempfile::tempdir().unwrap();
-        let folder = state.path().join("state");
-        let path = folder.join("secrets.key");
-        let first = Secrets::open(&folder).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left there");
-        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let second = Secrets::open(&folder).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let first = Secrets::open(state.path()).unwrap();
+        let second = Secrets::open(state.path()).unwrap();
         assert_eq!(first.key("a"), second.key("a"));
         assert_ne!(first.key("a"), first.key("b"));
         assert_ne!(first.key("a"), first.0);
         assert_eq!(format!("{first:?}"), "Secrets");
-    }
-
-    #[test]
-    fn of_servers_that_start_at_once_all_have_the_same_secret() {
-        let state = tempfile::tempdir().unwrap();
-        let opened = || Secrets::open(state.path()).unwrap().key("a");
-        let keys: Vec<_> = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..8).map(|_| scope.spawn(opened)).collect();
-            all.into_iter().map(|one| one.join().unwrap()).collect()
-        });
-        assert!(keys.iter().all(|key| *key == keys[0]));
-        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_file_that_is_not_whole_is_refused() {
-        let state = tempfile::tempdir().unwrap();
-        for bytes in [&b""[..], &[7; 31], &[7; 33]] {
-            fs::write(state.path().join("secrets.key"), bytes).unwrap();
-            let why = Secrets::open(state.path()).unwrap_err().to_string();
-            assert!(why.ends_with("secrets.key: it is not of 32 bytes"), "{why}");
-        }
+        std::fs::write(state.path().join(NAME), [7; 31]).unwrap();
+        let why = Secrets::open(state.path()).unwrap_err().to_string();
+        assert!(why.ends_with("secrets.key: this is no key: one has 32 bytes"), "{why}");
     }
 
     #[test]
