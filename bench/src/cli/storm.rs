@@ -1,5 +1,6 @@
 //! `storm`: a good client's latency, alone and among clients that are hard to bear.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use crate::load::engine::{Engine, Settings};
 use crate::load::measure::{self, Course, Figures};
 use crate::load::probe;
 use crate::load::storm::{self, Strength, Target, Wreckage};
+use crate::load::tally::Tally;
 use crate::load::urls::UrlSet;
 use crate::proc::{self, Machine};
 use crate::report;
@@ -51,6 +53,9 @@ pub struct Storm {
     /// Connections that pull whole bodies of the storm's URLs without pause
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
     pulls: u32,
+    /// Pulls are not to be let in: their URLs have tokens that are nobody's, say
+    #[arg(long, requires = "pulls", conflicts_with = "pull_rate")]
+    pulls_refused: bool,
     /// Pulls take each of the storm's URLs once, in their order, so many a second together
     #[arg(long, value_name = "R", requires = "pulls", value_parser = pull_rate)]
     pull_rate: Option<f64>,
@@ -93,6 +98,10 @@ struct Report {
     strength: Strength,
     pulls: u32,
     pull_rate: Option<f64>,
+    /// Pulls that were let in.
+    pulled: u64,
+    /// Those that were not, and what became of them instead.
+    not_pulled: BTreeMap<String, u64>,
     alone: Figures,
     storm: Figures,
     wreckage: Wreckage,
@@ -116,7 +125,9 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
         return Err(Failure::Usage(text.to_owned()));
     }
     saturate::prepare(arguments.cpu)?;
-    probe::fetch(&storm_urls, 0).map_err(Failure::Failed)?;
+    if !arguments.pulls_refused {
+        probe::fetch(&storm_urls, 0).map_err(Failure::Failed)?;
+    }
     let reception = probe::reception(&urls, arguments.tuning.seed).map_err(Failure::Failed)?;
     let rate = Some(arguments.rate);
     let settings = saturate::settings(&arguments.tuning, reception, arguments.connections, rate);
@@ -130,7 +141,7 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
     let during = measured(&mut engine, arguments, arguments.ramp)?;
     rss.push(self::rss(&arguments.server_pid)?);
     stop.store(true, Ordering::Relaxed);
-    let wreckage = bad.join()?;
+    let (wreckage, pulls) = bad.join()?;
     drop(awake);
     if !arguments.server_pid.is_empty() {
         thread::sleep(arguments.settle);
@@ -144,6 +155,8 @@ pub fn run(arguments: &Storm) -> Result<(), Failure> {
         strength: strength(arguments),
         pulls: arguments.pulls,
         pull_rate: arguments.pull_rate,
+        pulled: pulls.requests,
+        not_pulled: pulls.errors,
         p99_ratio: during.latency.p99_us / alone.latency.p99_us,
         goal_met: during.latency.p99_us <= goal,
         alone,
@@ -176,16 +189,18 @@ fn strength(arguments: &Storm) -> Strength {
 /// The threads that behave badly.
 struct Bad {
     storm: thread::JoinHandle<std::io::Result<Wreckage>>,
-    pulls: Option<thread::JoinHandle<std::io::Result<()>>>,
+    pulls: Option<thread::JoinHandle<std::io::Result<Tally>>>,
 }
 
 impl Bad {
-    fn join(self) -> Result<Wreckage, Failure> {
+    fn join(self) -> Result<(Wreckage, Tally), Failure> {
         let ended = "a storm thread never panics: panics abort the process";
-        if let Some(pulls) = self.pulls {
-            pulls.join().expect(ended).doing("the pulling clients failed")?;
-        }
-        self.storm.join().expect(ended).doing("the storm failed")
+        let pulls = match self.pulls {
+            Some(pulls) => pulls.join().expect(ended).doing("the pulling clients failed")?,
+            None => Tally::new(),
+        };
+        let wreckage = self.storm.join().expect(ended).doing("the storm failed")?;
+        Ok((wreckage, pulls))
     }
 }
 
@@ -204,8 +219,11 @@ fn pull(
     arguments: &Storm,
     urls: &UrlSet,
     stop: &Arc<AtomicBool>,
-) -> Result<thread::JoinHandle<std::io::Result<()>>, Failure> {
-    let reception = probe::reception(urls, 1).map_err(Failure::Failed)?;
+) -> Result<thread::JoinHandle<std::io::Result<Tally>>, Failure> {
+    let reception = match arguments.pulls_refused {
+        true => probe::SMALL,
+        false => probe::reception(urls, 1).map_err(Failure::Failed)?,
+    };
     let rate = arguments.pull_rate;
     let settings = saturate::settings(&arguments.tuning, reception, arguments.pulls, rate);
     let settings = Settings { once: rate.is_some(), ..settings };
@@ -215,10 +233,11 @@ fn pull(
         machine::yield_to_others()?;
         // The ring belongs to the thread that makes it.
         let mut engine = Engine::connect(&urls, settings)?;
+        let mut all = Tally::new();
         while !stop.load(Ordering::Relaxed) {
-            engine.go_on(Duration::from_millis(100))?;
+            all.add(&engine.go_on(Duration::from_millis(100))?.0);
         }
-        Ok(())
+        Ok(all)
     }))
 }
 
@@ -253,6 +272,10 @@ fn print(report: &Report, json: bool) {
         report.p99_ratio,
         if report.goal_met { "yes" } else { "no" }
     );
+    if report.pulls > 0 {
+        let others = report.not_pulled.iter().map(|(what, count)| format!("; {what}: {count}"));
+        println!("pulls       {} whole bodies{}", report.pulled, others.collect::<String>());
+    }
     let wreckage = &report.wreckage;
     println!(
         "storm       {} slow heads opened, {} ended by the server; {} readers opened, {} ended, \

@@ -38,6 +38,9 @@ pub struct Reception {
     pub buffer_size: u32,
 }
 
+/// For responses that are known to be small.
+pub const SMALL: Reception = Reception { way: Way::Stream, buffer_size: 4096 };
+
 /// Fetches some of the URLs and chooses the reception. The error names what went wrong.
 pub fn reception(urls: &UrlSet, seed: u64) -> Result<Reception, String> {
     let mut random = Random::new(seed);

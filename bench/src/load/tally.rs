@@ -88,6 +88,16 @@ impl Tally {
         *self.errors.entry(failure.name()).or_default() += 1;
     }
 
+    /// Counts what another one has counted, latencies left out.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.body_bytes += other.body_bytes;
+        self.reconnects += other.reconnects;
+        for (failure, count) in &other.errors {
+            *self.errors.entry(failure.clone()).or_default() += count;
+        }
+    }
+
     /// The latencies people look at, in microseconds.
     pub fn percentiles(&self) -> Latency {
         let at = |quantile| self.latencies.value_at_quantile(quantile) as f64 / 1e3;
