@@ -31,6 +31,7 @@ mod texts;
 mod archive;
 mod restarts;
 mod revoked;
+mod clock;
 mod underway;
 mod catchup;
 mod transport;
