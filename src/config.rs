@@ -19,6 +19,7 @@ mod viewers;
 mod accounts;
 pub mod foreign;
 mod guard;
+mod outside;
 pub mod values;
 mod day;
 mod given;
@@ -36,6 +37,7 @@ pub use dash::*;
 pub use guard::*;
 pub use live::*;
 pub use operators::*;
+pub use outside::*;
 pub use transport::*;
 pub use viewers::*;
 
@@ -244,10 +246,6 @@ pub const ASKS_MAX: usize = 1024;
 /// News of sessions from all shards that wait for control. Beyond it a shard keeps its own until
 /// there is room.
 pub const SESSION_NEWS_MAX: usize = 4096;
-
-/// Milliseconds that the first request of a session waits for control. After it the session is let
-/// in, and counted when control speaks again.
-pub const SESSION_ASK_MS: u64 = 1_000;
 
 /// Milliseconds that a session goes on without a request, at least; more where three target
 /// durations are more.
@@ -556,6 +554,8 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// Tokens of others that are taken.
     pub tokens: Vec<foreign::Section>,
+    /// Who is asked besides, and where addresses are.
+    pub outside: Outside,
     /// The limits.
     pub limits: Limits,
 }
@@ -592,6 +592,7 @@ impl Default for Config {
             libraries: Vec::new(),
             channels: Vec::new(),
             tokens: Vec::new(),
+            outside: Outside::default(),
             limits: Limits::default(),
         }
     }

@@ -22,7 +22,7 @@ use crate::pack::index::PackIndex;
 use crate::units::{Class, Extent, UnixTime, Variant};
 use crate::viewer::foreign::Unexchanged;
 use crate::viewer::foreign::carrier::Watched;
-use crate::viewer::leases::{News, Verdict};
+use crate::viewer::leases::{Asking, News, Verdict};
 use crate::viewer::players::Share;
 use crate::viewer::{Keys, Rights, SessionId};
 
@@ -403,6 +403,8 @@ pub enum Update {
     Shares(Arc<[(SessionId, Share)]>),
     /// Whether the machine sends as much as it may: then control is asked of every new session.
     Full(bool),
+    /// Which sessions control is asked about before they begin, whatever limits them.
+    Asking(Asking),
     /// Everything that is there was listed: let clients in.
     Accept,
     /// Accept no more, finish what runs, close the rest at the deadline (milliseconds from now).

@@ -157,6 +157,7 @@ fn hot_requests_with_tokens_allocate_nothing() {
         is_blocked: false,
         limits: None,
         sessions_max: None,
+        country: None,
     };
     let (mut requests, mut subscribers) = (Vec::new(), Vec::new());
     for number in 0..OBJECTS {

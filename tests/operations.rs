@@ -39,6 +39,10 @@ mod power;
 mod repeated;
 #[path = "operations/sessions.rs"]
 mod sessions;
+#[path = "operations/geo.rs"]
+mod geo;
+#[path = "operations/hook.rs"]
+mod hook;
 #[path = "operations/foreign/mod.rs"]
 mod foreign;
 #[path = "operations/guard.rs"]

@@ -8,6 +8,7 @@ use super::Failure;
 use super::terminal::{say, warn};
 use crate::config::file::{Complaint, Draft};
 use crate::config::load::Sources;
+use crate::control::outside::Outside;
 
 /// Arguments of `check-config`.
 #[derive(Debug, Args)]
@@ -23,6 +24,7 @@ pub fn run(args: &CheckConfigArgs) -> Result<(), Failure> {
     let sources = Sources { file: Some(args.file.clone()), ..Sources::default() };
     let mut draft = sources.read();
     look_at_libraries(&mut draft);
+    look_outside(&mut draft);
     for error in &draft.errors {
         warn(error);
     }
@@ -35,6 +37,15 @@ pub fn run(args: &CheckConfigArgs) -> Result<(), Failure> {
         1 => Err(Failure::new(file.to_string(), "1 error").remedy("see the line above")),
         count => Err(Failure::new(file.to_string(), format_args!("{count} errors"))
             .remedy("see the lines above")),
+    }
+}
+
+/// Secrets, certificates and MMDB files, without which a server does not start.
+fn look_outside(draft: &mut Draft) {
+    let Err(wrong) = Outside::open(&draft.config.outside) else { return };
+    for (key, why) in wrong {
+        let place = draft.places.get(key).cloned().unwrap_or_default();
+        draft.errors.push(Complaint { place, key: key.to_owned(), why });
     }
 }
 

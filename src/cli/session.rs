@@ -86,6 +86,7 @@ fn list(sessions: &[Value], past: bool) -> String {
             word(&of["subscriber"]),
             word(&of["content"]),
             word(&of["from"]),
+            place(of),
             moment(&of["since"]),
             moment(last),
         ];
@@ -97,10 +98,27 @@ fn list(sessions: &[Value], past: bool) -> String {
     });
     let rows = rows.collect();
     if past {
-        let heads = ["SESSION", "SUBSCRIBER", "CONTENT", "FROM", "SINCE", "UNTIL", "END", "PLAYER"];
+        let heads = [
+            "SESSION",
+            "SUBSCRIBER",
+            "CONTENT",
+            "FROM",
+            "WHERE",
+            "SINCE",
+            "UNTIL",
+            "END",
+            "PLAYER",
+        ];
         return table(&heads, rows);
     }
-    table(&["SESSION", "SUBSCRIBER", "CONTENT", "FROM", "SINCE", "SEEN", "PLAYER"], rows)
+    table(&["SESSION", "SUBSCRIBER", "CONTENT", "FROM", "WHERE", "SINCE", "SEEN", "PLAYER"], rows)
+}
+
+/// Country and network, as far as the server knows them.
+fn place(of: &Value) -> String {
+    let asn = of["asn"].as_u64().map(|asn| format!("AS{asn}"));
+    let parts = of["country"].as_str().map(str::to_owned).into_iter().chain(asn);
+    word(&parts.collect::<Vec<_>>().join(" ").into())
 }
 
 #[cfg(test)]
@@ -113,13 +131,13 @@ mod tests {
     fn sessions_are_a_line_each() {
         let session = json!({
             "id": "00000000000000ab", "subscriber": "anna", "content": "tv/news",
-            "from": "192.0.2.1", "agent": "VLC\u{1b}[2J", "since": 1_800_000_000,
+            "from": "192.0.2.1", "country": "NL", "asn": 64_496, "agent": "VLC\u{1b}[2J", "since": 1_800_000_000,
             "seen": 1_800_000_060,
         });
         assert_eq!(
             list(&[session], false),
-            "SESSION           SUBSCRIBER  CONTENT  FROM       SINCE                 SEEN                  PLAYER\n\
-             00000000000000ab  anna        tv/news  192.0.2.1  2027-01-15T08:00:00Z  2027-01-15T08:01:00Z  VLC[2J\n"
+            "SESSION           SUBSCRIBER  CONTENT  FROM       WHERE       SINCE                 SEEN                  PLAYER\n\
+             00000000000000ab  anna        tv/news  192.0.2.1  NL AS64496  2027-01-15T08:00:00Z  2027-01-15T08:01:00Z  VLC[2J\n"
         );
     }
 }

@@ -178,8 +178,10 @@ impl Reading<'_> {
                     }
                 },
                 unknown => {
-                    let sections =
-                        ["server", "admin", "http", "log", "limits", "library", "channel", "token"];
+                    let sections = [
+                        "server", "admin", "http", "log", "guard", "hook", "geo", "limits",
+                        "library", "channel", "token",
+                    ];
                     let why = unknown_key("section", nearest(unknown, sections.into_iter()));
                     self.complain(Some(name.span()), unknown, why);
                 }
@@ -203,7 +205,8 @@ impl Reading<'_> {
                     }
                     if let (
                         Some(folder),
-                        "server.state" | "log.access_path" | "log.security_path" | "admin.tls",
+                        "server.state" | "log.access_path" | "log.security_path" | "admin.tls"
+                        | "hook.secret_file" | "hook.ca_file" | "geo.country" | "geo.asn",
                     ) = (self.path.parent(), setting.key)
                     {
                         make_absolute(&mut self.draft.config, setting.key, folder);
@@ -277,6 +280,10 @@ fn make_absolute(config: &mut Config, key: &str, folder: &Path) {
     let paths: Vec<_> = match key {
         "server.state" => vec![&mut config.state],
         "log.access_path" => config.access_log_path.iter_mut().collect(),
+        "hook.secret_file" => config.outside.hook.secret_file.iter_mut().collect(),
+        "hook.ca_file" => config.outside.hook.ca_file.iter_mut().collect(),
+        "geo.country" => config.outside.geo.country.iter_mut().collect(),
+        "geo.asn" => config.outside.geo.asn.iter_mut().collect(),
         "admin.tls" => tls.flat_map(|tls| [&mut tls.cert, &mut tls.key]).collect(),
         _ => config.guard.log_path.iter_mut().collect(),
     };

@@ -114,6 +114,7 @@ pub fn variable(key: &str) -> String {
 /// What no single value can show.
 fn relations(draft: &mut Draft) {
     doors(draft);
+    hook(draft);
     let config = &draft.config;
     let mut errors = Vec::new();
     for (index, library) in config.libraries.iter().enumerate() {
@@ -126,6 +127,18 @@ fn relations(draft: &mut Draft) {
         }
     }
     draft.errors.append(&mut errors);
+}
+
+/// A back end is asked with a signature, so that it can tell who asks.
+fn hook(draft: &mut Draft) {
+    let hook = &draft.config.outside.hook;
+    let (key, why) = match (&hook.url, &hook.secret_file) {
+        (Some(_), None) => ("hook.url", "takes a hook.secret_file, by which questions are signed"),
+        (None, Some(_)) => ("hook.secret_file", "is of no use without a hook.url"),
+        _ => return,
+    };
+    let place = draft.places.get(key).cloned().unwrap_or_default();
+    draft.errors.push(Complaint { place, key: key.to_owned(), why: why.to_owned() });
 }
 
 /// Addresses that would take each other's clients, and an admin port that is open to the world.

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use toml::Value;
 
 use super::given::{Given, Wrong};
+use super::outside::{geo, hook};
 use super::values::{self, duration_ms, duration_text, rate_text, size, size_text};
 use super::{
     ADMIN_HOSTS_MAX, Access, AccessLog, AdminTls, BAN_AFTER_MAX, Backend, Config, EGRESS_MIN,
@@ -254,6 +255,18 @@ pub static SETTINGS: &[Setting] = &[
         shown: Some(|config| text(duration_text(config.guard.ban_for_ms))),
         reloads: false,
     },
+    hook::URL,
+    hook::SECRET_FILE,
+    hook::CA_FILE,
+    hook::DEADLINE,
+    hook::CONCURRENT_MAX,
+    hook::CACHE,
+    hook::CACHE_REFUSED,
+    hook::ON_FAILURE,
+    hook::EVENTS,
+    geo::COUNTRY,
+    geo::ASN,
+    geo::UNKNOWN,
     Setting {
         key: "limits.connections",
         about: "Open connections of the machine; at the limit accepting pauses until clients \
@@ -381,16 +394,16 @@ pub static SETTINGS: &[Setting] = &[
 /// Most that a count can be set to: what a kernel may allow a process to open.
 const COUNT_MAX: usize = 1 << 30;
 
-fn put<T>(place: &mut T, value: Result<T, Wrong>) -> Result<(), Wrong> {
+pub(super) fn put<T>(place: &mut T, value: Result<T, Wrong>) -> Result<(), Wrong> {
     *place = value?;
     Ok(())
 }
 
-fn text(text: impl Into<String>) -> Value {
+pub(super) fn text(text: impl Into<String>) -> Value {
     Value::String(text.into())
 }
 
-fn number(number: usize) -> Value {
+pub(super) fn number(number: usize) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
@@ -415,7 +428,7 @@ pub(super) fn path(given: Given<'_>) -> Result<PathBuf, Wrong> {
     })
 }
 
-fn bounded_ms(given: Given<'_>) -> Result<u64, Wrong> {
+pub(super) fn bounded_ms(given: Given<'_>) -> Result<u64, Wrong> {
     match given.read_number_or_text(duration_ms)? {
         ms if ms <= DURATION_MS_MAX => Ok(ms),
         _ => Err(given.blame("is longer than a week (write at most \"7d\")")),

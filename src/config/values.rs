@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::{Access, AccessLog, Backend, LogFormat, SecurityLog, foreign};
+use super::{Access, AccessLog, Backend, LogFormat, OnFailure, SecurityLog, foreign};
 
 /// Units of time, largest first, in milliseconds.
 const DURATIONS: &[(&str, u64)] =
@@ -237,6 +237,7 @@ words!(foreign::Algorithm {
     "ES256" => Es256,
     "EdDSA" => EdDsa,
 });
+words!(OnFailure { "allow" => Allow, "refuse" => Refuse });
 words!(SecurityLog { "json" => Json, "nginx" => Nginx });
 words!(LogFormat { "json" => Json, "text" => Text });
 

@@ -13,6 +13,7 @@ use axum::routing::{delete, get, post};
 use tokio::sync::Mutex;
 
 use super::guard::Guard;
+use super::hook::Hook;
 use super::idempotency::Running;
 use super::operators::{Office, account, admins, api_keys, gate, login, page};
 use super::secrets::Secrets;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub(super) app_passwords: Option<Arc<app_passwords::Keys>>,
     /// Where sessions are counted.
     pub(super) sessions: Arc<Desk>,
+    /// An operator's back end.
+    pub(super) hook: Arc<Hook>,
     /// Requests with a key that are worked on.
     pub(super) running: Arc<Running>,
     /// Who is kept out.
@@ -63,6 +66,7 @@ impl Shared {
         guard: Arc<Guard>,
     ) -> Self {
         Self {
+            hook: Arc::clone(&sessions.outside.hook),
             sessions,
             office,
             guard,
@@ -207,8 +211,8 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     };
     let ready = shared.readiness.stage() == Stage::Ready;
     let pushed = shared.pushed.as_deref().map(pushed).unwrap_or_default();
-    let viewers =
-        metrics::Viewers { sessions: shared.sessions.count(), sent: shared.sessions.sent() };
+    let (sessions, sent) = (shared.sessions.count(), shared.sessions.sent());
+    let viewers = metrics::Viewers { sessions, sent, asked: shared.hook.figures() };
     let metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, (ready, &viewers));
     let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(

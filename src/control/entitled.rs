@@ -21,7 +21,7 @@ use crate::config::FOLLOWED_AT_ONCE;
 use crate::messages::Update;
 use crate::units::UnixTime;
 use crate::viewer::Rights;
-use crate::viewer::rights::{Limits, Plan, PlanIndex, Standing};
+use crate::viewer::rights::{Country, Limits, Plan, PlanIndex, Standing};
 
 /// What is known of the registry, and what follows from it.
 #[derive(Debug, Default)]
@@ -52,6 +52,8 @@ struct OfSubscriber<'d> {
     agents_allowed: Vec<String>,
     agents_denied: Vec<String>,
     sessions_max: Option<u32>,
+    #[serde(borrow)]
+    country: Option<Cow<'d, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,6 +159,7 @@ impl Known {
             expires: of.expires.map(UnixTime),
             is_blocked: of.status == "blocked",
             sessions_max: of.sessions_max,
+            country: of.country.and_then(|country| Country::of_text(&country)),
         });
         Some((number, standing))
     }
@@ -370,15 +373,17 @@ mod tests {
         let anna = json!({
             "plan": "gold", "networks": ["192.0.2.0/24", "2001:db8::1"],
             "agents_allowed": ["VLC", "Kodi"], "agents_denied": ["vlc/2"],
+            "country": "NL",
         });
         place.write(Kind::Subscriber, "anna", Some(anna));
         place.known.follow(&place.store).unwrap();
         let rights = &place.known.rights;
+        let anna = NonZeroU32::new(1).unwrap();
+        assert_eq!(rights.country(anna).as_ref().map(Country::text), Some("NL"));
         let verdict = |address: &str, agent: Option<&str>| {
             let address = address.parse().ok();
             let (peer, agent) = (|| address, agent.map(str::as_bytes));
             let from = From { peer: &peer, agent };
-            let anna = NonZeroU32::new(1).unwrap();
             rights.verdict(anna, Wanted::Channel("news"), &from, NOON).err()
         };
         for (address, agent, expected) in [
@@ -453,7 +458,8 @@ mod tests {
     fn what_shards_still_have_is_kept_for_them() {
         let post = Arc::new(Post::new(Vec::new()));
         let (_, limits) = tokio::sync::watch::channel(Arc::default());
-        let desk = Arc::new(Desk::new(Arc::clone(&post), limits));
+        let hook = Arc::new(super::super::hook::Hook::new(None));
+        let desk = Arc::new(Desk::new(Arc::clone(&post), limits, hook));
         let mut told = Told { all: Vec::new(), desk };
         told.tell(Some(Rights::default()), &post);
         let shard = Arc::clone(&told.all[0]);

@@ -8,6 +8,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -18,14 +19,18 @@ use serde_json::{Value, json};
 
 use super::admin::Shared;
 use super::documents::{self, Made};
+use super::geo::Geo;
+use super::hook::wire::Event;
+use super::hook::{Decision, Last};
 use super::json::answer;
 use super::problem::problem;
 use super::registry::{Busy, Kind, Object, Store, StoreError};
 use super::tokens::{busy, failed, now, nowhere};
 use crate::messages::Refused;
+use crate::request::authorise::over;
 use crate::request::refusal::Refusal;
 use crate::units::UnixTime;
-use crate::viewer::rights::{From, Limits, Plan, Wanted};
+use crate::viewer::rights::{Country, From, Limits, Plan, Wanted};
 
 /// What is asked.
 #[derive(Debug, Deserialize)]
@@ -52,16 +57,24 @@ pub async fn explain(
         return problem(StatusCode::BAD_REQUEST, why);
     }
     let banned = asked.from.and_then(|from| shared.guard.ban_of(from));
+    let geo = shared.sessions.outside.geo();
+    let wanted = content.clone();
     let explained = signer.registry().ask(move |store| {
         let Some(subscriber) = store.object(Kind::Subscriber, &id)? else { return Ok(None) };
         let (content, from, agent) = (content.as_deref(), asked.from, asked.agent);
-        let with = With { content, from, agent, banned };
-        let explained = explained(store, &subscriber, &with, now())?;
-        Ok(Some((subscriber.number, explained)))
+        let with = With { content, from, agent, banned, geo };
+        let checks = checks(store, &subscriber, &with, now())?;
+        Ok(Some((subscriber, checks)))
     });
     match explained.await {
-        Ok(Ok(Some((number, mut explained)))) => {
-            let number = number.and_then(NonZeroU32::new);
+        Ok(Ok(Some((subscriber, mut checks)))) => {
+            let number = subscriber.number.and_then(NonZeroU32::new);
+            if checks.iter().all(|check| check.refusal.is_none()) {
+                let last = number.and_then(|number| shared.hook.last(number));
+                let is_asked = shared.hook.asks(Event::Session);
+                checks.extend(is_asked.then(|| heard(last, wanted.as_deref())));
+            }
+            let mut explained = told(&subscriber, &checks);
             let refused = match number {
                 Some(number) => signer.refusals(number).await,
                 None => Vec::new(),
@@ -94,6 +107,8 @@ struct With<'a> {
     agent: Option<String>,
     /// The ban that holds the address.
     banned: Option<(IpNet, Made, String)>,
+    /// Where addresses are.
+    geo: Arc<Geo>,
 }
 
 /// A check that was made.
@@ -110,23 +125,27 @@ impl Check {
     }
 }
 
-fn explained(
+fn checks(
     store: &dyn Store,
     subscriber: &Object,
     with: &With<'_>,
     now: UnixTime,
-) -> Result<Value, StoreError> {
+) -> Result<Vec<Check>, StoreError> {
     let mut checks = Vec::new();
+    let is_over = |checks: &[Check]| checks.last().is_some_and(|check| check.refusal.is_some());
     for step in [address, status, expiry, paid, network, player] {
         checks.extend(step(subscriber, with, now));
-        if checks.last().is_some_and(|check| check.refusal.is_some()) {
-            return Ok(told(subscriber, &checks));
+        if is_over(&checks) {
+            return Ok(checks);
         }
     }
     if let (Some(plan), Some(content)) = (subscriber.document["plan"].as_str(), with.content) {
         checks.push(held(store, plan, content)?);
     }
-    Ok(told(subscriber, &checks))
+    if !is_over(&checks) {
+        checks.extend(country(subscriber, with));
+    }
+    Ok(checks)
 }
 
 /// Whether anything is taken from there; none if nobody is banned there.
@@ -207,6 +226,52 @@ fn player(subscriber: &Object, with: &With<'_>, _: UnixTime) -> Option<Check> {
     let from = From { peer: &|| None, agent: Some(agent.as_bytes()) };
     let refusal = limits.hold(&from).is_err().then_some(Refusal::AgentDenied);
     Some(Check::new("player", format!("{agent:?}; {rule}"), refusal))
+}
+
+/// Whether it may watch in the country where that is; none if it may in any.
+fn country(subscriber: &Object, with: &With<'_>) -> Option<Check> {
+    let only = Country::of_text(subscriber.document["country"].as_str()?)?;
+    let rule = format!("only in {}", only.text());
+    let check = |says, refusal| Some(Check::new("country", says, refusal));
+    if !with.geo.knows_countries() {
+        return check(format!("{rule}; not looked at: there is no geo.country"), None);
+    }
+    let Some(from) = with.from else {
+        return check(format!("{rule}; from where was not said"), None);
+    };
+    let place = with.geo.place(from);
+    let found = place.country.as_ref().map_or("nowhere that is known", Country::text);
+    let refusal = with.geo.hold(only, Some(from)).err().map(over);
+    check(format!("{from} is in {found}; {rule}"), refusal)
+}
+
+/// What the operator's back end said last. It is about what is asked for unless that was something
+/// else.
+fn heard(last: Option<Last>, content: Option<&str>) -> Check {
+    let Some(Last { at, event, content: of, address, decision }) = last else {
+        return Check::new("hook", "not asked since the start", None);
+    };
+    let mut says = format!("{} {}", at.iso(), event.word());
+    says.extend(of.as_ref().map(|content| format!(" {content}")));
+    says.extend(address.map(|address| format!(" from {address}")));
+    let is_about = content.is_none() || of.is_none() || content == of.as_deref();
+    let refusal = decision.over().filter(|_| is_about).map(|(why, _)| over(why));
+    let reason = match &decision {
+        Decision::Allowed(reason) => {
+            says += ": allowed";
+            reason.as_deref()
+        }
+        Decision::Refused(reason, _) => {
+            says += ": refused";
+            reason.as_deref()
+        }
+        Decision::Unheard(on_failure) => {
+            says += &format!(": no answer; hook.on_failure is {}", on_failure.word());
+            None
+        }
+    };
+    says.extend(reason.map(|reason| format!(" ({reason})")));
+    Check::new("hook", says, refusal)
 }
 
 fn strings(value: &Value) -> Vec<String> {

@@ -18,6 +18,7 @@ use crate::messages::mail::Outbox;
 use crate::messages::{Ask, SessionNews};
 use crate::ops::access_log;
 use operators::Office;
+use outside::Outside;
 use secrets::Secrets;
 
 pub mod readiness;
@@ -32,13 +33,18 @@ mod entitled;
 mod explain;
 mod export;
 mod feed;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+pub mod geo;
 pub mod guard;
+pub mod hook;
 pub mod idempotency;
 mod import;
 mod json;
 mod key_file;
 mod keys;
 mod objects;
+pub mod outside;
 pub mod operators;
 mod post;
 pub mod sessions;
@@ -78,6 +84,8 @@ pub struct Parts {
     pub guard: guard::Settings,
     /// The limits.
     pub limits: Arc<Limits>,
+    /// Who is asked besides, and where addresses are.
+    pub outside: Outside,
     /// Answers them.
     pub answers: axum::Router,
     /// Exchanges tokens of others.
@@ -98,12 +106,18 @@ pub struct Handle {
     _socket: Option<socket::Guard>,
     registry: Option<registry::Registry>,
     limits: watch::Sender<Arc<Limits>>,
+    outside: watch::Sender<Outside>,
 }
 
 impl Handle {
     /// The limits were read again.
     pub fn take(&self, limits: Arc<Limits>) {
         self.limits.send_replace(limits);
+    }
+
+    /// Others are asked from now on, or files were read again.
+    pub fn take_outside(&self, outside: Outside) {
+        self.outside.send_replace(outside);
     }
 
     /// Writes down what is to be known of the end; a disk that hangs is waited for so long.
@@ -122,27 +136,31 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     }
     let registry = parts.registry.clone();
     let (limits, known) = watch::channel(Arc::clone(&parts.limits));
+    let (outside, others) = watch::channel(parts.outside.clone());
     let (started, outcome) = mpsc::sync_channel(1);
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
-            Ok(runtime) => runtime.block_on(run(parts, known, unix, started)),
+            Ok(runtime) => runtime.block_on(run(parts, (known, others), unix, started)),
             Err(error) => drop(started.send(Err(error))),
         }
     })?;
     outcome.recv().map_err(io::Error::other)??;
-    Ok(Handle { _socket: guard, registry, limits })
+    Ok(Handle { _socket: guard, registry, limits, outside })
 }
 
 async fn run(
     mut parts: Parts,
-    limits: watch::Receiver<Arc<Limits>>,
+    (limits, others): (watch::Receiver<Arc<Limits>>, watch::Receiver<Outside>),
     unix: Option<std::os::unix::net::UnixListener>,
     started: mpsc::SyncSender<io::Result<()>>,
 ) {
     let post = Arc::new(post::Post::new(parts.outboxes.clone()));
     let flushing = Arc::clone(&post);
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
-    let desk = Arc::new(sessions::Desk::new(Arc::clone(&post), limits));
+    let hook = Arc::new(hook::Hook::new(parts.registry.clone()));
+    let desk = Arc::new(sessions::Desk::new(Arc::clone(&post), limits, hook));
+    parts.outside.hold(&desk, &post);
+    tokio::task::spawn_local(outside::follow(others, Arc::clone(&desk), Arc::clone(&post)));
     let mut signing = None;
     let (guard, strikes) = guard::Guard::new(
         std::mem::take(&mut parts.guard),

@@ -48,6 +48,7 @@ fn started_with(
         asks: received,
         sessions: tokio::sync::mpsc::channel(8).1,
         limits: Arc::default(),
+        outside: Default::default(),
         answers: ask::router(
             catchup::CatchUp::start(Arc::default(), state.path(), Vec::new()).unwrap(),
         ),

@@ -17,10 +17,13 @@ use super::scrape::Reports;
 use super::{machine, version};
 
 mod exposition;
+mod hook;
 mod players;
 mod process;
 
 use exposition::{Exposition, Kind};
+
+pub use hook::Asked;
 
 /// Upper bounds of the latency buckets, in nanoseconds: 50 µs to 60 s.
 const REQUEST_BOUNDS: &[u64] = &[
@@ -86,6 +89,8 @@ pub struct Viewers {
     /// Bits a second that the machine sends, and whether that is as much as it may; none where
     /// nothing bounds it.
     pub sent: Option<(u64, bool)>,
+    /// What became of questions to an operator's back end; none where there is none.
+    pub asked: Option<Asked>,
 }
 
 /// The body of `/metrics`.
@@ -107,6 +112,7 @@ pub fn text(
     out.family("shardcast_sessions", Kind::Gauge, "Sessions of viewers with tokens.");
     out.sample("shardcast_sessions", &[], viewers.sessions as u64);
     players::append(&mut out, &scrape.reports, viewers.sent);
+    hook::append(&mut out, viewers.asked.as_ref());
     out.family("shardcast_ready", Kind::Gauge, "1 if everything that was found can be served.");
     out.sample("shardcast_ready", &[], u64::from(ready));
     process::append(&mut out);

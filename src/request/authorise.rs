@@ -136,6 +136,10 @@ pub fn over(over: Over) -> Refusal {
         Over::Limit => Refusal::SessionLimit,
         Over::Kicked => Refusal::SessionKicked,
         Over::Full => Refusal::EgressFull,
+        Over::Abroad => Refusal::CountryDenied,
+        Over::Somewhere => Refusal::CountryUnknown,
+        Over::Hook => Refusal::HookRefused,
+        Over::Unheard => Refusal::HookFailed,
     }
 }
 
@@ -240,6 +244,7 @@ mod tests {
             is_blocked: false,
             limits: None,
             sessions_max: None,
+            country: None,
         };
         let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
         let (catalog, keys, rights) = (&catalog, &keys, &rights);

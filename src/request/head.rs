@@ -543,6 +543,12 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::SessionLimit => {
             "the subscriber watches at as many places as the plan allows. End one, and try again.\n"
         }
+        Refusal::CountryDenied => "this can be watched in another country only.\n",
+        Refusal::CountryUnknown => {
+            "this can be watched in one country, and nobody knows where you are.\n"
+        }
+        Refusal::HookRefused => "the operator does not let this begin.\n",
+        Refusal::HookFailed => "the operator could not be asked. Try again in a while.\n",
         Refusal::SessionKicked => "the operator has ended this. Another channel can be watched.\n",
         Refusal::EgressFull => "the server sends as much as it may. Try again in a while.\n",
         Refusal::Damaged => "it is there, but cannot be read; the operator's log says why.\n",

@@ -25,7 +25,8 @@ pub enum Leased {
 ///
 /// # Errors
 ///
-/// `SessionLimit`, `SessionKicked`; `Busy` if there are too many sessions.
+/// `SessionLimit`, `SessionKicked`, `EgressFull`; `CountryDenied`, `CountryUnknown`; `HookRefused`,
+/// `HookFailed`; `Busy` if there are too many sessions.
 pub fn leased(
     target: &Target<'_>,
     located: &Located<'_>,

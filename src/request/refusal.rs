@@ -49,6 +49,14 @@ pub enum Refusal {
     SubscriberElsewhere,
     /// The subscriber may not watch with this player. 403.
     AgentDenied,
+    /// The subscriber may watch in one country, and this is another one. 403.
+    CountryDenied,
+    /// The subscriber may watch in one country, and nobody knows where this is. 403.
+    CountryUnknown,
+    /// The operator's back end says that this session may not begin. 403.
+    HookRefused,
+    /// The operator's back end does not say whether this session may begin. 503 with Retry-After.
+    HookFailed,
     /// The subscriber watches at as many places as it may. 403.
     SessionLimit,
     /// An operator has ended the session. 403.
@@ -69,7 +77,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 35] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -93,6 +101,10 @@ impl Refusal {
         Self::SubscriberExpired,
         Self::SubscriberElsewhere,
         Self::AgentDenied,
+        Self::CountryDenied,
+        Self::CountryUnknown,
+        Self::HookRefused,
+        Self::HookFailed,
         Self::SessionLimit,
         Self::SessionKicked,
         Self::EgressFull,
@@ -120,6 +132,9 @@ impl Refusal {
             | Self::SubscriberExpired
             | Self::SubscriberElsewhere
             | Self::AgentDenied
+            | Self::CountryDenied
+            | Self::CountryUnknown
+            | Self::HookRefused
             | Self::SessionLimit
             | Self::SessionKicked
             | Self::Banned => 403,
@@ -132,7 +147,9 @@ impl Refusal {
             Self::TooMany => 429,
             Self::HeadTooLarge => 431,
             Self::UnknownCoding => 501,
-            Self::EgressFull | Self::Damaged | Self::Busy | Self::TimedOut => 503,
+            Self::EgressFull | Self::HookFailed | Self::Damaged | Self::Busy | Self::TimedOut => {
+                503
+            }
             Self::UnknownVersion => 505,
         }
     }
@@ -148,6 +165,7 @@ impl Refusal {
                 Self::Directive
                     | Self::NotFound
                     | Self::EgressFull
+                    | Self::HookFailed
                     | Self::TooMany
                     | Self::Damaged
                     | Self::Busy
@@ -182,6 +200,10 @@ impl Refusal {
             Self::SubscriberExpired => "subscriber-expired",
             Self::SubscriberElsewhere => "subscriber-elsewhere",
             Self::AgentDenied => "agent-denied",
+            Self::CountryDenied => "country-denied",
+            Self::CountryUnknown => "country-unknown",
+            Self::HookRefused => "hook-refused",
+            Self::HookFailed => "hook-failed",
             Self::SessionLimit => "session-limit",
             Self::SessionKicked => "session-kicked",
             Self::EgressFull => "egress-full",

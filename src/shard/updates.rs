@@ -77,6 +77,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             Update::Sessions(said) => self.hear_of_sessions(&said),
             Update::Shares(shares) => self.take_shares(&shares),
             Update::Full(is_full) => self.known.leases.fill(is_full),
+            Update::Asking(asking) => self.known.leases.ask_as(asking),
             Update::Accept => self.listening = self.draining.is_none(),
             Update::Drain { deadline_ms } => self.drain(deadline_ms),
             Update::Stop => self.stop(),

@@ -3,9 +3,11 @@
 //!
 //! Control counts sessions, for all shards; a shard only remembers what it was told. The first
 //! request of a session waits until control has spoken, and if it does not, for `SESSION_ASK_MS`:
-//! who has paid is let in then, and counted when control speaks again. Whatever holds a lease is
-//! served without a question as long as it goes on, and control is told of that once a second; more
-//! seldom where its subscriber could watch at one place more, so that nothing hangs on it.
+//! who has paid is let in then, and counted when control speaks again. Where an operator's back end
+//! is asked, it waits for that as well, and who is not heard of may be refused. Whatever holds a
+//! lease is served without a question as long as it goes on, and control is told of that once a
+//! second; more seldom where its subscriber could watch at one place more, so that nothing hangs on
+//! it.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -17,7 +19,8 @@ use super::players::Report;
 use super::session::{SessionId, Viewing, Watched};
 use crate::config::{
     LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_MAX, LEASES_TOLD_MS, LEASES_TOLD_SELDOM,
-    SESSION_AGENT_SIZE_MAX, SESSION_ASK_MS, SESSION_NEWS_KEPT_MAX, TIMER_TICK_MS,
+    SESSION_AGENT_SIZE_MAX, SESSION_ASK_MS, SESSION_NEWS_KEPT_MAX, SESSION_REFUSED_MS,
+    TIMER_TICK_MS,
 };
 use crate::units::Ticks;
 
@@ -30,6 +33,14 @@ pub enum Over {
     Kicked,
     /// The machine sends as much as it may, and this one would be new.
     Full,
+    /// Its subscriber may watch in another country.
+    Abroad,
+    /// Its subscriber may watch in one country, and nobody knows where this is.
+    Somewhere,
+    /// The operator's back end says no.
+    Hook,
+    /// The operator's back end, or control, says nothing.
+    Unheard,
 }
 
 /// What control says of a session.
@@ -50,6 +61,24 @@ pub enum Verdict {
         /// How long.
         for_ms: u32,
     },
+}
+
+/// Which sessions control is asked about before they begin, and what becomes of those of which it
+/// says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// Of every one, also where nothing limits it.
+    pub of_all: bool,
+    /// Milliseconds that they wait.
+    pub within_ms: u64,
+    /// Whether they are refused then, and not let in.
+    pub refuses: bool,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { of_all: false, within_ms: SESSION_ASK_MS, refuses: false }
+    }
 }
 
 /// A session that began at a shard, or went on after its lease.
@@ -146,6 +175,7 @@ pub struct Leases {
     forgot_at: Ticks,
     /// Whether the machine sends as much as it may.
     is_full: bool,
+    asking: Asking,
 }
 
 impl Default for Leases {
@@ -159,6 +189,7 @@ impl Default for Leases {
             forget_at: LEASES_KEPT_MIN,
             forgot_at: Ticks(0),
             is_full: false,
+            asking: Asking::default(),
         }
     }
 }
@@ -168,6 +199,11 @@ impl Leases {
     /// not known here. It may go on elsewhere.
     pub fn fill(&mut self, is_full: bool) {
         self.is_full = is_full;
+    }
+
+    /// Which sessions control is asked about from now on.
+    pub fn ask_as(&mut self, asking: Asking) {
+        self.asking = asking;
     }
 
     /// Where the session of a request stands. One that is new, or has been silent for longer than
@@ -181,7 +217,7 @@ impl Leases {
         hold_ms: impl FnOnce() -> Option<u64>,
     ) -> (SessionId, Standing) {
         let id = viewing.id();
-        let limits = limits || self.is_full;
+        let limits = limits || self.is_full || self.asking.of_all;
         if let Some(lease) = self.known.get_mut(&id) {
             match lease.standing {
                 Standing::Asked => return (id, Standing::Asked),
@@ -204,7 +240,7 @@ impl Leases {
         self.put(id, Lease { standing, until, length_ms, told: second(now), is_roomy: false }, now);
         let start = Box::new(start(id, viewing, length_ms));
         if limits {
-            self.asked.push_back((now.plus(SESSION_ASK_MS), id));
+            self.asked.push_back((now.plus(self.asking.within_ms), id));
             self.news.push_back(News::Asked(start));
         } else {
             self.news.push_back(News::Begun(start));
@@ -277,7 +313,8 @@ impl Leases {
         lease.is_roomy = is_roomy;
     }
 
-    /// The next session that control did not speak of in time: it is let in, its requests go on.
+    /// The next session that control did not speak of in time: it is let in, its requests go on; or
+    /// they are refused, and ask again soon.
     pub fn overdue(&mut self, now: Ticks) -> Option<SessionId> {
         while let Some(&(due, id)) = self.asked.front() {
             let lease = self.known.get_mut(&id);
@@ -287,8 +324,12 @@ impl Leases {
             }
             self.asked.pop_front();
             if let Some(lease) = lease {
-                lease.standing = Standing::Held;
-                lease.until = now.plus(u64::from(lease.length_ms));
+                let (standing, for_ms) = match self.asking.refuses {
+                    true => (Standing::Refused(Over::Unheard), SESSION_REFUSED_MS),
+                    false => (Standing::Held, lease.length_ms),
+                };
+                lease.standing = standing;
+                lease.until = now.plus(u64::from(for_ms));
                 return Some(id);
             }
         }
@@ -514,6 +555,25 @@ mod tests {
         // It speaks at last.
         assert!(!leases.hear(two, LIMIT, Ticks(5_000)));
         assert_eq!(leases.ended(two, Ticks(5_001)), Some(Over::Limit));
+    }
+
+    #[test]
+    fn where_a_back_end_is_asked_all_wait_for_it_and_may_be_refused_without_it() {
+        let mut leases = Leases::default();
+        leases.ask_as(Asking { of_all: true, within_ms: 3_000, refuses: true });
+        let id = viewing(1, NEWS).id();
+        let unlimited =
+            |leases: &mut Leases, now| leases.ask(&viewing(1, NEWS), false, Ticks(now), || None).1;
+        assert_eq!(unlimited(&mut leases, 0), Standing::Asked);
+        assert_eq!(leases.overdue(Ticks(2_999)), None);
+        assert_eq!(leases.overdue(Ticks(3_000)), Some(id));
+        assert_eq!(unlimited(&mut leases, 3_001), Standing::Refused(Over::Unheard));
+        assert_eq!(unlimited(&mut leases, 4_000), Standing::Asked, "it asks again");
+        assert!(leases.hear(id, Verdict::Held, Ticks(4_100)));
+        // Whoever goes on is asked about no more.
+        assert_eq!(unlimited(&mut leases, 19_000), Standing::Held);
+        leases.ask_as(Asking::default());
+        assert_eq!(unlimited(&mut leases, 90_000), Standing::Held);
     }
 
     #[test]

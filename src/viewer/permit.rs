@@ -129,6 +129,7 @@ mod tests {
             is_blocked: false,
             limits: None,
             sessions_max: None,
+            country: None,
         }
     }
 

@@ -31,6 +31,27 @@ pub struct Standing {
     pub limits: Option<Arc<Limits>>,
     /// At how many places at once, in place of what the plan says; 0 = as many as one likes.
     pub sessions_max: Option<u32>,
+    /// The only country where it may watch; none = anywhere. It is looked at when a session begins.
+    pub country: Option<Country>,
+}
+
+/// A country, by its two capital letters (ISO 3166-1 alpha-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// Of its letters; none if they are something else.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
+        letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
+    }
+
+    /// Its letters.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 impl Standing {
@@ -260,10 +281,29 @@ impl Rights {
     /// At how many places a subscriber may watch at once; none = as many as it likes.
     #[must_use]
     pub fn places(&self, subscriber: NonZeroU32) -> Option<Places> {
-        let standing = self.standing(subscriber)?;
+        self.places_of(self.standing(subscriber)?)
+    }
+
+    fn places_of(&self, standing: &Standing) -> Option<Places> {
         let plan = standing.plan.and_then(|plan| self.plans.get(plan.0 as usize))?;
         let max = standing.places_max(plan)?;
         Some(Places { max, ends_oldest: plan.ends_oldest })
+    }
+
+    /// Whether control must be asked before a session of a subscriber begins.
+    #[must_use]
+    pub fn limits_sessions(&self, subscriber: NonZeroU32) -> bool {
+        self.standing(subscriber).is_some_and(|standing| self.is_limited(standing))
+    }
+
+    fn is_limited(&self, standing: &Standing) -> bool {
+        standing.country.is_some() || self.places_of(standing).is_some()
+    }
+
+    /// The only country where a subscriber may watch; none = anywhere.
+    #[must_use]
+    pub fn country(&self, subscriber: NonZeroU32) -> Option<Country> {
+        self.standing(subscriber)?.country
     }
 
     /// Most that is sent to a session of a subscriber, in kilobits a second; none = as fast as it
@@ -290,8 +330,8 @@ impl Rights {
         standing.plan.and_then(|plan| self.plans.get(plan.0 as usize)).ok_or(Bar::NotInPlan)
     }
 
-    /// By what a subscriber, who asks from there, may have something now, and whether it may watch
-    /// at so many places only.
+    /// By what a subscriber, who asks from there, may have something now, and whether control must
+    /// be asked before its session begins.
     ///
     /// # Errors
     ///
@@ -309,7 +349,7 @@ impl Rights {
             limits.hold(from)?;
         }
         let entry = plan.holds(wanted).ok_or(Bar::NotInPlan)?;
-        Ok((entry, standing.places_max(plan).is_some()))
+        Ok((entry, self.is_limited(standing)))
     }
 
     /// The same with these plans.
@@ -362,6 +402,7 @@ mod tests {
             is_blocked: false,
             limits: None,
             sessions_max: None,
+            country: None,
         }
     }
 
@@ -408,6 +449,27 @@ mod tests {
             let other = rights.verdict(number(8), Wanted::Channel("news"), &ANYBODY, NOON);
             assert_eq!(other, Err(Bar::Unknown));
         }
+    }
+
+    #[test]
+    fn who_is_held_to_a_country_or_to_places_is_asked_about() {
+        let nl = Country::of_text("NL");
+        assert_eq!(nl.map(|nl| nl.text().to_owned()).as_deref(), Some("NL"));
+        for wrong in ["", "N", "nl", "NLD", "N1", "\u{c5}"] {
+            assert_eq!(Country::of_text(wrong), None, "{wrong}");
+        }
+        for (standing, expected) in [
+            (standing(), false),
+            (Standing { country: nl, ..standing() }, true),
+            (Standing { country: nl, sessions_max: Some(0), plan: None, ..standing() }, true),
+            (Standing { sessions_max: Some(1), ..standing() }, true),
+        ] {
+            let rights = rights(standing.clone());
+            assert_eq!(rights.limits_sessions(number(7)), expected, "{standing:?}");
+            assert_eq!(rights.country(number(7)), standing.country);
+            assert!(!rights.limits_sessions(number(8)), "there is no such");
+        }
+        assert!(size_of::<Standing>() <= 48, "{} bytes a subscriber", size_of::<Standing>());
     }
 
     #[test]

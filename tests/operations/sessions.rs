@@ -215,18 +215,18 @@ fn devices_that_race_over_all_shards_never_get_more_than_there_may_be() {
 }
 
 /// One thread of the server, held for so long by whoever traces it.
-struct Held {
+pub struct Held {
     strace: Child,
 }
 
 impl Held {
     /// Whether it was let go by itself.
-    fn is_over(&mut self) -> bool {
+    pub fn is_over(&mut self) -> bool {
         self.strace.try_wait().unwrap().is_some()
     }
 
     /// The thread stands still when this returns: at its next call of the kernel.
-    fn thread(server: &Running, name: &str, seconds: u64) -> Self {
+    pub fn thread(server: &Running, name: &str, seconds: u64) -> Self {
         let of = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
         let tasks = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
         let task = tasks

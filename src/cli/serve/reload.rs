@@ -7,6 +7,7 @@ use super::warn_of;
 use crate::config::settings::SETTINGS;
 use crate::config::{Channel, Config, Library, Limits};
 use crate::control::Stage;
+use crate::control::outside::Outside;
 use crate::control::{foreign, linear};
 use crate::messages::{Change, Update};
 use crate::ops::systemd;
@@ -69,6 +70,7 @@ impl Server {
         }
         self.take_linear(new);
         self.take_foreign(new);
+        self.take_outside(new);
         let limits = Arc::new(self.config.limits.clone());
         self.tell(|| Update::Limits(Arc::clone(&limits)));
         self.control.take(limits);
@@ -89,6 +91,22 @@ impl Server {
         }
         let watched = foreign::watched(new);
         self.tell(|| Update::Foreign(Arc::clone(&watched)));
+    }
+
+    /// Who is asked besides, and where addresses are. Files are read again, whatever the config
+    /// says.
+    fn take_outside(&mut self, new: &Config) {
+        match Outside::open(&new.outside) {
+            Ok(outside) => {
+                self.config.outside.clone_from(&new.outside);
+                self.control.take_outside(outside);
+            }
+            Err(wrong) => {
+                for (key, why) in wrong {
+                    tracing::error!(key, why, "this can't be read, the old [hook] and [geo] stay");
+                }
+            }
+        }
     }
 
     /// Linear channels that are new, gone or changed.

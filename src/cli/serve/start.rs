@@ -18,6 +18,7 @@ use crate::control::catchup::CatchUp;
 use crate::control::foreign::{self, Exchange};
 use crate::control::linear::Stations;
 use crate::control::operators::Rules;
+use crate::control::outside::Outside;
 use crate::control::registry::Registry;
 use crate::control::tls::Certificate;
 use crate::control::{self, Readiness};
@@ -66,8 +67,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let live = is_live(&config).then(|| ingest::start(parts())).transpose();
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
     let (catch_up, stations) = (catch_up(records, &config, &outboxes)?, Stations::new(&config));
-    let exchange = exchange(&config, &mut outboxes)?;
-    let readiness = Arc::new(Readiness::default());
+    let (exchange, readiness) = (exchange(&config, &mut outboxes)?, Arc::<Readiness>::default());
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -79,6 +79,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         sessions: told.sessions,
         guard: control::guard::Settings::new(&config, &door, events, told.strikes),
         limits: Arc::new(config.limits.clone()),
+        outside: outside(&draft)?,
         answers: stations.router(control::ask::router(catch_up)),
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
@@ -113,6 +114,15 @@ fn certificate(draft: &Draft) -> Result<Option<Arc<Certificate>>, Failure> {
     let place = draft.places.get("admin.tls").cloned().unwrap_or_default();
     let wrong = |why: String| Failure::new(format!("{place}: admin.tls"), why);
     Certificate::read(files).map(|read| Some(Arc::new(read))).map_err(wrong)
+}
+
+/// Who is asked besides, and where addresses are.
+fn outside(draft: &Draft) -> Result<Outside, Failure> {
+    Outside::open(&draft.config.outside).map_err(|wrong| {
+        let (key, why) = wrong.into_iter().next().expect("one is wrong at least");
+        let place = draft.places.get(key).cloned().unwrap_or_default();
+        Failure::new(format!("{place}: {key}"), why).remedy("see shardcast check-config")
+    })
 }
 
 /// What shards tell: the ends of their queues.

@@ -4,6 +4,8 @@ use super::*;
 use crate::config::sources::{Encoder, Sources};
 use crate::config::{Archive, CHANNELS_MAX, Channel, Push};
 
+mod outside;
+
 fn read(text: &str) -> Draft {
     let mut draft = Draft::default();
     draft.apply_file(Path::new("/etc/x.toml"), text);
@@ -18,7 +20,8 @@ fn refused(text: &str, complaint: &str) {
 }
 
 /// Section, key, a good value, a wrong one, and what is said of it.
-const KEYS: &[(&str, &str, &str, &str, &str)] = &[
+type Case = (&'static str, &'static str, &'static str, &'static str, &'static str);
+const KEYS: &[Case] = &[
     (
         "admin",
         "hosts",
@@ -230,7 +233,8 @@ const KEYS: &[(&str, &str, &str, &str, &str)] = &[
 
 #[test]
 fn every_key_is_read_and_refused_with_its_line() {
-    for (section, key, good, wrong, why) in KEYS {
+    let keys = || KEYS.iter().chain(outside::KEYS);
+    for (section, key, good, wrong, why) in keys() {
         if !good.ends_with('#') {
             let draft = read(&format!("[{section}]\n{key} = {good}\n"));
             assert_eq!(draft.errors, [], "{section}.{key} = {good}");
@@ -239,7 +243,7 @@ fn every_key_is_read_and_refused_with_its_line() {
         refused(&text, &format!("/etc/x.toml:5: {section}.{key}: {why}"));
     }
     for setting in SETTINGS {
-        let known = KEYS.iter().any(|(section, key, ..)| format!("{section}.{key}") == setting.key);
+        let known = keys().any(|(section, key, ..)| format!("{section}.{key}") == setting.key);
         assert!(known, "{} has no case", setting.key);
     }
 }

@@ -1,5 +1,9 @@
 //! App passwords in the API: `/api/v1/subscribers/{id}/app-passwords`, and whether one is right.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -8,11 +12,14 @@ use serde_json::{Value, json};
 
 use super::super::admin::Shared;
 use super::super::audit::Act;
+use super::super::hook::wire::Event;
+use super::super::hook::{self, Decision};
 use super::super::json::{answer, nothing, wanted};
 use super::super::problem::problem;
 use super::super::registry::{Busy, Kind, Store, StoreError, Uncommitted};
 use super::super::tokens::{busy, failed, nowhere};
 use super::{Given, Passwords, Told, app, generated, weakness};
+use crate::config::SESSION_AGENT_SIZE_MAX;
 
 /// Whether passwords themselves are asked for.
 #[derive(Debug, Deserialize)]
@@ -39,6 +46,12 @@ struct Wanted {
 struct Pair {
     user: String,
     password: String,
+    /// From where it would be, for the operator's back end.
+    #[serde(default)]
+    address: Option<IpAddr>,
+    /// What the app would say of itself.
+    #[serde(default)]
+    agent: String,
 }
 
 /// Why there is no answer.
@@ -88,7 +101,7 @@ async fn with<T: Send + 'static>(
     let (Some(signer), Some(keys)) = (&shared.signer, &shared.app_passwords) else {
         return Err(nowhere());
     };
-    let keys = std::sync::Arc::clone(keys);
+    let keys = Arc::clone(keys);
     let done = signer.registry().ask(move |store| {
         store.object(Kind::Subscriber, &id)?.ok_or(Missed::Absent("no subscriber has this id"))?;
         let found = store.object(Kind::AppPasswords, &id)?;
@@ -158,21 +171,52 @@ pub async fn remove(
 }
 
 /// `POST /api/v1/app-passwords/check`: whether a user's app could sign in with this, for a help
-/// desk. It says nothing of plan, expiry or status: `explain` does.
+/// desk. It says nothing of plan, expiry or status: `explain` does. Where the password is right, an
+/// operator's back end is asked as it is when an app signs in, and `hook` is what came of it.
 pub async fn check(
     State(shared): State<Shared>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let Pair { user, password } = match wanted(&headers, &body) {
+    let Pair { user, password, address, agent } = match wanted(&headers, &body) {
         Ok(pair) => pair,
         Err(problem) => return problem,
     };
-    let checked = with(&shared, user, move |_, passwords| {
-        Ok(passwords.name_of(&password).map_or(Value::Null, Value::from))
+    let checked = with(&shared, user.clone(), move |store, passwords| {
+        let number = store.object(Kind::Subscriber, &user)?.and_then(|of| of.number);
+        let name = passwords.name_of(&password).map_or(Value::Null, Value::from);
+        Ok((number.and_then(NonZeroU32::new), name))
     });
-    match checked.await {
-        Ok(name) => answer(StatusCode::OK, &json!({ "matches": !name.is_null(), "name": name })),
-        Err(refused) => refused,
+    let (subscriber, name) = match checked.await {
+        Ok(checked) => checked,
+        Err(refused) => return refused,
+    };
+    let is_asked = !name.is_null() && shared.hook.asks(Event::Login);
+    let mut told = json!({ "matches": !name.is_null(), "name": name });
+    if is_asked {
+        let agent = agent.as_bytes().iter().take(SESSION_AGENT_SIZE_MAX).copied().collect();
+        told["hook"] = login(&shared, subscriber, address, agent).await;
+    }
+    answer(StatusCode::OK, &told)
+}
+
+/// What an operator's back end says of a subscriber whose app signs in.
+async fn login(
+    shared: &Shared,
+    subscriber: Option<NonZeroU32>,
+    address: Option<IpAddr>,
+    agent: Box<[u8]>,
+) -> Value {
+    let (event, token, content) = (Event::Login, 0, None);
+    let place = shared.sessions.place(address);
+    let decision = Arc::clone(&shared.hook)
+        .ask(hook::Wanted { event, subscriber, token, content, address, place, agent })
+        .await;
+    let allow = decision.over().is_none();
+    match decision {
+        Decision::Allowed(reason) | Decision::Refused(reason, _) => {
+            json!({ "allow": allow, "answered": true, "reason": reason })
+        }
+        Decision::Unheard(_) => json!({ "allow": allow, "answered": false, "reason": null }),
     }
 }

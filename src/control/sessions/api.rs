@@ -127,7 +127,7 @@ fn present(
     all.truncate(limit);
     let next = has_more.then(|| all.last().map(|(id, _)| id.clone())).flatten();
     let told = |(_, session): &(String, &Session)| {
-        let mut told = told(session);
+        let mut told = told(desk, session);
         told["seen"] = json!(seen(session, now));
         (session.owner, told)
     };
@@ -139,12 +139,13 @@ fn past(desk: &Desk, owner: Option<Owner>, limit: usize) -> Vec<Told> {
     let newest_first = table.past().rev();
     let of = newest_first.filter(|past| owner.is_none_or(|owner| past.session.owner == owner));
     let told = |Past { session, until, end }: &Past| {
-        let mut told = told(session);
+        let mut told = told(desk, session);
         told["until"] = json!(until.0);
         told["end"] = json!(match end {
             End::Left => "left",
             End::Limit => "session-limit",
             End::Kicked => "session-kicked",
+            End::Abroad => "country",
         });
         (session.owner, told)
     };
@@ -159,8 +160,8 @@ fn seen(session: &Session, now: Moment) -> u64 {
     now.unix.0.saturating_sub(now.ticks.since(session.seen) / 1000)
 }
 
-fn told(session: &Session) -> Value {
-    json!({
+fn told(desk: &Desk, session: &Session) -> Value {
+    let mut told = json!({
         "id": id(session),
         "subscriber": null,
         "content": session.content.content().to_string(),
@@ -168,7 +169,9 @@ fn told(session: &Session) -> Value {
         "agent": String::from_utf8_lossy(&session.handset.agent),
         "since": session.since.0,
         "player": session.quality.told(),
-    })
+    });
+    desk.place(session.peer).put(&mut told);
+    told
 }
 
 /// The same with the ids of subscribers.

@@ -12,20 +12,23 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
+use super::hook::Hook;
 use super::post::Post;
 use super::tokens::now;
-use crate::config::{EGRESS_REFUSED_MS, Limits, SESSIONS_TICK_MS};
+use crate::config::{Limits, SESSIONS_TICK_MS};
 use crate::messages::{SessionNews, Update};
 use crate::units::Ticks;
-use crate::viewer::leases::{News, Over, Start, Verdict};
+use crate::viewer::leases::{News, Start, Verdict};
 use crate::viewer::players::{Bounds, Report, Share};
 use crate::viewer::rights::Places;
 use crate::viewer::{Rights, SessionId};
 
+pub use self::arrival::Outside;
 use self::egress::Egress;
 use self::table::{Moment, Owner, Table};
 
 pub mod api;
+mod arrival;
 mod count;
 mod egress;
 mod pace;
@@ -46,14 +49,17 @@ pub struct Desk {
     /// Where its time begins.
     started: Instant,
     post: Arc<Post>,
+    /// Who is asked besides.
+    pub outside: Outside,
 }
 
 impl Desk {
-    /// One that knows of none, and tells shards by this post.
+    /// One that knows of none, tells shards by this post, and asks this back end.
     #[must_use]
-    pub fn new(post: Arc<Post>, limits: watch::Receiver<Arc<Limits>>) -> Self {
+    pub fn new(post: Arc<Post>, limits: watch::Receiver<Arc<Limits>>, hook: Arc<Hook>) -> Self {
         let (table, rights, egress) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { table, rights, egress, limits, started: Instant::now(), post }
+        let (started, outside) = (Instant::now(), Outside::new(hook));
+        Self { table, rights, egress, limits, started, post, outside }
     }
 
     /// What subscribers may have has changed.
@@ -85,22 +91,11 @@ impl Desk {
         }
     }
 
-    fn hear(&self, SessionNews { shard, news }: SessionNews) {
+    fn hear(self: &Arc<Self>, SessionNews { shard, news }: SessionNews) {
         let now = self.now();
         match news {
-            News::Asked(start) => {
-                let answer = self.is_too_much(&start, now).then(|| {
-                    let for_ms = EGRESS_REFUSED_MS;
-                    (start.id, Verdict::Refused { over: Over::Full, for_ms })
-                });
-                match answer {
-                    Some(answer) => {
-                        self.post.tell_one(shard, Update::Sessions(Arc::new([answer])));
-                    }
-                    None => self.begin(shard, &start, now),
-                }
-            }
-            News::Begun(start) => self.begin(shard, &start, now),
+            News::Asked(start) => self.arrive(shard, start, now),
+            News::Begun(start) => self.come(shard, &start, now),
             News::Players(reports) => self.hear_players(shard, &reports, now.ticks),
             News::Sent(total) => {
                 self.egress().hear(shard, total, now.ticks);
@@ -108,6 +103,10 @@ impl Desk {
             }
             News::Seen(all, told_at) => {
                 let mut said = Vec::new();
+                let geo = self.outside.geo();
+                if geo.knows_countries() {
+                    said.extend(all.iter().flat_map(|seen| self.expel(&geo, seen, now)));
+                }
                 let mut table = self.table();
                 let rights = self.rights();
                 for seen in all {

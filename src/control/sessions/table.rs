@@ -145,6 +145,8 @@ pub enum End {
     Limit,
     /// An operator has ended it.
     Kicked,
+    /// It was where its subscriber may not watch.
+    Abroad,
 }
 
 /// A session that is over.
@@ -369,6 +371,20 @@ impl Table {
         Some(said)
     }
 
+    /// A session ends, as nothing may be watched where it is.
+    pub fn leave(
+        &mut self,
+        id: SessionId,
+        verdict: Verdict,
+        now: Moment,
+    ) -> Vec<(SessionId, Verdict)> {
+        let Some(&(owner, place)) = self.names.get(&id) else { return Vec::new() };
+        let Some(session) = self.taken(owner, place) else { return Vec::new() };
+        let said = session.names.iter().map(|name| (*name, verdict)).collect();
+        self.end(session, End::Abroad, now);
+        said
+    }
+
     /// Ends what has been silent for too long, of everybody whose turn it is.
     pub fn tick(&mut self, now: Moment) {
         while let Some(&(due, owner)) = self.due.front()
@@ -414,6 +430,14 @@ impl Table {
         let session = Session::new(start, now);
         let goes_on = |of: &Session| of.is_of_device(&session) && !of.is_over(now.ticks);
         !self.of(session.owner).iter().any(goes_on)
+    }
+
+    /// Whether this is a session that is there already, maybe under another name.
+    #[must_use]
+    pub fn goes_on(&self, start: &Start, now: Moment) -> bool {
+        let session = Session::new(start, now);
+        let goes_on = |of: &Session| of.is_of(&session) && !of.is_over(now.ticks);
+        self.of(session.owner).iter().any(goes_on)
     }
 
     /// All of them, in no order.

@@ -145,7 +145,12 @@ fn the_figures_of_all_shards_are_added_up() {
     let kept = vec![Kept { channel: "news".to_owned(), segments, bytes: 4096 }];
     let inputs = vec![("news".to_owned(), [1, 0, 3])];
     let pushed = Pushed { objects, remuxes, times: Some(times), kept, inputs };
-    let viewers = Viewers { sessions: 3, sent: Some((9_000, true)) };
+    let asked = Asked {
+        outcomes: vec![(("session", "allowed"), 7), (("session", "timed-out"), 2)],
+        waiting: 1,
+        is_left_alone: true,
+    };
+    let viewers = Viewers { sessions: 3, sent: Some((9_000, true)), asked: Some(asked) };
     let text = text(&scrape, None, &pushed, (true, &viewers));
     let samples = parsed(&text);
     for (sample, value) in [

@@ -62,6 +62,7 @@ impl Place {
             Verdict::Refused { over: Over::Limit, .. } => "limit",
             Verdict::Refused { over: Over::Kicked, .. } => "kicked",
             Verdict::Refused { over: Over::Full, .. } => "full",
+            Verdict::Refused { .. } => "something that is decided elsewhere",
             Verdict::Unknown | Verdict::Roomy | Verdict::Crowded => unreachable!("no answer"),
         }
     }
