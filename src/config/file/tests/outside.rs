@@ -82,3 +82,26 @@ fn a_back_end_is_asked_with_a_signature_and_paths_count_from_the_file() {
     assert_eq!(paths.map(|path| path.unwrap().display().to_string()), expected);
     assert!(outside.hook.asks_logins && !outside.hook.asks_sessions);
 }
+
+#[test]
+fn what_is_shown_of_a_back_end_can_be_read_back() {
+    use std::path::Path;
+
+    use crate::config::load::Sources;
+    use crate::config::shown::toml_text;
+
+    let read = |text: &str| Sources::default().with_text(Some((Path::new("/etc/x.toml"), text)));
+    let first = read(
+        "[hook]\nurl = \"https://[::1]:99/a?b=c\"\nsecret_file = \"s\"\nca_file = \"c\"\n\
+         deadline = \"1500ms\"\nconcurrent_max = 3\ncache = \"1h\"\ncache_refused = 0\n\
+         on_failure = \"refuse\"\nevents = []\n\
+         [geo]\ncountry = \"a.mmdb\"\nunknown = \"allow\"\n",
+    );
+    assert_eq!(first.errors, []);
+    let text = toml_text(&first, &|_| None);
+    let second = read(&text);
+    assert_eq!(second.errors, [], "{text}");
+    assert_eq!(first.config.outside, second.config.outside, "{text}");
+    let hook = &second.config.outside.hook;
+    assert_eq!((hook.deadline_ms, hook.cache_ms, hook.cache_refused_ms), (1_500, 3_600_000, 0));
+}
