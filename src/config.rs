@@ -38,6 +38,7 @@ pub use guard::*;
 pub use live::*;
 pub use operators::*;
 pub use outside::*;
+pub use sources::{Password, Push};
 pub use transport::*;
 pub use viewers::*;
 
@@ -474,6 +475,8 @@ pub struct Channel {
     pub push: Option<Push>,
     /// What it is made from besides.
     pub sources: sources::Sources,
+    /// How it is shown.
+    pub shelf: sources::Shelf,
 }
 
 /// How a live channel is kept.
@@ -486,15 +489,6 @@ pub struct Archive {
     pub is_required: bool,
     /// Bytes of the disk that it may take. Beyond it the oldest hours go.
     pub size_max: Option<u64>,
-}
-
-/// The login of an encoder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Push {
-    /// The name it gives.
-    pub user: String,
-    /// Where its password stands. Not read before the channel is started.
-    pub password_file: PathBuf,
 }
 
 /// Shape of access-log lines.

@@ -23,6 +23,8 @@ mod library;
 mod terminal;
 #[path = "operations/tokens.rs"]
 mod tokens;
+#[path = "operations/content.rs"]
+mod content;
 #[path = "operations/registry.rs"]
 mod registry;
 #[path = "operations/admins/mod.rs"]

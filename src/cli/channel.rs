@@ -1,55 +1,42 @@
-//! `shardcast channel`: how the channels of a running server are.
+//! `shardcast channel`: what there is for every kind, and how the channels of a running server are.
 
-use clap::{Args, Subcommand};
-use serde_json::Value;
+use clap::Args;
+use serde_json::{Value, json};
 
 use super::Failure;
-use super::admin_api::ServerArgs;
+use super::objects::{ChannelFields, ObjectVerb, filter, pages, run_verb};
 use super::terminal::{printable, say, table, word};
 
 /// Arguments of `shardcast channel`.
 #[derive(Debug, Args)]
 pub struct ChannelArgs {
     #[command(subcommand)]
-    verb: ChannelVerb,
-}
-
-#[derive(Debug, Subcommand)]
-enum ChannelVerb {
-    /// List the channels of a running server
-    Ls {
-        #[command(flatten)]
-        server: ServerArgs,
-        /// One JSON document instead of a table
-        #[arg(long)]
-        json: bool,
-    },
-    /// Say how a channel is
-    Show {
-        /// The channel
-        id: String,
-        #[command(flatten)]
-        server: ServerArgs,
-        /// One JSON document instead of tables
-        #[arg(long)]
-        json: bool,
-    },
+    verb: ObjectVerb<ChannelFields>,
 }
 
 /// Runs the verb.
 ///
 /// # Errors
 ///
-/// The server can't be asked, or has no such channel.
+/// The server can't be asked, has no such channel, or refuses.
 pub fn run(args: &ChannelArgs) -> Result<(), Failure> {
     let (answer, json, text): (_, _, fn(&Value) -> String) = match &args.verb {
-        ChannelVerb::Ls { server, json } => (server.get("/api/v1/channels")?, json, list),
-        ChannelVerb::Show { id, server, json } => {
+        ObjectVerb::Ls { category, series, server, json } => {
+            let filter = filter(category.as_deref(), series.as_deref());
+            let mut channels = Vec::new();
+            pages::<ChannelFields>(server, &filter, |page| {
+                channels.extend(page);
+                Ok(())
+            })?;
+            (json!({ "channels": channels }), json, list)
+        }
+        ObjectVerb::Show { id, server, json } => {
             if !id.bytes().all(|one| one.is_ascii_alphanumeric() || b"-_.".contains(&one)) {
                 return Err(Failure::new(format!("channel {id:?}"), "no channel can have this id"));
             }
             (server.get(&format!("/api/v1/channels/{id}"))?, json, shown)
         }
+        verb => return run_verb(verb),
     };
     if *json {
         return say(&format!("{answer:#}\n"));
@@ -81,13 +68,19 @@ fn list(answer: &Value) -> String {
 }
 
 fn shown(channel: &Value) -> String {
-    let mut facts = vec![
-        ("name", word(&channel["name"])),
+    let mut facts = vec![("name", word(&channel["name"]))];
+    for fact in ["number", "categories", "file"] {
+        let value = &channel[fact];
+        let ids = value.as_array().map(|ids| ids.iter().map(word).collect::<Vec<_>>().join(","));
+        let value = ids.unwrap_or_else(|| word(value));
+        facts.extend(Some((fact, value)).filter(|(_, value)| !matches!(value.as_str(), "" | "-")));
+    }
+    facts.extend([
         ("input", word(&channel["input"])),
         ("segments", format!("{} s", seconds(&channel["segment_ms"]))),
         ("parts", format!("{} s", seconds(&channel["part_ms"]))),
         ("window", format!("{} s", seconds(&channel["window_ms"]))),
-    ];
+    ]);
     if let Some(chunks) = channel["chunks"].as_object() {
         let counts = chunks.iter().map(|(result, count)| format!("{count} {}", printable(result)));
         facts.push(("chunks", counts.collect::<Vec<_>>().join(", ")));

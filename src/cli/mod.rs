@@ -54,10 +54,16 @@ pub enum Verb {
     Pack(pack::PackArgs),
     /// Encode films into a ladder of renditions with HLS and DASH manifests, by ffmpeg
     Package(package::PackageArgs),
-    /// List the channels of a running server, and say how one of them is
+    /// Live programmes: which there are, and how each of them is
     Channel(channel::ChannelArgs),
     /// What channels, films and series are sorted by
     Category(objects::ObjectArgs<objects::CategoryFields>),
+    /// What is said of films and all else in the libraries
+    Asset(objects::ObjectArgs<objects::AssetFields>),
+    /// Episodes that belong together
+    Series(objects::ObjectArgs<objects::SeriesFields>),
+    /// What a series consists of
+    Episode(objects::ObjectArgs<objects::EpisodeFields>),
     /// Channels and assets that are sold together
     Bouquet(objects::ObjectArgs<objects::BouquetFields>),
     /// What subscribers pay for
@@ -121,6 +127,9 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Package(args) => package::run(args),
         Verb::Channel(args) => channel::run(args),
         Verb::Category(args) => objects::run(args),
+        Verb::Asset(args) => objects::run(args),
+        Verb::Series(args) => objects::run(args),
+        Verb::Episode(args) => objects::run(args),
         Verb::Bouquet(args) => objects::run(args),
         Verb::Plan(args) => objects::run(args),
         Verb::Subscriber(args) => objects::subscriber::run(args),

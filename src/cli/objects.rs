@@ -1,5 +1,5 @@
 //! Verbs for what the registry holds: `shardcast plan ls`, `show`, `add`, `set`, `rm`; and alike
-//! for categories, bouquets and subscribers.
+//! for categories, assets, series, episodes, bouquets and subscribers.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -10,10 +10,12 @@ use super::admin_api::ServerArgs;
 use super::terminal::{printable, say, table, word};
 use crate::units::UnixTime;
 
+mod content;
 mod fields;
 mod password;
 pub mod subscriber;
 
+pub use content::{AssetFields, ChannelFields, EpisodeFields, SeriesFields};
 pub use fields::{BouquetFields, CategoryFields, PlanFields, SubscriberFields, moment};
 
 /// A kind, as its verbs know it: the fields that can be given.
@@ -33,9 +35,15 @@ pub struct ObjectArgs<F: Fields> {
 
 /// What can be done with objects of every kind.
 #[derive(Debug, Subcommand)]
-enum ObjectVerb<F: Fields> {
+pub(super) enum ObjectVerb<F: Fields> {
     /// List all
     Ls {
+        /// Only those in this category (channels, assets, series)
+        #[arg(long, value_name = "ID")]
+        category: Option<String>,
+        /// Only those of this series (episodes)
+        #[arg(long, value_name = "ID", conflicts_with = "category")]
+        series: Option<String>,
         #[command(flatten)]
         server: ServerArgs,
         /// One JSON document a line instead of a table
@@ -100,9 +108,16 @@ pub fn run<F: Fields>(args: &ObjectArgs<F>) -> Result<(), Failure> {
     run_verb(&args.verb)
 }
 
-fn run_verb<F: Fields>(verb: &ObjectVerb<F>) -> Result<(), Failure> {
+/// Runs what there is for every kind.
+///
+/// # Errors
+///
+/// See `run`.
+pub(super) fn run_verb<F: Fields>(verb: &ObjectVerb<F>) -> Result<(), Failure> {
     match verb {
-        ObjectVerb::Ls { server, json } => list::<F>(server, *json),
+        ObjectVerb::Ls { category, series, server, json } => {
+            list::<F>(server, &filter(category.as_deref(), series.as_deref()), *json)
+        }
         ObjectVerb::Show { id, server, json } => show(&server.get(&address::<F>(id))?, *json),
         ObjectVerb::Add { id, fields, number, server, json } => {
             let mut document = given(fields);
@@ -151,24 +166,49 @@ pub fn encoded(text: &str) -> String {
     encoded
 }
 
-fn list<F: Fields>(server: &ServerArgs, json: bool) -> Result<(), Failure> {
-    let heads: Vec<_> = F::COLUMNS.iter().map(|(head, _)| *head).collect();
+/// Which of them: the query that asks for no others.
+pub fn filter(category: Option<&str>, series: Option<&str>) -> String {
+    let named = |name: &str, id: Option<&str>| {
+        id.map(|id| format!("&{name}={}", encoded(id))).unwrap_or_default()
+    };
+    named("category", category) + &named("series", series)
+}
+
+/// Shows all of a kind, page by page.
+///
+/// # Errors
+///
+/// The server can't be asked, or whoever sees a page fails.
+pub fn pages<F: Fields>(
+    server: &ServerArgs,
+    filter: &str,
+    mut see: impl FnMut(Vec<Value>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let mut after = String::new();
-    let mut rows = Vec::new();
     loop {
-        let path = format!("/api/v1/{}?limit=1000{after}", F::PLURAL);
-        let page = server.get(&path)?;
-        let objects = page[F::PLURAL].as_array().map_or(&[][..], Vec::as_slice);
+        let path = format!("/api/v1/{}?limit=1000{filter}{after}", F::PLURAL);
+        let mut page = server.get(&path)?;
+        if let Value::Array(objects) = page[F::PLURAL].take() {
+            see(objects)?;
+        }
+        let Some(next) = page["next"].as_str() else { return Ok(()) };
+        after = format!("&after={}", encoded(next));
+    }
+}
+
+fn list<F: Fields>(server: &ServerArgs, filter: &str, json: bool) -> Result<(), Failure> {
+    let heads: Vec<_> = F::COLUMNS.iter().map(|(head, _)| *head).collect();
+    let mut rows = Vec::new();
+    pages::<F>(server, filter, |objects| {
         if json {
-            say(&objects.iter().map(|object| format!("{object}\n")).collect::<String>())?;
+            return say(&objects.iter().map(|object| format!("{object}\n")).collect::<String>());
         }
         let row = |object: &Value| {
             F::COLUMNS.iter().map(|(_, field)| cell(field, &object[*field])).collect()
         };
         rows.extend(objects.iter().map(row));
-        let Some(next) = page["next"].as_str() else { break };
-        after = format!("&after={}", encoded(next));
-    }
+        Ok(())
+    })?;
     if json { Ok(()) } else { say(&table(&heads, rows)) }
 }
 

@@ -14,6 +14,7 @@ use crate::ops::logs;
 mod start;
 mod supervise;
 mod reload;
+mod line_up;
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ use super::settings::{self, SETTINGS};
 use super::{Access, Config, Library};
 
 mod channel;
+pub mod document;
 mod sources;
 mod inputs;
 mod foreign;
@@ -101,7 +102,7 @@ impl Draft {
     /// Takes everything from the text of one file.
     pub fn apply_file(&mut self, path: &Path, text: &str) {
         let (document, faults) = DeTable::parse_recoverable(text);
-        let mut reading = Reading { draft: self, path, text };
+        let mut reading = Reading { draft: self, path, text, whose: Whose::Owner };
         for fault in &faults {
             reading.complain(fault.span(), "", format!("is not TOML: {}", fault.message()));
         }
@@ -141,6 +142,16 @@ struct Reading<'a> {
     draft: &'a mut Draft,
     path: &'a Path,
     text: &'a str,
+    whose: Whose,
+}
+
+/// Who wrote what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// Whoever may write the config file, and so name files of this machine.
+    Owner,
+    /// Somebody who asked by the network.
+    Operator,
 }
 
 impl Reading<'_> {

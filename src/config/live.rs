@@ -6,6 +6,10 @@ use crate::units::{KIB, MIB};
 /// mistake. Beyond it the config is refused, with the line of the first that is too many.
 pub const CHANNELS_MAX: usize = 1000;
 
+/// Channels of the registry that run at once, besides those that wait for a first push. One more
+/// does not run, and the log says so.
+pub const CHANNELS_MADE_MAX: usize = 4000;
+
 /// Milliseconds of a channel that its playlists list, where the config says nothing else.
 pub const WINDOW_MS: u64 = 60_000;
 

@@ -11,7 +11,7 @@ use super::load::variable;
 use super::settings::{SETTINGS, Setting};
 use super::sources::Programme;
 use super::values::{duration_text, size_text};
-use super::{Access, Channel, Push, day};
+use super::{Access, Channel, Password, Push, day};
 
 mod token;
 
@@ -164,6 +164,22 @@ fn keys_of(channel: &Channel, access: Access) -> Vec<(&'static str, Value)> {
     if !encoders.is_empty() {
         keys.push(("source", Value::Array(encoders)));
     }
+    keys.extend(shelf_of(channel));
+    keys
+}
+
+/// How it is shown to people, as far as it says so.
+fn shelf_of(channel: &Channel) -> Vec<(&'static str, Value)> {
+    let of = &channel.shelf;
+    let mut keys = Vec::new();
+    if !of.categories.is_empty() {
+        let ids = of.categories.iter().cloned().map(Value::String);
+        keys.push(("categories", Value::Array(ids.collect())));
+    }
+    if of.order != 0 {
+        keys.push(("order", Value::Integer(of.order.into())));
+    }
+    keys.extend(of.logo.clone().map(|logo| ("logo", Value::String(logo))));
     keys
 }
 
@@ -202,9 +218,12 @@ fn inputs_of(channel: &Channel) -> Vec<(&'static str, Value)> {
 }
 
 fn login_of(push: &Push) -> toml::Table {
-    let path = push.password_file.display().to_string();
-    let login = [("user", push.user.clone()), ("password_file", path)];
-    login.into_iter().map(|(key, text)| (key.to_owned(), Value::String(text))).collect()
+    let path = match &push.password {
+        Password::File(path) => Some(("password_file", path.display().to_string())),
+        Password::Sealed(_) | Password::Known(_) => None,
+    };
+    let login = [("user", push.user.clone())].into_iter().chain(path);
+    login.map(|(key, text)| (key.to_owned(), Value::String(text))).collect()
 }
 
 fn split(setting: &Setting) -> (&'static str, &'static str) {

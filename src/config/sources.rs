@@ -1,14 +1,24 @@
 //! Where a channel's media comes from, besides one encoder that pushes with the channel's login.
 
+use std::fmt;
 use std::path::PathBuf;
 
+use super::Channel;
 use super::inputs::Inputs;
-use super::{Channel, Push};
 use crate::units::MIB;
 
 /// Encoders of one channel that are told apart. Operators have two, or two at two places. Beyond it
 /// the config is refused.
 pub const SOURCES_MAX: usize = 8;
+
+/// Categories of one channel, film or series. Beyond it what names them is refused.
+pub const CATEGORIES_MAX: usize = 16;
+
+/// Seasons of a series that have a name. Beyond it the series is refused.
+pub const SEASONS_MAX: usize = 256;
+
+/// Longest address of a picture, in bytes. A longer one is refused.
+pub const PICTURE_ADDRESS_SIZE_MAX: usize = 1024;
 
 /// Milliseconds that the first chunk of a segment may come after that of another source, and how
 /// long a source may be silent beyond its chunks' length while another one has more. Players of
@@ -90,6 +100,48 @@ pub struct Encoder {
     pub folder: Option<PathBuf>,
 }
 
+/// The login of an encoder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// The name it gives.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+}
+
+/// Where an encoder's password is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Password {
+    /// In a file, which is not read before the channel is started.
+    File(PathBuf),
+    /// In the registry, sealed. Whoever has the key opens it.
+    Sealed(String),
+    /// Here.
+    Known(String),
+}
+
+/// Where it is, and never what it is.
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::Sealed(_) => f.write_str("Sealed"),
+            Self::Known(_) => f.write_str("Known"),
+        }
+    }
+}
+
+/// How a channel is shown to people, which nothing that runs depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shelf {
+    /// Ids of the categories that it is in.
+    pub categories: Vec<String>,
+    /// Channels are shown by this, the smallest first.
+    pub order: i32,
+    /// Where its logo is.
+    pub logo: Option<String>,
+}
+
 impl Sources {
     /// Folders that are watched, each with the number of its encoder.
     pub fn folders(&self) -> impl Iterator<Item = (usize, &PathBuf)> {
@@ -104,5 +156,18 @@ impl Channel {
     #[must_use]
     pub fn is_pushed(&self) -> bool {
         self.sources.playlist.is_empty()
+    }
+
+    /// Whether nothing comes of it until somebody on this machine pushes, and nothing is kept.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.sources == Sources::default() && self.push.is_none() && self.archive.is_none()
+    }
+
+    /// Whether it runs as that one does, whatever either is called and wherever it is shown.
+    #[must_use]
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let (name, shelf) = (other.name.clone(), other.shelf.clone());
+        Self { name, shelf, ..self.clone() } == *other
     }
 }

@@ -6,7 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::{Access, AccessLog, Backend, LogFormat, OnFailure, SecurityLog, foreign};
+use super::{
+    ASSET_PATH_SIZE_MAX, Access, AccessLog, Backend, LogFormat, OBJECT_ID_MAX, OnFailure,
+    SecurityLog, foreign,
+};
 
 /// Units of time, largest first, in milliseconds.
 const DURATIONS: &[(&str, u64)] =
@@ -187,6 +190,29 @@ fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
         let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
         format!("{text:?} is not known here (write {})", words.join(" or "))
     })
+}
+
+/// The id of an object of the registry, as most kinds have them.
+pub fn object_id(text: &str) -> Result<String, String> {
+    let letters =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let is_one = !text.is_empty() && text.len() <= OBJECT_ID_MAX && !text.starts_with('.');
+    if is_one && text.bytes().all(letters) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} is no id (a-z, 0-9, \"-\", \"_\", \".\", up to {OBJECT_ID_MAX})"))
+}
+
+/// A path below `/vod/`.
+pub fn asset_path(path: &str) -> Result<(), String> {
+    if path.len() > ASSET_PATH_SIZE_MAX {
+        return Err(format!("it has more than {ASSET_PATH_SIZE_MAX} bytes"));
+    }
+    let is_element = |element: &str| !matches!(element, "" | "." | "..");
+    if path.split('/').all(is_element) && !path.contains(|c: char| c.is_control() || c == '\\') {
+        return Ok(());
+    }
+    Err(format!("{path:?} is no asset (write what stands behind /vod/, such as \"films/a\")"))
 }
 
 /// On or off.

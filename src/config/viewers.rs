@@ -35,6 +35,10 @@ pub const REGISTRY_JOBS_MAX: usize = 1024;
 /// refused.
 pub const OBJECT_ID_MAX: usize = 128;
 
+/// Longest path of an asset that something is said of, in bytes: some folders deep, and in any
+/// language. Longer ones are refused.
+pub const ASSET_PATH_SIZE_MAX: usize = 512;
+
 /// Longest text of a document, in bytes: a paragraph of notes. Longer ones are refused.
 pub const DOCUMENT_TEXT_MAX: usize = 1024;
 

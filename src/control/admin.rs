@@ -10,11 +10,12 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::routing::{delete, get, post};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::guard::Guard;
 use super::hook::Hook;
 use super::idempotency::Running;
+use super::lineup::InFile;
 use super::operators::{Office, account, admins, api_keys, gate, login, page};
 use super::secrets::Secrets;
 use super::sessions::{self, Desk};
@@ -50,6 +51,8 @@ pub struct Shared {
     pub(super) hook: Arc<Hook>,
     /// Requests with a key that are worked on.
     pub(super) running: Arc<Running>,
+    /// The channels of the config file.
+    pub(super) in_file: watch::Receiver<Arc<InFile>>,
     /// Who is kept out.
     pub(super) guard: Arc<Guard>,
     /// One scrape at a time: a second one waits for the first.
@@ -72,6 +75,7 @@ impl Shared {
             guard,
             app_passwords: app_passwords(&parts.state),
             running: Arc::default(),
+            in_file: watch::channel(Arc::clone(&parts.in_file)).1,
             state: parts.state.clone(),
             signer,
             readiness: Arc::clone(&parts.readiness),
@@ -80,6 +84,14 @@ impl Shared {
             desk: parts.desk.clone(),
             scraper: Arc::new(Mutex::new(scrape::Scraper::new(parts.outboxes.clone()))),
         }
+    }
+}
+
+impl Shared {
+    /// The same, which follows what the config file says of channels.
+    #[must_use]
+    pub fn with_channels_of(self, in_file: watch::Receiver<Arc<InFile>>) -> Self {
+        Self { in_file, ..self }
     }
 }
 
@@ -132,8 +144,11 @@ pub fn operated() -> Router<Shared> {
         .route("/api/v1/admins/{id}/factor", delete(admins::reset_factor))
         .route("/api/v1/api-keys", get(api_keys::all).post(api_keys::create))
         .route("/api/v1/api-keys/{id}", delete(api_keys::remove))
-        .route("/api/v1/channels", get(channels::all))
-        .route("/api/v1/channels/{id}", get(channels::one))
+        .route("/api/v1/channels", get(channels::all).post(channels::create))
+        .route(
+            "/api/v1/channels/{id}",
+            get(channels::one).put(channels::put).patch(channels::patch).delete(channels::remove),
+        )
         .route("/api/v1/audit", get(audit::api::all))
         .route("/api/v1/changes", get(feed::changes))
         .route("/api/v1/keys", get(tokens::keys))

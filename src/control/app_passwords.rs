@@ -102,6 +102,12 @@ impl Keys {
         Self { hash: secrets.key("app-password-hash"), secrets }
     }
 
+    /// What they are derived from.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     fn hashed(&self, user: &str, password: &str) -> [u8; 32] {
         let mac = Hmac::<Sha256>::new_from_slice(&self.hash).expect("any size is a key");
         // A user name has no NUL in it, so no two pairs are the same text.

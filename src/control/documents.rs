@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::app_passwords;
 use super::registry::{Kind, Reference};
+use crate::config::values;
 use crate::config::{DOCUMENT_LIST_MAX, DOCUMENT_TEXT_MAX, OBJECT_ID_MAX};
 use crate::guard;
 
@@ -203,6 +204,9 @@ pub fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
             text("name", &category.name, 1)?;
             whole(&category, Vec::new())
         }
+        Kind::Channel | Kind::Asset | Kind::Series | Kind::Episode => {
+            content::checked(kind, document)
+        }
         Kind::Bouquet => {
             let bouquet: Bouquet = read(document)?;
             text("name", &bouquet.name, 1)?;
@@ -337,6 +341,11 @@ fn content(path: &str) -> Result<(), String> {
 ///
 /// Why not.
 pub fn id(kind: Kind, id: &str) -> Result<(), String> {
+    match kind {
+        Kind::Channel => return values::identifier(id),
+        Kind::Asset => return values::asset_path(id),
+        _ => {}
+    }
     let is_good = |byte: u8| match kind {
         Kind::Subscriber => byte > b' ' && byte != 0x7f && byte != b'/',
         _ => byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte),
@@ -362,6 +371,10 @@ pub fn id(kind: Kind, id: &str) -> Result<(), String> {
         _ => format!("{id:?} is no id (a-z, 0-9, \"-\", \"_\", \".\", up to {OBJECT_ID_MAX})"),
     })
 }
+
+mod content;
+
+pub use content::is_in_file;
 
 #[cfg(test)]
 mod tests;

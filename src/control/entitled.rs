@@ -72,7 +72,7 @@ struct OfBouquet {
 }
 
 impl Known {
-    /// Takes in what has changed; false if that was nothing.
+    /// Takes in what has changed; false if none of it is any shard's business.
     fn follow(&mut self, store: &dyn Store) -> Result<bool, StoreError> {
         let epoch = store.epoch()?;
         if epoch != self.epoch {
@@ -97,12 +97,14 @@ impl Known {
                 plans_changed |= self.take(change, &mut subscribers);
             }
         }
+        let is_first = since == Revision(0);
+        let matters = is_first || plans_changed || !subscribers.is_empty();
         if plans_changed || places != self.places.len() {
             let contents = self.contents();
             self.rights = self.rights.with_plans(contents);
         }
         self.rights = self.rights.with(&subscribers);
-        Ok(since != self.since)
+        Ok(matters)
     }
 
     /// Reads all that there is.
@@ -139,6 +141,10 @@ impl Known {
             }
             Kind::SigningKey
             | Kind::Category
+            | Kind::Channel
+            | Kind::Asset
+            | Kind::Series
+            | Kind::Episode
             | Kind::AppPasswords
             | Kind::Ban
             | Kind::Admin
@@ -363,6 +369,32 @@ mod tests {
                 assert_eq!(verdict(&anew), verdict(&self.known), "{channel}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_no_business_of_shards_is_not_told_to_them() {
+        let mut place = Place::new();
+        assert_eq!(place.known.follow(&place.store), Ok(true), "what there is at first");
+        let drama = json!({ "sorts": "film", "name": "Drama" });
+        let episode = json!({ "series": "s", "season": 1, "episode": 1, "asset": "a" });
+        for (kind, document, is_told) in [
+            (Kind::Bouquet, json!({ "name": "B", "content": ["tv/news"] }), true),
+            (Kind::Category, drama, false),
+            (Kind::Channel, json!({ "window": "60s" }), false),
+            (Kind::Asset, json!({ "name": "A" }), false),
+            (Kind::Series, json!({ "name": "S" }), false),
+            (Kind::Episode, episode, false),
+            (Kind::Plan, json!({ "name": "P", "bouquets": ["s"] }), true),
+            (Kind::Subscriber, json!({ "plan": "s" }), true),
+        ] {
+            place.write(kind, "s", Some(document));
+            assert_eq!(place.known.follow(&place.store), Ok(is_told), "{kind:?}");
+            assert_eq!(place.known.follow(&place.store), Ok(false), "{kind:?}");
+        }
+        place.write(Kind::Asset, "s", None);
+        assert_eq!(place.known.follow(&place.store), Ok(false));
+        place.write(Kind::Subscriber, "s", None);
+        assert_eq!(place.known.follow(&place.store), Ok(true));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::app_passwords::{Keys, Passwords, Told};
 use super::objects;
 use super::problem::problem;
 use super::registry::{Busy, Kind, Object, Snapshot, StoreError};
+use super::sealed;
 use super::tokens::{busy, failed, nowhere};
 use crate::config::{EXPORT_LINES, EXPORT_PARTS};
 
@@ -109,7 +110,13 @@ fn written(
                     Some(keys) if kind == Kind::Subscriber => passwords(snapshot, keys, &object)?,
                     _ => Vec::new(),
                 };
-                lines.extend_from_slice(line(object, passwords).to_string().as_bytes());
+                let object = match keys {
+                    Some(keys) => whole(keys, object),
+                    None => object,
+                };
+                lines.extend_from_slice(
+                    line(object, keys.is_some(), passwords).to_string().as_bytes(),
+                );
                 lines.push(b'\n');
             }
             send(lines.into())?;
@@ -134,10 +141,18 @@ fn passwords(
     Ok(all.into_iter().filter_map(given).collect())
 }
 
-fn line(object: Object, passwords: Vec<Value>) -> Value {
+/// An object with what is secret in its document, as it was typed.
+fn whole(keys: &Keys, mut object: Object) -> Object {
+    object.document =
+        sealed::told_all(keys.secrets(), object.kind, &object.id, object.document.take());
+    object
+}
+
+fn line(object: Object, is_whole: bool, passwords: Vec<Value>) -> Value {
     let kind = object.kind.word();
     let mut line = Map::from_iter([("kind".to_owned(), kind.into())]);
-    if let Value::Object(told) = objects::told(object) {
+    let told = if is_whole { objects::told_whole(object) } else { objects::told(object) };
+    if let Value::Object(told) = told {
         line.extend(told);
     }
     if !passwords.is_empty() {

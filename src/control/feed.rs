@@ -15,6 +15,7 @@ use super::admin::Shared;
 use super::json::answer;
 use super::problem::problem;
 use super::registry::{Busy, Changed, Registry, Revision, StoreError};
+use super::sealed;
 use super::tokens::{busy, failed, nowhere};
 use crate::config::{FEED_WAIT_SECONDS_MAX, LIST_ENTRIES_MAX};
 
@@ -83,6 +84,6 @@ fn told(change: Changed) -> Value {
         "kind": change.kind.word(),
         "id": change.id,
         "number": change.number,
-        "document": change.document,
+        "document": change.document.map(|document| sealed::told(change.kind, document)),
     })
 }

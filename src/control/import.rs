@@ -15,11 +15,14 @@ use serde_json::{Map, Value, json};
 use super::admin::Shared;
 use super::app_passwords::{Given, Keys, Passwords, weakness};
 use super::audit::Act;
+use super::channels::of_file;
 use super::documents::{self, Checked};
 use super::json::{answer, wanted};
+use super::lineup::InFile;
 use super::objects::unwritten_text;
 use super::problem::problem;
 use super::registry::{Busy, Expected, Kind, Object, Store, StoreError, Write};
+use super::sealed;
 use super::tokens::{busy, failed, nowhere};
 use crate::config::IMPORT_LINES_MAX;
 use crate::units::UnixTime;
@@ -103,7 +106,9 @@ pub async fn import(
         return problem(StatusCode::PAYLOAD_TOO_LARGE, &why);
     }
     let keys = Arc::clone(keys);
-    match signer.registry().ask(move |store| imported(store, &act, &keys, wanted)).await {
+    let in_file = Arc::clone(&shared.in_file.borrow());
+    let work = move |store: &mut dyn Store| imported(store, &act, (&keys, &in_file), wanted);
+    match signer.registry().ask(work).await {
         Ok(Ok(told)) => answer(StatusCode::OK, &json!({ "lines": told })),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
@@ -114,14 +119,14 @@ pub async fn import(
 fn imported(
     store: &mut dyn Store,
     act: &Act,
-    keys: &Keys,
+    (keys, in_file): (&Keys, &InFile),
     wanted: Wanted,
 ) -> Result<Vec<Told>, StoreError> {
     let mut told = Vec::with_capacity(wanted.lines.len());
     let (mut groups, mut of_groups) = (Vec::new(), Vec::new());
     for line in wanted.lines {
         let looked_at = match Line::read(line, wanted.existing) {
-            Ok(line) => line.looked_at(store, keys, act.at)?,
+            Ok(line) => line.looked_at(store, keys, in_file, act.at)?,
             Err(why) => LookedAt::refused(why),
         };
         if !looked_at.writes.is_empty() {
@@ -178,6 +183,7 @@ impl Line {
         self,
         store: &dyn Store,
         keys: &Keys,
+        in_file: &InFile,
         now: UnixTime,
     ) -> Result<LookedAt, StoreError> {
         let found = store.object(self.kind, &self.id)?;
@@ -186,7 +192,9 @@ impl Line {
             None => None,
         };
         let mut passwords = Passwords::of(keys, &self.id, kept);
-        let checked = documents::checked(self.kind, Value::Object(self.document.clone()));
+        let checked = self
+            .settled(keys, found.as_ref())
+            .and_then(|document| documents::checked(self.kind, Value::Object(document)));
         let Checked { document, references } = match checked {
             Ok(checked) => checked,
             Err(why) => return Ok(LookedAt::refused(why)),
@@ -211,6 +219,9 @@ impl Line {
         if matches!(result, Became::Unchanged | Became::Kept) {
             return Ok(LookedAt { told: told(result), writes: Vec::new() });
         }
+        if let Some(place) = in_file.place(&self.id).filter(|_| self.kind == Kind::Channel) {
+            return Ok(LookedAt::refused(of_file(&self.id, place)));
+        }
         let mut writes = vec![self.write(found.as_ref(), document, references)];
         if let Some(given) = given {
             if let Err(why) = passwords.replace(given, now) {
@@ -221,6 +232,16 @@ impl Line {
             }
         }
         Ok(LookedAt { told: told(result), writes })
+    }
+
+    /// The document, with what is secret in it sealed.
+    fn settled(&self, keys: &Keys, found: Option<&Object>) -> Result<Map<String, Value>, String> {
+        let document = self.document.clone();
+        // What a config file says of a channel is taken for its number, and for how it is shown.
+        if self.kind != Kind::Channel || document.contains_key("in_file") {
+            return Ok(document);
+        }
+        sealed::kept(keys.secrets(), &self.id, document, found)
     }
 
     fn write(

@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 use super::problem::{problem, unknown};
 use crate::config::sources::{ASSET_MANIFEST_SIZE_MAX, ASSETS_AGAIN_MS, Programme};
-use crate::config::{Channel, Config, Library};
+use crate::config::{Access, Channel, Config, Library};
 use crate::library::read::Roots;
 use crate::live::linear::Schedule;
 use crate::live::linear::asset::{Asset, Unfit};
@@ -68,13 +68,12 @@ struct Text {
 
 /// What shards are to be told of these channels: that they are to ask.
 #[must_use]
-pub fn listings(config: &Config) -> Vec<Listing> {
-    let linear = config.channels.iter().filter(|channel| is_linear(channel));
+pub fn listings(linear: &[Channel], access: Access) -> Vec<Listing> {
     let of = |channel: &Channel| Listing {
         path: format!("/tv/{}", channel.id).into(),
-        change: Change::Asked(channel.access.unwrap_or(config.access)),
+        change: Change::Asked(channel.access.unwrap_or(access)),
     };
-    linear.map(of).collect()
+    linear.iter().map(of).collect()
 }
 
 fn is_linear(channel: &Channel) -> bool {

@@ -43,10 +43,12 @@ mod import;
 mod json;
 mod key_file;
 mod keys;
+pub mod lineup;
 mod objects;
 pub mod outside;
 pub mod operators;
 mod post;
+mod sealed;
 pub mod sessions;
 mod socket;
 mod tokens;
@@ -96,6 +98,10 @@ pub struct Parts {
     pub log: Option<Arc<access_log::Counters>>,
     /// What encoders pushed; none where nobody can.
     pub pushed: Option<Arc<ingest::counts::Table>>,
+    /// What is known of the registry's channels, and who is told of changes; none without it.
+    pub line_up: Option<(lineup::Since, lineup::Tell)>,
+    /// The channels of the config file.
+    pub in_file: Arc<lineup::InFile>,
     /// Where it is asked how channels are; none where nobody can push.
     pub desk: Option<ingest::health::Desk>,
 }
@@ -107,6 +113,7 @@ pub struct Handle {
     registry: Option<registry::Registry>,
     limits: watch::Sender<Arc<Limits>>,
     outside: watch::Sender<Outside>,
+    in_file: watch::Sender<Arc<lineup::InFile>>,
 }
 
 impl Handle {
@@ -118,6 +125,11 @@ impl Handle {
     /// Others are asked from now on, or files were read again.
     pub fn take_outside(&self, outside: Outside) {
         self.outside.send_replace(outside);
+    }
+
+    /// The config file was read again, and these are its channels.
+    pub fn take_channels(&self, in_file: lineup::InFile) {
+        self.in_file.send_replace(Arc::new(in_file));
     }
 
     /// Writes down what is to be known of the end; a disk that hangs is waited for so long.
@@ -137,20 +149,29 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     let registry = parts.registry.clone();
     let (limits, known) = watch::channel(Arc::clone(&parts.limits));
     let (outside, others) = watch::channel(parts.outside.clone());
+    let (in_file, named) = watch::channel(Arc::clone(&parts.in_file));
+    let known = Followed { limits: known, others, in_file: named };
     let (started, outcome) = mpsc::sync_channel(1);
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
-            Ok(runtime) => runtime.block_on(run(parts, (known, others), unix, started)),
+            Ok(runtime) => runtime.block_on(run(parts, known, unix, started)),
             Err(error) => drop(started.send(Err(error))),
         }
     })?;
     outcome.recv().map_err(io::Error::other)??;
-    Ok(Handle { _socket: guard, registry, limits, outside })
+    Ok(Handle { _socket: guard, registry, limits, outside, in_file })
+}
+
+/// What a config that is read again changes.
+struct Followed {
+    limits: watch::Receiver<Arc<Limits>>,
+    others: watch::Receiver<Outside>,
+    in_file: watch::Receiver<Arc<lineup::InFile>>,
 }
 
 async fn run(
     mut parts: Parts,
-    (limits, others): (watch::Receiver<Arc<Limits>>, watch::Receiver<Outside>),
+    Followed { limits, others, in_file }: Followed,
     unix: Option<std::os::unix::net::UnixListener>,
     started: mpsc::SyncSender<io::Result<()>>,
 ) {
@@ -175,6 +196,7 @@ async fn run(
         signing.clone_from(&signer);
         let (office, guard) = (office(&parts), Arc::clone(&guard));
         let shared = admin::Shared::new(&parts, signer, office, Arc::clone(&desk), guard);
+        let shared = shared.with_channels_of(in_file.clone());
         if let Some(admin) = parts.admin.take() {
             let listener = tokio::net::TcpListener::from_std(admin)?;
             let port = admin::port(shared.clone());
@@ -193,6 +215,10 @@ async fn run(
         Ok(())
     };
     let _ = started.send(listening());
+    if let (Some(registry), Some((since, tell))) = (parts.registry.clone(), parts.line_up) {
+        let secrets = Secrets::open(&parts.state).ok();
+        tokio::task::spawn_local(lineup::follow(registry, secrets, since, in_file, tell));
+    }
     if let Some(registry) = parts.registry {
         tokio::task::spawn_local(audit::heads::tell_for_ever(registry));
     }

@@ -16,20 +16,26 @@ use serde_json::{Map, Value, json};
 use super::admin::Shared;
 use super::app_passwords;
 use super::audit::Act;
+use super::channels;
 use super::documents::{self, Checked};
 use super::guard::bans::Unbannable;
 use super::idempotency::{self, Remembered};
 use super::json::{answer, nothing, wanted};
 use super::problem::problem;
 use super::registry::{
-    Busy, Expected, Kind, Object, Registry, Revision, StoreError, Uncommitted, Write,
+    Busy, Expected, Kind, Object, Reference, Registry, Revision, StoreError, Uncommitted, Write,
 };
+use super::sealed;
 use super::tokens::{busy, failed, nowhere};
 use crate::config::{BANS_MAX, LIST_ENTRIES, LIST_ENTRIES_MAX};
 
 /// Kinds that operators write by themselves, as addresses call them.
-const PLURALS: [(&str, Kind); 5] = [
+const PLURALS: [(&str, Kind); 9] = [
     ("categories", Kind::Category),
+    ("channels", Kind::Channel),
+    ("assets", Kind::Asset),
+    ("series", Kind::Series),
+    ("episodes", Kind::Episode),
     ("bouquets", Kind::Bouquet),
     ("plans", Kind::Plan),
     ("subscribers", Kind::Subscriber),
@@ -41,9 +47,9 @@ fn kind(plural: &str) -> Option<Kind> {
 }
 
 /// A refusal, as it is answered.
-type Problem = Box<Response<Body>>;
+pub(super) type Problem = Box<Response<Body>>;
 
-fn refused(status: StatusCode, why: &str) -> Problem {
+pub(super) fn refused(status: StatusCode, why: &str) -> Problem {
     Box::new(problem(status, why))
 }
 
@@ -55,30 +61,60 @@ pub struct Page {
     after: String,
     /// How many at most.
     limit: Option<usize>,
+    /// Only those in this category.
+    category: Option<String>,
+    /// Only those of this series.
+    series: Option<String>,
 }
 
-/// `GET /api/v1/{kind}?after=&limit=`: a page of them in the order of their ids; `next` is where
-/// the following one begins, if there are more.
+impl Page {
+    /// What all of its objects speak of, if it is not all of a kind.
+    fn named(&mut self) -> Option<Reference> {
+        let category = self.category.take().map(|id| Reference { kind: Kind::Category, id });
+        category.or_else(|| self.series.take().map(|id| Reference { kind: Kind::Series, id }))
+    }
+}
+
+/// `GET /api/v1/{kind}?after=&limit=&category=&series=`: a page of them in the order of their ids;
+/// `next` is where the following one begins, if there are more.
 pub async fn all(
     State(shared): State<Shared>,
     Path(plural): Path<String>,
     Query(page): Query<Page>,
 ) -> Response<Body> {
     let Some(kind) = kind(&plural) else { return unknown() };
-    let Some(registry) = registry(&shared) else { return nowhere() };
+    match listed(&shared, kind, page).await {
+        Ok((objects, next)) => {
+            let told: Vec<_> = objects.into_iter().map(told).collect();
+            answer(StatusCode::OK, &json!({ plural: told, "next": next }))
+        }
+        Err(problem) => *problem,
+    }
+}
+
+/// A page of objects, and the id behind which the next one begins.
+pub(super) async fn listed(
+    shared: &Shared,
+    kind: Kind,
+    mut page: Page,
+) -> Result<(Vec<Object>, Option<String>), Problem> {
+    let Some(registry) = registry(shared) else { return Err(Box::new(nowhere())) };
     let limit = page.limit.unwrap_or(LIST_ENTRIES).clamp(1, LIST_ENTRIES_MAX);
+    let named = page.named();
     // One more than is told says whether there are more.
-    let listed = registry.ask(move |store| store.objects(kind, &page.after, limit + 1)).await;
-    let mut objects = match listed {
+    let listed = registry.ask(move |store| match named {
+        Some(named) => store.objects_that_name(kind, &named, &page.after, limit + 1),
+        None => store.objects(kind, &page.after, limit + 1),
+    });
+    let mut objects = match listed.await {
         Ok(Ok(objects)) => objects,
-        Ok(Err(error)) => return failed(&error),
-        Err(Busy) => return busy(),
+        Ok(Err(error)) => return Err(Box::new(failed(&error))),
+        Err(Busy) => return Err(Box::new(busy())),
     };
     let has_more = objects.len() > limit;
     objects.truncate(limit);
     let next = has_more.then(|| objects.last().map(|object| object.id.clone())).flatten();
-    let told: Vec<_> = objects.into_iter().map(told).collect();
-    answer(StatusCode::OK, &json!({ plural: told, "next": next }))
+    Ok((objects, next))
 }
 
 /// `GET /api/v1/{kind}/{id}`.
@@ -87,12 +123,20 @@ pub async fn one(
     Path((plural, id)): Path<(String, String)>,
 ) -> Response<Body> {
     let Some(kind) = kind(&plural) else { return unknown() };
-    let Some(registry) = registry(&shared) else { return nowhere() };
+    match found(&shared, kind, id).await {
+        Ok(object) => whole(StatusCode::OK, object),
+        Err(problem) => *problem,
+    }
+}
+
+/// An object, or 404.
+pub(super) async fn found(shared: &Shared, kind: Kind, id: String) -> Result<Object, Problem> {
+    let Some(registry) = registry(shared) else { return Err(Box::new(nowhere())) };
     match registry.ask(move |store| store.object(kind, &id)).await {
-        Ok(Ok(Some(object))) => whole(StatusCode::OK, object),
-        Ok(Ok(None)) => absent(kind),
-        Ok(Err(error)) => failed(&error),
-        Err(Busy) => busy(),
+        Ok(Ok(Some(object))) => Ok(object),
+        Ok(Ok(None)) => Err(Box::new(absent(kind))),
+        Ok(Err(error)) => Err(Box::new(failed(&error))),
+        Err(Busy) => Err(Box::new(busy())),
     }
 }
 
@@ -180,6 +224,9 @@ pub async fn remove(
         Ok(condition) => condition,
         Err(problem) => return *problem,
     };
+    if let (Kind::Channel, Err(problem)) = (kind, channels::may_write(&shared, &id)) {
+        return *problem;
+    }
     let removed = registry.ask(move |store| {
         let found = store.object(kind, &id)?.ok_or(Unwritten::Absent)?;
         let expected = match condition {
@@ -259,6 +306,10 @@ async fn write(
     if let Some(network) = documents::network(&id).filter(|_| kind == Kind::Ban) {
         may_ban(shared, network)?;
     }
+    if kind == Kind::Channel {
+        channels::may_write(shared, &id)?;
+    }
+    let keys = shared.app_passwords.clone();
     let written = registry.ask(move |store| {
         match store.remembered(&act)? {
             Remembered::Nothing => {}
@@ -269,9 +320,16 @@ async fn write(
         }
         let found = store.object(kind, &id)?;
         let expected = expected(found.as_ref())?;
+        let sent_document = match (kind, keys) {
+            (Kind::Channel, Some(keys)) => {
+                channels::settled(keys.secrets(), &id, sent.document, found.as_ref())
+                    .map_err(Unwritten::Wrong)?
+            }
+            _ => sent.document,
+        };
         let document = match (merge, &found) {
-            (Merge::Whole, _) => sent.document,
-            (Merge::Fields, Some(found)) => merged(found.document.clone(), sent.document),
+            (Merge::Whole, _) => sent_document,
+            (Merge::Fields, Some(found)) => merged(found.document.clone(), sent_document),
             (Merge::Fields, None) => return Err(Unwritten::Absent),
         };
         // What it was merged into is what it is written over.
@@ -383,7 +441,13 @@ fn registry(shared: &Shared) -> Option<&Registry> {
 }
 
 /// An object as it is told.
-pub(super) fn told(object: Object) -> Value {
+pub(super) fn told(mut object: Object) -> Value {
+    object.document = sealed::told(object.kind, object.document);
+    told_whole(object)
+}
+
+/// The same with all that its document holds.
+pub(super) fn told_whole(object: Object) -> Value {
     let Value::Object(mut document) = object.document else { return object.document };
     document.insert("id".to_owned(), object.id.into());
     document.insert("revision".to_owned(), object.revision.0.into());
@@ -393,10 +457,15 @@ pub(super) fn told(object: Object) -> Value {
     Value::Object(document)
 }
 
-fn whole(status: StatusCode, object: Object) -> Response<Body> {
+/// The entity tag of an object: its revision.
+pub(super) fn tag(object: &Object) -> HeaderValue {
     let tag = format!("\"{}\"", object.revision.0);
+    HeaderValue::from_str(&tag).expect("digits in quotes")
+}
+
+fn whole(status: StatusCode, object: Object) -> Response<Body> {
+    let tag = tag(&object);
     let mut response = answer(status, &told(object));
-    let tag = HeaderValue::from_str(&tag).expect("digits in quotes");
     response.headers_mut().insert(header::ETAG, tag);
     response
 }

@@ -57,6 +57,8 @@ fn started_with(
         log: None,
         pushed: None,
         desk: None,
+        line_up: None,
+        in_file: Arc::default(),
     })
     .unwrap();
     Started { admin, asks, inboxes, readiness, state, handle }

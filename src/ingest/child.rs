@@ -62,7 +62,7 @@ pub struct Children {
     /// How many run.
     count: Rc<Cell<usize>>,
     /// Where they push, if there is such a port.
-    ingest: Option<SocketAddr>,
+    ingest: Cell<Option<SocketAddr>>,
     /// The server's folder.
     state: PathBuf,
 }
@@ -106,16 +106,23 @@ impl Children {
     /// None yet; they push to where this port listens.
     #[must_use]
     pub fn new(ingest: Option<SocketAddr>, state: PathBuf) -> Self {
+        let children =
+            Self { all: RefCell::default(), count: Rc::default(), ingest: Cell::default(), state };
+        if let Some(ingest) = ingest {
+            children.push_to(ingest);
+        }
+        children
+    }
+
+    /// From now on they push to where this port listens.
+    pub fn push_to(&self, ingest: SocketAddr) {
         // A port that listens everywhere is reached from here by the loopback address.
-        let ingest = ingest.map(|ingest| {
-            let host = match ingest.ip() {
-                IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-                host => host,
-            };
-            SocketAddr::new(host, ingest.port())
-        });
-        Self { all: RefCell::default(), count: Rc::default(), ingest, state }
+        let host = match ingest.ip() {
+            IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            host => host,
+        };
+        self.ingest.set(Some(SocketAddr::new(host, ingest.port())));
     }
 
     /// Shards say what their clients want.
@@ -153,8 +160,11 @@ pub(super) fn begin(state: &Rc<State>, of: &config::Channel, access: Access) -> 
         return None;
     }
     let children = &state.children;
-    // A config without that port says nothing of inputs.
-    let ingest = children.ingest?;
+    // A config without that port says nothing of inputs; the registry may.
+    let Some(ingest) = children.ingest.get() else {
+        tracing::error!(channel = of.id, "nothing is read for it: there is no server.ingest");
+        return Some(Logins::nobody());
+    };
     let mut all = children.all.borrow_mut();
     if let Some(kept) = all.get(&of.id) {
         return Some(Logins::only(&kept.child.target.login));

@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use subtle::ConstantTimeEq as _;
 
 use crate::config::sources::Encoder;
-use crate::config::{Channel, Push};
+use crate::config::{Channel, Password, Push};
 
 /// An encoder's name and password, as it sends them; empty is nobody's.
 pub struct Login {
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Login {
 }
 
 impl Login {
-    /// Reads the password's file; a line end at its end is not part of it.
+    /// Reads the password's file, if it is in one; a line end at its end is not part of it.
     ///
     /// # Errors
     ///
@@ -31,7 +31,16 @@ impl Login {
     pub fn read(push: &Push) -> io::Result<Self> {
         let shown =
             |path: &Path, why: String| io::Error::other(format!("{}: {why}", path.display()));
-        let path = &push.password_file;
+        let path = match &push.password {
+            Password::File(path) => path,
+            Password::Known(password) => {
+                return Ok(Self { expected: format!("{}:{password}", push.user) });
+            }
+            Password::Sealed(_) => {
+                let why = "the password was sealed with another secrets.key (give it anew)";
+                return Err(io::Error::other(why));
+            }
+        };
         let text = fs::read_to_string(path).map_err(|error| shown(path, error.to_string()))?;
         let password = text.trim_end_matches(['\r', '\n']);
         if password.is_empty() {
@@ -157,7 +166,8 @@ mod tests {
     fn only_the_right_name_and_password_are_let_in() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "open sesame\n").unwrap();
-        let push = Push { user: "enc".to_owned(), password_file: file.path().to_owned() };
+        let push =
+            Push { user: "enc".to_owned(), password: Password::File(file.path().to_owned()) };
         let login = Login::read(&push).unwrap();
         let of = |text: &str| BASE64_STANDARD.encode(text);
         assert!(login.is(&format!("Basic {}", of("enc:open sesame"))));
@@ -172,9 +182,10 @@ mod tests {
     #[test]
     fn an_empty_or_missing_file_is_an_error_that_names_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut push = Push { user: "enc".to_owned(), password_file: file.path().to_owned() };
+        let mut push =
+            Push { user: "enc".to_owned(), password: Password::File(file.path().to_owned()) };
         assert!(Login::read(&push).unwrap_err().to_string().contains("holds no password"));
-        push.password_file = "/nowhere/at/all".into();
+        push.password = Password::File("/nowhere/at/all".into());
         assert!(Login::read(&push).unwrap_err().to_string().contains("/nowhere/at/all"));
     }
 

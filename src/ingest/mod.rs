@@ -37,6 +37,7 @@ mod transport;
 mod durable;
 mod archive;
 mod coming;
+mod made;
 mod folder;
 pub mod child;
 mod channel;
@@ -54,6 +55,7 @@ use coming::Coming;
 use counts::Table;
 use guarded::Guarded;
 use login::Logins;
+use made::{Reload, Sleeping, Wish};
 use post::Post;
 use slab::Ledger;
 
@@ -64,6 +66,8 @@ pub struct Parts {
     pub listener: Option<TcpListener>,
     /// The channels of the config.
     pub channels: Vec<config::Channel>,
+    /// The channels of the registry.
+    pub made: Vec<config::Channel>,
     /// Who may watch those that say nothing of it.
     pub access: Access,
     /// To every shard.
@@ -99,6 +103,8 @@ struct State {
     records: Arc<Records>,
     /// Channels that will be added when what there was of them is known.
     coming: Coming,
+    /// Channels of the registry that begin when somebody pushes to them.
+    sleeping: Sleeping,
     children: Children,
 }
 
@@ -115,29 +121,32 @@ struct Live {
 /// The running live thread. It runs until the process ends.
 #[derive(Debug)]
 pub struct Handle {
-    wishes: UnboundedSender<Reload>,
+    wishes: UnboundedSender<Wish>,
     counts: Arc<Table>,
     desk: health::Desk,
     archives: Archives,
 }
 
-/// The channels of a config that was read again.
-#[derive(Debug)]
-struct Reload {
-    channels: Vec<config::Channel>,
-    access: Access,
-    idle: Duration,
-}
-
 impl Handle {
     /// Takes the channels of a config that was read again: those that are new, and that some are
-    /// gone. Channels that stay are not changed.
-    pub fn reload(&self, config: &config::Config) {
+    /// gone. Channels that stay are not changed. `made` are those of the registry.
+    pub fn reload(&self, config: &config::Config, made: Vec<config::Channel>) {
         let (mut channels, access) = (config.channels.clone(), config.access);
         channels.retain(config::Channel::is_pushed);
         // It fails only when the thread has ended, and then nothing is live any more.
         let idle = Duration::from_millis(config.limits.ingest_idle_ms);
-        let _ = self.wishes.send(Reload { channels, access, idle });
+        let _ = self.wishes.send(Wish::Reload(Reload { channels, made, access, idle }));
+    }
+
+    /// Takes what became of channels of the registry: some are gone, and some are new, or are other
+    /// than before and begin anew.
+    pub fn change(&self, gone: Vec<String>, come: Vec<config::Channel>, access: Access) {
+        let _ = self.wishes.send(Wish::Change(made::Change { gone, come, access }));
+    }
+
+    /// Takes the ingest port, which was not open so far.
+    pub fn open(&self, listener: TcpListener) {
+        let _ = self.wishes.send(Wish::Open(listener));
     }
 
     /// The server ends: whole segments are kept that wait for it, as long as that does not take
@@ -199,7 +208,7 @@ async fn run(
     logins: Vec<Logins>,
     archives: Archives,
     counts: Arc<Table>,
-    (mut reloads, mut questions): (UnboundedReceiver<Reload>, health::Questions),
+    (mut reloads, mut questions): (UnboundedReceiver<Wish>, health::Questions),
     started: mpsc::SyncSender<io::Result<()>>,
 ) {
     let listener = match parts.listener.map(tokio::net::TcpListener::from_std).transpose() {
@@ -218,6 +227,7 @@ async fn run(
     let mut wishes = parts.wishes;
     let (channels, receiving, idle) = (RefCell::default(), Cell::new(0), Cell::new(parts.idle));
     let (lender, records, coming) = (parts.lender, parts.records, Coming::default());
+    let sleeping = Sleeping::new(parts.access);
     let guarded = Guarded::new(parts.marks, parts.strikes);
     let state = State {
         channels,
@@ -229,6 +239,7 @@ async fn run(
         archives,
         records,
         coming,
+        sleeping,
         children,
     };
     let state = Rc::new(state);
@@ -240,6 +251,7 @@ async fn run(
             Err(error) => return drop(started.send(Err(io::Error::other(error)))),
         }
     }
+    state.add_made(parts.made, parts.access).await;
     // Nobody is let in who would not find what is kept. So far nothing else waits for this thread.
     lender.wait();
     let _ = started.send(Ok(()));
@@ -250,7 +262,7 @@ async fn run(
     loop {
         tokio::select! {
             reload = reloads.recv() => match reload {
-                Some(reload) => state.reload(reload),
+                Some(wish) => state.grant(wish),
                 // Nobody can wish for anything any more: the process ends.
                 None => return std::future::pending().await,
             },
@@ -339,37 +351,5 @@ impl State {
             ..live.channel.borrow().health(now)
         };
         channels.iter().map(health).collect()
-    }
-
-    fn reload(self: &Rc<Self>, new: Reload) {
-        self.idle.set(new.idle);
-        let stays = |id: &String| new.channels.iter().any(|channel| channel.id == *id);
-        // At once, so that one that comes again finds its archive closed.
-        self.coming.retain(stays).iter().for_each(|id| self.archives.end(id));
-        self.children.retain(stays);
-        self.channels.borrow_mut().retain(|id, live| {
-            if stays(id) {
-                return true;
-            }
-            live.channel.borrow_mut().close();
-            self.counts.remove(id);
-            tracing::info!(channel = id, "the channel is gone");
-            false
-        });
-        for channel in new.channels {
-            let known = self.channels.borrow().get(&channel.id).map(|live| live.of == channel);
-            match known {
-                Some(true) => {}
-                Some(false) => {
-                    tracing::warn!(channel = channel.id, "changed, and taken at the next restart");
-                }
-                None => match Logins::read(&channel) {
-                    Ok(logins) => {
-                        self.add_later(channel, logins, new.access, "a channel is added");
-                    }
-                    Err(error) => tracing::error!(channel = channel.id, "not added: {error}"),
-                },
-            }
-        }
     }
 }

@@ -203,6 +203,7 @@ mod tests {
             push: None,
             archive: None,
             sources: Default::default(),
+            shelf: Default::default(),
         };
         let (post, _) = Post::new(Vec::new(), Ledger::new(u64::MAX));
         let (counts, recovered) = (Default::default(), Recovered::nothing());

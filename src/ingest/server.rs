@@ -69,6 +69,10 @@ async fn connection(stream: TcpStream, peer: IpAddr, state: Rc<State>) {
 async fn answer(request: Request<Incoming>, peer: IpAddr, state: &Rc<State>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let shown = head.uri.path().to_owned();
+    let id = shown.strip_prefix("/ingest/").and_then(|below| below.split('/').next());
+    if let Some(id) = id {
+        state.wake(id, peer).await;
+    }
     let outcome = match admitted(&head, peer, state) {
         Ok((live, source, path)) => {
             let outcome = taken(&head, (source, &path), &live, body, state).await;
@@ -106,7 +110,7 @@ fn admitted(
         return Err(Outcome::new(403, "push to /ingest/CHANNEL/… on this port"));
     };
     let Some(live) = state.channels.borrow().get(id).cloned() else {
-        return Err(Outcome::new(404, "no channel has this id (add it to the config)"));
+        return Err(Outcome::new(404, "no channel has this id (add it: shardcast channel add)"));
     };
     let given = head.headers.get(header::AUTHORIZATION);
     // What is no text is no login of ours.

@@ -96,9 +96,20 @@ impl Place {
 
     /// One request to the socket of the server that runs here; the whole response.
     pub fn socket_get(&self, path: &str) -> String {
+        self.socket_ask("GET", path, "")
+    }
+
+    /// The same with any method, and a body of JSON.
+    pub fn socket_ask(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = UnixStream::connect(self.path("state/admin.sock")).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let size = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: \
+             application/json\r\nContent-Length: {size}\r\n\r\n{body}"
+        )
+        .unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         response

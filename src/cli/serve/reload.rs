@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::supervise::Server;
 use super::warn_of;
 use crate::config::settings::SETTINGS;
-use crate::config::{Channel, Config, Library, Limits};
+use crate::config::{Config, Library, Limits};
 use crate::control::Stage;
+use crate::control::foreign;
+use crate::control::lineup::InFile;
 use crate::control::outside::Outside;
-use crate::control::{foreign, linear};
-use crate::messages::{Change, Update};
+use crate::messages::Update;
 use crate::ops::systemd;
 
 impl Server {
@@ -20,6 +21,7 @@ impl Server {
         let status = if draft.errors.is_empty() {
             warn_of(&draft);
             self.take(&draft.config);
+            self.control.take_channels(InFile::of(&draft));
             self.take_certificate();
             self.status()
         } else {
@@ -63,12 +65,7 @@ impl Server {
         self.config.libraries = libraries;
         self.config.limits = limits(&self.config.limits, &new.limits);
         self.library.reload(&for_library(&self.config, new));
-        match &self.live {
-            Some(live) => live.reload(new),
-            None if new.channels.iter().all(|channel| !channel.is_pushed()) => {}
-            None => tracing::warn!("the first channels of a server are taken at the next restart"),
-        }
-        self.take_linear(new);
+        self.take_channels(new);
         self.take_foreign(new);
         self.take_outside(new);
         let limits = Arc::new(self.config.limits.clone());
@@ -107,28 +104,6 @@ impl Server {
                 }
             }
         }
-    }
-
-    /// Linear channels that are new, gone or changed.
-    fn take_linear(&mut self, new: &Config) {
-        // Those that are named by the new config, too, are said again behind this.
-        let mut listings = linear::listings(&self.config);
-        listings.iter_mut().for_each(|listing| listing.change = Change::Unasked);
-        listings.extend(linear::listings(new));
-        let linear = |config: &Config| -> Vec<Channel> {
-            let is_linear = |channel: &&Channel| !channel.is_pushed();
-            config.channels.iter().filter(is_linear).cloned().collect()
-        };
-        let (old, linear) = (linear(&self.config), linear(new));
-        // Assets may have changed although nothing of the channel has.
-        let config = Config { channels: linear.clone(), access: new.access, ..self.config.clone() };
-        self.stations.reload(&config);
-        if old != linear {
-            let listings: Arc<[_]> = listings.into();
-            self.tell(|| Update::Listed(Arc::clone(&listings)));
-        }
-        self.config.channels.retain(|channel| !old.contains(channel));
-        self.config.channels.extend(linear);
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
+use super::line_up::LineUp;
 use super::supervise::{Event, Server};
 use crate::cli::Failure;
 use crate::config::file::Draft;
@@ -17,9 +18,11 @@ use crate::config::{
 use crate::control::catchup::CatchUp;
 use crate::control::foreign::{self, Exchange};
 use crate::control::linear::Stations;
+use crate::control::lineup::{self, InFile, Since};
 use crate::control::operators::Rules;
 use crate::control::outside::Outside;
 use crate::control::registry::Registry;
+use crate::control::secrets::Secrets;
 use crate::control::tls::Certificate;
 use crate::control::{self, Readiness};
 use crate::guard::{Door, Marks, Networks, Strike};
@@ -28,25 +31,25 @@ use crate::messages::mail::Outbox;
 use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, Update};
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
+use crate::shard::thread::ShardHandle;
 use crate::{ingest, library, shard};
 
 /// A running server that is not ready yet.
 pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (mut config, certificate) = (draft.config.clone(), certificate(&draft)?);
-    let inherited = inherited(&mut config, &draft)?;
-    let descriptors = raise_nofile();
-    let (events, received) = mpsc::channel();
-    signals::listen(events, Event::Wish).map_err(|error| not_started("signals", &error))?;
-    let (listeners, admin, ingest) = ports(&config, inherited)?;
+    let (inherited, descriptors) = (inherited(&mut config, &draft)?, raise_nofile());
+    let (to_server, received) = events()?;
+    let (registry, in_file) = (registry(&config)?, Arc::new(InFile::of(&draft)));
+    let (since, line_up) = line_up(&sources, &config, registry.as_ref(), &in_file)?;
+    let channels = line_up.of(&config);
+    let has_live = since.is_some() || is_live(&channels);
+    let (listeners, admin, ingest) = ports(&config, &channels, inherited)?;
+    let line_up = line_up.closed_at(config.ingest.filter(|_| ingest.is_none()));
     let (access, log) = log_of(&config)?.unzip();
     let (events, security_log) = security::start(&config)
         .map_err(|error| not_started("the log of security events", &error))?;
-    let (shared, told) = for_shards(&config, descriptors, access);
-    let shards = shard::thread::start(&config, listeners, &shared)
-        .map_err(|error| not_started("start the shards", &error))?;
-    let (door, to_guard) = (shared.door.clone(), shared.strikes.clone());
-    // Only the shards may hold on to these, so that the others see when the last one has ended.
-    drop(shared);
+    let with = for_shards(&config, (has_live, descriptors), access);
+    let (shards, told, (door, to_guard)) = started(&config, listeners, with)?;
     let mut outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let library = library::start(&config, outboxes.clone(), told.library)
         .map_err(|error| not_started("start the library", &error))?;
@@ -54,6 +57,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let parts = || ingest::Parts {
         listener: ingest,
         channels: config.channels.clone(),
+        made: line_up.used(&config).into_iter().filter(Channel::is_pushed).collect(),
         access: config.access,
         outboxes: outboxes.clone(),
         wishes: told.wishes,
@@ -64,9 +68,10 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         marks: door.marks.clone(),
         strikes: to_guard.clone(),
     };
-    let live = is_live(&config).then(|| ingest::start(parts())).transpose();
+    let live = has_live.then(|| ingest::start(parts())).transpose();
     let live = live.map_err(|error| not_started("start the live thread", &error))?;
-    let (catch_up, stations) = (catch_up(records, &config, &outboxes)?, Stations::new(&config));
+    let catch_up = catch_up(records, &config, &outboxes)?;
+    let stations = Stations::new(&Config { channels, ..config.clone() });
     let (exchange, readiness) = (exchange(&config, &mut outboxes)?, Arc::<Readiness>::default());
     let control = control::start(control::Parts {
         admin,
@@ -74,7 +79,9 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         certificate: certificate.clone(),
         state: config.state.clone(),
         outboxes: outboxes.clone(),
-        registry: registry(&config)?,
+        registry,
+        line_up: since.map(|since| (since, told_to(to_server))),
+        in_file,
         asks: told.asks,
         sessions: told.sessions,
         guard: control::guard::Settings::new(&config, &door, events, told.strikes),
@@ -89,17 +96,36 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     })
     .map_err(|error| not_started("start the control thread", &error))?;
     Ok(Server::new(
-        sources,
-        config,
-        shards,
-        outboxes,
+        (sources, config),
+        (shards, outboxes),
         library,
-        live,
+        (live, line_up),
         (control, stations, exchange, certificate),
-        readiness,
         (log, security_log),
-        received,
+        (readiness, received),
     ))
+}
+
+/// What happens to the supervising thread, to begin with signals.
+fn events() -> Result<(mpsc::Sender<Event>, mpsc::Receiver<Event>), Failure> {
+    let (events, received) = mpsc::channel();
+    signals::listen(events.clone(), Event::Wish).map_err(|error| not_started("signals", &error))?;
+    Ok((events, received))
+}
+
+/// What others keep of what shards have.
+type Shared = (Door, Option<tokio::sync::mpsc::Sender<Vec<Strike>>>);
+
+/// Starts the shards. Only they may hold on to what they share, so that the others see when the
+/// last one has ended.
+fn started(
+    config: &Config,
+    listeners: Vec<Vec<TcpListener>>,
+    (shared, told): (shard::thread::Shared, Told),
+) -> Result<(Vec<ShardHandle>, Told, Shared), Failure> {
+    let shards = shard::thread::start(config, listeners, &shared)
+        .map_err(|error| not_started("start the shards", &error))?;
+    Ok((shards, told, (shared.door.clone(), shared.strikes.clone())))
 }
 
 /// What the config says of the admin port.
@@ -137,7 +163,7 @@ struct Told {
 /// What all shards are told at first, and what they tell.
 fn for_shards(
     config: &Config,
-    descriptors: usize,
+    (has_live, descriptors): (bool, usize),
     access: Option<mpsc::SyncSender<AccessRecord>>,
 ) -> (shard::thread::Shared, Told) {
     let (to_library, library) = mpsc::sync_channel(TO_LIBRARY_MAX);
@@ -157,7 +183,7 @@ fn for_shards(
             trusted: Arc::new(Networks::of(config.guard.trusted_proxies.iter().copied())),
             marks: Marks::default(),
         },
-        live: is_live(config).then_some(to_live),
+        live: has_live.then_some(to_live),
         access,
     };
     (shared, Told { library, asks, sessions, strikes, wishes })
@@ -199,15 +225,49 @@ fn registry(config: &Config) -> Result<Option<Registry>, Failure> {
     }
 }
 
-/// Where encoders push. Without channels there is nobody who could.
-fn ingest_listener(config: &Config) -> Result<Option<TcpListener>, Failure> {
-    let address = config.ingest.filter(|_| config.channels.iter().any(Channel::is_pushed));
-    address.map(listen::single).transpose().map_err(refused)
+/// The channels of the registry, and since when changes of them are to be followed. Those of the
+/// file have their numbers there from now on.
+fn line_up(
+    sources: &Sources,
+    config: &Config,
+    registry: Option<&Registry>,
+    in_file: &Arc<InFile>,
+) -> Result<(Option<Since>, LineUp), Failure> {
+    // Whoever serves a folder by naming it serves just that, whatever the usual registry has.
+    let registry = registry.filter(|_| sources.file.is_some());
+    let Some(registry) = registry else { return Ok((None, LineUp::default())) };
+    let secrets = Secrets::open(&config.state);
+    let secrets = secrets.inspect_err(|error| {
+        tracing::error!(%error, "encoders' passwords that the registry holds can't be opened");
+    });
+    lineup::read(registry, secrets.as_ref().ok(), (**in_file).clone())
+        .map(|(since, made)| (Some(since), LineUp::new(made)))
+        .map_err(|error| Failure::new("read the channels of the registry", error))
 }
 
-/// Whether there is a live thread. Also without an ingest port: somebody may write into a folder.
-fn is_live(config: &Config) -> bool {
-    config.channels.iter().any(Channel::is_pushed)
+/// Tells the supervisor of channels.
+fn told_to(server: mpsc::Sender<Event>) -> lineup::Tell {
+    // Nobody listens any more only when the process ends.
+    Box::new(move |made| drop(server.send(Event::Channels(made))))
+}
+
+/// Where encoders push. Without channels there is nobody who could; and where the registry alone
+/// has some, a port that is taken is no reason not to start: who made them did not see it fail.
+fn ingest_listener(config: &Config, channels: &[Channel]) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = config.ingest.filter(|_| is_live(channels)) else { return Ok(None) };
+    match listen::single(address) {
+        Err(error) if !is_live(&config.channels) => {
+            let why = error.why();
+            tracing::error!(%address, why, "nobody can push: the ingest port can't be opened");
+            Ok(None)
+        }
+        opened => opened.map(Some).map_err(refused),
+    }
+}
+
+/// Whether there is something live. Also without an ingest port: somebody may write into a folder.
+fn is_live(channels: &[Channel]) -> bool {
+    channels.iter().any(Channel::is_pushed)
 }
 
 /// The listeners that somebody handed over. They come first: nothing that we open may take their
@@ -242,7 +302,11 @@ fn log_of(config: &Config) -> Result<Option<Log>, Failure> {
 type Ports = (Vec<Vec<TcpListener>>, Option<TcpListener>, Option<TcpListener>);
 
 /// Listens, once it is known that there can be as many rings as shards.
-fn ports(config: &Config, inherited: Vec<TcpListener>) -> Result<Ports, Failure> {
+fn ports(
+    config: &Config,
+    channels: &[Channel],
+    inherited: Vec<TcpListener>,
+) -> Result<Ports, Failure> {
     let shards = machine::shards(config.shards);
     rings::tried(shards).map_err(|error| {
         let (why, remedy) = rings::explained(&error);
@@ -250,7 +314,7 @@ fn ports(config: &Config, inherited: Vec<TcpListener>) -> Result<Ports, Failure>
     })?;
     let listeners = listen::open(&config.listen, shards, inherited).map_err(refused)?;
     let admin = config.admin.map(listen::single).transpose().map_err(refused)?;
-    let ingest = ingest_listener(config)?;
+    let ingest = ingest_listener(config, channels)?;
     announce(&listeners, admin.as_ref(), ingest.as_ref());
     Ok((listeners, admin, ingest))
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::line_up::LineUp;
 use crate::cli::Failure;
-use crate::config::Config;
 use crate::config::load::Sources;
+use crate::config::{Channel, Config};
 use crate::control::foreign::Exchange;
 use crate::control::linear::{self, Stations};
+use crate::control::lineup::Made;
 use crate::control::tls::Certificate;
 use crate::control::{self, Readiness, Stage};
 use crate::ingest;
@@ -29,10 +31,12 @@ const GRACE: Duration = Duration::from_secs(2);
 const STOP: Duration = Duration::from_secs(1);
 
 /// What happens to the supervising thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum Event {
     /// A signal came.
     Wish(Wish),
+    /// Channels of the registry are other ones.
+    Channels(Made),
 }
 
 /// A running server, seen from outside its shards.
@@ -45,10 +49,14 @@ pub struct Server {
     pub(super) readiness: Arc<Readiness>,
     shards: Vec<ShardHandle>,
     pub(super) library: library::Handle,
-    /// None where there were no channels at the start.
+    /// The channels of the registry, and where they are pushed to.
+    pub(super) line_up: LineUp,
+    /// None where there can be no channels.
     pub(super) live: Option<ingest::Handle>,
     pub(super) control: control::Handle,
-    /// Linear channels.
+    /// Linear channels, of the file and of the registry.
+    pub(super) linear: Vec<Channel>,
+    /// What answers for them.
     pub(super) stations: Stations,
     /// What the admin port shows, if it has TLS.
     pub(super) certificate: Option<Arc<Certificate>>,
@@ -64,24 +72,21 @@ pub struct Server {
 
 impl Server {
     /// Everything that `start` made.
-    #[expect(clippy::too_many_arguments, reason = "the parts of the one server, named once")]
     pub(super) fn new(
-        sources: Sources,
-        config: Config,
-        shards: Vec<ShardHandle>,
-        outboxes: Vec<Outbox>,
+        (sources, config): (Sources, Config),
+        (shards, outboxes): (Vec<ShardHandle>, Vec<Outbox>),
         library: library::Handle,
-        live: Option<ingest::Handle>,
+        (live, line_up): (Option<ingest::Handle>, LineUp),
         (control, stations, exchange, certificate): (
             control::Handle,
             Stations,
             Exchange,
             Option<Arc<Certificate>>,
         ),
-        readiness: Arc<Readiness>,
         (log, security_log): (Option<access_log::Handle>, Option<access_log::Handle>),
-        events: Receiver<Event>,
+        (readiness, events): (Arc<Readiness>, Receiver<Event>),
     ) -> Self {
+        let linear = line_up.of(&config).into_iter().filter(|of| !of.is_pushed()).collect();
         let watchdog = systemd::watchdog_period().map(|period| (period, Instant::now()));
         Self {
             sources,
@@ -91,7 +96,9 @@ impl Server {
             shards,
             library,
             live,
+            line_up,
             control,
+            linear,
             stations,
             certificate,
             exchange,
@@ -108,6 +115,7 @@ impl Server {
         loop {
             match self.events.recv_timeout(self.patience()) {
                 Ok(Event::Wish(wish)) => self.grant(wish),
+                Ok(Event::Channels(made)) => self.take_made(made),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(Failure::new("signals", "their thread ended"));
@@ -164,7 +172,8 @@ impl Server {
     }
 
     fn become_ready(&mut self) {
-        let linear: Arc<[_]> = linear::listings(&self.config).into();
+        let linear = linear::listings(&self.linear, self.config.access);
+        let linear: Arc<[_]> = linear.into();
         self.tell(|| Update::Listed(Arc::clone(&linear)));
         self.tell(|| Update::Accept);
         self.readiness.become_stage(Stage::Ready);

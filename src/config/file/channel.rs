@@ -3,23 +3,25 @@
 //! A password file is named here and not read: whoever checks a config need not be let into it.
 
 use std::ops::{Range, RangeInclusive};
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::inputs::settle_encoded;
-use super::{Reading, nearest, unknown_key};
+use super::{Reading, Whose, document, nearest, unknown_key};
 use crate::config::given::{Given, Wrong};
 use crate::config::inputs::{CHILD_IDLE_MS_MAX, CHILD_IDLE_MS_MIN, Encode};
+use crate::config::sources::{CATEGORIES_MAX, PICTURE_ADDRESS_SIZE_MAX};
 use crate::config::values::{self, duration_ms, duration_text};
 use crate::config::{
     ARCHIVE_MS_MAX, ARCHIVE_MS_MIN, Access, Archive, CHANNELS_MAX, Channel, PART_MS_MAX,
-    PART_MS_MIN, PATIENCE_MS_MAX, PATIENCE_MS_MIN, Push, SEGMENT_MS_MAX, SEGMENT_MS_MIN, WINDOW_MS,
-    WINDOW_MS_MAX, WINDOW_MS_MIN, day, settings,
+    PART_MS_MIN, PATIENCE_MS_MAX, PATIENCE_MS_MIN, Password, Push, SEGMENT_MS_MAX, SEGMENT_MS_MIN,
+    WINDOW_MS, WINDOW_MS_MAX, WINDOW_MS_MIN, day, settings,
 };
 
 /// Every key of a channel.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 22] = [
     "id",
     "name",
     "access",
@@ -39,6 +41,9 @@ const KEYS: [&str; 19] = [
     "start",
     "encode",
     "idle",
+    "categories",
+    "order",
+    "logo",
 ];
 
 impl Reading<'_> {
@@ -67,6 +72,7 @@ impl Reading<'_> {
             archive: None,
             push: None,
             sources: Default::default(),
+            shelf: Default::default(),
         };
         for (name, value) in table {
             let word = name.get_ref().as_ref();
@@ -106,9 +112,10 @@ impl Reading<'_> {
                 channel.patience_ms = Some(between(given, PATIENCE_MS_MIN..=PATIENCE_MS_MAX)?);
             }
             "ingest" => channel.push = Some(self.push(given)?),
-            "folder" => {
-                channel.sources.folder = Some(self.beside(settings::path(given)?));
-            }
+            "folder" => channel.sources.folder = Some(self.file(given)?),
+            "categories" => channel.shelf.categories = categories(given)?,
+            "order" => channel.shelf.order = given.read_number_or_text(order)?,
+            "logo" => channel.shelf.logo = Some(given.read(picture)?),
             "playlist" => channel.sources.playlist = self.playlist(given)?,
             "utc_offset" => channel.sources.utc_offset = given.read(day::utc_offset)?,
             "source" => channel.sources.encoders = self.encoders(given)?,
@@ -184,21 +191,55 @@ impl Reading<'_> {
 
     /// Who may push to a channel: `{ user = "…", password_file = "…" }`.
     fn push(&self, given: Given<'_>) -> Result<Push, Wrong> {
-        let (mut user, mut password_file) = (None, None);
+        let (mut user, mut password) = (None, None);
         for (name, value) in given.table().ok_or_else(|| given.not_a_table())? {
             let value = Given::Toml(value);
             match name.get_ref().as_ref() {
                 "user" => user = Some(value.read(user_name)?),
-                "password_file" => password_file = Some(self.beside(settings::path(value)?)),
+                key if key == self.password_key() => password = Some(self.password(value)?),
                 other => {
-                    let why = format!("{other:?} is not known here (write user and password_file)");
+                    let known = self.password_word();
+                    let why = format!("{other:?} is not known here (write user and {known})");
                     return Err(Wrong { why, span: Some(name.span()) });
                 }
             }
         }
-        match (user, password_file) {
-            (Some(user), Some(password_file)) => Ok(Push { user, password_file }),
-            _ => Err(given.blame("needs user and password_file")),
+        match (user, password) {
+            (Some(user), Some(password)) => Ok(Push { user, password }),
+            _ => Err(given.blame(format!("needs user and {}", self.password_word()))),
+        }
+    }
+
+    /// The key of a password: files are named by the owner of the config alone.
+    pub(super) fn password_key(&self) -> &'static str {
+        match self.whose {
+            Whose::Owner => "password_file",
+            Whose::Operator => document::SEALED,
+        }
+    }
+
+    /// What people write for it.
+    pub(super) fn password_word(&self) -> &'static str {
+        match self.whose {
+            Whose::Owner => "password_file",
+            Whose::Operator => "password",
+        }
+    }
+
+    /// Where a password is.
+    pub(super) fn password(&self, given: Given<'_>) -> Result<Password, Wrong> {
+        match self.whose {
+            Whose::Owner => Ok(Password::File(self.file(given)?)),
+            Whose::Operator => given.read(|text| Ok(Password::Sealed(text.to_owned()))),
+        }
+    }
+
+    /// A file or folder of this machine, which the owner of the config alone may name: whoever
+    /// administers a server by the network is not to read what the server can.
+    pub(super) fn file(&self, given: Given<'_>) -> Result<PathBuf, Wrong> {
+        match self.whose {
+            Whose::Owner => Ok(self.beside(settings::path(given)?)),
+            Whose::Operator => Err(given.blame("names a file, which only the config file may")),
         }
     }
 }
@@ -210,6 +251,41 @@ fn is_on_demand(word: &str) -> Result<bool, String> {
         "on-demand" => Ok(true),
         _ => Err(format!("{word:?} is not known here (write \"always\" or \"on-demand\")")),
     }
+}
+
+/// Ids of categories.
+fn categories(given: Given<'_>) -> Result<Vec<String>, Wrong> {
+    let mut ids: Vec<String> = Vec::new();
+    for one in given.list()? {
+        if ids.len() == CATEGORIES_MAX {
+            return Err(one.blame(format!("is one too many (at most {CATEGORIES_MAX})")));
+        }
+        let id = one.read(values::object_id)?;
+        if ids.contains(&id) {
+            return Err(one.blame(format!("{id:?} is named twice")));
+        }
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+fn order(text: &str) -> Result<i32, String> {
+    text.trim().parse().map_err(|_| format!("{text} is not a whole number of 32 bits"))
+}
+
+/// The address of a picture, which clients fetch, and we do not.
+pub fn picture(text: &str) -> Result<String, String> {
+    let is_web = ["http://", "https://"].iter().any(|scheme| {
+        let rest = text.get(..scheme.len()).filter(|begin| begin.eq_ignore_ascii_case(scheme));
+        rest.is_some() && text.len() > scheme.len()
+    });
+    if !is_web || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(format!("{text:?} is no address (write \"https://example.org/logo.png\")"));
+    }
+    if text.len() > PICTURE_ADDRESS_SIZE_MAX {
+        return Err(format!("is longer than {PICTURE_ADDRESS_SIZE_MAX} bytes"));
+    }
+    Ok(text.to_owned())
 }
 
 /// The channel's archive, which begins without a limit but that of its age.

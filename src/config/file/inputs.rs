@@ -1,14 +1,16 @@
 //! What ffmpeg reads for a channel: the keys `inputs`, `start`, `encode` and `idle`.
 
+use std::net::IpAddr;
+
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::Reading;
+use super::{Reading, Whose};
 use crate::config::given::{Given, Wrong};
 use crate::config::inputs::{
     Encode, INPUT_SIZE_MAX, INPUTS_MAX, Input, Place, SCHEMES, Scheme, host, lengths_ms,
 };
-use crate::config::{Channel, settings, values};
+use crate::config::{Channel, values};
 
 /// What is encoded anew has lengths of ours, and need not be learnt from.
 pub(super) fn settle_encoded(channel: &mut Channel) {
@@ -25,7 +27,19 @@ impl Reading<'_> {
     /// Inputs in their order: `inputs = ["udp://239.1.1.1:5000", { path = "sorry.mp4" }]`.
     pub(super) fn inputs(&self, given: Given<'_>) -> Result<Vec<Input>, Wrong> {
         let inputs = given.few(INPUTS_MAX, "leave it out, and somebody pushes")?;
-        inputs.into_iter().map(|input| self.input(input)).collect()
+        inputs.into_iter().map(|given| self.may_read(self.input(given)?, given)).collect()
+    }
+
+    /// Whoever asks by the network does not get at what listens on this machine for nobody else,
+    /// or at what a cloud tells its machines by link-local addresses.
+    fn may_read(&self, input: Input, given: Given<'_>) -> Result<Input, Wrong> {
+        let Place::Url { url, .. } = &input.place else { return Ok(input) };
+        let connects = input.tcp_port().is_some() && !input.listens;
+        if self.whose == Whose::Operator && connects && is_ours(host(url)) {
+            let why = "is an address of this machine, which only the config file may name";
+            return Err(given.blame(why));
+        }
+        Ok(input)
     }
 
     /// What goes with inputs, and what does not.
@@ -67,7 +81,7 @@ impl Reading<'_> {
         if has_scheme {
             return given.read(url);
         }
-        Ok(Place::File(self.beside(settings::path(given)?)))
+        Ok(Place::File(self.file(given)?))
     }
 
     fn input_of_table(&self, given: Given<'_>, table: &DeTable<'_>) -> Result<Input, Wrong> {
@@ -79,8 +93,7 @@ impl Reading<'_> {
                 }
                 "url" => place = Some(Given::Toml(value).read(url)?),
                 "path" => {
-                    let path = settings::path(Given::Toml(value))?;
-                    place = Some(Place::File(self.beside(path)));
+                    place = Some(Place::File(self.file(Given::Toml(value))?));
                 }
                 "listen" => {
                     let value = Given::Toml(value);
@@ -108,6 +121,27 @@ impl Reading<'_> {
         let listens = listen.is_some_and(|(listens, _)| listens) || calls_listener(&place);
         let is_paced = paced.unwrap_or(matches!(place, Place::File(_)));
         Ok(Input { place, listens, is_paced })
+    }
+}
+
+/// Whether a host with its port is this machine, or link-local; what a name stands for is not
+/// looked up.
+fn is_ours(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let address = name.split('%').next().unwrap_or_default().parse::<IpAddr>();
+    match address.map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(of)) => of.is_loopback() || of.is_unspecified() || of.is_link_local(),
+        Ok(IpAddr::V6(of)) => of.is_loopback() || of.is_unspecified() || of.is_unicast_link_local(),
+        // Resolvers take numbers of one to four parts, in any base, for addresses (inet_aton).
+        Err(_) => {
+            name == "localhost"
+                || name.ends_with(".localhost")
+                || name.split('.').all(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+        }
     }
 }
 

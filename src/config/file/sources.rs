@@ -5,7 +5,7 @@ use toml::de::DeTable;
 use super::Reading;
 use crate::config::given::{Given, Wrong};
 use crate::config::sources::{ASSETS_MAX, Encoder, Programme, SOURCES_MAX};
-use crate::config::{Push, day, settings, values};
+use crate::config::{Push, day, values};
 
 impl Reading<'_> {
     /// Encoders in their order: `[[channel.source]]`.
@@ -46,7 +46,7 @@ impl Reading<'_> {
 
     fn encoder(&self, given: Given<'_>) -> Result<Encoder, Wrong> {
         let table: &DeTable<'_> = given.table().ok_or_else(|| given.not_a_table())?;
-        let (mut name, mut user, mut password_file, mut folder) = (None, None, None, None);
+        let (mut name, mut user, mut password, mut folder) = (None, None, None, None);
         for (key, value) in table {
             let value = Given::Toml(value);
             match key.get_ref().as_ref() {
@@ -55,19 +55,23 @@ impl Reading<'_> {
                     name = Some(value.read(read)?);
                 }
                 "user" => user = Some(value.read(super::channel::user_name)?),
-                "password_file" => password_file = Some(self.beside(settings::path(value)?)),
-                "folder" => folder = Some(self.beside(settings::path(value)?)),
+                "folder" => folder = Some(self.file(value)?),
+                word if word == self.password_key() => password = Some(self.password(value)?),
                 other => {
-                    let known = "name, user, password_file and folder";
+                    let known = self.password_word();
+                    let known = format!("name, user, {known} and folder");
                     let why = format!("{other:?} is not known here (write {known})");
                     return Err(Wrong { why, span: Some(key.span()) });
                 }
             }
         }
-        let push = match (user, password_file) {
-            (Some(user), Some(password_file)) => Some(Push { user, password_file }),
+        let push = match (user, password) {
+            (Some(user), Some(password)) => Some(Push { user, password }),
             (None, None) => None,
-            _ => return Err(given.blame("needs user and password_file, or neither")),
+            _ => {
+                let known = self.password_word();
+                return Err(given.blame(format!("needs user and {known}, or neither")));
+            }
         };
         let name = name.ok_or_else(|| given.blame("needs a name"))?;
         Ok(Encoder { name, push, folder })
@@ -97,9 +101,5 @@ fn programme(given: Given<'_>) -> Result<Programme, Wrong> {
 
 /// The path of an asset, as it stands behind `/vod/`.
 fn asset_path(text: &str) -> Result<String, String> {
-    let is_element = |element: &str| !matches!(element, "" | "." | "..");
-    if text.split('/').all(is_element) && !text.contains(|c: char| c.is_control() || c == '\\') {
-        return Ok(text.to_owned());
-    }
-    Err(format!("{text:?} is no asset (write what stands behind /vod/, such as \"films/a\")"))
+    values::asset_path(text).map(|()| text.to_owned())
 }

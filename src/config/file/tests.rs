@@ -1,8 +1,8 @@
 //! Every key once right and once wrong, and the lines that are named.
 
 use super::*;
-use crate::config::sources::{Encoder, Sources};
-use crate::config::{Archive, CHANNELS_MAX, Channel, Push};
+use crate::config::sources::{Encoder, Shelf, Sources};
+use crate::config::{Archive, CHANNELS_MAX, Channel, Password, Push};
 
 mod outside;
 
@@ -391,11 +391,13 @@ fn every_key_of_a_channel_is_read() {
          segment = \"4s\"\npart = \"500ms\"\npatience = \"10s\"\nfolder = \"enc\"\n\
          archive = \"7d\"\narchive_mode = \"required\"\narchive_size = \"1TB\"\n\
          ingest = { user = \"enc1\", password_file = \"keys/enc1\" }\n\
+         categories = [\"hd\"]\norder = -3\n\
          [[channel.source]]\nname = \"a\"\nfolder = \"enc-a\"\n\
          [[channel.source]]\nname = \"b\"\nuser = \"u\"\npassword_file = \"keys/b\"\n\
          [[channel]]\nid = \"b\"\n",
     );
     assert_eq!((draft.errors, draft.warnings), (vec![], vec![]));
+    let file = |path: &str| Password::File(path.into());
     let news = Channel {
         id: "news".to_owned(),
         name: "The news".to_owned(),
@@ -409,13 +411,13 @@ fn every_key_of_a_channel_is_read() {
             is_required: true,
             size_max: Some(1_000_000_000_000),
         }),
-        push: Some(Push { user: "enc1".to_owned(), password_file: "/etc/keys/enc1".into() }),
+        push: Some(Push { user: "enc1".to_owned(), password: file("/etc/keys/enc1") }),
         sources: Sources {
             encoders: vec![
                 Encoder { name: "a".to_owned(), push: None, folder: Some("/etc/enc-a".into()) },
                 Encoder {
                     name: "b".to_owned(),
-                    push: Some(Push { user: "u".to_owned(), password_file: "/etc/keys/b".into() }),
+                    push: Some(Push { user: "u".to_owned(), password: file("/etc/keys/b") }),
                     folder: None,
                 },
             ],
@@ -424,6 +426,7 @@ fn every_key_of_a_channel_is_read() {
             folder: Some("/etc/enc".into()),
             inputs: Default::default(),
         },
+        shelf: Shelf { categories: vec!["hd".to_owned()], order: -3, logo: None },
     };
     let defaults = Channel {
         id: "b".to_owned(),
@@ -436,10 +439,11 @@ fn every_key_of_a_channel_is_read() {
         archive: None,
         push: None,
         sources: Sources::default(),
+        shelf: Shelf::default(),
     };
     assert_eq!(draft.config.channels, [news, defaults]);
     let places: Vec<_> = draft.channel_places.iter().map(Place::line).collect();
-    assert_eq!(places, [1, 21]);
+    assert_eq!(places, [1, 23]);
 }
 
 #[test]

@@ -9,19 +9,22 @@ const NOON: UnixTime = UnixTime(1_800_000_000);
 struct Place {
     store: Sqlite,
     keys: Keys,
+    in_file: InFile,
     _state: tempfile::TempDir,
 }
 
 fn place() -> Place {
     let state = tempfile::tempdir().unwrap();
     let keys = Keys::new(Secrets::open(state.path()).unwrap());
-    Place { store: Sqlite::open(state.path()).unwrap(), keys, _state: state }
+    let (store, in_file) = (Sqlite::open(state.path()).unwrap(), InFile::default());
+    Place { store, keys, in_file, _state: state }
 }
 
 impl Place {
     fn import(&mut self, body: Value) -> Vec<Told> {
         let wanted = serde_json::from_value(body).unwrap();
-        imported(&mut self.store, &Act::server(NOON), &self.keys, wanted).unwrap()
+        let of = (&self.keys, &self.in_file);
+        imported(&mut self.store, &Act::server(NOON), of, wanted).unwrap()
     }
 
     /// What became of lines, with the reason or the warnings.
@@ -148,4 +151,39 @@ fn what_is_there_is_refused_kept_or_replaced() {
     let mut own = line("d");
     own["existing"] = "keep".into();
     place.check(json!({ "lines": [own], "existing": "replace" }), &["kept"]);
+}
+
+#[test]
+fn channels_are_taken_with_what_is_secret_and_not_over_those_of_the_config_file() {
+    let mut place = place();
+    let channel = |id: &str, more: Value| {
+        let mut line = json!({ "kind": "channel", "id": id });
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        line
+    };
+    let login = |password| json!({ "ingest": { "user": "enc", "password": password } });
+    let news = channel("news", login("open sesame"));
+    place.check(json!({ "lines": [news] }), &["added"]);
+    let kept = place.store.object(Kind::Channel, "news").unwrap().unwrap().document;
+    assert!(!kept.to_string().contains("sesame"), "{kept}");
+    // It is the same password, however it was sealed.
+    place.check(json!({ "lines": [news] }), &["unchanged"]);
+    let other = channel("news", login("other"));
+    place.check(json!({ "lines": [other] }), &["refused: it is there, and says something else"]);
+    let without = channel("sport", json!({ "ingest": { "user": "enc" } }));
+    place.check(json!({ "lines": [without] }), &["refused: ingest.password: it is missing"]);
+    let file = channel("sport", json!({ "folder": "/etc" }));
+    let why = "refused: folder: names a file, which only the config file may";
+    place.check(json!({ "lines": [file] }), &[why]);
+
+    let mut draft = crate::config::file::Draft::default();
+    draft.apply_file(std::path::Path::new("/x.toml"), "\n[[channel]]\nid = \"radio\"\n");
+    place.in_file = InFile::of(&draft);
+    let radio = channel("radio", json!({ "window": "60s" }));
+    let why = "refused: the channel \"radio\" is in the config file, /x.toml:2: change it there";
+    place.check(json!({ "lines": [radio] }), &[why]);
+    // What another server's file says is taken for the number.
+    let of_file = json!({ "in_file": true, "name": "Film", "number": 70 });
+    place.check(json!({ "lines": [channel("film", of_file)] }), &["added"]);
+    assert_eq!(place.store.object(Kind::Channel, "film").unwrap().unwrap().number, Some(70));
 }

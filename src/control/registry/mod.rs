@@ -20,8 +20,10 @@ use super::audit::{self, Act, Note};
 use super::idempotency::Remembered;
 use crate::config::REGISTRY_JOBS_MAX;
 
+mod announcing;
 mod sqlite;
 
+use announcing::Announcing;
 pub use sqlite::{Sqlite, backup, verified};
 
 /// What an object is. Its word stands in the file, in the change feed and in exports.
@@ -31,6 +33,14 @@ pub enum Kind {
     SigningKey,
     /// What channels, films or series are sorted by.
     Category,
+    /// A live programme: its id stands in its addresses.
+    Channel,
+    /// What is said of something in the libraries: its id is the path of it.
+    Asset,
+    /// Episodes that belong together.
+    Series,
+    /// One of them.
+    Episode,
     /// Channels and assets that are sold together.
     Bouquet,
     /// What a subscriber has paid for.
@@ -49,9 +59,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, those that others speak of first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::SigningKey,
         Self::Category,
+        Self::Channel,
+        Self::Asset,
+        Self::Series,
+        Self::Episode,
         Self::Bouquet,
         Self::Plan,
         Self::Subscriber,
@@ -67,6 +81,10 @@ impl Kind {
         match self {
             Self::SigningKey => "signing-key",
             Self::Category => "category",
+            Self::Channel => "channel",
+            Self::Asset => "asset",
+            Self::Series => "series",
+            Self::Episode => "episode",
             Self::Bouquet => "bouquet",
             Self::Plan => "plan",
             Self::Subscriber => "subscriber",
@@ -92,7 +110,14 @@ impl Kind {
     /// Whether its objects have a number besides their id: other systems' clients know them by it.
     #[must_use]
     pub const fn is_numbered(self) -> bool {
-        matches!(self, Self::Category | Self::Subscriber)
+        matches!(self, Self::Subscriber) || self.has_its_number_again()
+    }
+
+    /// Whether an object that was removed and comes again has the number that it had: clients'
+    /// favourites are of the same content then. A subscriber of the same name may be somebody else.
+    #[must_use]
+    pub const fn has_its_number_again(self) -> bool {
+        matches!(self, Self::Category | Self::Channel | Self::Asset | Self::Series | Self::Episode)
     }
 
     /// The kind of this word.
@@ -298,6 +323,19 @@ pub trait Store: Send {
     /// See `epoch`.
     fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError>;
 
+    /// The same of those that speak of something.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn objects_that_name(
+        &self,
+        kind: Kind,
+        named: &Reference,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<Object>, StoreError>;
+
     /// Shows every object of a kind, in the order of their ids, without taking it apart: a million
     /// are gone through in a second or two.
     ///
@@ -377,6 +415,18 @@ pub trait Store: Send {
     ///
     /// See `epoch`.
     fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError>;
+
+    /// The same of one kind.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn changes_of(
+        &self,
+        kind: Kind,
+        since: Revision,
+        most: usize,
+    ) -> Result<Vec<Changed>, StoreError>;
 }
 
 /// What became of a group of writes.
@@ -504,86 +554,6 @@ impl Registry {
 
     fn send(&self, job: Job) -> Result<(), Busy> {
         self.jobs.try_send(job).map_err(|_| Busy)
-    }
-}
-
-/// A store that says what it commits.
-struct Announcing<'s> {
-    store: &'s mut dyn Store,
-    tell: &'s watch::Sender<Revision>,
-}
-
-impl Store for Announcing<'_> {
-    fn epoch(&self) -> Result<u32, StoreError> {
-        self.store.epoch()
-    }
-
-    fn revision(&self) -> Result<Revision, StoreError> {
-        self.store.revision()
-    }
-
-    fn object(&self, kind: Kind, id: &str) -> Result<Option<Object>, StoreError> {
-        self.store.object(kind, id)
-    }
-
-    fn named(&self, kind: Kind, number: u32) -> Result<Option<String>, StoreError> {
-        self.store.named(kind, number)
-    }
-
-    fn objects(&self, kind: Kind, after: &str, most: usize) -> Result<Vec<Object>, StoreError> {
-        self.store.objects(kind, after, most)
-    }
-
-    fn each(&self, kind: Kind, see: &mut dyn FnMut(Text<'_>)) -> Result<(), StoreError> {
-        self.store.each(kind, see)
-    }
-
-    fn commit(&mut self, act: &Act, writes: &[Write]) -> Result<Revision, Uncommitted> {
-        let revision = self.store.commit(act, writes)?;
-        self.tell.send_replace(revision);
-        Ok(revision)
-    }
-
-    fn commit_each(
-        &mut self,
-        act: &Act,
-        groups: &[Vec<Write>],
-    ) -> Result<Vec<Outcome>, StoreError> {
-        let outcomes = self.store.commit_each(act, groups)?;
-        if let Some(newest) = outcomes.iter().flatten().max() {
-            self.tell.send_replace(*newest);
-        }
-        Ok(outcomes)
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
-        self.store.snapshot()
-    }
-
-    fn restore(&mut self, act: &Act, staged: &Path) -> Result<Revision, StoreError> {
-        let revision = self.store.restore(act, staged)?;
-        self.tell.send_replace(revision);
-        Ok(revision)
-    }
-
-    fn remembered(&self, act: &Act) -> Result<Remembered, StoreError> {
-        self.store.remembered(act)
-    }
-
-    fn note(&mut self, act: &Act, note: &Note) -> Result<(), StoreError> {
-        self.store.note(act, note)
-    }
-
-    fn audit_head(&self) -> Result<audit::Head, StoreError> {
-        self.store.audit_head()
-    }
-
-    fn audited(&self, wanted: &audit::Wanted) -> Result<audit::Page, StoreError> {
-        self.store.audited(wanted)
-    }
-
-    fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {
-        self.store.changes(since, most)
     }
 }
 

@@ -14,7 +14,8 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Changed, Kind, Object, Outcome, Revision, Snapshot, Store, StoreError, Text, Uncommitted, Write,
+    Changed, Kind, Object, Outcome, Reference, Revision, Snapshot, Store, StoreError, Text,
+    Uncommitted, Write,
 };
 
 use crate::control::audit::chain::Key;
@@ -104,6 +105,10 @@ CREATE TABLE answered (
     PRIMARY KEY (actor, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX answered_until ON answered (until, size);
+",
+    "
+-- Whose an object's number was before, when it comes again.
+CREATE INDEX number_of ON number (kind, id);
 ",
 ];
 
@@ -262,6 +267,27 @@ impl Store for Sqlite {
         objects(&self.connection, kind, after, most)
     }
 
+    fn objects_that_name(
+        &self,
+        kind: Kind,
+        named: &Reference,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<Object>, StoreError> {
+        // In the order of the index `referenced`, whose rows end with the table's key.
+        let select = "SELECT object.id, revision, number, document FROM reference JOIN object \
+                      ON object.kind = reference.kind AND object.id = reference.id \
+                      WHERE to_kind = ?1 AND to_id = ?2 AND reference.kind = ?3 \
+                      AND reference.id > ?4 ORDER BY reference.id LIMIT ?5";
+        let (to, of) = (named.kind.word(), kind.word());
+        listed(
+            &self.connection,
+            kind,
+            select,
+            params![to, named.id, of, after, signed(most as u64)],
+        )
+    }
+
     fn each(&self, kind: Kind, see: &mut dyn FnMut(Text<'_>)) -> Result<(), StoreError> {
         let mut see = |row: &Row<'_>| -> rusqlite::Result<()> {
             let (id, document) = (row.get_ref(0)?.as_str()?, row.get_ref(2)?.as_str()?);
@@ -342,38 +368,59 @@ impl Store for Sqlite {
     }
 
     fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {
-        let rows = self
-            .connection
-            .prepare_cached(
-                "SELECT revision, kind, id, number, document FROM object WHERE revision > ?1 \
-                 UNION ALL \
-                 SELECT revision, kind, id, number, NULL FROM removed WHERE revision > ?1 \
-                 ORDER BY revision LIMIT ?2",
-            )
-            .and_then(|mut select| {
-                let row = |row: &Row<'_>| {
-                    Ok((
-                        revision_at(row, 0)?,
-                        row.get::<_, String>(1)?,
-                        row.get::<_, String>(2)?,
-                        row.get(3)?,
-                        row.get::<_, Option<String>>(4)?,
-                    ))
-                };
-                let (since, most) = (signed(since.0), signed(most as u64));
-                select.query_map(params![since, most], row)?.collect::<Result<Vec<_>, _>>()
-            })
-            .map_err(failed)?;
-        rows.into_iter()
-            .map(|(revision, word, id, number, text)| {
-                let kind = Kind::of(&word).ok_or_else(|| {
-                    StoreError(format!("registry.db: no kind is called {word:?}"))
-                })?;
-                let document = text.map(|text| document(&text, kind, &id)).transpose()?;
-                Ok(Changed { revision, kind, id, number, document })
-            })
-            .collect()
+        let select = "SELECT revision, kind, id, number, document FROM object WHERE revision > ?1 \
+                      UNION ALL \
+                      SELECT revision, kind, id, number, NULL FROM removed WHERE revision > ?1 \
+                      ORDER BY revision LIMIT ?2";
+        changed(&self.connection, select, params![signed(since.0), signed(most as u64)])
     }
+
+    fn changes_of(
+        &self,
+        kind: Kind,
+        since: Revision,
+        most: usize,
+    ) -> Result<Vec<Changed>, StoreError> {
+        let select = "SELECT revision, kind, id, number, document FROM object \
+                      WHERE revision > ?1 AND kind = ?3 \
+                      UNION ALL \
+                      SELECT revision, kind, id, number, NULL FROM removed \
+                      WHERE revision > ?1 AND kind = ?3 \
+                      ORDER BY revision LIMIT ?2";
+        let of = params![signed(since.0), signed(most as u64), kind.word()];
+        changed(&self.connection, select, of)
+    }
+}
+
+/// Changes: rows of revision, kind, id, number and document.
+fn changed(
+    connection: &Connection,
+    select: &str,
+    of: impl rusqlite::Params,
+) -> Result<Vec<Changed>, StoreError> {
+    let rows = connection
+        .prepare_cached(select)
+        .and_then(|mut select| {
+            let row = |row: &Row<'_>| {
+                Ok((
+                    revision_at(row, 0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get(3)?,
+                    row.get::<_, Option<String>>(4)?,
+                ))
+            };
+            select.query_map(of, row)?.collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(failed)?;
+    rows.into_iter()
+        .map(|(revision, word, id, number, text)| {
+            let kind = Kind::of(&word)
+                .ok_or_else(|| StoreError(format!("registry.db: no kind is called {word:?}")))?;
+            let document = text.map(|text| document(&text, kind, &id)).transpose()?;
+            Ok(Changed { revision, kind, id, number, document })
+        })
+        .collect()
 }
 
 fn object(connection: &Connection, kind: Kind, id: &str) -> Result<Option<Object>, StoreError> {
@@ -396,18 +443,26 @@ fn objects(
     after: &str,
     most: usize,
 ) -> Result<Vec<Object>, StoreError> {
+    let select = "SELECT id, revision, number, document FROM object WHERE kind = ?1 AND id > ?2 \
+                  ORDER BY id LIMIT ?3";
+    listed(connection, kind, select, params![kind.word(), after, signed(most as u64)])
+}
+
+/// Objects of a kind: rows of id, revision, number and document.
+fn listed(
+    connection: &Connection,
+    kind: Kind,
+    select: &str,
+    of: impl rusqlite::Params,
+) -> Result<Vec<Object>, StoreError> {
     let rows = connection
-        .prepare_cached(
-            "SELECT id, revision, number, document FROM object WHERE kind = ?1 AND id > ?2 \
-             ORDER BY id LIMIT ?3",
-        )
+        .prepare_cached(select)
         .and_then(|mut select| {
             let row = |row: &Row<'_>| {
                 let (id, text) = (row.get::<_, String>(0)?, row.get::<_, String>(3)?);
                 Ok((id, revision_at(row, 1)?, row.get(2)?, text))
             };
-            let most = signed(most as u64);
-            let rows = select.query_map(params![kind.word(), after, most], row)?;
+            let rows = select.query_map(of, row)?;
             rows.collect::<Result<Vec<_>, _>>()
         })
         .map_err(failed)?;

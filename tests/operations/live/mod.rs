@@ -26,6 +26,7 @@ mod times;
 mod window;
 mod longer;
 mod health;
+mod made;
 mod events;
 mod texts;
 mod archive;

@@ -227,6 +227,12 @@ fn restore(base: i64) -> String {
     let secret = secret();
     format!(
         "
+-- Channels of the config file were numbered by nobody's wish: their numbers give way.
+DELETE FROM main.number AS here WHERE EXISTS
+    (SELECT 1 FROM copy.number AS there WHERE there.kind = here.kind
+        AND there.number = here.number AND there.id <> here.id)
+    AND EXISTS (SELECT 1 FROM main.object AS of WHERE of.kind = here.kind AND of.id = here.id
+        AND of.number = here.number AND json_extract(of.document, '$.in_file'));
 -- What is gone.
 INSERT OR REPLACE INTO removed (kind, id, revision, number)
     SELECT kind, id, {base} + row_number() OVER (ORDER BY kind, id), number

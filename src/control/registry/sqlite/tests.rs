@@ -177,17 +177,78 @@ fn a_number_is_given_once_and_to_nobody_else() {
         ("d", None, true, "a1 b2 c40 d41"),
         ("c", None, false, "a1 b2 d41"),
         ("e", Some(40), true, "taken"),
-        ("c", None, true, "a1 b2 c42 d41"),
+        ("c", Some(50), true, "a1 b2 c50 d41"),
         ("c", None, false, "a1 b2 d41"),
         ("c", Some(40), true, "a1 b2 c40 d41"),
-        ("e", Some(i32::MAX as u32), true, "a1 b2 c40 d41 e2147483647"),
-        ("f", None, true, "taken"),
-        ("f", Some(7), true, "a1 b2 c40 d41 e2147483647 f7"),
+        ("c", None, false, "a1 b2 d41"),
+        // One of those that it had: it is the same category.
+        ("c", None, true, "a1 b2 c50 d41"),
+        ("e", Some(i32::MAX as u32), true, "a1 b2 c50 d41 e2147483647"),
+        // There is no number above it any more, and below it there are enough.
+        ("f", None, true, "a1 b2 c50 d41 e2147483647 f3"),
+        ("g", Some(7), true, "a1 b2 c50 d41 e2147483647 f3 g7"),
     ] {
         assert_eq!(numbers(&mut store, id, number, is_there), expected, "{id} {number:?}");
     }
     let bouquet = Write { number: Some(1), ..put("a", Expected::Anything, 1) };
     assert_eq!(store.commit(&act(), &[bouquet]), Err(Uncommitted::NumberTaken { index: 0 }));
+}
+
+#[test]
+fn content_that_comes_again_is_known_by_its_number_and_a_subscriber_is_not() {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(state.path()).unwrap();
+    for (kind, expected) in [
+        (Kind::Category, 1),
+        (Kind::Channel, 1),
+        (Kind::Asset, 1),
+        (Kind::Series, 1),
+        (Kind::Episode, 1),
+        (Kind::Subscriber, 3),
+    ] {
+        let write = |id: &str, is_there: bool| {
+            of(kind, id, Expected::Anything, is_there.then(|| json!({})))
+        };
+        store.commit(&act(), &[write("a", true), write("b", true)]).unwrap();
+        store.commit(&act(), &[write("a", false)]).unwrap();
+        store.commit(&act(), &[write("a", true)]).unwrap();
+        let number = store.object(kind, "a").unwrap().unwrap().number;
+        assert_eq!(number, Some(expected), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_speaks_of_something_is_listed_page_by_page() {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(state.path()).unwrap();
+    let drama = Reference { kind: Kind::Category, id: "drama".to_owned() };
+    let category = of(Kind::Category, "drama", Expected::Anything, Some(json!({})));
+    let speaks = |kind, id: &str| Write {
+        references: vec![drama.clone()],
+        ..of(kind, id, Expected::Anything, Some(json!({})))
+    };
+    let silent = of(Kind::Asset, "c", Expected::Anything, Some(json!({})));
+    let writes = [
+        category,
+        speaks(Kind::Asset, "b"),
+        silent,
+        speaks(Kind::Series, "a"),
+        speaks(Kind::Asset, "d"),
+        speaks(Kind::Asset, "a"),
+    ];
+    store.commit(&act(), &writes).unwrap();
+    let ids = |after: &str, most| -> Vec<_> {
+        let found = store.objects_that_name(Kind::Asset, &drama, after, most).unwrap();
+        found.into_iter().map(|of| of.id).collect()
+    };
+    assert_eq!(
+        (ids("", 2), ids("b", 2), ids("d", 2)),
+        (vec!["a".into(), "b".into()], vec!["d".into()], vec![])
+    );
+    let other = Reference { kind: Kind::Category, id: "other".to_owned() };
+    assert_eq!(store.objects_that_name(Kind::Asset, &other, "", 9), Ok(Vec::new()));
+    let changed = store.changes_of(Kind::Series, Revision(0), 9).unwrap();
+    assert_eq!(changed.iter().map(|of| of.id.as_str()).collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]

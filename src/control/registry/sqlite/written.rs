@@ -163,12 +163,21 @@ fn numbered(
     }
     let kind = write.kind.word();
     let next = || -> rusqlite::Result<u32> {
-        let select = "SELECT coalesce(max(number), 0) + 1 FROM number WHERE kind = ?1";
+        let select = "SELECT coalesce(max(number), 0) FROM number WHERE kind = ?1";
+        let last: u32 = transaction.prepare_cached(select)?.query_row([kind], |row| row.get(0))?;
+        if last < NUMBER_MAX {
+            return Ok(last + 1);
+        }
+        // Somebody wished for the last one. Below it there is room.
+        let select = "SELECT coalesce(min(number), 0) + 1 FROM (SELECT 0 AS number UNION ALL \
+                      SELECT number FROM number WHERE kind = ?1) AS had WHERE NOT EXISTS (SELECT 1 \
+                      FROM number AS next WHERE next.kind = ?1 AND next.number = had.number + 1)";
         transaction.prepare_cached(select)?.query_row([kind], |row| row.get(0))
     };
-    let number = match write.number {
-        Some(wanted) => wanted,
-        None => next().map_err(failed)?,
+    let number = match (write.number, had(transaction, write)?) {
+        (Some(wanted), _) => wanted,
+        (None, Some(had)) => had,
+        (None, None) => next().map_err(failed)?,
     };
     let owner = transaction
         .prepare_cached("SELECT id FROM number WHERE kind = ?1 AND number = ?2")
@@ -189,6 +198,20 @@ fn numbered(
             Ok(Some(number))
         }
     }
+}
+
+/// The number that an object had that was removed, if it is to have it again.
+fn had(transaction: &Connection, write: &Write) -> Result<Option<u32>, StoreError> {
+    if !write.kind.has_its_number_again() {
+        return Ok(None);
+    }
+    let select = "SELECT max(number) FROM number WHERE kind = ?1 AND id = ?2";
+    transaction
+        .prepare_cached(select)
+        .and_then(|mut select| {
+            select.query_row(params![write.kind.word(), write.id], |row| row.get(0))
+        })
+        .map_err(failed)
 }
 
 /// The largest number: 31 bits, as Xtream's clients keep them.

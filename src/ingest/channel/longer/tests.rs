@@ -33,6 +33,7 @@ fn channel(part_ms: u64, began: Instant) -> Channel {
         push: None,
         archive: None,
         sources: Default::default(),
+        shelf: Default::default(),
     };
     let (post, _) = Post::new(Vec::new(), Ledger::new(u64::MAX));
     let recovered = Recovered::nothing();

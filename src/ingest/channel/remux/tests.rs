@@ -38,6 +38,7 @@ fn channel_of(began: Instant, shards: Vec<Outbox>) -> Channel {
         push: None,
         archive: None,
         sources: Default::default(),
+        shelf: Default::default(),
     };
     let (post, _) = Post::new(shards, Ledger::new(u64::MAX));
     let recovered = Recovered::nothing();

@@ -225,3 +225,36 @@ fn a_restore_leaves_the_audit_log_and_says_in_it_what_was_done() {
     let verified = super::super::verified(there.path(), None, 0).unwrap();
     assert_eq!((verified.head.sequence, verified.objects), (5, 3));
 }
+
+#[test]
+fn numbers_of_a_fresh_servers_config_file_give_way_to_those_of_the_copy() {
+    let of_file = |id: &str| {
+        let document = Some(json!({ "in_file": true, "name": id }));
+        write(Kind::Channel, id, document)
+    };
+    let made = |id: &str| write(Kind::Channel, id, Some(json!({ "name": id })));
+    let numbers = |store: &Sqlite| -> Vec<_> {
+        let all = store.objects(Kind::Channel, "", 9).unwrap();
+        all.into_iter().map(|of| (of.id, of.number.unwrap())).collect()
+    };
+    let (state, mut store) = state();
+    store.commit(&act(), &[made("sport"), of_file("news")]).unwrap();
+    let to = state.path().join("copy.db");
+    backup(&act(), state.path(), &to).unwrap();
+    // Another machine with the same config file has numbered its channels by itself.
+    let other = tempfile::tempdir().unwrap();
+    let mut fresh = Sqlite::open(other.path()).unwrap();
+    fresh.commit(&act(), &[of_file("news"), of_file("other")]).unwrap();
+    let (staged, _) = staged(&to, other.path(), &anything).unwrap();
+    fresh.restore(&act(), &staged).unwrap();
+    assert_eq!(numbers(&fresh), [("news".to_owned(), 2), ("sport".to_owned(), 1)]);
+    assert_eq!(fresh.named(Kind::Channel, 1), Ok(Some("sport".to_owned())));
+    fresh.commit(&act(), &[of_file("other")]).unwrap();
+    assert_eq!(numbers(&fresh)[1], ("other".to_owned(), 3));
+    // What somebody made has its number for good.
+    let third = tempfile::tempdir().unwrap();
+    let mut made_there = Sqlite::open(third.path()).unwrap();
+    made_there.commit(&act(), &[made("mine")]).unwrap();
+    assert!(made_there.restore(&act(), &staged).is_err());
+    assert_eq!(numbers(&made_there), [("mine".to_owned(), 1)]);
+}
