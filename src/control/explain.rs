@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::admin::Shared;
 use super::documents::{self, Made};
-use super::geo::Geo;
+use super::geo::{Geo, Place};
 use super::hook::wire::Event;
 use super::hook::{Decision, Last};
 use super::json::answer;
@@ -228,21 +228,25 @@ fn player(subscriber: &Object, with: &With<'_>, _: UnixTime) -> Option<Check> {
     Some(Check::new("player", format!("{agent:?}; {rule}"), refusal))
 }
 
-/// Whether it may watch in the country where that is; none if it may in any.
+/// Whether it may watch in the country where that is; none if it may in any, and nothing is known
+/// of where it is.
 fn country(subscriber: &Object, with: &With<'_>) -> Option<Check> {
-    let only = Country::of_text(subscriber.document["country"].as_str()?)?;
+    let place = with.from.map(|from| (from, with.geo.place(from)));
+    let found = place.as_ref().map(|(from, place)| format!("{from} is in {place}"));
+    let check = |says: String, refusal| Some(Check::new("country", says, refusal));
+    let Some(only) = subscriber.document["country"].as_str().and_then(Country::of_text) else {
+        let is_known = place.is_some_and(|(_, place)| place != Place::default());
+        return check(format!("{}; in any", found.filter(|_| is_known)?), None);
+    };
     let rule = format!("only in {}", only.text());
-    let check = |says, refusal| Some(Check::new("country", says, refusal));
     if !with.geo.knows_countries() {
         return check(format!("{rule}; not looked at: there is no geo.country"), None);
     }
-    let Some(from) = with.from else {
+    let Some(found) = found else {
         return check(format!("{rule}; from where was not said"), None);
     };
-    let place = with.geo.place(from);
-    let found = place.country.as_ref().map_or("nowhere that is known", Country::text);
-    let refusal = with.geo.hold(only, Some(from)).err().map(over);
-    check(format!("{from} is in {found}; {rule}"), refusal)
+    let refusal = with.geo.hold(only, with.from).err().map(over);
+    check(format!("{found}; {rule}"), refusal)
 }
 
 /// What the operator's back end said last. It is about what is asked for unless that was something

@@ -5,6 +5,7 @@
 //! somebody writes a new file over the old one, as scripts do. What is damaged in a file is an
 //! address of which nothing is known.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
@@ -35,6 +36,17 @@ pub struct Place {
     pub asn: Option<u32>,
     /// Who operates that.
     pub organisation: Option<String>,
+}
+
+impl fmt::Display for Place {
+    /// For people: `NL, AS64496 Example Networks`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.country.as_ref().map_or("no country that is known", Country::text))?;
+        if let Some(asn) = self.asn {
+            write!(f, ", AS{asn}")?;
+        }
+        self.organisation.as_ref().map_or(Ok(()), |name| write!(f, " {name}"))
+    }
 }
 
 /// A file that can't be used.

@@ -105,7 +105,14 @@ fn who_may_watch_in_one_country_is_refused_in_others_and_where_nobody_knows() {
     let abroad = at("127.0.0.2");
     let decided = (&json!("country-denied"), &json!("country"));
     assert_eq!((&abroad["reason"], &abroad["deciding"]), decided);
-    assert_eq!(check(&abroad, "country")["says"], "127.0.0.2 is in DE; only in NL");
+    assert_eq!(
+        check(&abroad, "country")["says"],
+        "127.0.0.2 is in DE, AS64496 Example Networks; only in NL"
+    );
+    let bert = explained(&config, "Bert", "127.0.0.3");
+    let nowhere = "127.0.0.3 is in no country that is known, AS64496 Example Networks; in any";
+    assert_eq!(check(&bert, "country")["says"], nowhere);
+    assert_eq!(check(&explained(&config, "Bert", "192.0.2.1"), "country"), &Value::Null);
     assert_eq!(at("127.0.0.1")["allowed"], true);
     assert_eq!(at("127.0.0.3")["reason"], "country-unknown");
     let reasons: Vec<_> =
