@@ -17,6 +17,7 @@ mod dash;
 mod transport;
 mod viewers;
 mod accounts;
+pub mod slates;
 pub mod foreign;
 mod guard;
 mod outside;
@@ -303,9 +304,6 @@ pub const SESSIONS_TICK_MS: u64 = 1_000;
 /// Leases that a shard remembers before it looks for some that are over.
 pub const LEASES_KEPT_MIN: usize = 1024;
 
-/// How much of what a player says of itself is kept with its session, in bytes.
-pub const SESSION_AGENT_SIZE_MAX: usize = 128;
-
 /// Messages from all shards that wait for the library.
 pub const TO_LIBRARY_MAX: usize = 64 * KIB;
 
@@ -550,6 +548,8 @@ pub struct Config {
     pub tokens: Vec<foreign::Section>,
     /// Who is asked besides, and where addresses are.
     pub outside: Outside,
+    /// What viewers see who are refused.
+    pub slates: slates::Section,
     /// The limits.
     pub limits: Limits,
 }
@@ -587,6 +587,7 @@ impl Default for Config {
             channels: Vec::new(),
             tokens: Vec::new(),
             outside: Outside::default(),
+            slates: slates::Section::default(),
             limits: Limits::default(),
         }
     }

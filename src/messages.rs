@@ -50,6 +50,12 @@ impl SourceId {
         Self(Self::LIVE | number)
     }
 
+    /// The number of something of a slate, told as what is live, which never counts so far.
+    #[must_use]
+    pub fn of_slate(number: u64) -> Self {
+        Self(Self::LIVE | 1 << 60 | number)
+    }
+
     /// The number of a text of what is past of a channel, which is told as something live is. They
     /// count on their own, and both kinds together.
     #[must_use]
@@ -397,6 +403,8 @@ pub enum Update {
     Rights(Arc<Rights>),
     /// Who is banned, from now on.
     Bans(Arc<Bans>),
+    /// What refused viewers see, from now on. Said behind what is listed of it.
+    Slates(Arc<crate::live::slate::Slates>),
     /// What control says of sessions.
     Sessions(Arc<[(SessionId, Verdict)]>),
     /// How much of sessions' rates falls to this shard.
@@ -575,19 +583,20 @@ mod tests {
                 SourceId::of_past(number, true),
                 SourceId::of_archive(number),
                 SourceId::of_archived_object(number),
+                SourceId::of_slate(number),
             ]
         };
-        for number in [0, 7, (1 << 61) - 1] {
+        for number in [0, 7, (1 << 60) - 1] {
             let ids = of(number);
             for (at, id) in ids.iter().enumerate() {
                 assert!(!ids[..at].contains(id), "{id:?}");
             }
             let live = ids.map(SourceId::is_live);
-            assert_eq!(live, [false, true, true, true, false, true]);
+            assert_eq!(live, [false, true, true, true, false, true, true]);
             let archived = ids.map(SourceId::is_archived);
-            assert_eq!(archived, [false, false, false, false, true, false]);
+            assert_eq!(archived, [false, false, false, false, true, false, false]);
             let complete = ids.map(SourceId::is_complete);
-            assert_eq!(complete, [false, false, false, true, false, false]);
+            assert_eq!(complete, [false, false, false, true, false, false, false]);
         }
     }
 }

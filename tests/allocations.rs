@@ -158,6 +158,7 @@ fn hot_requests_with_tokens_allocate_nothing() {
         limits: None,
         sessions_max: None,
         country: None,
+        language: None,
     };
     let (mut requests, mut subscribers) = (Vec::new(), Vec::new());
     for number in 0..OBJECTS {

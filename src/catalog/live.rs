@@ -96,6 +96,14 @@ impl Catalog {
         self.renditions.of(path).map(|(_, state, _)| state.news.hold_ms)
     }
 
+    /// The last whole segment of the rendition in whose folder this path lies.
+    #[must_use]
+    pub fn last_whole(&self, path: &str) -> Option<u64> {
+        let (_, state, _) = self.renditions.of(path)?;
+        let edge = state.news.edge;
+        u64::try_from(edge.segment - i64::from(!edge.is_whole)).ok()
+    }
+
     /// A request waits for a rendition; gives how long it may, in milliseconds.
     pub fn wait(&mut self, rendition: RenditionSlot, reach: Reach) -> u64 {
         self.renditions.wait(rendition, reach)

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Failure;
 use super::terminal::{say, warn};
+use super::{Failure, slates};
 use crate::config::file::{Complaint, Draft};
 use crate::config::load::Sources;
 use crate::control::outside::Outside;
+use crate::library;
 
 /// Arguments of `check-config`.
 #[derive(Debug, Args)]
@@ -25,6 +26,7 @@ pub fn run(args: &CheckConfigArgs) -> Result<(), Failure> {
     let mut draft = sources.read();
     look_at_libraries(&mut draft);
     look_outside(&mut draft);
+    look_at_slates(&mut draft);
     for error in &draft.errors {
         warn(error);
     }
@@ -46,6 +48,17 @@ fn look_outside(draft: &mut Draft) {
     for (key, why) in wrong {
         let place = draft.places.get(key).cloned().unwrap_or_default();
         draft.errors.push(Complaint { place, key: key.to_owned(), why });
+    }
+}
+
+/// The server does not start without a slate that it shall have.
+fn look_at_slates(draft: &mut Draft) {
+    if let Err(wrong) = library::slates::look(&draft.config.slates) {
+        let place = draft.places.get("slates.path").cloned().unwrap_or_default();
+        let remedy =
+            if wrong.is_missing { format!(" ({})", slates::REMEDY) } else { String::new() };
+        let why = format!("{}: {}{remedy}", wrong.path.display(), wrong.why);
+        draft.errors.push(Complaint { place, key: "slates.path".to_owned(), why });
     }
 }
 

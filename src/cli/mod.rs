@@ -26,6 +26,7 @@ pub mod import;
 pub mod key;
 pub mod objects;
 pub mod session;
+pub mod slates;
 pub mod token;
 pub mod confined_child;
 pub mod completions;
@@ -54,6 +55,8 @@ pub enum Verb {
     Pack(pack::PackArgs),
     /// Encode films into a ladder of renditions with HLS and DASH manifests, by ffmpeg
     Package(package::PackageArgs),
+    /// Make what viewers see who are refused: a sentence in place of a dead screen
+    Slates(slates::SlatesArgs),
     /// Live programmes: which there are, and how each of them is
     Channel(channel::ChannelArgs),
     /// What channels, films and series are sorted by
@@ -125,6 +128,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Demo(args) => demo::run(args),
         Verb::Pack(args) => pack::run(args),
         Verb::Package(args) => package::run(args),
+        Verb::Slates(args) => slates::run(args),
         Verb::Channel(args) => channel::run(args),
         Verb::Category(args) => objects::run(args),
         Verb::Asset(args) => objects::run(args),

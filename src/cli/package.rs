@@ -17,7 +17,7 @@ use crate::library::new_folder::NewFolder;
 
 mod ladder;
 mod probe;
-mod ffmpeg;
+pub mod ffmpeg;
 mod renditions;
 mod manifests;
 

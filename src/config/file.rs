@@ -190,8 +190,8 @@ impl Reading<'_> {
                 },
                 unknown => {
                     let sections = [
-                        "server", "admin", "http", "log", "guard", "hook", "geo", "limits",
-                        "library", "channel", "token",
+                        "server", "admin", "http", "log", "guard", "hook", "geo", "slates",
+                        "limits", "library", "channel", "token",
                     ];
                     let why = unknown_key("section", nearest(unknown, sections.into_iter()));
                     self.complain(Some(name.span()), unknown, why);
@@ -217,7 +217,8 @@ impl Reading<'_> {
                     if let (
                         Some(folder),
                         "server.state" | "log.access_path" | "log.security_path" | "admin.tls"
-                        | "hook.secret_file" | "hook.ca_file" | "geo.country" | "geo.asn",
+                        | "hook.secret_file" | "hook.ca_file" | "geo.country" | "geo.asn"
+                        | "slates.path",
                     ) = (self.path.parent(), setting.key)
                     {
                         make_absolute(&mut self.draft.config, setting.key, folder);
@@ -295,6 +296,7 @@ fn make_absolute(config: &mut Config, key: &str, folder: &Path) {
         "hook.ca_file" => config.outside.hook.ca_file.iter_mut().collect(),
         "geo.country" => config.outside.geo.country.iter_mut().collect(),
         "geo.asn" => config.outside.geo.asn.iter_mut().collect(),
+        "slates.path" => config.slates.path.iter_mut().collect(),
         "admin.tls" => tls.flat_map(|tls| [&mut tls.cert, &mut tls.key]).collect(),
         _ => config.guard.log_path.iter_mut().collect(),
     };

@@ -268,6 +268,28 @@ pub static SETTINGS: &[Setting] = &[
     geo::ASN,
     geo::UNKNOWN,
     Setting {
+        key: "slates.path",
+        about: "Folder of what refused viewers see, as shardcast slates make writes it: limit.en.ts \
+                and so on; \"off\" for none.",
+        set: |config, given| config.slates.set_path(given),
+        shown: Some(|config| config.slates.shown_path()),
+        reloads: false,
+    },
+    Setting {
+        key: "slates.languages",
+        about: "Languages that there are slates in; the first is for whoever says none.",
+        set: |config, given| config.slates.set_languages(given),
+        shown: Some(|config| config.slates.shown_languages()),
+        reloads: false,
+    },
+    Setting {
+        key: "slates.reasons",
+        about: "What there are slates for: \"limit\", \"expired\", \"blocked\", \"off-air\".",
+        set: |config, given| config.slates.set_reasons(given),
+        shown: Some(|config| config.slates.shown_reasons()),
+        reloads: false,
+    },
+    Setting {
         key: "limits.connections",
         about: "Open connections of the machine; at the limit accepting pauses until clients \
                 that were idle for 10 s are closed, or others have gone. 0 = what RLIMIT_NOFILE allows, less a reserve.",

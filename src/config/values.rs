@@ -173,6 +173,7 @@ pub fn identifier(text: &str) -> Result<(), String> {
         "img",
         "api",
         "healthz",
+        "slate",
     ];
     if TAKEN.contains(&text) {
         return Err(format!("{text:?} is taken: it begins other URLs (choose another id)"));

@@ -86,3 +86,6 @@ pub const FOLLOWED_AT_ONCE: usize = 10_000;
 /// Tokens that a shard knows again without verifying them, once any came: about 600 KiB. What has
 /// no place is verified each time, which costs it some hundred nanoseconds.
 pub const RECENT_TOKENS: usize = 4096;
+
+/// How much of what a player says of itself is kept with its session, in bytes.
+pub const SESSION_AGENT_SIZE_MAX: usize = 128;

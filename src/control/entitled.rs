@@ -18,6 +18,7 @@ use super::post::Post;
 use super::registry::{Busy, Changed, Kind, Registry, Revision, Store, StoreError};
 use super::sessions::Desk;
 use crate::config::FOLLOWED_AT_ONCE;
+use crate::live::slate::language;
 use crate::messages::Update;
 use crate::units::UnixTime;
 use crate::viewer::Rights;
@@ -35,6 +36,8 @@ struct Known {
     /// The place of each plan that was ever spoken of, so that none gets another one's subscribers.
     places: BTreeMap<String, PlanIndex>,
     rights: Rights,
+    /// That there are slates in.
+    languages: Arc<[String]>,
 }
 
 /// How subscribers stand; none = gone.
@@ -54,6 +57,8 @@ struct OfSubscriber<'d> {
     sessions_max: Option<u32>,
     #[serde(borrow)]
     country: Option<Cow<'d, str>>,
+    #[serde(borrow, default)]
+    language: Option<Cow<'d, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,7 +82,8 @@ impl Known {
         let epoch = store.epoch()?;
         if epoch != self.epoch {
             // In a registry that was restored an id may have another number.
-            *self = Self { epoch, ..Self::default() };
+            let languages = Arc::clone(&self.languages);
+            *self = Self { epoch, languages, ..Self::default() };
         }
         let (since, places) = (self.since, self.places.len());
         let mut subscribers = Vec::new();
@@ -166,6 +172,7 @@ impl Known {
             is_blocked: of.status == "blocked",
             sessions_max: of.sessions_max,
             country: of.country.and_then(|country| Country::of_text(&country)),
+            language: of.language.and_then(|tag| language(&tag, &self.languages)),
         });
         Some((number, standing))
     }
@@ -209,6 +216,11 @@ fn limits(of: &OfSubscriber<'_>) -> Option<Limits> {
     )
 }
 
+/// A subscriber's among those that there are slates in.
+fn language(tag: &str, languages: &[String]) -> Option<u8> {
+    language::lookup(tag, languages).and_then(|at| u8::try_from(at).ok())
+}
+
 fn put<T>(map: &mut BTreeMap<String, T>, id: String, value: Option<T>) {
     match value {
         Some(value) => drop(map.insert(id, value)),
@@ -241,8 +253,13 @@ fn understood<T>(read: serde_json::Result<T>, kind: Kind, id: &str) -> Option<T>
 /// # Errors
 ///
 /// The registry failed while it was read for the first time.
-pub fn start(registry: Registry, post: Arc<Post>, desk: Arc<Desk>) -> Result<(), StoreError> {
-    let known = Arc::new(Mutex::new(Known::default()));
+pub fn start(
+    registry: Registry,
+    post: Arc<Post>,
+    desk: Arc<Desk>,
+    languages: Arc<[String]>,
+) -> Result<(), StoreError> {
+    let known = Arc::new(Mutex::new(Known { languages, ..Known::default() }));
     let newest = registry.newest();
     let its = Arc::clone(&known);
     let rights = registry
@@ -395,6 +412,24 @@ mod tests {
         assert_eq!(place.known.follow(&place.store), Ok(false));
         place.write(Kind::Subscriber, "s", None);
         assert_eq!(place.known.follow(&place.store), Ok(true));
+    }
+
+    #[test]
+    fn a_subscriber_s_language_is_one_that_there_are_slates_in() {
+        let mut place = Place::new();
+        place.known.languages = ["en", "de"].map(str::to_owned).into();
+        let expected = [("de-AT", Some(1)), ("EN", Some(0)), ("fr", None)];
+        for (id, _) in expected {
+            place.write(Kind::Subscriber, id, Some(json!({ "language": id })));
+        }
+        place.write(Kind::Subscriber, "nobody", Some(json!({})));
+        place.known.follow(&place.store).unwrap();
+        let language = |number| place.known.rights.language(NonZeroU32::new(number).unwrap());
+        let found: Vec<_> = (1..=4).map(language).collect();
+        assert_eq!(found, [Some(1), Some(0), None, None]);
+        place.write(Kind::Subscriber, "fr", Some(json!({ "language": "de" })));
+        place.known.follow(&place.store).unwrap();
+        assert_eq!(place.known.rights.language(NonZeroU32::new(3).unwrap()), Some(1));
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub struct Parts {
     pub limits: Arc<Limits>,
     /// Who is asked besides, and where addresses are.
     pub outside: Outside,
+    /// That there are slates in.
+    pub languages: Arc<[String]>,
     /// Answers them.
     pub answers: axum::Router,
     /// Exchanges tokens of others.
@@ -191,7 +193,7 @@ async fn run(
     let guard = Arc::new(guard);
     let listening = || -> io::Result<()> {
         guard.start().map_err(|error| io::Error::other(error.to_string()))?;
-        let signer = |registry| signer(registry, &post, &desk);
+        let signer = |registry| signer(registry, &post, &desk, &parts.languages);
         let signer = parts.registry.clone().map(signer).transpose()?.map(Arc::new);
         signing.clone_from(&signer);
         let (office, guard) = (office(&parts), Arc::clone(&guard));
@@ -257,8 +259,10 @@ fn signer(
     registry: registry::Registry,
     post: &Arc<post::Post>,
     desk: &Arc<sessions::Desk>,
+    languages: &Arc<[String]>,
 ) -> io::Result<tokens::Signer> {
-    entitled::start(registry.clone(), Arc::clone(post), Arc::clone(desk))
+    let (to, desk, languages) = (Arc::clone(post), Arc::clone(desk), Arc::clone(languages));
+    entitled::start(registry.clone(), to, desk, languages)
         .and_then(|()| tokens::Signer::start(registry, Arc::clone(post)))
         .map_err(|error| io::Error::other(error.to_string()))
 }

@@ -47,6 +47,7 @@ fn started_with(
         registry: registry(&state.path().join("state")),
         asks: received,
         sessions: tokio::sync::mpsc::channel(8).1,
+        languages: Arc::default(),
         limits: Arc::default(),
         outside: Default::default(),
         answers: ask::router(

@@ -28,6 +28,7 @@ pub mod archive;
 pub mod state;
 pub mod hours;
 pub mod lender;
+pub mod slates;
 mod error;
 
 mod run;

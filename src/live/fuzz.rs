@@ -1,7 +1,7 @@
 //! What must hold for any bytes of an encoder. Tests and the fuzz target call these.
 
 use super::boxes::stream::{Event, Reader};
-use super::ts;
+use super::{slate, ts};
 
 /// A stream of boxes: read the same however it is cut, and everything in it lies within it.
 ///
@@ -60,6 +60,11 @@ pub fn transport(data: &[u8]) {
         }
         (events, result)
     };
+    if let Ok(made) = slate::passes::repeated(data) {
+        let size: u64 = made.segments.iter().map(|segment| segment.size).sum();
+        assert_eq!(size, made.bytes.len() as u64, "its segments are all of it");
+        assert!(made.ends_ms.is_sorted() && made.ends_ms.len() == made.segments.len());
+    }
     let whole = read(data.len());
     let mut has_header = false;
     for event in &whole.0 {

@@ -31,6 +31,7 @@ pub mod catchup;
 pub mod records;
 pub mod linear;
 pub mod inputs;
+pub mod slate;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]

@@ -14,7 +14,8 @@ use crate::viewer::{Claims, Denial, Recent, token};
 
 /// Proof that this viewer was looked at.
 ///
-/// Only `grant` makes one, and `locate` will not work without it.
+/// Only `grant` makes one that allows more than what is open to all, and `locate` will not work
+/// without one.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
     /// Viewers without a token get what is open to all, and nothing else.
@@ -35,6 +36,9 @@ pub struct Viewer {
 }
 
 impl Grant {
+    /// What everybody has.
+    pub const OPEN: Self = Self { permit: Permit::OPEN, viewer: None };
+
     /// Whether the viewer may have an object of this access.
     #[must_use]
     pub fn allows(&self, access: Access) -> bool {
@@ -70,7 +74,7 @@ pub fn grant(
     let (text, first, rest) = match *target {
         Target::Vod { token: Some(token), path } => (token, "/vod/", path),
         Target::Live { token: Some(token), path, .. } => (token, "", path),
-        _ => return Ok(Grant { permit: Permit::OPEN, viewer: None }),
+        _ => return Ok(Grant::OPEN),
     };
     let (claims, is_in_scope) = said(text, (first, rest), view, recent)?;
     let permitted = || {
@@ -197,6 +201,7 @@ fn refused(denial: Denial) -> Refusal {
 mod tests {
     use super::*;
     use crate::guard::Bans;
+    use crate::live::slate::Shown;
     use crate::request::fixture;
     use crate::units::{Now, UnixTime};
     use crate::viewer::foreign::carrier::Watched;
@@ -245,11 +250,13 @@ mod tests {
             limits: None,
             sessions_max: None,
             country: None,
+            language: None,
         };
         let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
         let (catalog, keys, rights) = (&catalog, &keys, &rights);
         let (foreign, bans) = (&Watched::default(), &Bans::default());
-        let view = View { catalog, keys, rights, foreign, bans, peer: &|| peer, now };
+        let slates = &Shown::default();
+        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &|| peer, now };
         let mut recent = Recent::default();
         let first = grant(target, None, &view, &mut recent);
         // Whoever is known again is judged as before.

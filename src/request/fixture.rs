@@ -10,6 +10,7 @@ use super::{Step, View, steps};
 use crate::catalog::{Capacity, Catalog};
 use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::guard::Bans;
+use crate::live::slate::Shown;
 use crate::messages::{
     Change, GrowingId, Growth, Index, Listing, Opened, Payload, Single, SourceId, SourceKind,
 };
@@ -126,6 +127,7 @@ pub(crate) fn catalog() -> Catalog {
 
 static FOREIGN: LazyLock<Watched> = LazyLock::new(Watched::default);
 static RIGHTS: LazyLock<Rights> = LazyLock::new(Rights::default);
+static SLATES: LazyLock<Shown> = LazyLock::new(Shown::default);
 static BANS: LazyLock<Bans> = LazyLock::new(Bans::default);
 static KEYS: LazyLock<Keys> =
     LazyLock::new(|| Keys { current: Some(Key::new(1, &[1; 32], 0)), previous: None });
@@ -138,6 +140,7 @@ pub(crate) fn view(catalog: &Catalog) -> View<'_> {
         rights: &RIGHTS,
         foreign: &FOREIGN,
         bans: &BANS,
+        slates: &SLATES,
         peer: &|| None,
         now: Now::default(),
     }

@@ -8,6 +8,7 @@ use super::range::{self, Selection};
 use super::refusal::Refusal;
 use super::route;
 use crate::config::{HEAD_SIZE_MAX, RESPONSE_HEAD_SIZE_MAX, TARGET_SIZE_MAX};
+use crate::live::slate::language;
 
 /// A head: read the same however it is cut, routed to a clean path, refused with one response.
 ///
@@ -28,6 +29,11 @@ pub fn head(data: &[u8]) {
         Ok(None) => assert!(data.len() < HEAD_SIZE_MAX, "a head is never waited for for ever"),
         Ok(Some(request)) => {
             assert!(request.size <= HEAD_SIZE_MAX && data[..request.size].ends_with(b"\r\n\r\n"));
+            if let Some(languages) = request.languages {
+                let known = ["en".to_owned(), "pt-BR".to_owned()];
+                let found = language::accepted(languages, &known);
+                assert!(found.is_none_or(|at| at < known.len()));
+            }
             assert!(!has_bare_line_end(&data[..request.size]), "a line ends with CRLF");
             waits(&request, &data[..request.size]);
             routed(&request);

@@ -6,6 +6,7 @@
 pub mod cmsd;
 mod date;
 mod lines;
+mod slate;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,8 @@ use crate::units::{Class, UnixTime, Variant, civil};
 
 pub use date::{Date, date};
 use lines::{Lines, digits, is_value};
+use slate::put_shown;
+pub use slate::write_slate;
 
 /// What every head has in common, prepared once.
 #[derive(Clone, Debug, Default)]
@@ -178,9 +181,14 @@ fn compose(
     lines.put(b"\r\n");
     let mut cors = &common.cors;
     let mut text = Text::default();
+    let of = || object.expect("the plan of an object comes with it");
     match &plan.content {
+        Content::Object { variant, .. } if let Some(slate) = plan.slate => {
+            put_shown(&mut lines, of(), variant, slate);
+        }
+        Content::Slate { .. } => unreachable!("its head is written with its text"),
         Content::Object { gzip, variant, part, .. } => {
-            let object = object.expect("the plan of an object comes with it");
+            let object = of();
             put_object(&mut lines, object, variant, *gzip, part);
             put_validity(&mut lines, object, variant, plan.is_private);
             if common.tells_players {
@@ -189,15 +197,9 @@ fn compose(
             }
         }
         Content::NotModified { variant, .. } => {
-            let object = object.expect("the plan of an object comes with it");
-            put_validity(&mut lines, object, variant, plan.is_private);
+            put_validity(&mut lines, of(), variant, plan.is_private);
         }
-        Content::Unsatisfiable { size } => {
-            lines.put(b"Content-Range: bytes */");
-            lines.number(*size);
-            lines.put(b"\r\nAccept-Ranges: bytes\r\n");
-            lines.put(NO_STORE_NO_BODY);
-        }
+        Content::Unsatisfiable { size } => put_unsatisfiable(&mut lines, *size),
         Content::PreconditionFailed => lines.put(NO_STORE_NO_BODY),
         Content::Growing(_) => put_growing(&mut lines, plan, media_type),
         Content::Moved(name) => {
@@ -229,6 +231,13 @@ fn compose(
     lines.put(b"\r\n");
     text.put_body(&mut lines);
     Written { size: lines.size(), date_at, text_size }
+}
+
+fn put_unsatisfiable(lines: &mut Lines<'_>, size: u64) {
+    lines.put(b"Content-Range: bytes */");
+    lines.number(size);
+    lines.put(b"\r\nAccept-Ranges: bytes\r\n");
+    lines.put(NO_STORE_NO_BODY);
 }
 
 const NO_STORE_NO_BODY: &[u8] = b"Cache-Control: no-store\r\nContent-Length: 0\r\n";
@@ -551,6 +560,7 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::HookFailed => "the operator could not be asked. Try again in a while.\n",
         Refusal::SessionKicked => "the operator has ended this. Another channel can be watched.\n",
         Refusal::EgressFull => "the server sends as much as it may. Try again in a while.\n",
+        Refusal::OffAir => "nothing comes of this channel now.\n",
         Refusal::Damaged => "it is there, but cannot be read; the operator's log says why.\n",
         Refusal::Busy => "the server is at one of its limits. Try again in a second.\n",
         Refusal::TimedOut => "no answer came in time. Try again in a second.\n",

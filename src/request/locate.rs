@@ -112,6 +112,7 @@ pub fn located<'c>(
     let found = match *target {
         Target::Vod { path, .. } => catalog.vod(path, grant),
         Target::Live { path, query, .. } => catalog.live(path, &directives(path, query)?, grant),
+        Target::Slate { path } => catalog.live(path, &Directives::default(), grant),
         Target::Clock => return Ok(Located::Fixed(Fixed::Clock)),
         Target::Health => return Ok(Located::Fixed(Fixed::Health)),
         Target::Options => return Ok(Located::Fixed(Fixed::Options)),
@@ -125,6 +126,8 @@ pub fn located<'c>(
         Found::Asked(access) => Ok(Located::Ask(access)),
         Found::Moved(name) => Ok(Located::Moved(name)),
         Found::TooFar => Err(Refusal::Directive),
+        // Slates are nobody's secret, and no token helps where there is none.
+        Found::Withheld if matches!(target, Target::Slate { .. }) => Err(Refusal::NotFound),
         Found::Withheld => Err(Refusal::TokenMissing),
         Found::Damaged => Err(Refusal::Damaged),
         Found::Absent => Err(Refusal::NotFound),

@@ -16,6 +16,7 @@ pub mod lease;
 pub mod stranger;
 pub mod plan;
 pub mod refusal;
+pub mod slate;
 pub mod exchange;
 
 pub mod body;
@@ -33,6 +34,8 @@ use std::net::IpAddr;
 use crate::catalog::Catalog;
 use crate::config::{Access, TARGET_SIZE_MAX};
 use crate::guard::Bans;
+use crate::live::slate::Shown;
+use crate::live::slate::text::Reader;
 use crate::units::Now;
 use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::{Keys, Known, Permit, Rights};
@@ -55,6 +58,8 @@ pub struct View<'v> {
     pub foreign: &'v Watched,
     /// Who is banned.
     pub bans: &'v Bans,
+    /// What refused viewers see.
+    pub slates: &'v Shown,
     /// Where the request comes from. Few need to know, and it takes a system call.
     pub peer: &'v dyn Fn() -> Option<IpAddr>,
     /// How long and to whom answers may be sent.
@@ -92,6 +97,10 @@ pub fn steps(
     let met = |refusal| stranger::refused(refusal, view);
     let target = route::target(request, scratch).map_err(met)?;
     let grant = authorise::grant(&target, request.agent, view, &mut known.recent).map_err(met)?;
+    if let Some(index) = slate::that_goes_on(&target, view) {
+        return Ok(Step::Respond(plan::slate(request, index, Reader::Opened)));
+    }
+    slate::on_air(&target, &grant, view, &mut known.recent)?;
     let located = locate::located(&target, &grant, view.catalog)?;
     let permit = match lease::leased(&target, &located, (&grant, request.agent), view, known)? {
         Leased::Goes(permit) => permit,

@@ -85,6 +85,8 @@ pub struct Request<'b> {
     pub range: Option<&'b [u8]>,
     /// User-Agent, of a client whose path holds a token: a subscriber may be bound to some.
     pub agent: Option<&'b [u8]>,
+    /// Accept-Language, of the same: who is refused may be told so in one of these.
+    pub languages: Option<&'b [u8]>,
     /// The conditions.
     pub conditions: Conditions<'b>,
     /// Whether Accept-Encoding allows gzip (RFC 9110, 12.5.3).
@@ -164,6 +166,7 @@ fn checked<'b>(parsed: &httparse::Request<'_, 'b>, head: &'b [u8]) -> Result<Req
         host: target.authority.unwrap_or(host),
         range: fields.range,
         agent: fields.agent.filter(|_| target.path.starts_with(b"/s/")),
+        languages: fields.languages.filter(|_| target.path.starts_with(b"/s/")),
         conditions: fields.conditions,
         accepts_gzip: fields.encodings.accept_gzip(),
         preflight: method == Method::Options && fields.origin && fields.request_method,

@@ -3,6 +3,8 @@
 //! A plan is a small value without references. The driver takes a lease on its object, writes its
 //! head with `head::write`, and sends the body; it decides nothing about HTTP itself.
 
+use std::num::NonZeroU32;
+
 use super::conditions::{self, Verdict};
 use super::locate::{Fixed, Growing, Object, ObjectKey};
 use super::parse::{BodyFraming, Method, Request, Version};
@@ -10,6 +12,8 @@ use super::range::{self, ByteRange, Ranges, Selection};
 use super::refusal::Refusal;
 use crate::catalog::GrowingSlot;
 use crate::live::playlist::name::Name;
+use crate::live::slate::SlateIndex;
+use crate::live::slate::text::Reader;
 use crate::units::{Class, Now, UnixTime, Variant};
 use crate::viewer::Permit;
 
@@ -81,8 +85,24 @@ pub enum Content {
         /// And so many milliseconds.
         millis: u16,
     },
+    /// The playlist of a slate that goes on, as it is now (200).
+    Slate {
+        /// Of which.
+        index: SlateIndex,
+        /// For whom.
+        reader: Reader,
+    },
     /// A refusal.
     Refused(Refusal),
+}
+
+/// What somebody gets who is refused, where there is a slate that says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instead {
+    /// Why.
+    pub instead_of: Refusal,
+    /// How fast it is sent, in kilobits a second; none = as fast as it is taken.
+    pub kbps: Option<NonZeroU32>,
 }
 
 /// A response, planned.
@@ -107,6 +127,8 @@ pub struct Plan {
     pub is_private: bool,
     /// By what right it is sent.
     pub permit: Permit,
+    /// Whether it stands for a refusal.
+    pub slate: Option<Instead>,
 }
 
 /// The response to a request for an object.
@@ -177,6 +199,21 @@ pub fn moved(request: &Request<'_>, name: Name) -> Plan {
     plan(request, 302, Content::Moved(name), Class::Playlist)
 }
 
+/// The response to a request for the playlist of a slate that goes on.
+#[must_use]
+pub fn slate(request: &Request<'_>, index: SlateIndex, reader: Reader) -> Plan {
+    plan(request, 200, Content::Slate { index, reader }, Class::Playlist)
+}
+
+/// All of an object of a slate, in place of a refusal: whatever else the request says is of what it
+/// does not get.
+#[must_use]
+pub fn shown_instead(request: &Request<'_>, object: &Object<'_>, slate: Instead) -> Plan {
+    let (key, variant) = (object.key, object.entry.identity);
+    let content = Content::Object { key, gzip: false, variant, part: Part::Whole };
+    Plan { slate: Some(slate), ..plan(request, 200, content, object.entry.class) }
+}
+
 /// The response to a request that was understood, but not granted.
 #[must_use]
 pub fn refusal(request: &Request<'_>, refusal: Refusal) -> Plan {
@@ -196,6 +233,7 @@ pub fn instead(planned: &Plan, refusal: Refusal) -> Plan {
         status: refusal.status(),
         content: Content::Refused(refusal),
         class: Class::Other,
+        slate: None,
         ..*planned
     };
     if refusal.closes() {
@@ -227,6 +265,7 @@ pub fn unreadable(refusal: Refusal) -> Plan {
         lacks_gzip: false,
         is_private: false,
         permit: Permit::OPEN,
+        slate: None,
     }
 }
 
@@ -241,5 +280,6 @@ fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> P
         lacks_gzip: false,
         is_private: request.path.starts_with(b"/s/"),
         permit: Permit::OPEN,
+        slate: None,
     }
 }

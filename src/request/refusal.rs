@@ -63,6 +63,9 @@ pub enum Refusal {
     SessionKicked,
     /// The machine sends as much as it may, and this session would be new. 503 with Retry-After.
     EgressFull,
+    /// Nothing has come of the channel for as long as its window is. Said where there is a slate
+    /// that says so to viewers; else they are told of what there is. 404.
+    OffAir,
     /// The object is there, but its pack or file is damaged. 503.
     Damaged,
     /// Too many wrong things came from there, and this is of nobody that we know. 403.
@@ -77,7 +80,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -108,6 +111,7 @@ impl Refusal {
         Self::SessionLimit,
         Self::SessionKicked,
         Self::EgressFull,
+        Self::OffAir,
         Self::Banned,
         Self::TooMany,
         Self::Damaged,
@@ -138,7 +142,7 @@ impl Refusal {
             | Self::SessionLimit
             | Self::SessionKicked
             | Self::Banned => 403,
-            Self::NotFound => 404,
+            Self::NotFound | Self::OffAir => 404,
             Self::MethodNotAllowed => 405,
             Self::HeadTimeout => 408,
             Self::BodyTooLarge => 413,
@@ -164,6 +168,7 @@ impl Refusal {
                 self,
                 Self::Directive
                     | Self::NotFound
+                    | Self::OffAir
                     | Self::EgressFull
                     | Self::HookFailed
                     | Self::TooMany
@@ -207,6 +212,7 @@ impl Refusal {
             Self::SessionLimit => "session-limit",
             Self::SessionKicked => "session-kicked",
             Self::EgressFull => "egress-full",
+            Self::OffAir => "off-air",
             Self::Banned => "banned",
             Self::TooMany => "too-many-connections",
             Self::Damaged => "damaged",

@@ -26,6 +26,11 @@ pub enum Target<'t> {
         /// The token of `/s/{token}/tv/…`.
         token: Option<&'t str>,
     },
+    /// `/slate/{slate}/{name}`: what refused viewers see.
+    Slate {
+        /// The path, with its first element.
+        path: &'t str,
+    },
     /// `/healthz`.
     Health,
     /// `/tv/clock`: the time, for players of DASH.
@@ -85,6 +90,7 @@ fn owner(path: &str) -> Option<Target<'_>> {
     let (first, rest) = path.strip_prefix('/')?.split_once('/').unwrap_or((&path[1..], ""));
     match (first, rest) {
         ("healthz", "") if path == "/healthz" => Some(Target::Health),
+        ("slate", _) => Some(Target::Slate { path }),
         ("s", rest) => {
             let at = rest.find('/').filter(|&at| at > 0)?;
             media(&rest[at..], Some(&rest[..at]))

@@ -17,7 +17,7 @@ use crate::request::locate::Place;
 use crate::request::parse::{self, BodyFraming};
 use crate::request::plan::{self, Plan};
 use crate::request::refusal::Refusal;
-use crate::request::{Step, View, exchange, steps};
+use crate::request::{Step, View, exchange, slate, steps};
 use crate::viewer::{Known, Permit, cmcd};
 
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -118,11 +118,13 @@ fn wish_of(
             })
         }
         Err(refusal) => {
-            if let Some(subscriber) = known.recent.take_refused() {
+            let subscriber = known.recent.take_refused();
+            if let Some(subscriber) = subscriber {
                 refusals.note(subscriber, (refusal, bytes), view);
             }
             refusals.strikes.note_refused(request, refusal, bytes, view);
-            Wish::Response { plan: plan::refusal(request, refusal), size }
+            let plan = slate::instead(request, refusal, subscriber, view);
+            Wish::Response { plan: plan.unwrap_or_else(|| plan::refusal(request, refusal)), size }
         }
     }
 }
@@ -233,7 +235,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let peer = || connection.peer(&self.kernel);
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let (foreign, bans) = (&self.foreign, &self.bans);
-        let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
+        let (slates, now) = (&self.slates, self.now);
+        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
         let wish =
             wish((bytes, shut), &view, (&mut self.known, &mut self.refusals), &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
@@ -309,7 +312,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let peer = || connection.peer(&self.kernel);
         let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
         let (foreign, bans) = (&self.foreign, &self.bans);
-        let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
+        let (slates, now) = (&self.slates, self.now);
+        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
         let wish = wish(
             (pending.rest(), shut),
             &view,

@@ -37,6 +37,7 @@ mod banned;
 mod proxied;
 mod review;
 mod sessions;
+mod slates;
 mod updates;
 pub mod thread;
 
@@ -64,6 +65,7 @@ use self::wheel::Wheel;
 use crate::catalog::{Capacity, Catalog, Effect, GrowingSlot, SourceSlot};
 use crate::config::{Backend, Limits, TARGET_SIZE_MAX};
 use crate::guard::{Bans, Door, Strike};
+use crate::live::slate::Shown;
 use crate::messages::mail::Inbox;
 use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive};
 use crate::request::head::{Common, Date};
@@ -140,6 +142,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     rights: Arc<Rights>,
     foreign: Arc<Watched>,
     bans: Arc<Bans>,
+    slates: Shown,
     /// How far the search for connections of whoever is banned has come; none = none is under way.
     banned_hand: Option<u32>,
     known: Known,
@@ -207,8 +210,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
 impl<K: Kernel, I: Inbox> Shard<K, I> {
     /// A shard that listens.
     pub fn new(mut kernel: K, inbox: I, outside: Outside, settings: Settings) -> Self {
-        let now = kernel.now();
-        let is_heard = outside.strikes.is_some();
+        let (now, is_heard) = (kernel.now(), outside.strikes.is_some());
         let refusals = Refusals::new(Strikes::new(settings.door.marks.clone(), is_heard));
         let listeners = settings
             .backends
@@ -225,6 +227,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             rights: Arc::default(),
             foreign: Arc::default(),
             bans: Arc::default(),
+            slates: Shown::default(),
             banned_hand: None,
             known: Known::default(),
             common: Common::new(&settings.cors),

@@ -75,7 +75,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
-    fn set_pace(&mut self, owner: u32, pace: Option<NonZeroU32>) {
+    pub(super) fn set_pace(&mut self, owner: u32, pace: Option<NonZeroU32>) {
         let connection = &mut self.connections[owner];
         if connection.pace == pace {
             return;

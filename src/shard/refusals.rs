@@ -86,6 +86,7 @@ mod tests {
     use super::*;
     use crate::catalog::{Capacity, Catalog};
     use crate::guard::{Bans, Marks};
+    use crate::live::slate::Shown;
     use crate::units::{Now, UnixTime};
     use crate::viewer::foreign::carrier::Watched;
     use crate::viewer::{Keys, Rights};
@@ -102,7 +103,8 @@ mod tests {
         let now = Now { unix: UnixTime(at), ..Now::default() };
         let (catalog, keys, rights) = (&catalog, &keys, &rights);
         let (foreign, bans) = (&Watched::default(), &Bans::default());
-        let view = View { catalog, keys, rights, foreign, bans, peer: &|| None, now };
+        let slates = &Shown::default();
+        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &|| None, now };
         let subscriber = NonZeroU32::new(subscriber).unwrap();
         refusals.note(subscriber, (refusal, head.as_bytes()), &view);
     }

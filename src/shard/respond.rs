@@ -37,7 +37,7 @@ pub(super) struct Small<'p> {
 impl Small<'_> {
     /// Whether its response is the one that most clients get, and is kept.
     fn is_cached(&self) -> bool {
-        self.plan.connection == Goes::KeepAlive
+        self.plan.connection == Goes::KeepAlive && self.plan.slate.is_none()
     }
 }
 
@@ -51,7 +51,11 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         } else {
             plan
         };
+        if let Some(slate) = plan.slate {
+            self.counters.refused(slate.instead_of);
+        }
         match plan.content {
+            Content::Slate { index, reader } => self.respond_slate(owner, plan, index, reader),
             Content::Object { key, gzip, variant, part } if plan.with_body => {
                 if plan.lacks_gzip {
                     self.want_gzip(key);
@@ -207,7 +211,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     /// One send carries the whole response.
-    fn send_quick(&mut self, owner: u32, quick: Quick, outgoing: Outgoing) {
+    pub(super) fn send_quick(&mut self, owner: u32, quick: Quick, outgoing: Outgoing) {
         self.hold_partial_packets(owner, false);
         let connection = &mut self.connections[owner];
         connection.phase = Phase::Quick(quick);
@@ -346,6 +350,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.hold_partial_packets(owner, matches!(work, Work::Object { .. }));
         let exchange = self.begin_exchange(owner, State::Ready, work);
         self.begin_pace(owner, exchange, &plan.permit);
+        self.pace_slate(owner, &plan);
         self.review.note(&plan.permit);
         self.exchanges[exchange].head = Some(buffer);
         self.set_exchange_deadline(owner, false);
@@ -419,7 +424,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let peer = || connection.peer(&self.kernel);
             let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
             let (foreign, bans) = (&self.foreign, &self.bans);
-            let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
+            let (slates, now) = (&self.slates, self.now);
+            let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
             self.refusals.note(of, (refusal, head), &view);
         }
         self.answer_refused(place, refusal);

@@ -66,13 +66,15 @@ impl Strikes {
     ) {
         let path = request.path;
         let token = || path.strip_prefix(b"/s/").and_then(|rest| rest.split(|b| *b == b'/').next());
-        let is_ours = [&b"/vod/"[..], b"/tv/", b"/s/"].iter().any(|own| path.starts_with(own));
+        let is_ours =
+            [&b"/vod/"[..], b"/tv/", b"/s/", b"/slate/"].iter().any(|own| path.starts_with(own));
         let (offence, credential) = match refusal {
             Refusal::TokenUnknown if view.now.ticks >= self.forgiven_until => match token() {
                 Some(token) => (Offence::Token, token),
                 None => return,
             },
-            // What is gone from a channel's window is asked for by everybody.
+            // What is gone from a channel's window, or of slates that were made anew, is asked for
+            // by everybody.
             Refusal::NotFound if !is_ours => (Offence::Path, path),
             _ => return,
         };
@@ -135,6 +137,7 @@ mod tests {
     use super::*;
     use crate::catalog::{Capacity, Catalog};
     use crate::guard::Bans;
+    use crate::live::slate::Shown;
     use crate::request::parse;
     use crate::units::Now;
     use crate::viewer::foreign::carrier::Watched;
@@ -191,8 +194,8 @@ mod tests {
             let request = parse::request(head.as_bytes()).unwrap().unwrap();
             let now = Now { ticks: Ticks(ms), ..Now::default() };
             let (catalog, keys, rights, bans) = (&catalog, &keys, &rights, &bans);
-            let foreign = &Watched::default();
-            let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now };
+            let (foreign, slates) = (&Watched::default(), &Shown::default());
+            let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
             strikes.note_refused(&request, refusal, head.as_bytes(), &view);
             strikes.lot.len()
         };

@@ -5,6 +5,7 @@ use super::kernel::Kernel;
 use super::{Shard, cache_capacity, capacity};
 use crate::catalog::Effect;
 use crate::config::{Backend, UPDATES_A_TURN_MAX};
+use crate::live::slate::Shown;
 use crate::messages::mail::Inbox;
 use crate::messages::{OpenFault, ShardReport, ToLive, Update};
 use crate::viewer::cmcd::ObjectKind;
@@ -25,7 +26,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     fn apply(&mut self, update: Update) {
         let mut effects = std::mem::take(&mut self.effects);
         match update {
-            Update::Listed(listings) => self.catalog.list(&listings, &mut effects),
+            Update::Listed(listings) => {
+                self.hear_of_channels(&listings);
+                self.catalog.list(&listings, &mut effects);
+            }
             Update::Opened(opened) => self.catalog.open(&opened, &mut effects),
             Update::Spare(source) => self.catalog.spare(source, &mut effects),
             Update::Reread => self.recent.distrust(self.now.ticks),
@@ -73,6 +77,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.look_for_caps();
                 self.review.begin();
             }
+            Update::Slates(slates) => self.slates = Shown::new(slates, self.now.ticks),
             Update::Bans(bans) => self.hear_of_bans(bans),
             Update::Sessions(said) => self.hear_of_sessions(&said),
             Update::Shares(shares) => self.take_shares(&shares),

@@ -109,7 +109,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let peer = || connection.peer(&self.kernel);
             let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
             let (foreign, bans) = (&self.foreign, &self.bans);
-            let view = View { catalog, keys, rights, foreign, bans, peer: &peer, now: self.now };
+            let (slates, now) = (&self.slates, self.now);
+            let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
             let both = (&mut self.known, &mut self.refusals);
             let wish = wish_again(&head, &view, both, &mut self.path);
             match wish {

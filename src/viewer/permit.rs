@@ -130,6 +130,7 @@ mod tests {
             limits: None,
             sessions_max: None,
             country: None,
+            language: None,
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Standing {
     pub sessions_max: Option<u32>,
     /// The only country where it may watch; none = anywhere. It is looked at when a session begins.
     pub country: Option<Country>,
+    /// Which of the languages that there are slates in is its; none = none of them.
+    pub language: Option<u8>,
 }
 
 /// A country, by its two capital letters (ISO 3166-1 alpha-2).
@@ -278,6 +280,12 @@ impl Rights {
         self.paid(self.standing(subscriber).ok_or(Bar::Unknown)?, now)
     }
 
+    /// Which of the languages that there are slates in is a subscriber's, if one is.
+    #[must_use]
+    pub fn language(&self, subscriber: NonZeroU32) -> Option<usize> {
+        self.standing(subscriber)?.language.map(usize::from)
+    }
+
     /// At how many places a subscriber may watch at once; none = as many as it likes.
     #[must_use]
     pub fn places(&self, subscriber: NonZeroU32) -> Option<Places> {
@@ -403,6 +411,7 @@ mod tests {
             limits: None,
             sessions_max: None,
             country: None,
+            language: None,
         }
     }
 
@@ -470,6 +479,11 @@ mod tests {
             assert!(!rights.limits_sessions(number(8)), "there is no such");
         }
         assert!(size_of::<Standing>() <= 48, "{} bytes a subscriber", size_of::<Standing>());
+    }
+
+    #[test]
+    fn a_million_subscribers_take_so_much() {
+        assert_eq!(size_of::<Standing>(), 48);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use shardcast::catalog::{Capacity, Catalog};
 use shardcast::config::{Access, RESPONSE_HEAD_SIZE_MAX, TARGET_SIZE_MAX};
 use shardcast::guard::Bans;
+use shardcast::live::slate::Shown;
 use shardcast::messages::{Change, Index, Listing, Opened, Payload, Single, SourceId, SourceKind};
 use shardcast::pack::index::PackIndex;
 use shardcast::request::body::Receiving;
@@ -102,7 +103,8 @@ impl<'c> Pure<'c> {
         let catalog = self.catalog;
         let (foreign, bans) = (&Watched::default(), &Bans::default());
         let (keys, rights) = (&keys, &rights);
-        let view = View { catalog, keys, rights, foreign, bans, peer: &|| None, now };
+        let slates = &Shown::default();
+        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &|| None, now };
         match steps(request, &view, &mut Known::default(), &mut [0; TARGET_SIZE_MAX]) {
             Ok(Step::Respond(plan)) => Some(plan),
             Ok(Step::Wait(place, _)) => panic!("nothing is awaited here, but {place:?}"),

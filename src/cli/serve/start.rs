@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::line_up::LineUp;
 use super::supervise::{Event, Server};
-use crate::cli::Failure;
-use crate::config::file::Draft;
+use crate::cli::{Failure, slates};
+use crate::config::file::{Draft, Place};
 use crate::config::load::Sources;
 use crate::config::{
     ASKS_MAX, AdminPort, Backend, Channel, Config, Listen, SESSION_NEWS_MAX, STRIKE_LOTS_MAX,
@@ -27,8 +27,9 @@ use crate::control::tls::Certificate;
 use crate::control::{self, Readiness};
 use crate::guard::{Door, Marks, Networks, Strike};
 use crate::live::records::Records;
+use crate::live::slate::Slates;
 use crate::messages::mail::Outbox;
-use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, Update};
+use crate::messages::{AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update};
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
 use crate::shard::thread::ShardHandle;
@@ -68,11 +69,11 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         marks: door.marks.clone(),
         strikes: to_guard.clone(),
     };
-    let live = has_live.then(|| ingest::start(parts())).transpose();
-    let live = live.map_err(|error| not_started("start the live thread", &error))?;
+    let live = live(has_live.then(parts))?;
     let catch_up = catch_up(records, &config, &outboxes)?;
     let stations = Stations::new(&Config { channels, ..config.clone() });
-    let (exchange, readiness) = (exchange(&config, &mut outboxes)?, Arc::<Readiness>::default());
+    let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
+    let readiness = Arc::<Readiness>::default();
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -87,6 +88,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         guard: control::guard::Settings::new(&config, &door, events, told.strikes),
         limits: Arc::new(config.limits.clone()),
         outside: outside(&draft)?,
+        languages,
         answers: stations.router(control::ask::router(catch_up)),
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
@@ -151,6 +153,31 @@ fn outside(draft: &Draft) -> Result<Outside, Failure> {
     })
 }
 
+/// What refused viewers see, and what is listed of it.
+fn read_slates(draft: &Draft) -> Result<(Slates, Vec<Listing>), Failure> {
+    library::slates::read(&draft.config).map_err(|wrong| {
+        let what =
+            format!("{}: slates.path", draft.places.get("slates.path").unwrap_or(&Place::Default));
+        let failure = Failure::new(what, format_args!("{}: {}", wrong.path.display(), wrong.why));
+        if wrong.is_missing { failure.remedy(slates::REMEDY) } else { failure }
+    })
+}
+
+/// Tells shards of slates; gives the languages that there are some in.
+fn show(draft: &Draft, outboxes: &mut [Outbox]) -> Result<Arc<[String]>, Failure> {
+    let (slates, listings) = read_slates(draft)?;
+    let languages = Arc::clone(&slates.languages);
+    if !slates.is_empty() {
+        tracing::info!(slates = slates.slates.len(), ?languages, "refused viewers see slates");
+        let (slates, listings): (_, Arc<[_]>) = (Arc::new(slates), listings.into());
+        for outbox in outboxes {
+            outbox.send(Update::Listed(Arc::clone(&listings)));
+            outbox.send(Update::Slates(Arc::clone(&slates)));
+        }
+    }
+    Ok(languages)
+}
+
 /// What shards tell: the ends of their queues.
 struct Told {
     library: mpsc::Receiver<ToLibrary>,
@@ -187,6 +214,12 @@ fn for_shards(
         access,
     };
     (shared, Told { library, asks, sessions, strikes, wishes })
+}
+
+/// The live thread, if there is to be one.
+fn live(parts: Option<ingest::Parts>) -> Result<Option<ingest::Handle>, Failure> {
+    let started = parts.map(ingest::start).transpose();
+    started.map_err(|error| not_started("start the live thread", &error))
 }
 
 /// Whoever writes texts of what is past.

@@ -214,6 +214,9 @@ const KEYS: &[Case] = &[
         "\"1kbit\"",
         "is less than one viewer takes (at least \"1Mbit\", or 0 for none)",
     ),
+    ("slates", "path", "\"slates\"", "7", "is a whole number, not a string"),
+    ("slates", "languages", "[\"en\"]", "[]", "is empty (write [\"en\"])"),
+    ("slates", "reasons", "[\"limit\"]", "[]", "is empty (leave out slates.path)"),
     ("http", "cmsd", "\"on\"", "1", "is a whole number, not a string"),
     (
         "http",

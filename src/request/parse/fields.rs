@@ -12,6 +12,7 @@ pub(super) struct Fields<'b> {
     pub(super) host: Option<&'b [u8]>,
     pub(super) range: Option<&'b [u8]>,
     pub(super) agent: Option<&'b [u8]>,
+    pub(super) languages: Option<&'b [u8]>,
     pub(super) conditions: Conditions<'b>,
     pub(super) encodings: Encodings,
     pub(super) close: bool,
@@ -92,6 +93,10 @@ impl<'b> Fields<'b> {
             (14, b'c') if is(b"content-length") => self.take_length(exact(value, head)?),
             (15, b'a') if is(b"accept-encoding") => {
                 self.encodings.take(value);
+                Ok(())
+            }
+            (15, b'a') if is(b"accept-language") => {
+                self.languages.get_or_insert(value);
                 Ok(())
             }
             (17, b't') if is(b"transfer-encoding") => self.take_coding(exact(value, head)?),

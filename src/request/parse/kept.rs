@@ -44,6 +44,7 @@ fn shortened(of: &Request<'_>) -> Vec<u8> {
     for (name, value) in [
         ("Range", of.range),
         ("User-Agent", of.agent),
+        ("Accept-Language", of.languages),
         ("If-Match", conditions.if_match),
         ("If-None-Match", conditions.if_none_match),
         ("If-Modified-Since", conditions.if_modified_since),

@@ -38,6 +38,7 @@ mod catchup;
 mod transport;
 mod continuous;
 mod remux;
+mod slates;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;
