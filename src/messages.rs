@@ -8,27 +8,29 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use crate::config::{Access, Limits, SMALL_BODY_SIZE_MAX};
+use crate::config::{Access, Limits};
 use crate::guard::Bans;
 use crate::live::playlist::dash::timed::Timed;
 use crate::live::playlist::name::Promise;
 use crate::live::reload::Edge;
 use crate::live::time::Length;
-use crate::pack::index::PackIndex;
-use crate::units::{Class, Extent, UnixTime, Variant};
+use crate::units::{Class, Extent, Rung, UnixTime};
 use crate::viewer::foreign::Unexchanged;
 use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::leases::{Asking, News, Verdict};
 use crate::viewer::players::Share;
-use crate::viewer::{Keys, Rights, SessionId};
+use crate::viewer::{Keys, Rights, SessionId, Terms};
 
 pub mod mail;
+mod narrow;
+mod opened;
 mod report;
 
+pub use narrow::{Beside, Laid, Narrowed, form_for};
+pub use opened::{Device, FilePayload, Index, Opened, Payload, Residency, Single};
 pub use report::{AccessRecord, ShardReport};
 
 /// One version of one pack or file. Never used again for other bytes while the process lives.
@@ -87,123 +89,17 @@ impl SourceId {
         self.0 >> 62 == Self::ARCHIVE >> 62
     }
 
+    /// Whether it is of an archive: its bytes are past.
+    #[must_use]
+    pub fn is_kept(self) -> bool {
+        self.is_archived() || self.0 >> 61 == Self::ARCHIVED_OBJECT >> 61
+    }
+
     /// The number of an object of an archive that is complete in itself, as what is live is.
     #[must_use]
     pub fn of_archived_object(number: u64) -> Self {
         Self(Self::ARCHIVED_OBJECT | number)
     }
-}
-
-/// A source that can be served: its index, and where its bytes lie.
-///
-/// Made once, off the shards, and shared by all of them. Whoever drops the last reference closes
-/// the file; shards say `Released` when they have let go.
-#[derive(Debug)]
-pub struct Opened {
-    /// Which version of which pack or file this is.
-    pub source: SourceId,
-    /// What it holds.
-    pub index: Index,
-    /// Where the bytes are.
-    pub payload: Payload,
-}
-
-impl Opened {
-    /// Where its payload ends in its file, as far as is known: an hour of an archive that is still
-    /// being written to was shorter when it was opened than it is where its newest object ends.
-    /// None in heap memory.
-    #[must_use]
-    pub fn payload_end(&self) -> Option<u64> {
-        let Payload::File(file) = &self.payload else { return None };
-        let ends = match &self.index {
-            Index::Pack(_) => 0,
-            Index::Single(single) => {
-                let variants = [Some(&single.identity), single.gzip.as_ref()];
-                let ends = variants.map(|of| of.map_or(0, |of| of.extent.offset + of.extent.size));
-                ends.into_iter().max().unwrap_or(0)
-            }
-        };
-        Some(file.size.max(ends))
-    }
-
-    /// Whether its bodies are mostly of the size that is sent from the file's own pages.
-    #[must_use]
-    pub fn has_large_bodies(&self) -> bool {
-        let Payload::File(file) = &self.payload else { return false };
-        let count = match &self.index {
-            Index::Pack(index) => u64::from(index.count().max(1)),
-            Index::Single(_) => 1,
-        };
-        file.size / count > SMALL_BODY_SIZE_MAX as u64
-    }
-}
-
-/// What a source holds.
-#[derive(Debug)]
-pub enum Index {
-    /// Many objects, found by their path inside the pack.
-    Pack(PackIndex),
-    /// One file of a folder.
-    Single(Single),
-}
-
-/// The one object of a file in a folder.
-#[derive(Clone, Debug)]
-pub struct Single {
-    /// Its media type.
-    pub media_type: &'static str,
-    /// Its class.
-    pub class: Class,
-    /// `Last-Modified`.
-    pub modified: UnixTime,
-    /// The bytes as they are in the file.
-    pub identity: Variant,
-    /// The gzipped bytes, where that pays.
-    pub gzip: Option<Variant>,
-}
-
-/// Where the bytes of a source are.
-#[derive(Debug)]
-pub enum Payload {
-    /// In heap memory.
-    Heap(Box<[u8]>),
-    /// In a file, of which nobody writes these bytes any more. Live objects share theirs.
-    File(Arc<FilePayload>),
-}
-
-/// An open file, and a mapping of it where one is wanted.
-///
-/// The mapped bytes are for the kernel only: user space never reads a payload page, so a file that
-/// was cut short or a failing disk can cost a connection, not the process.
-#[derive(Debug)]
-pub struct FilePayload {
-    /// Open for reading.
-    pub fd: OwnedFd,
-    /// Size at the time of opening, in bytes.
-    pub size: u64,
-    /// What it lies on: one that hangs must not hold up the others.
-    pub device: Device,
-    /// How it is known which of its bytes are in memory.
-    pub residency: Residency,
-    /// The mapping, for huge pages and zero-copy sends.
-    pub map: Option<memmap2::Mmap>,
-}
-
-/// A mounted file system: `st_dev` of stat(2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Device(pub u64);
-
-/// How it is known which bytes of a file can be sent without waiting for a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Residency {
-    /// `cachestat(2)` tells of a whole stretch: the file is ours, or we may write it.
-    Asked,
-    /// Single bytes are tried with `preadv2(RWF_NOWAIT)`.
-    Sampled,
-    /// It is nowhere but in memory (tmpfs).
-    Memory,
-    /// Nobody can say: the file system knows no RWF_NOWAIT. A worker reads everything first.
-    Unknown,
 }
 
 /// What a path is.
@@ -254,6 +150,9 @@ pub enum Change {
     /// The path is the folder of a live rendition, which has come so far. Said after its segments
     /// and playlists are listed.
     Rendition(Rendition),
+    /// What lies at the path, or in this folder of a rendition, takes so much; renditions that are
+    /// live say so themselves.
+    Rung(Rung),
     /// The path is the folder of a channel, for viewers of this access: what is past of it, and not
     /// listed, is control's to write.
     Channel(Access),
@@ -292,6 +191,8 @@ pub struct Rendition {
     pub promise: Option<Promise>,
     /// Who may have it.
     pub access: Access,
+    /// What it takes.
+    pub rung: Rung,
 }
 
 /// Segments in an archive. What a live channel lists under their names comes first.
@@ -472,8 +373,8 @@ pub struct Ask {
 /// What control is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wants {
-    /// An answer that viewers of this access may have; this client may.
-    Answer(Access),
+    /// An answer that viewers of this access may have; this client may, on these terms.
+    Answer(Access, Terms),
     /// One of our tokens for the one of others that the request carries. It may have nothing yet.
     Exchange,
 }

@@ -123,6 +123,32 @@ impl Now {
     }
 }
 
+/// What a rendition takes, as far as caps of bit rates ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rung {
+    /// Kilobits a second, rounded up; 0 = nobody knows.
+    pub kbps: u32,
+    /// Whether caps hold for it: sounds, subtitles and the lowest of the pictures are everybody's.
+    pub is_capped: bool,
+}
+
+impl Rung {
+    /// Of what is had with either of them.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match self.least_cap_kbps() <= other.least_cap_kbps() {
+            true => self,
+            false => other,
+        }
+    }
+
+    /// The least cap with which it may be had, in kilobits a second.
+    #[must_use]
+    pub const fn least_cap_kbps(self) -> u32 {
+        if self.is_capped { self.kbps } else { 0 }
+    }
+}
+
 /// A strong validator: 128 bits of the hash of the exact bytes (RFC 9110, 8.8.3).
 ///
 /// On the wire it is 32 lower-case hexadecimal digits in double quotes.

@@ -18,16 +18,16 @@ use shardcast::guard::Door;
 use shardcast::library::disk::RealDisk;
 use shardcast::library::{open, write};
 use shardcast::messages::{
-    Change, Device, FilePayload, Index, Listing, Opened, Payload, SourceId, SourceKind, Update,
-    mail,
+    Beside, Change, Device, FilePayload, Index, Listing, Opened, Payload, SourceId, SourceKind,
+    Update, mail,
 };
 use shardcast::shard::{Outside, Settings, Shard};
 use shardcast::sys::features::Features;
 use shardcast::sys::ring::Ring;
 use shardcast::sys::{calls, files};
-use shardcast::units::UnixTime;
+use shardcast::units::{Rung, UnixTime};
 use shardcast::viewer::rights::{Plan, PlanIndex, Standing};
-use shardcast::viewer::{Claims, Key, Keys, Rights, token};
+use shardcast::viewer::{Claims, Key, Keys, Rights, Terms, token};
 
 const OBJECTS: usize = 100;
 const CONNECTIONS: usize = 64;
@@ -69,6 +69,10 @@ fn pack() -> Arc<Opened> {
     let target = folder.path().join("a.pack");
     write::pack_folder(&RealDisk, &from, &target, false, &mut |_| {}).unwrap();
     let pack = open::open_path(&target).unwrap();
+    // Every second object belongs to a rendition of which caps hold.
+    let rung = Rung { kbps: 400, is_capped: true };
+    let capped = (0..OBJECTS).step_by(2).map(|number| (format!("{number}.m4s"), rung));
+    let beside = Beside::of(capped.collect());
     let residency = files::residency(&pack.file);
     let fd = OwnedFd::from(pack.file);
     let payload = Payload::File(Arc::new(FilePayload {
@@ -78,7 +82,7 @@ fn pack() -> Arc<Opened> {
         residency,
         map: None,
     }));
-    Arc::new(Opened { source: SourceId(1), index: Index::Pack(pack.index), payload })
+    Arc::new(Opened { source: SourceId(1), index: Index::Pack(pack.index), payload, beside })
 }
 
 /// Asks, lets the shard take turns until the response is there, and gives the last byte of it.
@@ -168,7 +172,7 @@ fn hot_requests_with_tokens_allocate_nothing() {
             subscriber: Some(subscriber),
             session: number as u64,
             expires: UnixTime(u64::from(u32::MAX)),
-            bitrate_max: None,
+            bitrate_max: Some(500),
             network: Some("127.0.0.0/8".parse().unwrap()),
         };
         let token = token::sealed(&claims, &["/tv/*", "/vod/a/*"], &key).unwrap();
@@ -181,7 +185,8 @@ fn hot_requests_with_tokens_allocate_nothing() {
             _ => plain.replace(".m4s", ".m4s?CMCD=bl%3D900%2Cbs%2Cot%3Dv%2Csid%3D%22a%22"),
         });
     }
-    let plans = vec![Plan::of(["vod/a"]).at_rate(100_000)];
+    let terms = Terms { bitrate_max_kbps: 1000, catch_up_days: 0 };
+    let plans = vec![Plan::of(["vod/a"]).at_rate(100_000).on(terms)];
     let rights = Rights::default().with_plans(plans).with(&subscribers);
     let keys = Keys { current: Some(key), previous: None };
     check(

@@ -52,7 +52,7 @@ impl Catalog {
         if let Some(&slot) = of.singles.get(&number)
             && self.allows(slot, grant)
         {
-            let found = self.object(slot, || Some(0));
+            let found = self.object(slot, || Some(0), grant);
             // A number is either of them, and its name says which.
             let ts = Container::Ts;
             return match &found {
@@ -71,7 +71,7 @@ impl Catalog {
         }
         // In the pack of a channel's hour a segment lies below its rendition: `video/1.m4s`.
         let below = folder.rfind('/').map_or(0, |slash| slash + 1);
-        self.object(slot, || self.number(slot, &path[below..]))
+        self.object(slot, || self.number(slot, &path[below..]), grant)
     }
 
     pub(super) fn list_archived(

@@ -20,6 +20,8 @@ pub enum Found<'c> {
     Asked(Access),
     /// Under this name in the same folder.
     Moved(Name),
+    /// In a rendition that takes more than the viewer may have.
+    Beyond,
     /// A playlist that holds what is asked for can't be waited for.
     TooFar,
     /// In a source that can't be served.

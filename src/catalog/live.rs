@@ -13,22 +13,45 @@ use crate::live::playlist::name::Name;
 use crate::live::reload::{Directives, Reach, Reload, Skip};
 use crate::messages::{GrowingId, Growth, SourceKind};
 use crate::request::authorise::Grant;
-use crate::request::locate::Place;
+use crate::request::locate::{self, Place};
+use crate::units::Rung;
 
 impl Catalog {
     /// What a viewer finds at this path, which begins with `/tv/`; of a low-latency playlist, the
     /// one that holds what the directives ask for.
     #[must_use]
     pub fn live(&self, path: &str, directives: &Directives, grant: &Grant) -> Found<'_> {
+        if grant.is_capped() && !grant.is_within(self.rung_below(path)) {
+            return Found::Beyond;
+        }
+        let found = self.live_within(path, directives, grant);
+        let rendition = self.renditions.of(path).filter(|_| grant.viewer().is_some());
+        match (found, rendition) {
+            (Found::Object(object), Some((_, state, _))) => {
+                Found::Object(locate::Object { rung: state.news.rung, ..object })
+            }
+            (Found::Growing(growing), Some((_, state, _))) => {
+                Found::Growing(locate::Growing { rung: state.news.rung, ..growing })
+            }
+            (found, _) => found,
+        }
+    }
+
+    fn live_within(&self, path: &str, directives: &Directives, grant: &Grant) -> Found<'_> {
         let rendition = self.renditions.of(path);
         let rendition = rendition.filter(|(_, state, _)| grant.allows(state.news.access));
         if let Some((_, state, _)) = rendition {
+            if !grant.is_within(state.news.rung) {
+                return Found::Beyond;
+            }
             state.asked_for.set(true);
         }
         if let Some(&slot) = self.files.get(path)
             && self.allows(slot, grant)
         {
-            let Some((place, state, _)) = rendition else { return self.object(slot, || Some(0)) };
+            let Some((place, state, _)) = rendition else {
+                return self.object(slot, || Some(0), grant);
+            };
             return not_yet(place, state, directives).unwrap_or_else(|| {
                 let named = |name: &str| self.files.get(name);
                 let delta = || named(&state.delta);
@@ -38,7 +61,7 @@ impl Catalog {
                     // Where there are no dates, there is nothing more to leave out.
                     Skip::Dates => named(&state.delta_of_dates).or_else(delta),
                 };
-                self.object(*delta.unwrap_or(&slot), || Some(0))
+                self.object(*delta.unwrap_or(&slot), || Some(0), grant)
             });
         }
         if let Some((place, state, name)) = rendition
@@ -71,8 +94,24 @@ impl Catalog {
             && let Some(&slot) = self.files.get(folder)
             && self.allows(slot, grant)
         {
-            return self.object(slot, || Some(0));
+            return self.object(slot, || Some(0), grant);
         }
+        self.asked(path, grant)
+    }
+
+    /// What a path takes that is of nothing live: it, or the folder of a rendition of the past.
+    fn rung_below(&self, path: &str) -> Rung {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match self.rungs.get(path) {
+            Some(rung) => *rung,
+            // What is live says so itself.
+            None if self.renditions.of(path).is_some() => Rung::default(),
+            None => self.rung_at(folder),
+        }
+    }
+
+    /// What control may know of a path that leads nowhere here.
+    fn asked(&self, path: &str, grant: &Grant) -> Found<'_> {
         let past = channel_folder(path).or_else(|| channel_of_timed(path));
         if let Some(folder) = past
             && let Some(&access) = self.channels.get(folder)
@@ -102,6 +141,12 @@ impl Catalog {
         let (_, state, _) = self.renditions.of(path)?;
         let edge = state.news.edge;
         u64::try_from(edge.segment - i64::from(!edge.is_whole)).ok()
+    }
+
+    /// What a rendition takes.
+    #[must_use]
+    pub fn rung_of(&self, rendition: RenditionSlot) -> Rung {
+        self.renditions.news(rendition).rung
     }
 
     /// A request waits for a rendition; gives how long it may, in milliseconds.

@@ -7,10 +7,12 @@
 mod films;
 mod found;
 mod growing;
+mod ladders;
 mod renditions;
 mod archived;
 mod live;
 mod source;
+mod vod;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +23,8 @@ use ahash::AHashMap;
 
 use crate::config::Access;
 use crate::messages::{Change, GrowingId, Listing, OpenFault, Opened, SourceId, SourceKind};
-use crate::request::authorise::Grant;
 use crate::request::locate::{self, Place};
-use crate::units::Extent;
+use crate::units::{Extent, Rung};
 
 pub use found::Found;
 use growing::Growing;
@@ -90,6 +91,9 @@ pub struct Catalog {
     /// Folders of channels, of which control may write what is past.
     channels: AHashMap<Arc<str>, Access>,
     archived: archived::Archives,
+    /// What takes so much, if it is no rendition that is live: by its path or its folder.
+    rungs: AHashMap<Arc<str>, Rung>,
+    ladders: ladders::Ladders,
     capacity: Capacity,
     /// Listed sources that take a token.
     token_count: usize,
@@ -120,105 +124,13 @@ impl Catalog {
             renditions: Renditions::default(),
             channels: AHashMap::new(),
             archived: archived::Archives::default(),
+            rungs: AHashMap::new(),
+            ladders: ladders::Ladders::default(),
             capacity,
             token_count: 0,
             open_count: 0,
             heap_bytes: 0,
             hand: 0,
-        }
-    }
-
-    /// What a viewer finds at this path below `/vod/`: a file of a folder, else an object of a pack
-    /// whose path is a prefix; of several such packs the one with the shortest path that has it.
-    ///
-    /// What this viewer may not have is passed over before anything else is known of it. Where
-    /// anything takes a token, a path that leads nowhere is answered in the same way: nobody can
-    /// say which library it was meant for.
-    #[must_use]
-    pub fn vod(&self, path: &str, grant: &Grant) -> Found<'_> {
-        if let Some(&slot) = self.files.get(path)
-            && self.allows(slot, grant)
-        {
-            return self.object(slot, || Some(0));
-        }
-        let mut damaged = false;
-        for end in memchr::memchr_iter(b'/', path.as_bytes()) {
-            let Some(&slot) = self.packs.get(&path[..end]) else { continue };
-            if !self.allows(slot, grant) {
-                continue;
-            }
-            match self.object(slot, || self.number(slot, &path[end + 1..])) {
-                Found::Absent => {}
-                Found::Damaged => damaged = true,
-                found => return found,
-            }
-        }
-        if damaged {
-            return Found::Damaged;
-        }
-        match self.coming(path, grant) {
-            Found::Absent => self.absent(grant),
-            found => found,
-        }
-    }
-
-    /// What is said of a path that leads nowhere.
-    fn absent(&self, grant: &Grant) -> Found<'_> {
-        if self.token_count > 0 && !grant.allows(Access::Token) {
-            return Found::Withheld;
-        }
-        Found::Absent
-    }
-
-    fn allows(&self, slot: SourceSlot, grant: &Grant) -> bool {
-        grant.allows(self.sources[slot.0 as usize].access)
-    }
-
-    /// A growing object, or a path that is expected.
-    fn coming(&self, path: &str, grant: &Grant) -> Found<'_> {
-        if let Some(&slot) = self.growing_paths.get(path) {
-            let growing = &self.growing[slot.0 as usize];
-            if grant.allows(growing.access) {
-                return Found::Growing(locate::Growing {
-                    slot,
-                    media_type: growing.media_type,
-                    class: growing.class,
-                });
-            }
-        }
-        match self.expected.get(path) {
-            Some(&place) => Found::Expected(Place::Path(place)),
-            None => Found::Absent,
-        }
-    }
-
-    /// The number of an object in an open pack.
-    fn number(&self, slot: SourceSlot, path: &str) -> Option<u32> {
-        match &self.sources[slot.0 as usize].state {
-            State::Open(opened) => match &opened.index {
-                crate::messages::Index::Pack(index) => index.find(path.as_bytes()),
-                crate::messages::Index::Single(_) => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn object(&self, slot: SourceSlot, number: impl Fn() -> Option<u32>) -> Found<'_> {
-        let source = &self.sources[slot.0 as usize];
-        match &source.state {
-            State::Open(opened) => match number() {
-                Some(number) => Found::Object(locate::Object {
-                    key: locate::ObjectKey { source: slot, entry: number },
-                    source: source.id,
-                    entry: source::facts(opened, number),
-                    opened,
-                    kind: source.kind,
-                }),
-                None => Found::Absent,
-            },
-            State::Closed | State::Opening => Found::Closed(slot),
-            State::Failed(OpenFault::Missing) => Found::Absent,
-            State::Failed(OpenFault::Damaged | OpenFault::Exhausted) => Found::Damaged,
         }
     }
 
@@ -274,6 +186,7 @@ impl Catalog {
             entry: source::facts(opened, key.entry),
             opened,
             kind: source.kind,
+            rung: Rung::default(),
         }
     }
 
@@ -373,6 +286,8 @@ impl Catalog {
                         let slot = self.add(*source, *kind, *access);
                         let size = u32::try_from(path.len()).unwrap_or(u32::MAX);
                         self.sources[slot.0 as usize].path_size = size;
+                        let list = ladders::of_folder(path, *kind).then(|| Arc::clone(path));
+                        self.sources[slot.0 as usize].path = list;
                         self.table(*kind).insert(Arc::clone(path), slot);
                         self.films.add(path, *kind);
                     }
@@ -383,6 +298,7 @@ impl Catalog {
                 // What grew is whole: whoever comes now gets it so.
                 self.end_growing(path);
             }
+            Change::Rung(rung) => drop(self.rungs.insert(Arc::clone(path), *rung)),
             Change::Rendition(news) => self.renditions.update(path, news, effects),
             Change::Channel(access) => {
                 self.channels.insert(Arc::clone(path), *access);
@@ -411,8 +327,14 @@ impl Catalog {
                 self.end_growing(path);
                 self.renditions.remove(path, effects);
                 self.channels.remove(path);
+                self.rungs.remove(path);
             }
         }
+    }
+
+    /// What is said of this path, or folder, that it takes.
+    fn rung_at(&self, path: &str) -> Rung {
+        self.rungs.get(path).copied().unwrap_or_default()
     }
 
     fn table(&mut self, kind: SourceKind) -> &mut AHashMap<Arc<str>, SourceSlot> {
@@ -437,6 +359,9 @@ impl Catalog {
     fn let_go(&mut self, slot: SourceSlot, torn: bool, effects: &mut Vec<Effect>) {
         let source = &mut self.sources[slot.0 as usize];
         source.gone = true;
+        if let Some(path) = &source.path {
+            self.ladders.remove(path, source.id);
+        }
         self.token_count -= usize::from(source.access == Access::Token);
         if matches!(source.state, State::Closed | State::Opening) {
             effects.push(Effect::Release(Place::Source(slot)));
@@ -509,6 +434,9 @@ impl Catalog {
             return;
         }
         source.state = State::Open(Rc::new(Arc::clone(opened)));
+        if let (Some(path), Some(beside)) = (&source.path, &opened.beside) {
+            self.ladders.add(path, source.id, beside);
+        }
         source.touched = true;
         effects.push(Effect::Release(Place::Source(slot)));
         // What is live is there as long as it is listed, and bounded by its channel's window.

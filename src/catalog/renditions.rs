@@ -49,6 +49,11 @@ impl Renditions {
         Some((slot, &self.table[slot.0 as usize], name))
     }
 
+    /// What was said last of one.
+    pub(super) fn news(&self, slot: RenditionSlot) -> &Rendition {
+        &self.table[slot.0 as usize].news
+    }
+
     /// Whether anything of it was asked for since this was asked last.
     pub(super) fn was_asked_for(&self, folder: &str) -> bool {
         let slot = self.folders.get(folder);

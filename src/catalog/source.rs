@@ -1,9 +1,14 @@
 //! One source in a shard's catalog: one version of a pack or file, and what is known of it.
 
+use std::sync::Arc;
+
 use super::Held;
 use crate::config::Access;
-use crate::messages::{Index, OpenFault, Opened, Payload, SourceId, SourceKind};
+use crate::messages::{
+    Index, Narrowed, OpenFault, Opened, Payload, SourceId, SourceKind, form_for,
+};
 use crate::pack::index::Facts;
+use crate::units::Rung;
 
 /// A pack or a file of a folder.
 #[derive(Debug)]
@@ -12,6 +17,8 @@ pub(super) struct Source {
     pub(super) kind: SourceKind,
     /// Bytes of the path that it is listed under.
     pub(super) path_size: u32,
+    /// That path, of a playlist or a manifest: what it says is of its folder.
+    pub(super) path: Option<Arc<str>>,
     pub(super) access: Access,
     pub(super) state: State,
     /// What was open when a fault was found: running transfers still refer to it.
@@ -47,6 +54,7 @@ impl Source {
             id,
             kind,
             path_size: 0,
+            path: None,
             access,
             state: State::Closed,
             retired: None,
@@ -59,16 +67,36 @@ impl Source {
     }
 }
 
+/// In which form a viewer with this cap gets an object, and what its rendition takes.
+pub(super) fn form(opened: &Opened, number: u32, cap_kbps: u32) -> (u32, Rung) {
+    match &opened.index {
+        Index::Pack(index) => {
+            let Some(beside) = &opened.beside else { return (number, Rung::default()) };
+            let form = beside.form_of(number, cap_kbps);
+            let form = form.map_or(number, |form| index.count().saturating_add(form));
+            (form, beside.rung(index.path(number)))
+        }
+        Index::Single(single) => (form_for(&single.narrowed, cap_kbps), single.rung),
+    }
+}
+
 /// What is known of an object of an open source.
 pub(super) fn facts(opened: &Opened, number: u32) -> Facts {
     match &opened.index {
-        Index::Pack(index) => index.facts(number),
-        Index::Single(single) => Facts {
-            class: single.class,
-            modified: single.modified,
-            identity: single.identity,
-            gzip: single.gzip,
+        Index::Pack(index) => match opened.form(number) {
+            Some((object, Narrowed { identity, gzip, .. })) => {
+                Facts { identity: *identity, gzip: *gzip, ..index.facts(*object) }
+            }
+            None => index.facts(number),
         },
+        Index::Single(single) => {
+            let form = (number as usize).checked_sub(1).and_then(|at| single.narrowed.get(at));
+            let (identity, gzip) = match form {
+                Some(narrowed) => (narrowed.identity, narrowed.gzip),
+                None => (single.identity, single.gzip),
+            };
+            Facts { class: single.class, modified: single.modified, identity, gzip }
+        }
     }
 }
 

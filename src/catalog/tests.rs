@@ -63,6 +63,7 @@ fn shown(found: &Found<'_>) -> String {
         Found::Closed(_) => "closed".to_owned(),
         Found::Expected(_) => "expected".to_owned(),
         Found::Asked(access) => format!("asked for {access:?}"),
+        Found::Beyond => "beyond".to_owned(),
         Found::TooFar => "too far".to_owned(),
         Found::Moved(name) => format!("now {name}"),
         Found::Damaged => "damaged".to_owned(),

@@ -32,6 +32,9 @@ enum TokenVerb {
         /// Network or address that it may be used from
         #[arg(long, value_name = "NETWORK")]
         network: Option<String>,
+        /// Most that a rendition may take, in kilobits a second [default: what the plan says]
+        #[arg(long, value_name = "KBPS")]
+        bitrate: Option<u32>,
         #[command(flatten)]
         server: ServerArgs,
         /// One JSON document, which also says when it expires
@@ -46,9 +49,11 @@ enum TokenVerb {
 ///
 /// The server can't be asked, or refuses.
 pub fn run(args: &TokenArgs) -> Result<(), Failure> {
-    let TokenVerb::Mint { subscriber, scope, time, network, server, json } = &args.verb;
-    let wanted =
-        json!({ "subscriber": subscriber, "scope": scope, "seconds": time, "network": network });
+    let TokenVerb::Mint { subscriber, scope, time, network, bitrate, server, json } = &args.verb;
+    let wanted = json!({
+        "subscriber": subscriber, "scope": scope, "seconds": time, "network": network,
+        "bitrate_max_kbps": bitrate,
+    });
     let made = server.post("/api/v1/tokens", &wanted)?;
     if *json {
         return say(&format!("{made:#}\n"));

@@ -89,3 +89,22 @@ pub const RECENT_TOKENS: usize = 4096;
 
 /// How much of what a player says of itself is kept with its session, in bytes.
 pub const SESSION_AGENT_SIZE_MAX: usize = 128;
+
+/// Texts of one playlist or manifest, beside the whole one, for caps of a plan's bit rate: most
+/// channels have as many renditions or fewer. Of those that have more, caps between two of them get
+/// the lower one.
+pub const VARIANT_SETS_MAX: usize = 16;
+
+/// Files that a packaged rendition may have which has no folder of its own: four hours of segments
+/// of 2 s. Beyond it they are nobody's, and no cap holds for them.
+pub const RENDITION_FILES_MAX: usize = 8192;
+
+/// Texts of a pack that are read for what caps leave of it, when it is opened, and the longest of
+/// them, in bytes. Beyond it the whole pack is everybody's.
+pub const PACK_TEXTS_MAX: usize = 256;
+/// See `PACK_TEXTS_MAX`.
+pub const PACK_TEXT_SIZE_MAX: u64 = MIB as u64;
+
+/// How much older than a plan's catch-up a segment may be, in seconds: who begins in time may pause
+/// for an hour. Beyond it the segment is refused as what lies further back is.
+pub const CATCH_UP_PAUSE_SECONDS: u64 = 3600;

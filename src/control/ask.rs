@@ -23,6 +23,7 @@ use crate::config::{
     HEADER_LINES_MAX, REQUEST_BODY_SIZE_MAX,
 };
 use crate::messages::{Answer, Ask, Response, Wants};
+use crate::viewer::Terms;
 use crate::viewer::foreign::Unexchanged;
 
 /// The client's address, as an extension of the request.
@@ -37,6 +38,8 @@ pub struct Granted<T> {
     pub what: T,
     /// Who may have it.
     pub access: Access,
+    /// On what terms who asks may.
+    pub terms: Terms,
 }
 
 /// What this version answers to shards: what is past of a channel, and of everything else that
@@ -56,7 +59,7 @@ pub async fn answer_all(
     while let Some(ask) = asks.recv().await {
         let place = Arc::clone(&places).acquire_owned().await;
         let router = match ask.wants {
-            Wants::Answer(_) => answers.clone(),
+            Wants::Answer(..) => answers.clone(),
             Wants::Exchange => exchange.clone(),
         };
         let post = Arc::clone(&post);
@@ -119,8 +122,8 @@ fn request(ask: Ask) -> Result<Request<Body>, (StatusCode, &'static str)> {
     }
     let mut request = request.body(Body::from(ask.body)).map_err(|_| BAD)?;
     request.extensions_mut().insert(Peer(ask.peer));
-    if let Wants::Answer(access) = ask.wants {
-        request.extensions_mut().insert(Granted { what: (), access });
+    if let Wants::Answer(access, terms) = ask.wants {
+        request.extensions_mut().insert(Granted { what: (), access, terms });
     }
     Ok(request)
 }

@@ -25,6 +25,9 @@ use crate::live::records::Records;
 use crate::messages::mail::Outbox;
 use crate::request::parse::accepts_gzip;
 use crate::request::route::unescaped;
+use crate::viewer::Terms;
+use crate::viewer::foreign::Unexchanged;
+use crate::viewer::rights::Bar;
 
 mod shelf;
 mod windows;
@@ -82,7 +85,7 @@ impl CatchUp {
     }
 
     /// The text at a path, as soon as it is written.
-    async fn text(&self, path: &str, access: crate::config::Access) -> Result<Arc<Text>, Refused> {
+    async fn text(&self, path: &str, granted: Granted<()>) -> Result<Arc<Text>, Refused> {
         let taken = locked(&self.shelf).take(path, now_micros());
         let (waits, is_first) = match taken {
             Taken::Text(text) => return Ok(text),
@@ -90,7 +93,8 @@ impl CatchUp {
             Taken::Waits(waits, is_first) => (waits, is_first),
         };
         // There is a place for every path that is waited for.
-        let path = Granted { what: path.into(), access };
+        let Granted { access, terms, .. } = granted;
+        let path = Granted { what: path.into(), access, terms };
         if is_first && self.to_write.try_send(path).is_err() {
             return Err(Refused::Busy);
         }
@@ -115,7 +119,7 @@ fn write_all(paths: &Receiver<Granted<Arc<str>>>, mut writer: Writer, shelf: &Mu
             paths.recv_timeout(LOOK_EVERY)
         };
         match asked {
-            Ok(Granted { what: path, access }) => {
+            Ok(Granted { what: path, access, .. }) => {
                 let text = writer.text(&path, now_micros());
                 locked(shelf).put(&path, access, text);
             }
@@ -160,11 +164,12 @@ async fn answer(
     };
     let at = path.find("/tv/").unwrap_or(0);
     let path = path[at..].to_owned();
-    match catch_up.text(&path, granted.access).await {
+    match catch_up.text(&path, granted).await {
+        Ok(text) if !text.is_within(granted.terms) => beyond(),
         Ok(text) => {
             let encodings = headers.get_all(header::ACCEPT_ENCODING);
             let gzip = accepts_gzip(encodings.iter().map(HeaderValue::as_bytes));
-            response(&text, gzip)
+            response(&text, gzip, granted.terms)
         }
         Err(refused) => refusal(refused),
     }
@@ -187,9 +192,16 @@ async fn segment(State(catch_up): State<CatchUp>, uri: Uri) -> Response<Body> {
     response
 }
 
+/// The shard refuses, as it will by itself when it knows the text.
+fn beyond() -> Response<Body> {
+    let mut response = problem::problem(StatusCode::FORBIDDEN, "this takes more than it may");
+    response.extensions_mut().insert(Unexchanged::Subscriber(None, Bar::Bitrate));
+    response
+}
+
 /// The first answer of a text; shards write the others (`request::head`), and say the same.
-fn response(text: &Arc<Text>, gzip: bool) -> Response<Body> {
-    let (bytes, etag, is_gzip) = text.bytes(gzip);
+fn response(text: &Arc<Text>, gzip: bool, terms: Terms) -> Response<Body> {
+    let (bytes, etag, is_gzip) = text.bytes(gzip, terms);
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     let media_type = HeaderValue::from_static(text.media_type());

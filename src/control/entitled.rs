@@ -21,8 +21,8 @@ use crate::config::FOLLOWED_AT_ONCE;
 use crate::live::slate::language;
 use crate::messages::Update;
 use crate::units::UnixTime;
-use crate::viewer::Rights;
 use crate::viewer::rights::{Country, Limits, Plan, PlanIndex, Standing};
+use crate::viewer::{Rights, Terms};
 
 /// What is known of the registry, and what follows from it.
 #[derive(Debug, Default)]
@@ -69,6 +69,20 @@ struct OfPlan {
     when_full: WhenFull,
     #[serde(default)]
     rate_max_kbps: u32,
+    #[serde(default)]
+    bitrate_max_kbps: u32,
+    #[serde(default)]
+    catch_up_days: u32,
+}
+
+impl OfPlan {
+    fn terms(&self) -> Terms {
+        let bitrate_max_kbps = match self.bitrate_max_kbps {
+            0 => u32::MAX,
+            kbps => kbps,
+        };
+        Terms { bitrate_max_kbps, catch_up_days: self.catch_up_days }
+    }
 }
 
 #[derive(Deserialize)]
@@ -199,7 +213,8 @@ impl Known {
             let ends_oldest = plan.when_full == WhenFull::EndOldest;
             contents[place] = Plan::of(bouquets.flatten().map(String::as_str))
                 .at_places(plan.sessions_max, ends_oldest)
-                .at_rate(plan.rate_max_kbps);
+                .at_rate(plan.rate_max_kbps)
+                .on(plan.terms());
         }
         contents
     }
@@ -430,6 +445,27 @@ mod tests {
         place.write(Kind::Subscriber, "fr", Some(json!({ "language": "de" })));
         place.known.follow(&place.store).unwrap();
         assert_eq!(place.known.rights.language(NonZeroU32::new(3).unwrap()), Some(1));
+    }
+
+    #[test]
+    fn the_terms_of_a_plan_are_told_and_nothing_is_as_much_as_there_is() {
+        let mut place = Place::new();
+        place.write(Kind::Bouquet, "b", Some(json!({ "name": "B", "content": ["tv/news"] })));
+        place.write(Kind::Plan, "gold", Some(json!({ "name": "P" })));
+        place.write(Kind::Subscriber, "anna", Some(json!({ "plan": "gold" })));
+        for (more, bitrate_max_kbps, catch_up_days) in [
+            (json!({}), u32::MAX, 0),
+            (json!({ "bitrate_max_kbps": 3000, "catch_up_days": 7 }), 3000, 7),
+        ] {
+            let mut plan = json!({ "name": "P", "bouquets": ["b"] });
+            plan.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            place.write(Kind::Plan, "gold", Some(plan));
+            place.known.follow(&place.store).unwrap();
+            let anna = NonZeroU32::new(1).unwrap();
+            let wanted = Wanted::Channel("news");
+            let held = place.known.rights.verdict(anna, wanted, &ANYBODY, NOON).unwrap();
+            assert_eq!(held.terms, Terms { bitrate_max_kbps, catch_up_days });
+        }
     }
 
     #[test]

@@ -26,9 +26,11 @@ use super::json::answer;
 use super::problem::problem;
 use super::registry::{Busy, Kind, Object, Store, StoreError};
 use super::tokens::{busy, failed, now, nowhere};
+use crate::live::catchup::address::channel_folder;
 use crate::messages::Refused;
 use crate::request::authorise::over;
 use crate::request::refusal::Refusal;
+use crate::request::terms;
 use crate::units::UnixTime;
 use crate::viewer::rights::{Country, From, Limits, Plan, Wanted};
 
@@ -140,7 +142,14 @@ fn checks(
         }
     }
     if let (Some(plan), Some(content)) = (subscriber.document["plan"].as_str(), with.content) {
-        checks.push(held(store, plan, content)?);
+        let plan = store.object(Kind::Plan, plan)?;
+        let held = held(store, plan.as_ref(), content)?;
+        let is_held = held.refusal.is_none();
+        checks.push(held);
+        if let Some(plan) = plan.filter(|_| is_held) {
+            checks.extend(bitrate(&plan));
+            checks.extend(past(&plan, content, now));
+        }
     }
     if !is_over(&checks) {
         checks.extend(country(subscriber, with));
@@ -284,12 +293,11 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// Whether a plan holds something, and by which bouquet.
-fn held(store: &dyn Store, plan: &str, content: &str) -> Result<Check, StoreError> {
+fn held(store: &dyn Store, plan: Option<&Object>, content: &str) -> Result<Check, StoreError> {
     let wanted = match content.strip_prefix("tv/") {
         Some(below) => Wanted::Channel(below.split('/').next().unwrap_or_default()),
         None => Wanted::Object(content.strip_prefix("vod/").unwrap_or_default()),
     };
-    let plan = store.object(Kind::Plan, plan)?;
     let bouquets = plan.map(|plan| strings(&plan.document["bouquets"])).unwrap_or_default();
     for id in &bouquets {
         let Some(bouquet) = store.object(Kind::Bouquet, id)? else { continue };
@@ -303,6 +311,29 @@ fn held(store: &dyn Store, plan: &str, content: &str) -> Result<Check, StoreErro
         bouquets => format!("{content} is in none of the plan's: {}", bouquets.join(", ")),
     };
     Ok(Check::new("content", says, Some(Refusal::NotEntitled)))
+}
+
+/// Which renditions are offered; none if all of them are. It decides about none of a content, of
+/// which the lowest is everybody's.
+fn bitrate(plan: &Object) -> Option<Check> {
+    let kbps = plan.document["bitrate_max_kbps"].as_u64().filter(|kbps| *kbps > 0)?;
+    let says = format!("up to {kbps} kbit/s; what is beyond is refused ({})", {
+        Refusal::Bitrate.reason()
+    });
+    Some(Check::new("bitrate", says, None))
+}
+
+/// Whether the past may be watched so far back; none if it is not about what is past.
+fn past(plan: &Object, content: &str, now: UnixTime) -> Option<Check> {
+    let path = format!("/{content}");
+    channel_folder(&path)?;
+    let days = plan.document["catch_up_days"].as_u64().unwrap_or(0);
+    let needed = u64::from(terms::days_back(&path, now));
+    let says = match days {
+        0 => "the plan has no catch-up".to_owned(),
+        days => format!("the plan goes back {days} days, and this takes {needed}"),
+    };
+    Some(Check::new("catch-up", says, (needed > days).then_some(Refusal::CatchUp)))
 }
 
 fn told(subscriber: &Object, checks: &[Check]) -> Value {

@@ -17,6 +17,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use tower::ServiceExt as _;
 
+use super::ask::Granted;
 use super::problem::{problem, unknown};
 use crate::config::sources::{ASSET_MANIFEST_SIZE_MAX, ASSETS_AGAIN_MS, Programme};
 use crate::config::{Access, Channel, Config, Library};
@@ -25,9 +26,11 @@ use crate::live::linear::Schedule;
 use crate::live::linear::asset::{Asset, Unfit};
 use crate::live::linear::hls;
 use crate::live::linear::plan::{DAY, Entry};
+use crate::live::playlist::ladder::{self, Ladder, Narrow};
 use crate::live::playlist::{PLAIN, linear};
 use crate::messages::{Change, Listing};
-use crate::units::{ETag, media_type};
+use crate::units::{Class, ETag, media_type};
+use crate::viewer::Terms;
 
 /// Where the server tells its time, as seen from a channel's manifest.
 const CLOCK: &str = "../clock";
@@ -62,8 +65,24 @@ struct Text {
     body: Bytes,
     media_type: &'static str,
     etag: HeaderValue,
+    /// What viewers get who may not have every rendition, with their caps: the lowest first.
+    narrowed: Vec<(u32, Bytes, HeaderValue)>,
+    /// From which cap on it is the whole text.
+    whole_from_kbps: u32,
     /// Nanoseconds of Unix time.
     until: u64,
+}
+
+impl Text {
+    /// The text as a viewer gets it, and its tag.
+    fn form(&self, terms: Terms) -> (&Bytes, &HeaderValue) {
+        let cap_kbps = terms.bitrate_max_kbps;
+        let narrowed = self.narrowed.iter().rfind(|(from_kbps, ..)| *from_kbps <= cap_kbps);
+        match narrowed.filter(|_| cap_kbps < self.whole_from_kbps) {
+            Some((_, body, etag)) => (body, etag),
+            None => (&self.body, &self.etag),
+        }
+    }
 }
 
 /// What shards are to be told of these channels: that they are to ask.
@@ -135,10 +154,12 @@ async fn answer(
     let Some(station) = stations.station(&channel) else {
         return others.oneshot(request).await.unwrap_or_else(|never| match never {});
     };
+    let granted = request.extensions().get::<Granted<()>>();
+    let terms = granted.map_or(Terms::ALL, |granted| granted.terms);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     if let Some(text) = station.kept(&rest, now) {
-        return response(&text);
+        return response(&text, terms);
     }
     let Some(schedule) = station.schedule().await else {
         let why = "the assets of this channel can't be read";
@@ -147,18 +168,19 @@ async fn answer(
     match text(&schedule, &rest, now) {
         Some(text) => {
             station.keep(&rest, &text);
-            response(&text)
+            response(&text, terms)
         }
         None => unknown().await,
     }
 }
 
-fn response(text: &Text) -> Response<Body> {
-    let mut response = Response::new(Body::from(text.body.clone()));
+fn response(text: &Text, terms: Terms) -> Response<Body> {
+    let (body, etag) = text.form(terms);
+    let mut response = Response::new(Body::from(body.clone()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(text.media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
-    headers.insert(header::ETAG, text.etag.clone());
+    headers.insert(header::ETAG, etag.clone());
     response
 }
 
@@ -179,8 +201,18 @@ fn text(schedule: &Schedule, rest: &str, now: u64) -> Option<Text> {
             (text, changes(track))
         }
     };
-    let etag = HeaderValue::from_bytes(&ETag::of(text.as_bytes()).wire()).ok()?;
-    Some(Text { body: Bytes::from(text), media_type: media_type(rest), etag, until })
+    let tagged = |text: String| {
+        let etag = HeaderValue::from_bytes(&ETag::of(text.as_bytes()).wire()).ok()?;
+        Some((Bytes::from(text), etag))
+    };
+    let Ladder { narrow, whole_from_kbps } = ladder::narrowed(Class::of(rest), &text);
+    let form = |narrow: Narrow| {
+        let (body, etag) = tagged(narrow.text)?;
+        Some((narrow.from_kbps, body, etag))
+    };
+    let narrowed = narrow.into_iter().filter_map(form).collect();
+    let (body, etag) = tagged(text)?;
+    Some(Text { body, media_type: media_type(rest), etag, narrowed, whole_from_kbps, until })
 }
 
 impl Station {

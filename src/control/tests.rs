@@ -254,7 +254,7 @@ fn what_a_shard_asks_is_answered_to_that_shard() {
         .try_send(Ask {
             key,
             peer: None,
-            wants: Wants::Answer(Access::Open),
+            wants: Wants::Answer(Access::Open, crate::viewer::Terms::ALL),
             head,
             body: Vec::new(),
         })

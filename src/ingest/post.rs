@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::config::Access;
+use crate::live::playlist::ladder::{self, Ladder};
 use crate::messages::mail::Outbox;
 use crate::messages::{
-    Change, GrowingId, Growth, Index, Listing, OpenFault, Opened, Payload, Single, SourceId,
+    Change, GrowingId, Growth, Index, Laid, Listing, OpenFault, Opened, Payload, Single, SourceId,
     SourceKind, Update,
 };
-use crate::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
+use crate::units::{Class, ETag, Extent, Rung, UnixTime, Variant, media_type};
 
 use super::output::Stamp;
 use super::slab::Ledger;
@@ -186,12 +187,14 @@ impl Post {
     pub fn opened(&self, described: Described) -> Arc<Opened> {
         let Described { placed: (payload, extent), etag, media_type, class, modified } = described;
         let identity = Variant { extent, etag };
-        self.opened_as(Single { media_type, class, modified, identity, gzip: None }, payload)
+        let (narrowed, rung) = (Box::default(), Rung::default());
+        let single = Single { media_type, class, modified, identity, gzip: None, narrowed, rung };
+        self.opened_as(single, payload)
     }
 
     fn opened_as(&self, single: Single, payload: Payload) -> Arc<Opened> {
         let source = SourceId::of_live(self.number());
-        Arc::new(Opened { source, index: Index::Single(single), payload })
+        Arc::new(Opened { source, index: Index::Single(single), payload, beside: None })
     }
 
     /// The listing of an object.
@@ -200,25 +203,38 @@ impl Post {
         listing_of(path, self.opened(described), access)
     }
 
+    /// The listing of a text that names renditions, with what it is for who may not have them all.
+    #[must_use]
+    pub fn choice(&self, path: &str, text: &str, access: Access, stamp: Stamp) -> Listing {
+        let ladder = ladder::narrowed(Class::of(path), text);
+        self.laid(path, (text.as_bytes(), &ladder), access, stamp)
+    }
+
     /// The listing of a text or a header, which lies in heap memory.
     #[must_use]
     pub fn text(&self, path: &str, bytes: &[u8], access: Access, stamp: Stamp) -> Listing {
+        self.laid(path, (bytes, &Ladder::default()), access, stamp)
+    }
+
+    fn laid(
+        &self,
+        path: &str,
+        (bytes, ladder): (&[u8], &Ladder),
+        access: Access,
+        stamp: Stamp,
+    ) -> Listing {
         let mut squeezer = self.shared.squeezer.borrow_mut();
-        let gzipped = squeezer.at_once(path, bytes);
-        let extent = Extent { offset: 0, size: bytes.len() as u64 };
-        let gzip = gzipped.as_ref().map(|gzipped| Variant {
-            extent: Extent { offset: extent.size, size: gzipped.len() as u64 },
-            etag: ETag::of(gzipped),
-        });
-        let all = [bytes, gzipped.as_deref().unwrap_or_default()].concat();
+        let laid = Laid::of(bytes, ladder, |text| squeezer.at_once(path, text));
         let single = Single {
             media_type: media_type(path),
             class: if path.ends_with(".mp4") { Class::Init } else { Class::of(path) },
             modified: stamp.unix(),
-            identity: Variant { extent, etag: ETag::of(bytes) },
-            gzip,
+            identity: laid.identity,
+            gzip: laid.gzip,
+            narrowed: laid.narrowed,
+            rung: Rung::default(),
         };
-        let opened = self.opened_as(single, Payload::Heap(all.into()));
+        let opened = self.opened_as(single, Payload::Heap(laid.bytes));
         let listing = listing_of(path, Arc::clone(&opened), access);
         squeezer.published(&listing.path, &opened, access);
         listing

@@ -172,7 +172,8 @@ impl Squeezer {
         let Squeezed { path, of, bytes, single } = squeezed;
         let text = self.texts.get_mut(&path).filter(|text| text.opened.source == of)?;
         let index = Index::Single(single);
-        let opened = Arc::new(Opened { source, index, payload: Payload::Heap(bytes) });
+        let opened =
+            Arc::new(Opened { source, index, payload: Payload::Heap(bytes), beside: None });
         self.by_source.remove(&of);
         self.by_source.insert(source, Arc::clone(&path));
         text.opened = Arc::clone(&opened);
@@ -201,11 +202,21 @@ fn squeezed(path: Arc<str>, opened: &Opened) -> Option<Squeezed> {
     let (Index::Single(single), Payload::Heap(bytes)) = (&opened.index, &opened.payload) else {
         return None;
     };
-    let gzipped = compress::gzip(&path, bytes)?;
-    let extent = Extent { offset: bytes.len() as u64, size: gzipped.len() as u64 };
-    let gzip = Some(Variant { extent, etag: ETag::of(&gzipped) });
-    let bytes = [&bytes[..], &gzipped].concat().into_boxed_slice();
-    Some(Squeezed { path, of: opened.source, bytes, single: Single { gzip, ..single.clone() } })
+    let mut bytes = bytes.to_vec();
+    let mut put = |identity: Variant| -> Option<Variant> {
+        let Extent { offset, size } = identity.extent;
+        let range = usize::try_from(offset).ok()?..usize::try_from(offset + size).ok()?;
+        let gzipped = compress::gzip(&path, bytes.get(range)?)?;
+        let extent = Extent { offset: bytes.len() as u64, size: gzipped.len() as u64 };
+        bytes.extend_from_slice(&gzipped);
+        Some(Variant { extent, etag: ETag::of(&gzipped) })
+    };
+    let mut single = single.clone();
+    single.gzip = Some(put(single.identity)?);
+    for narrowed in &mut single.narrowed {
+        narrowed.gzip = narrowed.gzip.or_else(|| put(narrowed.identity));
+    }
+    Some(Squeezed { path, of: opened.source, bytes: bytes.into(), single })
 }
 
 #[cfg(test)]
@@ -223,10 +234,12 @@ mod tests {
             modified: UnixTime(0),
             identity: Variant { extent, etag: ETag::of(body.as_bytes()) },
             gzip: None,
+            narrowed: Box::default(),
+            rung: Default::default(),
         };
         let payload = Payload::Heap(body.as_bytes().into());
         let source = SourceId::of_live(number);
-        Arc::new(Opened { source, index: Index::Single(single), payload })
+        Arc::new(Opened { source, index: Index::Single(single), payload, beside: None })
     }
 
     #[test]

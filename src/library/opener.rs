@@ -3,6 +3,8 @@
 //! A source comes out as an `Opened` that can be served, or as the reason why not. Nothing here
 //! knows who asked.
 
+mod beside;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,10 +16,13 @@ use std::time::Duration;
 
 use super::open::{OpenError, open_pack};
 use super::version::Version;
-use crate::messages::{Device, FilePayload, Index, Opened, Payload, Single, SourceId, SourceKind};
+use crate::live::playlist::ladder;
+use crate::messages::{
+    Beside, Device, FilePayload, Index, Laid, Opened, Payload, Single, SourceId, SourceKind,
+};
 use crate::pack::compress;
 use crate::sys::{files, mapping, priority};
-use crate::units::{Class, ETag, Extent, MIB, Variant, media_type};
+use crate::units::{Class, Extent, MIB, Rung, Variant, media_type};
 
 /// Largest file of a folder that is copied to the heap, in bytes. Beyond it a file is served from
 /// disk once it is complete. Playlists and manifests are copied up to 8 MiB.
@@ -203,26 +208,37 @@ fn open(to_open: &ToOpen, mapped: bool) -> Result<(Arc<Opened>, Version), Refuse
     let version = Version::of(&metadata);
     let device = Device(version.device);
     let name = to_open.below.to_string_lossy();
-    let (index, payload, version) = match to_open.kind {
+    let source = to_open.source;
+    let (opened, version) = match to_open.kind {
         SourceKind::Pack => {
-            let (index, payload) = pack(file, device, mapped)?;
-            (index, payload, version)
+            let (index, payload, beside) = pack(file, device, mapped)?;
+            (Opened { source, index, payload, beside }, version)
         }
-        SourceKind::File if is_heap_file(&name, version.size) => heap_file(file, &name)?,
+        SourceKind::File if is_heap_file(&name, version.size) => {
+            let (index, payload, version) = heap_file(file, &name)?;
+            let beside = beside::of_folder(to_open, &name, (&index, &payload));
+            (Opened { source, index, payload, beside }, version)
+        }
         SourceKind::File => {
             let (index, payload) = large_file(file, &name, version, mapped)?;
-            (index, payload, version)
+            (Opened { source, index, payload, beside: None }, version)
         }
     };
-    Ok((Arc::new(Opened { source: to_open.source, index, payload }), version))
+    Ok((Arc::new(opened), version))
 }
 
-fn pack(file: File, device: Device, mapped: bool) -> Result<(Index, Payload), Refused> {
+fn pack(
+    file: File,
+    device: Device,
+    mapped: bool,
+) -> Result<(Index, Payload, Option<Arc<Beside>>), Refused> {
     let pack = open_pack(file).map_err(|error| match error {
         OpenError::Io(error) => Refused::from(error),
         OpenError::Pack(error) => Refused::Damaged(error.to_string()),
     })?;
-    Ok((Index::Pack(pack.index), file_payload(pack.file, pack.size, device, mapped)))
+    let beside = beside::of_pack(&pack);
+    let payload = file_payload(pack.file, pack.size, device, mapped);
+    Ok((Index::Pack(pack.index), payload, beside))
 }
 
 fn file_payload(file: File, size: u64, device: Device, mapped: bool) -> Payload {
@@ -259,19 +275,13 @@ fn large_file(
 
 /// A copy of a small file, with the gzipped bytes behind it where that pays.
 fn heap_file(mut file: File, name: &str) -> Result<(Index, Payload, Version), Refused> {
-    let (mut bytes, version) = stable_bytes(&mut file)?;
-    let variant = |offset, bytes: &[u8]| Variant {
-        extent: Extent { offset, size: bytes.len() as u64 },
-        etag: ETag::of(bytes),
-    };
-    let identity = variant(0, &bytes);
-    let gzip = compress::gzip(name, &bytes).map(|gzipped| {
-        let gzip = variant(bytes.len() as u64, &gzipped);
-        bytes.extend_from_slice(&gzipped);
-        gzip
-    });
-    let index = Index::Single(single(name, version, identity, gzip));
-    Ok((index, Payload::Heap(bytes.into_boxed_slice()), version))
+    let (bytes, version) = stable_bytes(&mut file)?;
+    let text = str::from_utf8(&bytes).unwrap_or_default();
+    let ladder = ladder::narrowed(Class::of(name), text);
+    let laid = Laid::of(&bytes, &ladder, |text| compress::gzip(name, text));
+    let of = single(name, version, laid.identity, laid.gzip);
+    let index = Index::Single(Single { narrowed: laid.narrowed, ..of });
+    Ok((index, Payload::Heap(laid.bytes), version))
 }
 
 fn single(name: &str, version: Version, identity: Variant, gzip: Option<Variant>) -> Single {
@@ -281,6 +291,8 @@ fn single(name: &str, version: Version, identity: Variant, gzip: Option<Variant>
         modified: version.unix_time(),
         identity,
         gzip,
+        narrowed: Box::default(),
+        rung: Rung::default(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::messages::{
     SourceKind,
 };
 use crate::sys::memory;
-use crate::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
+use crate::units::{Class, ETag, Extent, Rung, UnixTime, Variant, media_type};
 
 /// How much faster than it is played a slate's stream is sent, as a fraction: whoever plays it must
 /// not run dry for the sake of a rate that is right on the average.
@@ -182,8 +182,16 @@ impl Listed {
     fn list(&mut self, path: &str, payload: Payload, identity: Variant, modified: UnixTime) {
         let (media_type, class) = (media_type(path), Class::of(path));
         let source = SourceId::of_slate(self.listings.len() as u64);
-        let index = Index::Single(Single { media_type, class, modified, identity, gzip: None });
-        let opened = Some(Arc::new(Opened { source, index, payload }));
+        let index = Index::Single(Single {
+            media_type,
+            class,
+            modified,
+            identity,
+            gzip: None,
+            narrowed: Box::default(),
+            rung: Rung::default(),
+        });
+        let opened = Some(Arc::new(Opened { source, index, payload, beside: None }));
         let (kind, access) = (SourceKind::File, Access::Open);
         let change = Change::Present { source, kind, access, opened };
         self.listings.push(Listing { path: path.into(), change });

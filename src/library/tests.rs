@@ -218,6 +218,7 @@ impl Told {
                         }
                         Change::Expected => {}
                         Change::Rendition(_)
+                        | Change::Rung(_)
                         | Change::Channel(_)
                         | Change::Asked(_)
                         | Change::Unasked

@@ -1,7 +1,9 @@
 //! What must hold for any bytes of an encoder. Tests and the fuzz target call these.
 
 use super::boxes::stream::{Event, Reader};
+use super::playlist::ladder;
 use super::{slate, ts};
+use crate::units::Class;
 
 /// A stream of boxes: read the same however it is cut, and everything in it lies within it.
 ///
@@ -86,4 +88,25 @@ pub fn transport(data: &[u8]) {
         }
     }
     assert!(read(1 + data.len() / 100) == whole, "it depends on where it is cut");
+}
+
+/// A playlist or a manifest of others: what caps leave of it is no longer, each set has less than
+/// the one above it, and places lie within the asset.
+///
+/// # Panics
+///
+/// If something does not hold.
+pub fn ladder(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    for class in [Class::Playlist, Class::Manifest] {
+        let found = ladder::narrowed(class, text);
+        let caps = found.narrow.iter().map(|narrow| narrow.from_kbps);
+        assert!(caps.chain([found.whole_from_kbps]).is_sorted());
+        let sizes = found.narrow.iter().map(|narrow| narrow.text.len());
+        assert!(sizes.chain([text.len()]).is_sorted(), "more is left of a higher cap");
+        let places = ladder::places(class, text, &mut |_| Some(text.to_owned()));
+        for (place, _) in places {
+            assert!(!place.split('/').any(|element| element == ".."), "{place}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ pub mod dash;
 mod dates;
 pub(super) mod keys;
 pub mod hls;
+pub mod ladder;
 pub mod linear;
 pub mod multivariant;
 pub mod name;

@@ -243,7 +243,12 @@ impl PackIndex {
         &self.data[start..start + usize::from(u16_at(record, 52))]
     }
 
-    fn path(&self, number: u32) -> &str {
+    /// The path of the object with this number.
+    ///
+    /// # Panics
+    /// If there is no such object.
+    #[must_use]
+    pub fn path(&self, number: u32) -> &str {
         std::str::from_utf8(self.path_bytes(number)).expect("checked when the pack was opened")
     }
 

@@ -6,11 +6,12 @@ use super::View;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
+use crate::units::Rung;
 use crate::viewer::foreign::{Denied, Unexchanged};
 use crate::viewer::leases::Over;
 use crate::viewer::permit::{Ended, Permit};
 use crate::viewer::rights::{Bar, From, Wanted};
-use crate::viewer::{Claims, Denial, Recent, token};
+use crate::viewer::{Claims, Denial, Recent, Terms, token};
 
 /// Proof that this viewer was looked at.
 ///
@@ -22,6 +23,7 @@ pub struct Grant {
     permit: Permit,
     /// Who it is, if there is a token.
     viewer: Option<Viewer>,
+    terms: Terms,
 }
 
 /// Whose token it is.
@@ -37,7 +39,7 @@ pub struct Viewer {
 
 impl Grant {
     /// What everybody has.
-    pub const OPEN: Self = Self { permit: Permit::OPEN, viewer: None };
+    pub const OPEN: Self = Self { permit: Permit::OPEN, viewer: None, terms: Terms::ALL };
 
     /// Whether the viewer may have an object of this access.
     #[must_use]
@@ -49,6 +51,24 @@ impl Grant {
     #[must_use]
     pub fn viewer(&self) -> Option<Viewer> {
         self.viewer
+    }
+
+    /// Whether its terms hold for what takes so much.
+    #[must_use]
+    pub fn is_within(&self, rung: Rung) -> bool {
+        rung.least_cap_kbps() <= self.terms.bitrate_max_kbps
+    }
+
+    /// Whether there is a most that a rendition may take.
+    #[must_use]
+    pub fn is_capped(&self) -> bool {
+        self.terms.bitrate_max_kbps != u32::MAX
+    }
+
+    /// On what terms: the plan's and the token's together.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        self.terms
     }
 
     /// By what right, for as long as the answer goes on.
@@ -88,14 +108,17 @@ pub fn grant(
         let held = claims.subscriber.map(verdict).transpose().map_err(barred)?;
         // Who signed it was read when it was verified.
         let key = view.keys.mark_of(text).ok_or(Refusal::TokenUnknown)?;
-        let permit = Permit::of(key, &claims, held.map(|(entry, _)| entry));
-        Ok((permit, held.is_some_and(|(_, is_limited)| is_limited)))
+        let mut terms = held.map_or(Terms::ALL, |held| held.terms);
+        let of_token = claims.bitrate_max.unwrap_or(u32::MAX);
+        terms.bitrate_max_kbps = terms.bitrate_max_kbps.min(of_token);
+        let is_limited = held.is_some_and(|held| held.is_limited);
+        Ok((Permit::of(key, &claims, held.map(|held| held.entry)), terms, is_limited))
     };
     match permitted() {
-        Ok((permit, is_limited)) => {
+        Ok((permit, terms, is_limited)) => {
             let Claims { subscriber, session, .. } = claims;
             let viewer = Some(Viewer { subscriber, session, is_limited });
-            Ok(Grant { permit, viewer })
+            Ok(Grant { permit, viewer, terms })
         }
         Err(refusal) => {
             recent.refuse(claims.subscriber);
@@ -167,6 +190,8 @@ fn barred(bar: Bar) -> Refusal {
         Bar::Elsewhere => Refusal::SubscriberElsewhere,
         Bar::Agent => Refusal::AgentDenied,
         Bar::NotInPlan => Refusal::NotEntitled,
+        Bar::Bitrate => Refusal::Bitrate,
+        Bar::Past => Refusal::CatchUp,
     }
 }
 
@@ -239,10 +264,20 @@ mod tests {
     }
 
     fn granted(target: &Target<'_>, peer: &str, unix: UnixTime) -> Result<Grant, Refusal> {
+        granted_on(Terms::ALL, target, peer, unix)
+    }
+
+    /// What a viewer gets whose plan has these terms.
+    fn granted_on(
+        terms: Terms,
+        target: &Target<'_>,
+        peer: &str,
+        unix: UnixTime,
+    ) -> Result<Grant, Refusal> {
         let catalog = fixture::catalog();
         let keys = Keys { current: Some(key()), previous: None };
         let (now, peer) = (Now { unix, ..Now::default() }, Some(peer.parse().unwrap()));
-        let gold = Plan::of(["tv/news"]);
+        let gold = Plan::of(["tv/news"]).on(terms);
         let standing = Standing {
             plan: Some(PlanIndex(0)),
             expires: None,
@@ -305,6 +340,25 @@ mod tests {
         check_subscriber(ANNA, "/tv/news", "all");
         check_subscriber(ANNA, "/tv/newsroom/1.m4s", "not-entitled");
         check_subscriber(NonZeroU32::MAX, "/tv/news/1.m4s", "subscriber-unknown");
+    }
+
+    #[test]
+    fn a_token_and_a_plan_narrow_each_other() {
+        for (of_plan, of_token, expected) in [
+            (u32::MAX, None, u32::MAX),
+            (3000, None, 3000),
+            (u32::MAX, Some(800), 800),
+            (3000, Some(800), 800),
+            (3000, Some(6000), 3000),
+        ] {
+            let terms = Terms { bitrate_max_kbps: of_plan, catch_up_days: 7 };
+            let claims = Claims { subscriber: Some(ANNA), bitrate_max: of_token, ..claims() };
+            let token = token::sealed(&claims, &[], &key()).unwrap();
+            let target = Target::Live { path: "/tv/news/1", query: b"", token: Some(&token) };
+            let grant = granted_on(terms, &target, "192.0.2.1", NOON).unwrap();
+            assert_eq!(grant.terms(), Terms { bitrate_max_kbps: expected, ..terms });
+            assert_eq!(grant.is_capped(), expected != u32::MAX);
+        }
     }
 
     #[test]

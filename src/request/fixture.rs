@@ -57,7 +57,12 @@ pub(crate) fn pack(source: SourceId, files: &[Packed<'_>]) -> Arc<Opened> {
     bytes.resize(usize::try_from(layout.next_offset()).expect("small"), 0);
     bytes.extend_from_slice(&layout.finish().expect("a good pack"));
     let index = PackIndex::of_bytes(&bytes).expect("just written");
-    Arc::new(Opened { source, index: Index::Pack(index), payload: Payload::Heap(bytes.into()) })
+    Arc::new(Opened {
+        source,
+        index: Index::Pack(index),
+        payload: Payload::Heap(bytes.into()),
+        beside: None,
+    })
 }
 
 /// An open file of a folder.
@@ -68,9 +73,11 @@ pub(crate) fn file(source: SourceId, path: &str, bytes: &[u8]) -> Arc<Opened> {
         modified: MODIFIED,
         identity: variant(0, bytes),
         gzip: None,
+        narrowed: Box::default(),
+        rung: Default::default(),
     };
     let payload = Payload::Heap(bytes.into());
-    Arc::new(Opened { source, index: Index::Single(single), payload })
+    Arc::new(Opened { source, index: Index::Single(single), payload, beside: None })
 }
 
 /// The listing of something that is open already.

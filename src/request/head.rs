@@ -546,6 +546,8 @@ fn explanation(refusal: Refusal) -> &'static str {
             "the token says something that this server can't keep, or too little.\n"
         }
         Refusal::NotEntitled => "the token in this address is not good for this.\n",
+        Refusal::Bitrate => "this rendition takes more than the subscription allows.\n",
+        Refusal::CatchUp => "this lies further back than the subscription goes.\n",
         Refusal::SubscriberUnknown => "the subscriber of this address is not there any more.\n",
         Refusal::SubscriberBlocked => "the subscriber of this address is blocked.\n",
         Refusal::SubscriberExpired => "the subscription of this address has ended.\n",

@@ -9,7 +9,7 @@ use crate::live::playlist::name::{Kind, Name};
 use crate::live::reload::{Directives, Reach, Skip};
 use crate::messages::{Index, Opened, SourceId, SourceKind};
 use crate::pack::index::Facts;
-use crate::units::Class;
+use crate::units::{Class, Rung};
 use crate::viewer::SessionId;
 
 /// An object and everything a response's head says of it.
@@ -25,6 +25,8 @@ pub struct Object<'c> {
     pub opened: &'c Opened,
     /// What it is part of: objects of packs never change, those of folders may.
     pub kind: SourceKind,
+    /// What the rendition takes that it belongs to.
+    pub rung: Rung,
 }
 
 impl<'c> Object<'c> {
@@ -32,7 +34,7 @@ impl<'c> Object<'c> {
     #[must_use]
     pub fn media_type(&self) -> &'c str {
         match &self.opened.index {
-            Index::Pack(index) => index.media_type_of(self.key.entry),
+            Index::Pack(index) => index.media_type_of(self.opened.object_of(self.key.entry)),
             Index::Single(single) => single.media_type,
         }
     }
@@ -56,6 +58,8 @@ pub struct Growing {
     pub media_type: &'static str,
     /// Its class.
     pub class: Class,
+    /// What the rendition takes that it belongs to.
+    pub rung: Rung,
 }
 
 /// Where a request waits.
@@ -97,6 +101,8 @@ pub enum Located<'c> {
     Ask(Access),
     /// Under this name in the same folder.
     Moved(Name),
+    /// In a rendition that takes more than the viewer may have.
+    Beyond,
 }
 
 /// Finds what the target names, as far as the grant allows.
@@ -125,6 +131,7 @@ pub fn located<'c>(
         Found::Expected(place) => Ok(Located::NotYet(place)),
         Found::Asked(access) => Ok(Located::Ask(access)),
         Found::Moved(name) => Ok(Located::Moved(name)),
+        Found::Beyond => Ok(Located::Beyond),
         Found::TooFar => Err(Refusal::Directive),
         // Slates are nobody's secret, and no token helps where there is none.
         Found::Withheld if matches!(target, Target::Slate { .. }) => Err(Refusal::NotFound),

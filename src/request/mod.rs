@@ -1,7 +1,7 @@
 //! One request, from the bytes of its head to the plan of its response.
 //!
 //! ```text
-//! bytes → parse → route → authorise → locate → lease → plan → (the driver's operations)
+//! bytes → parse → route → authorise → locate → terms → lease → plan → (the driver's operations)
 //! ```
 //!
 //! Every step is a pure function in a file of its own name; each gives a value that the next one
@@ -12,6 +12,7 @@ pub mod parse;
 pub mod route;
 pub mod authorise;
 pub mod locate;
+pub mod terms;
 pub mod lease;
 pub mod stranger;
 pub mod plan;
@@ -38,7 +39,7 @@ use crate::live::slate::Shown;
 use crate::live::slate::text::Reader;
 use crate::units::Now;
 use crate::viewer::foreign::carrier::Watched;
-use crate::viewer::{Keys, Known, Permit, Rights};
+use crate::viewer::{Keys, Known, Permit, Rights, Terms};
 
 use self::lease::Leased;
 use self::locate::Located;
@@ -79,6 +80,8 @@ pub enum Step {
         framing: parse::BodyFraming,
         /// Who may have what is asked for.
         access: Access,
+        /// On what terms this viewer may.
+        terms: Terms,
     },
 }
 
@@ -102,9 +105,10 @@ pub fn steps(
     }
     slate::on_air(&target, &grant, view, &mut known.recent)?;
     let located = locate::located(&target, &grant, view.catalog)?;
+    let needs = terms::met(&target, &located, &grant, view, &mut known.recent)?;
     let permit = match lease::leased(&target, &located, (&grant, request.agent), view, known)? {
-        Leased::Goes(permit) => permit,
-        Leased::NotYet(place, permit) => return Ok(Step::Wait(place, permit)),
+        Leased::Goes(permit) => permit.needing(needs),
+        Leased::NotYet(place, permit) => return Ok(Step::Wait(place, permit.needing(needs))),
     };
     let plan = match located {
         Located::Object(object) => plan::response(request, &object),
@@ -114,8 +118,9 @@ pub fn steps(
         Located::NotYet(place) => return Ok(Step::Wait(place, permit)),
         Located::Ask(access) => {
             stranger::may_ask(&target, request.path, view)?;
-            return Ok(Step::Ask { framing: request.body, access });
+            return Ok(Step::Ask { framing: request.body, access, terms: grant.terms() });
         }
+        Located::Beyond => return Err(Refusal::Bitrate),
     };
     Ok(Step::Respond(Plan { permit, ..plan }))
 }

@@ -39,6 +39,10 @@ pub enum Refusal {
     TokenUnfit,
     /// The token is good, but not for this. 403.
     NotEntitled,
+    /// The rendition takes more than the viewer's plan or token lets one take. 403.
+    Bitrate,
+    /// It lies further back than the viewer's plan goes. 403.
+    CatchUp,
     /// The token's subscriber is not there any more. 403.
     SubscriberUnknown,
     /// An operator has shut out the subscriber. 403.
@@ -80,7 +84,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -99,6 +103,8 @@ impl Refusal {
         Self::TokenEarly,
         Self::TokenUnfit,
         Self::NotEntitled,
+        Self::Bitrate,
+        Self::CatchUp,
         Self::SubscriberUnknown,
         Self::SubscriberBlocked,
         Self::SubscriberExpired,
@@ -131,6 +137,8 @@ impl Refusal {
             | Self::TokenEarly
             | Self::TokenUnfit
             | Self::NotEntitled
+            | Self::Bitrate
+            | Self::CatchUp
             | Self::SubscriberUnknown
             | Self::SubscriberBlocked
             | Self::SubscriberExpired
@@ -200,6 +208,8 @@ impl Refusal {
             Self::TokenEarly => "token-early",
             Self::TokenUnfit => "token-unfit",
             Self::NotEntitled => "not-entitled",
+            Self::Bitrate => "bitrate",
+            Self::CatchUp => "catch-up",
             Self::SubscriberUnknown => "subscriber-unknown",
             Self::SubscriberBlocked => "subscriber-blocked",
             Self::SubscriberExpired => "subscriber-expired",

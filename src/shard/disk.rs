@@ -16,7 +16,7 @@ use super::respond::Small;
 use crate::catalog::SourceSlot;
 use crate::config::{COLD_CHUNK_SIZE, COLD_DEADLINE_MS, SENDFILE_SIZE_MAX};
 use crate::messages::mail::Inbox;
-use crate::messages::{Fault, Payload, Residency};
+use crate::messages::{Fault, Residency};
 use crate::request::plan;
 use crate::request::refusal::Refusal;
 use crate::units::{Extent, PAGE_SIZE};
@@ -38,8 +38,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         let slot = key.source;
         let held = self.catalog.opened(slot);
-        let Payload::File(file) = &held.payload else {
-            *resident = *end - *at;
+        let left = Extent { offset: *at, size: *end - *at };
+        let Some(file) = held.file_of(left) else {
+            *resident = left.size;
             return None;
         };
         let chunk_size = COLD_CHUNK_SIZE as u64;

@@ -101,10 +101,10 @@ fn wish_of(
         Ok(Step::Wait(place, permit)) => {
             Wish::Wait { place, permit, head: parse::kept(request, &bytes[..size]), size }
         }
-        Ok(Step::Ask { framing, access }) => Wish::Ask(Question {
+        Ok(Step::Ask { framing, access, terms }) => Wish::Ask(Question {
             head: bytes[..size].into(),
             framing,
-            wants: Wants::Answer(access),
+            wants: Wants::Answer(access, terms),
             expects_continue: request.expects_continue,
         }),
         Err(Refusal::TokenMissing)

@@ -148,18 +148,14 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let held = self.catalog.opened(key.source);
         let connection = &mut self.connections[owner];
         let Some(socket) = &connection.socket else { return Stepped::Broken };
-        let result = match &held.payload {
-            Payload::Heap(bytes) => {
-                let start = extent.offset as usize;
-                let result = self.kernel.send_now(
-                    socket,
-                    &bytes[start..start + extent.size as usize],
-                    false,
-                );
+        let result = match (held.in_memory(extent), &held.payload) {
+            (Some(bytes), _) => {
+                let result = self.kernel.send_now(socket, bytes, false);
                 self.counters.body_copied_bytes += *result.as_ref().unwrap_or(&0) as u64;
                 result
             }
-            Payload::File(file) => {
+            (None, Payload::Heap(_)) => unreachable!("an extent lies within its payload"),
+            (None, Payload::File(file)) => {
                 let backend = self.listeners[usize::from(connection.listener)].backend;
                 if backend == Backend::SendZeroCopy
                     && file.map.is_some()

@@ -11,9 +11,7 @@ use super::kernel::{Errno, Kernel, Operation, Outgoing};
 use super::wheel::tick_of;
 use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
 use crate::messages::mail::Inbox;
-use crate::messages::{
-    AccessRecord, Answer, Ask, AskKey, Payload, Response, SourceId, ToLibrary, ToLive,
-};
+use crate::messages::{AccessRecord, Answer, Ask, AskKey, Response, SourceId, ToLibrary, ToLive};
 use crate::request::View;
 use crate::request::authorise::unexchanged;
 use crate::request::head;
@@ -21,7 +19,7 @@ use crate::request::locate::ObjectKey;
 use crate::request::parse::{self, Method};
 use crate::request::plan::{self, Connection as Goes, Content, Part, Plan};
 use crate::request::refusal::Refusal;
-use crate::units::Class;
+use crate::units::{Class, Extent};
 use crate::viewer::foreign::Unexchanged;
 
 /// A small object that is to be sent whole.
@@ -145,13 +143,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let mut body = std::mem::take(&mut self.small_body);
         body.resize(small.size, 0);
         let held = self.catalog.opened(small.key.source);
-        let read = match &held.payload {
-            Payload::Heap(bytes) => {
-                let start = small.offset as usize;
-                body.copy_from_slice(&bytes[start..start + small.size]);
+        let extent = Extent { offset: small.offset, size: small.size as u64 };
+        let read = match held.in_memory(extent) {
+            Some(bytes) => {
+                body.copy_from_slice(bytes);
                 Ok(small.size)
             }
-            Payload::File(_) => self.kernel.read_now(held, small.offset, &mut body),
+            None => self.kernel.read_now(held, small.offset, &mut body),
         };
         match read {
             Ok(size) if size == small.size => self.build_small(owner, small, &body),

@@ -9,6 +9,7 @@ pub mod permit;
 pub mod scope;
 pub mod recent;
 pub mod rights;
+pub mod terms;
 pub mod session;
 pub mod leases;
 pub mod cmcd;
@@ -24,6 +25,7 @@ pub use recent::Recent;
 pub use rights::Rights;
 pub use scope::Scope;
 pub use session::{SessionId, Viewing};
+pub use terms::{Needs, Terms};
 pub use token::{Claims, Denial, Key, Keys, Token};
 
 /// What a shard remembers of viewers.

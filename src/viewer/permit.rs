@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use super::leases::Over;
 use super::rights::{Bar, Entry};
+use super::terms::{Kept, Needs};
 use super::{Claims, Denial, Keys, Rights, SessionId};
 use crate::units::UnixTime;
 
@@ -12,7 +13,7 @@ use crate::units::UnixTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit {
     /// The mark of the key that signed the viewer's token; none = it took no token.
-    key: Option<u32>,
+    key: Option<NonZeroU32>,
     /// Whose token it is, if that is somebody of the registry.
     subscriber: Option<NonZeroU32>,
     /// When it ends, in seconds since 1970.
@@ -21,6 +22,8 @@ pub struct Permit {
     entry: Option<Entry>,
     /// The session that it belongs to, if it belongs to one.
     session: Option<SessionId>,
+    /// What it needs of its subscriber's terms. Those of the token never change.
+    needs: Kept,
 }
 
 /// Why an answer must end.
@@ -36,8 +39,14 @@ pub enum Ended {
 
 impl Permit {
     /// What is open to all, and never ends.
-    pub const OPEN: Self =
-        Self { key: None, subscriber: None, expires: u32::MAX, entry: None, session: None };
+    pub const OPEN: Self = Self {
+        key: None,
+        subscriber: None,
+        expires: u32::MAX,
+        entry: None,
+        session: None,
+        needs: Kept::NOTHING,
+    };
 
     /// By a token with these claims, which the key of this mark signed; `entry` is what its
     /// subscriber's plan holds it by.
@@ -45,13 +54,21 @@ impl Permit {
     pub fn of(key: u32, claims: &Claims, entry: Option<Entry>) -> Self {
         let expires = u32::try_from(claims.expires.0).unwrap_or(u32::MAX);
         let subscriber = claims.subscriber;
-        Self { key: Some(key), subscriber, expires, entry, session: None }
+        // No key has the mark 0.
+        let key = Some(NonZeroU32::new(key).unwrap_or(NonZeroU32::MAX));
+        Self { key, subscriber, expires, entry, ..Self::OPEN }
     }
 
     /// The same, as a part of this session.
     #[must_use]
     pub fn within(self, session: SessionId) -> Self {
         Self { session: Some(session), ..self }
+    }
+
+    /// The same for what needs so much.
+    #[must_use]
+    pub fn needing(self, needs: Needs) -> Self {
+        Self { needs: Kept::of(needs), ..self }
     }
 
     /// Whose token it is, if that is somebody of the registry.
@@ -79,7 +96,7 @@ impl Permit {
     /// `Ended`.
     pub fn verdict(&self, keys: &Keys, rights: &Rights, now: UnixTime) -> Result<(), Ended> {
         let Some(key) = self.key else { return Ok(()) };
-        if !keys.has(key) {
+        if !keys.has(key.get()) {
             return Err(Ended::Token(Denial::Unknown));
         }
         let expires = UnixTime(u64::from(self.expires));
@@ -89,13 +106,21 @@ impl Permit {
         let Some(subscriber) = self.subscriber else { return Ok(()) };
         let plan = rights.plan(subscriber, now).map_err(Ended::Subscriber)?;
         let is_held = self.entry.is_some_and(|entry| plan.has(entry));
-        if is_held { Ok(()) } else { Err(Ended::Subscriber(Bar::NotInPlan)) }
+        let terms = plan.terms();
+        let bar = match self.needs.needs() {
+            _ if !is_held => Bar::NotInPlan,
+            needs if terms.hold(needs) => return Ok(()),
+            needs if needs.kbps > terms.bitrate_max_kbps => Bar::Bitrate,
+            _ => Bar::Past,
+        };
+        Err(Ended::Subscriber(bar))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::rights::{From, Plan, PlanIndex, Standing, Wanted};
+    use super::super::terms::Terms;
     use super::super::token::Key;
     use super::*;
 
@@ -138,9 +163,8 @@ mod tests {
     fn it_holds_as_long_as_key_token_subscriber_and_plan_do() {
         let here = rights(&["tv/news", "vod/films"], Some(standing()));
         let from = From { peer: &|| None, agent: None };
-        let wanted = Wanted::Object("films/a/1.m4s");
-        let (entry, _) = here.verdict(ANNA, wanted, &from, NOON).unwrap();
-        let permit = Permit::of(mark(3), &claims(Some(ANNA)), Some(entry));
+        let entry = here.verdict(ANNA, Wanted::Object("films/a/1.m4s"), &from, NOON).unwrap();
+        let permit = Permit::of(mark(3), &claims(Some(ANNA)), Some(entry.entry));
         let check = |keys: &Keys, rights: &Rights, seconds: u64| {
             permit.verdict(keys, rights, UnixTime(NOON.0 + seconds))
         };
@@ -165,6 +189,33 @@ mod tests {
         );
         let less = rights(&["tv/news", "tv/films"], Some(standing()));
         assert_eq!(check(&keys(3), &less, 0), barred(Bar::NotInPlan));
+    }
+
+    #[test]
+    fn it_ends_when_its_plan_has_other_terms() {
+        let on = |terms| {
+            let plan = Plan::of(["tv/news"]).on(terms);
+            Rights::default().with_plans(vec![plan]).with(&[(ANNA, Some(standing()))])
+        };
+        let all = on(Terms::ALL);
+        let from = From { peer: &|| None, agent: None };
+        let held = all.verdict(ANNA, Wanted::Channel("news"), &from, NOON).unwrap();
+        assert_eq!(held.terms, Terms::ALL);
+        let permit = Permit::of(mark(3), &claims(Some(ANNA)), Some(held.entry));
+        for (needs, terms, expected) in [
+            (Needs { kbps: 3000, days: 7 }, Terms::ALL, Ok(())),
+            (Needs { kbps: 3000, days: 0 }, terms(3000, 0), Ok(())),
+            (Needs { kbps: 3001, days: 0 }, terms(3000, 0), Err(Bar::Bitrate)),
+            (Needs { kbps: 0, days: 7 }, terms(0, 7), Ok(())),
+            (Needs { kbps: 0, days: 1 }, terms(3000, 0), Err(Bar::Past)),
+        ] {
+            let found = permit.needing(needs).verdict(&keys(3), &on(terms), NOON);
+            assert_eq!(found, expected.map_err(Ended::Subscriber), "{needs:?} {terms:?}");
+        }
+    }
+
+    fn terms(bitrate_max_kbps: u32, catch_up_days: u32) -> Terms {
+        Terms { bitrate_max_kbps, catch_up_days }
     }
 
     #[test]

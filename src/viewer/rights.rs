@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use ahash::{AHashMap, AHashSet, RandomState};
 use ipnet::IpNet;
 
+use super::terms::Terms;
 use super::token::is_in;
 use crate::units::UnixTime;
 
@@ -124,7 +125,7 @@ pub struct From<'r> {
 }
 
 /// What a plan lets its subscribers have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Ids of channels.
     channels: AHashMap<Box<str>, Entry>,
@@ -138,6 +139,32 @@ pub struct Plan {
     ends_oldest: bool,
     /// Most that is sent to a session, in kilobits a second.
     rate_max_kbps: Option<NonZeroU32>,
+    terms: Terms,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            channels: AHashMap::default(),
+            assets: AHashMap::default(),
+            entries: AHashSet::default(),
+            sessions_max: 0,
+            ends_oldest: false,
+            rate_max_kbps: None,
+            terms: Terms::ALL,
+        }
+    }
+}
+
+/// By what a subscriber has something, and on what terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// What the plan holds it by.
+    pub entry: Entry,
+    /// What the plan says.
+    pub terms: Terms,
+    /// Whether control must be asked before its session begins.
+    pub is_limited: bool,
 }
 
 /// At how many places somebody may watch at once.
@@ -201,6 +228,18 @@ impl Plan {
         Self { rate_max_kbps: NonZeroU32::new(kbps), ..self }
     }
 
+    /// The same on these terms.
+    #[must_use]
+    pub fn on(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+
+    /// On what terms.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
     /// What it holds this by, if it does.
     #[must_use]
     pub fn holds(&self, wanted: Wanted<'_>) -> Option<Entry> {
@@ -244,6 +283,10 @@ pub enum Bar {
     Agent,
     /// The plan does not hold it.
     NotInPlan,
+    /// The rendition takes more than the plan or the token lets one take.
+    Bitrate,
+    /// It lies further back than the plan goes.
+    Past,
 }
 
 /// Everybody's rights at a moment.
@@ -338,8 +381,7 @@ impl Rights {
         standing.plan.and_then(|plan| self.plans.get(plan.0 as usize)).ok_or(Bar::NotInPlan)
     }
 
-    /// By what a subscriber, who asks from there, may have something now, and whether control must
-    /// be asked before its session begins.
+    /// By what, and how, a subscriber, who asks from there, may have something now.
     ///
     /// # Errors
     ///
@@ -350,14 +392,14 @@ impl Rights {
         wanted: Wanted<'_>,
         from: &From<'_>,
         now: UnixTime,
-    ) -> Result<(Entry, bool), Bar> {
+    ) -> Result<Holding, Bar> {
         let standing = self.standing(subscriber).ok_or(Bar::Unknown)?;
         let plan = self.paid(standing, now)?;
         if let Some(limits) = &standing.limits {
             limits.hold(from)?;
         }
         let entry = plan.holds(wanted).ok_or(Bar::NotInPlan)?;
-        Ok((entry, self.is_limited(standing)))
+        Ok(Holding { entry, terms: plan.terms, is_limited: self.is_limited(standing) })
     }
 
     /// The same with these plans.

@@ -119,7 +119,8 @@ impl Key {
             .finalize();
         let primed = keyed(&derived.into_bytes());
         let mark = primed.clone().chain_update(b"mark").chain_update([id]).finalize().into_bytes();
-        let mark = u32::from_be_bytes([mark[0], mark[1], mark[2], mark[3]]);
+        // None is 0, which is what a permit without a key has.
+        let mark = u32::from_be_bytes([mark[0], mark[1], mark[2], mark[3]]).max(1);
         Self { id, mark, primed }
     }
 

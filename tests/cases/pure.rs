@@ -24,7 +24,8 @@ pub fn catalog(library: &Library) -> Catalog {
     let mut catalog = Catalog::new(Capacity { sources: 100, heap_bytes: usize::MAX });
     let pack = std::fs::read(library.root().join("films/a.pack")).expect("it was packed");
     let index = Index::Pack(PackIndex::of_bytes(&pack).expect("a good pack"));
-    let pack = Opened { source: SourceId(0), index, payload: Payload::Heap(pack.into()) };
+    let pack =
+        Opened { source: SourceId(0), index, payload: Payload::Heap(pack.into()), beside: None };
     let mut listings = vec![present("films/a", SourceKind::Pack, pack)];
     for (number, (path, bytes)) in (1..).zip(fixture::plain()) {
         let size = bytes.len() as u64;
@@ -34,9 +35,16 @@ pub fn catalog(library: &Library) -> Catalog {
             modified: UnixTime(fixture::MODIFIED),
             identity: Variant { extent: Extent { offset: 0, size }, etag: ETag::of(&bytes) },
             gzip: None,
+            narrowed: Box::default(),
+            rung: Default::default(),
         };
         let payload = Payload::Heap(bytes.into());
-        let opened = Opened { source: SourceId(number), index: Index::Single(single), payload };
+        let opened = Opened {
+            source: SourceId(number),
+            index: Index::Single(single),
+            payload,
+            beside: None,
+        };
         listings.push(present(&format!("plain/{path}"), SourceKind::File, opened));
     }
     catalog.list(&listings, &mut Vec::new());

@@ -45,7 +45,7 @@ pub fn pack(folder: &Path, name: &str, files: &[(&str, Vec<u8>)]) -> PathBuf {
 pub fn open_pack(path: &Path, source: SourceId) -> Arc<Opened> {
     let pack = open::open_path(path).unwrap();
     let payload = payload(pack.file, pack.size);
-    Arc::new(Opened { source, index: Index::Pack(pack.index), payload })
+    Arc::new(Opened { source, index: Index::Pack(pack.index), payload, beside: None })
 }
 
 /// Opens a large file of a folder.
@@ -53,13 +53,13 @@ pub fn open_file(path: &Path, source: SourceId) -> Arc<Opened> {
     let file = File::open(path).unwrap();
     let size = file.metadata().unwrap().len();
     let index = single(path.to_str().unwrap(), size, &source.0.to_le_bytes());
-    Arc::new(Opened { source, index, payload: payload(file, size) })
+    Arc::new(Opened { source, index, payload: payload(file, size), beside: None })
 }
 
 /// A small file of a folder, in memory.
 pub fn in_memory(name: &str, source: SourceId, bytes: &[u8]) -> Arc<Opened> {
     let index = single(name, bytes.len() as u64, bytes);
-    Arc::new(Opened { source, index, payload: Payload::Heap(bytes.into()) })
+    Arc::new(Opened { source, index, payload: Payload::Heap(bytes.into()), beside: None })
 }
 
 fn single(name: &str, size: u64, tagged: &[u8]) -> Index {
@@ -70,6 +70,8 @@ fn single(name: &str, size: u64, tagged: &[u8]) -> Index {
         modified: UnixTime(1_700_000_000),
         identity: Variant { extent, etag: ETag::of(tagged) },
         gzip: None,
+        narrowed: Box::default(),
+        rung: Default::default(),
     })
 }
 
@@ -90,7 +92,7 @@ pub fn open_grown(path: &Path, source: SourceId, size: u64) -> Arc<Opened> {
     }
     let (residency, fd) = (files::residency(&file), OwnedFd::from(file));
     let payload = FilePayload { fd, size: 0, device: Device(1), residency, map: None };
-    Arc::new(Opened { source, index, payload: Payload::File(Arc::new(payload)) })
+    Arc::new(Opened { source, index, payload: Payload::File(Arc::new(payload)), beside: None })
 }
 
 /// A file whose descriptor cannot be read.
@@ -100,5 +102,5 @@ pub fn open_unreadable(path: &Path, source: SourceId) -> Arc<Opened> {
     let index = single(path.to_str().unwrap(), size, &source.0.to_le_bytes());
     let (fd, residency) = (OwnedFd::from(file), Residency::Sampled);
     let payload = FilePayload { fd, size, device: Device(1), residency, map: None };
-    Arc::new(Opened { source, index, payload: Payload::File(Arc::new(payload)) })
+    Arc::new(Opened { source, index, payload: Payload::File(Arc::new(payload)), beside: None })
 }

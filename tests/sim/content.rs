@@ -128,7 +128,7 @@ pub fn pack(id: SourceId, path: &str, objects: &[Planned<'_>], place: Place) -> 
     let index = PackIndex::verified(&trailer, data).unwrap();
     let objects = models(&index, objects);
     let payload = payload(id, size, place);
-    let opened = Arc::new(Opened { source: id, index: Index::Pack(index), payload });
+    let opened = Arc::new(Opened { source: id, index: Index::Pack(index), payload, beside: None });
     model(id, SourceKind::Pack, path, opened, objects, size)
 }
 
@@ -153,6 +153,8 @@ pub fn file(id: SourceId, path: &str, size: u64, gzip: Option<u64>, place: Place
         modified: UnixTime(1_700_000_000),
         identity: variant(0, size, false),
         gzip: behind,
+        narrowed: Box::default(),
+        rung: Default::default(),
     };
     let object = ObjectModel {
         path: String::new(),
@@ -161,7 +163,8 @@ pub fn file(id: SourceId, path: &str, size: u64, gzip: Option<u64>, place: Place
     };
     let size = size + gzip.unwrap_or(0);
     let payload = payload(id, size, place);
-    let opened = Arc::new(Opened { source: id, index: Index::Single(single), payload });
+    let opened =
+        Arc::new(Opened { source: id, index: Index::Single(single), payload, beside: None });
     model(id, SourceKind::File, path, opened, vec![object], size)
 }
 

@@ -187,6 +187,7 @@ impl World {
             Change::Absent | Change::Torn => Told::Absent,
             Change::Expected
             | Change::Rendition(_)
+            | Change::Rung(_)
             | Change::Channel(_)
             | Change::Asked(_)
             | Change::Unasked

@@ -44,6 +44,7 @@ fn edge(segment: i64, parts: u32, is_whole: bool, access: Access) -> Listing {
         hold_ms: 6000,
         promise: None,
         access,
+        rung: Default::default(),
     };
     Listing { path: FOLDER.into(), change: Change::Rendition(news) }
 }

@@ -11,12 +11,13 @@ use super::*;
 use crate::config::Access;
 use crate::messages::AskKey;
 use crate::messages::mail::queue;
+use crate::viewer::Terms;
 
 fn ask(head: &str, body: &[u8]) -> Ask {
     Ask {
         key: AskKey { shard: 0, exchange: 7, generation: 3 },
         peer: Some([192, 0, 2, 7].into()),
-        wants: Wants::Answer(Access::Open),
+        wants: Wants::Answer(Access::Open, Terms::ALL),
         head: head.as_bytes().into(),
         body: body.to_vec(),
     }

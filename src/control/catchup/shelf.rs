@@ -17,6 +17,7 @@ use crate::live::record::Recorded;
 use crate::live::records::Records;
 use crate::messages::mail::Outbox;
 use crate::messages::{Change, Listing, SourceId, SourceKind, Update};
+use crate::units::Rung;
 
 type Outcome = Result<Arc<Text>, Refused>;
 
@@ -33,7 +34,13 @@ pub struct Shelf {
     /// looked last; none of a channel that is gone.
     oldest: HashMap<String, Option<Vec<i64>>>,
     waiting: HashMap<Arc<str>, Vec<oneshot::Sender<Outcome>>>,
+    /// What renditions take, by their folders.
+    rungs: HashMap<Arc<str>, Rung>,
 }
+
+/// Renditions of which it is remembered what they take: thousands of channels. Beyond it all are
+/// forgotten, and remembered anew with their next texts.
+const RUNGS_MAX: usize = 65_536;
 
 /// What one who asks gets.
 pub enum Taken {
@@ -56,6 +63,7 @@ impl Shelf {
             size: 0,
             oldest: HashMap::new(),
             waiting: HashMap::new(),
+            rungs: HashMap::new(),
         }
     }
 
@@ -90,6 +98,9 @@ impl Shelf {
                 let opened = Arc::clone(&text.opened);
                 let (source, kind) = (opened.source, SourceKind::File);
                 let change = Change::Present { source, kind, access, opened: Some(opened) };
+                // Whoever has the text may ask for what it names.
+                let rungs = text.rungs.iter().map(|of| self.rung(of));
+                batch.extend(rungs);
                 batch.push(Listing { path: Arc::clone(path), change });
                 self.size += text.size();
                 self.order.push_back((Arc::clone(path), text.opened.source));
@@ -106,6 +117,17 @@ impl Shelf {
             // Who has gone in the meantime needs nothing.
             let _ = waits.send(outcome.clone());
         }
+    }
+
+    /// What a rendition takes, for shards. One that was the lowest of some stretch of time stays
+    /// everybody's: of another stretch it would be refused to who is offered nothing else here.
+    fn rung(&mut self, (folder, rung): &(Arc<str>, Rung)) -> Listing {
+        if self.rungs.len() >= RUNGS_MAX {
+            self.rungs.clear();
+        }
+        let known = self.rungs.entry(Arc::clone(folder)).or_insert(*rung);
+        *known = Rung { is_capped: known.is_capped && rung.is_capped, ..*rung };
+        Listing { path: Arc::clone(folder), change: Change::Rung(*known) }
     }
 
     /// Takes back what does not hold any more, and sends what found no room.

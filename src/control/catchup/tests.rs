@@ -30,7 +30,13 @@ fn asked(catch_up: &CatchUp, path: &str, lines: &str, access: Access) -> Whole {
     let head = format!("GET {path} HTTP/1.1\r\nHost: tv\r\n{lines}\r\n");
     let key = AskKey { shard: 0, exchange: 0, generation: 0 };
     let (peer, body) = (None, Vec::new());
-    let ask = Ask { key, peer, wants: Wants::Answer(access), head: head.into_bytes().into(), body };
+    let ask = Ask {
+        key,
+        peer,
+        wants: Wants::Answer(access, Terms::ALL),
+        head: head.into_bytes().into(),
+        body,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ask::response(ask, ask::router(catch_up.clone())))
 }
@@ -41,7 +47,9 @@ fn told(inbox: &Inbox<Update>) -> Vec<Listing> {
         Update::Listed(batch) => batch.to_vec(),
         other => panic!("{other:?}"),
     };
-    inbox.try_iter().flat_map(listed).collect()
+    // What renditions take is told beside their texts.
+    let is_text = |listing: &Listing| !matches!(listing.change, Change::Rung(_));
+    inbox.try_iter().flat_map(listed).filter(is_text).collect()
 }
 
 /// The same in words.

@@ -11,10 +11,13 @@ use crate::live::catchup::excerpt::{Basis, Form, Unwritten, basis, excerpt};
 use crate::live::catchup::passed::Passed;
 use crate::live::catchup::tracks::Tracks;
 use crate::live::catchup::{dash, hls};
+use crate::live::playlist::ladder;
+use crate::live::record::{Carried, Recorded};
 use crate::live::records::Records;
-use crate::messages::{Index, Opened, Payload, Single, SourceId};
+use crate::messages::{Index, Laid, Opened, Payload, Single, SourceId, form_for};
 use crate::pack::compress::gzip_now;
-use crate::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
+use crate::units::{Class, ETag, Extent, Rung, UnixTime, Variant, media_type};
+use crate::viewer::Terms;
 
 /// Why there is no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Text {
     pub basis: Basis,
     /// Its bytes, gzipped as well where that pays.
     pub opened: Arc<Opened>,
+    /// What its renditions take, by their folders.
+    pub rungs: Vec<(Arc<str>, Rung)>,
     single: Single,
 }
 
@@ -60,10 +65,21 @@ impl AsRef<[u8]> for Part {
 }
 
 impl Text {
-    /// The bytes for who accepts gzip or does not, their tag, and whether they are gzipped.
-    pub fn bytes(&self, gzip: bool) -> (Bytes, ETag, bool) {
-        let gzipped = self.single.gzip.filter(|_| gzip);
-        let Variant { extent, etag } = gzipped.unwrap_or(self.single.identity);
+    /// Whether viewers of these terms may have it.
+    pub fn is_within(&self, terms: Terms) -> bool {
+        self.single.rung.least_cap_kbps() <= terms.bitrate_max_kbps
+    }
+
+    /// The bytes for who accepts gzip or does not, on these terms, their tag, and whether they are
+    /// gzipped.
+    pub fn bytes(&self, gzip: bool, terms: Terms) -> (Bytes, ETag, bool) {
+        let form = form_for(&self.single.narrowed, terms.bitrate_max_kbps) as usize;
+        let (identity, gzipped) = match form.checked_sub(1) {
+            None => (self.single.identity, self.single.gzip),
+            Some(at) => (self.single.narrowed[at].identity, self.single.narrowed[at].gzip),
+        };
+        let gzipped = gzipped.filter(|_| gzip);
+        let Variant { extent, etag } = gzipped.unwrap_or(identity);
         let bytes = Bytes::from_owner(Part(Arc::clone(&self.opened), extent));
         (bytes, etag, gzipped.is_some())
     }
@@ -149,8 +165,16 @@ impl Writer {
         let source = SourceId::of_past(self.next, form == Form::Complete);
         self.next += 1;
         let modified = UnixTime(u64::try_from(now_micros / 1_000_000).unwrap_or(0));
-        let (opened, single) = opened(source, path, written.into_bytes(), modified);
-        Ok(Text { channel: channel.to_owned(), basis, opened, single })
+        let rungs = rungs(&tracks);
+        let rung = match text {
+            address::Text::Media(name) => rungs.iter().find(|(of, _)| of == name),
+            _ => None,
+        };
+        let rung = rung.map_or(Rung::default(), |(_, rung)| *rung);
+        let (opened, single) = opened(source, path, (&written, rung), modified);
+        let folder = |(name, rung)| (format!("/tv/{channel}/{name}").into(), rung);
+        let rungs = rungs.into_iter().map(folder).collect();
+        Ok(Text { channel: channel.to_owned(), basis, opened, rungs, single })
     }
 
     /// Forgets windows of channels that are gone.
@@ -174,25 +198,33 @@ fn written(tracks: &Tracks, address: &Address<'_>, form: Form) -> Option<String>
     })
 }
 
-/// A text as shards hold it, gzipped where that pays.
+/// What renditions take, by their names; the lowest of the pictures is everybody's.
+fn rungs(tracks: &Tracks) -> Vec<(String, Rung)> {
+    let of = |one: &Recorded| {
+        let is_picture = matches!(one.about.carries, Carried::Video { .. });
+        is_picture.then(|| ladder::kbps(one.about.bandwidth.peak))
+    };
+    let all = || tracks.tracks.iter().map(|track| &track.of);
+    let lowest = all().filter_map(of).min();
+    let rung = |one: &Recorded| match of(one) {
+        Some(kbps) => Rung { kbps, is_capped: lowest.is_some_and(|lowest| kbps > lowest) },
+        None => Rung::default(),
+    };
+    all().map(|one| (one.name.clone(), rung(one))).collect()
+}
+
+/// A text as shards hold it, with what it is for who may not have every rendition, gzipped where
+/// that pays.
 fn opened(
     source: SourceId,
     path: &str,
-    mut bytes: Vec<u8>,
+    (text, rung): (&str, Rung),
     modified: UnixTime,
 ) -> (Arc<Opened>, Single) {
-    let variant = |offset: u64, bytes: &[u8]| {
-        let extent = Extent { offset, size: bytes.len() as u64 };
-        Variant { extent, etag: ETag::of(bytes) }
-    };
-    let identity = variant(0, &bytes);
-    let gzip = gzip_now(&bytes).map(|gzipped| {
-        let gzip = variant(identity.extent.size, &gzipped);
-        bytes.extend_from_slice(&gzipped);
-        gzip
-    });
     let (media_type, class) = (media_type(path), Class::of(path));
-    let single = Single { media_type, class, modified, identity, gzip };
-    let (index, payload) = (Index::Single(single.clone()), Payload::Heap(bytes.into()));
-    (Arc::new(Opened { source, index, payload }), single)
+    let laid = Laid::of(text.as_bytes(), &ladder::narrowed(class, text), gzip_now);
+    let Laid { bytes, identity, gzip, narrowed } = laid;
+    let single = Single { media_type, class, modified, identity, gzip, narrowed, rung };
+    let (index, payload) = (Index::Single(single.clone()), Payload::Heap(bytes));
+    (Arc::new(Opened { source, index, payload, beside: None }), single)
 }

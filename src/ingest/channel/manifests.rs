@@ -54,7 +54,7 @@ impl Channel {
         let (Some(gone), Some(text)) = (gone, recent.newest()) else { return };
         let folder = format!("/tv/{}", self.id);
         let path = format!("{folder}/{}", EDITIONS[at].1);
-        self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+        self.batch.push(self.post.choice(&path, text, self.access, stamp));
         for name in gone {
             offered.retain(|one| one.name != name);
             self.batch.push(absent(format!("{folder}/{name}")));

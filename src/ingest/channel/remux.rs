@@ -11,14 +11,16 @@ use super::{Channel, Feed, Header, Request};
 use crate::config::{self, REMUX_ASK_MS, REMUX_IDLE_MS, REMUX_PAUSE_MS, REMUX_PAUSE_MS_MAX};
 use crate::ingest::archive::Recovered;
 use crate::ingest::output::{Output, Stamp, absent};
+use crate::live::boxes::init::Media;
 use crate::live::boxes::stream::Chunk;
 use crate::live::channel::{self, Container, Latency};
 use crate::live::protection::Protection;
-use crate::live::publisher::{Zeros, timed};
+use crate::live::publisher::{Zeros, lead, timed};
 use crate::live::ts::TIMESCALE;
 use crate::live::ts::mux::{Muxer, Source};
 use crate::live::ts::stream::{Event, Known, Reader};
-use crate::messages::{SourceId, ToLive};
+use crate::messages::{Change, Listing, SourceId, ToLive};
+use crate::units::Rung;
 
 /// Name of the rendition that is made, and of its folder.
 pub(super) const FOLDER: &str = "ts";
@@ -40,6 +42,8 @@ pub(super) struct Remuxing {
     /// What is listed, to be made on demand.
     offered: Vec<SourceId>,
     running: Option<Running>,
+    /// What the picture takes that it is made of.
+    rung: Rung,
     /// The last number that was published: what is made anew within one segment has other bytes.
     last: Option<i64>,
     /// How often it failed in a row, and when it may begin again.
@@ -61,6 +65,11 @@ struct Running {
 impl Remuxing {
     pub(super) fn is_result(&self) -> bool {
         self.is_result
+    }
+
+    /// What it takes, if this is one that is made.
+    pub(super) fn rung(&self) -> Option<Rung> {
+        self.is_result.then_some(self.rung)
     }
 }
 
@@ -117,17 +126,39 @@ impl Channel {
         muxer.ok().flatten()
     }
 
+    /// Says what it takes, if that is not what was said last: what the picture of it takes.
+    fn tell_remux_rung(&mut self) {
+        let is_picture = |feed: &&Feed| lead(&feed.header.init).sample.media == Media::Video;
+        let first = self.feeds.iter().position(|feed| is_picture(&feed));
+        let rung = first.filter(|at| *at < self.renditions.len()).map(|at| self.rung(at));
+        let rung = rung.unwrap_or_default();
+        if rung == self.remuxing.rung {
+            return;
+        }
+        self.remuxing.rung = rung;
+        if let Some(running) = &mut self.remuxing.running {
+            running.channel.remuxing.rung = rung;
+        }
+        let path = format!("/tv/{}/{STREAM}", self.id).into();
+        self.batch.push(Listing { path, change: Change::Rung(rung) });
+    }
+
     /// Lists what can be made on demand, if it is not yet.
     pub(super) fn offer_remux(&mut self) {
         let Remuxing { is_result, offered, running, .. } = &self.remuxing;
-        if *is_result || !offered.is_empty() || running.is_some() || self.muxer(None).is_none() {
+        if *is_result {
             return;
         }
-        for name in [STREAM, PLAYLIST] {
-            let path = format!("/tv/{}/{name}", self.id);
-            let (source, listing) = self.post.on_demand(&path, self.access);
-            self.remuxing.offered.push(source);
-            self.batch.push(listing);
+        if offered.is_empty() && running.is_none() && self.muxer(None).is_some() {
+            for name in [STREAM, PLAYLIST] {
+                let path = format!("/tv/{}/{name}", self.id);
+                let (source, listing) = self.post.on_demand(&path, self.access);
+                self.remuxing.offered.push(source);
+                self.batch.push(listing);
+            }
+        }
+        if self.is_remux_offered() {
+            self.tell_remux_rung();
         }
     }
 
@@ -161,6 +192,7 @@ impl Channel {
         let recovered = Recovered { kept: Vec::from_iter(kept), ..Recovered::nothing() };
         let mut channel = Channel::new(&of, self.access, post, counts, recovered);
         channel.remuxing.is_result = true;
+        channel.remuxing.rung = self.remuxing.rung;
         (channel.lengths, channel.longer) = (self.lengths, self.longer);
         let known = self.zeros.known().to_vec();
         channel.zeros = Zeros::of_known(known, self.zeros.newest_stretch());
@@ -238,6 +270,8 @@ impl Channel {
             self.remuxing.last = running.last().or(self.remuxing.last);
             running.channel.close();
         }
+        // Told again with what is offered next.
+        self.remuxing.rung = Rung::default();
         if !std::mem::take(&mut self.remuxing.offered).is_empty() {
             let names = [STREAM, PLAYLIST].into_iter();
             self.batch.extend(names.map(|name| absent(format!("/tv/{}/{name}", self.id))));

@@ -3,15 +3,19 @@
 use super::Channel;
 use crate::config::Access;
 use crate::ingest::output::Stamp;
+use crate::live::boxes::init::Media;
 use crate::live::boxes::stream::Chunk;
-use crate::live::channel::{self, Latency};
+use crate::live::channel::{self, Latency, Rendition};
 use crate::live::events::Found;
 use crate::live::playlist::dash::timed::Timed;
+use crate::live::playlist::ladder::kbps;
 use crate::live::playlist::name::Kind;
 use crate::live::playlist::{DELTA, DELTA_OF_DATES, dash, hls, target_seconds};
+use crate::live::publisher::lead;
 use crate::live::reload::Edge;
 use crate::live::timeline::Timeline;
 use crate::messages::{Change, Listing};
+use crate::units::Rung;
 
 /// Target durations for which parts stay after they were listed, and behind the end until then.
 const PARTS_KEPT: u64 = 6;
@@ -79,9 +83,24 @@ impl Channel {
 
     /// How far a rendition has come, which releases those who wait for that.
     pub(super) fn tell_reach(&mut self, at: usize) {
-        let news = news(self.renditions[at].publisher.timeline(), self.access);
+        let rung = self.rung(at);
+        let news = news(self.renditions[at].publisher.timeline(), self.access, rung);
         let path = self.outputs[at].folder.as_str().into();
         self.batch.extend(news.map(|news| Listing { path, change: Change::Rendition(news) }));
+    }
+
+    /// What a rendition takes; the lowest of the pictures is everybody's.
+    pub(super) fn rung(&self, at: usize) -> Rung {
+        if let Some(rung) = self.remuxing.rung() {
+            return rung;
+        }
+        let of = |one: &Rendition| {
+            let is_picture = lead(one.publisher.init()).sample.media == Media::Video;
+            is_picture.then(|| kbps(one.measure.bandwidth().peak))
+        };
+        let Some(kbps) = of(&self.renditions[at]) else { return Rung::default() };
+        let lowest = self.renditions.iter().filter_map(of).filter(|kbps| *kbps > 0).min();
+        Rung { kbps, is_capped: lowest.is_some_and(|lowest| kbps > lowest) }
     }
 
     /// Takes what a chunk of a rendition, which was just published, tells of.
@@ -121,14 +140,14 @@ impl Channel {
             }
             let name = ["master.m3u8", "ll.m3u8"][at];
             let path = format!("/tv/{}/{name}", self.id);
-            self.batch.push(self.post.text(&path, text.as_bytes(), self.access, stamp));
+            self.batch.push(self.post.choice(&path, &text, self.access, stamp));
             self.multivariants[at] = text;
         }
     }
 }
 
 /// What shards are to know of a rendition.
-fn news(timeline: &Timeline, access: Access) -> Option<crate::messages::Rendition> {
+fn news(timeline: &Timeline, access: Access, rung: Rung) -> Option<crate::messages::Rendition> {
     let lengths = timeline.lengths();
     let parts = timeline.longest().micros().div_ceil(lengths.part.micros().max(1));
     let last = timeline.segments().back()?;
@@ -142,6 +161,7 @@ fn news(timeline: &Timeline, access: Access) -> Option<crate::messages::Renditio
         hold_ms: 3 * target_seconds(timeline) * 1000,
         promise: timeline.promise(),
         access,
+        rung,
     })
 }
 

@@ -46,7 +46,7 @@ pub(super) fn payload(file: File) -> io::Result<FilePayload> {
 pub(super) fn opened_pack(source: SourceId, path: &Path) -> Result<Arc<Opened>, OpenError> {
     let pack = open_pack(open_file(path)?)?;
     let payload = Payload::File(Arc::new(payload(pack.file)?));
-    Ok(Arc::new(Opened { source, index: Index::Pack(pack.index), payload }))
+    Ok(Arc::new(Opened { source, index: Index::Pack(pack.index), payload, beside: None }))
 }
 
 /// One object, whose bytes lie here.
@@ -57,8 +57,10 @@ pub(super) fn opened(source: SourceId, object: &Object, payload: Payload) -> Ope
         modified: UnixTime(object.modified),
         identity: object.identity.variant,
         gzip: None,
+        narrowed: Box::default(),
+        rung: Default::default(),
     };
-    Opened { source, index: Index::Single(single), payload }
+    Opened { source, index: Index::Single(single), payload, beside: None }
 }
 
 /// The media type that was written, if it is one of those that live media has.

@@ -76,7 +76,7 @@ impl Station {
     }
 
     /// Status and reason of what a player with this token gets.
-    fn outcome(&self, token: &str, path: &str, agent: &str) -> String {
+    fn shown(&self, token: &str, path: &str, agent: &str) -> String {
         let head = format!("GET /s/{token}/{path} HTTP/1.1\r\nHost: tv\r\nUser-Agent: {agent}\r\n");
         let answer: Answer = http::ask(self.server.public, &head, b"").expect("a whole answer");
         let reason = answer.header("X-Shardcast-Reason").unwrap_or_default();
@@ -99,13 +99,13 @@ fn a_clock_that_jumps_by_a_day_ends_nothing_that_is_watched() {
     let station = station();
     let (anna, other, bela) =
         (station.minted("Anna"), station.minted("Anna"), station.minted("Bela"));
-    until("Bela may watch", || station.outcome(&bela, "vod/a/1.ts", "TV") == "200");
+    until("Bela may watch", || station.shown(&bela, "vod/a/1.ts", "TV") == "200");
     let session = done(&station.config(), &["session", "ls", "--json", "--subscriber", "Bela"]);
     let session: serde_json::Value = serde_json::from_str(session.trim_end()).unwrap();
     done(&station.config(), &["session", "kick", session["id"].as_str().unwrap()]);
     station.push(MIDNIGHT);
     station.settle();
-    until("Anna may watch", || station.outcome(&anna, "tv/news/v/ll.m3u8", "TV") == "200");
+    until("Anna may watch", || station.shown(&anna, "tv/news/v/ll.m3u8", "TV") == "200");
     let film = format!("/s/{anna}/vod/a/long.ts");
     let head = format!("GET {film} HTTP/1.1\r\nHost: tv\r\nUser-Agent: TV\r\n\r\n");
     let mut stream = TcpStream::connect(station.server.public).unwrap();
@@ -127,9 +127,9 @@ fn a_clock_that_jumps_by_a_day_ends_nothing_that_is_watched() {
         let segments = told.text().matches("#EXTINF").count() as u64;
         assert_eq!(segments, second + 1 - MIDNIGHT, "{day}: {}", told.text());
         assert!(!told.text().contains("#EXT-X-DISCONTINUITY"), "{day}: {}", told.text());
-        assert_eq!(station.outcome(&anna, "tv/news/v/ll.m3u8", "TV"), "200", "{day}");
-        assert_eq!(station.outcome(&other, "tv/news/v/ll.m3u8", "VLC"), "403 session-limit");
-        assert_eq!(station.outcome(&bela, "vod/a/1.ts", "TV"), "403 session-kicked", "{day}");
+        assert_eq!(station.shown(&anna, "tv/news/v/ll.m3u8", "TV"), "200", "{day}");
+        assert_eq!(station.shown(&other, "tv/news/v/ll.m3u8", "VLC"), "403 session-limit");
+        assert_eq!(station.shown(&bela, "vod/a/1.ts", "TV"), "403 session-kicked", "{day}");
         film.stream().read_exact(&mut [0; 4 << 10]).unwrap();
         let verified = done(&station.config(), &["audit", "verify"]);
         assert!(!verified.is_empty(), "{day}");
@@ -141,18 +141,18 @@ fn a_clock_that_jumps_by_a_day_ends_nothing_that_is_watched() {
     let short = station.minted("Anna");
     station.jump("+0");
     check("today again");
-    assert_eq!(station.outcome(&short, "tv/news/v/ll.m3u8", "TV"), "403 token-expired");
+    assert_eq!(station.shown(&short, "tv/news/v/ll.m3u8", "TV"), "403 token-expired");
     station.jump("+23h");
     check("almost tomorrow");
     station.jump("+25h");
     // That is what should change, and all that does: tokens are good for a day.
     let late = station.minted("Anna");
-    assert_eq!(station.outcome(&anna, "tv/news/v/ll.m3u8", "TV"), "403 token-expired");
-    assert_eq!(station.outcome(&late, "tv/news/v/ll.m3u8", "VLC"), "403 session-limit");
+    assert_eq!(station.shown(&anna, "tv/news/v/ll.m3u8", "TV"), "403 token-expired");
+    assert_eq!(station.shown(&late, "tv/news/v/ll.m3u8", "VLC"), "403 session-limit");
     let mut rest = Vec::new();
     let size = film.stream().read_to_end(&mut rest).unwrap_or(rest.len());
     assert!((size as u64) < FILM_SIZE, "it is broken off: {size}");
     station.jump("+0");
-    assert_eq!(station.outcome(&anna, "tv/news/v/ll.m3u8", "TV"), "200");
-    assert_eq!(station.outcome(&other, "tv/news/v/ll.m3u8", "VLC"), "403 session-limit");
+    assert_eq!(station.shown(&anna, "tv/news/v/ll.m3u8", "TV"), "200");
+    assert_eq!(station.shown(&other, "tv/news/v/ll.m3u8", "VLC"), "403 session-limit");
 }

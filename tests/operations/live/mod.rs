@@ -39,6 +39,7 @@ mod transport;
 mod continuous;
 mod remux;
 mod slates;
+mod variants;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;
