@@ -21,6 +21,7 @@ pub mod slates;
 pub mod foreign;
 mod guard;
 mod outside;
+mod sessions;
 pub mod values;
 mod day;
 mod given;
@@ -39,6 +40,7 @@ pub use guard::*;
 pub use live::*;
 pub use operators::*;
 pub use outside::*;
+pub use sessions::*;
 pub use sources::{Password, Push};
 pub use transport::*;
 pub use viewers::*;
@@ -244,65 +246,6 @@ const _: () = assert!(
 
 /// Questions from all shards that wait for control. Beyond it a shard answers 503 by itself.
 pub const ASKS_MAX: usize = 1024;
-
-/// News of sessions from all shards that wait for control. Beyond it a shard keeps its own until
-/// there is room.
-pub const SESSION_NEWS_MAX: usize = 4096;
-
-/// Milliseconds that a session goes on without a request, at least; more where three target
-/// durations are more.
-pub const LEASE_MIN_MS: u64 = 15_000;
-
-/// Milliseconds between two times that control is told which sessions go on.
-pub const LEASES_TOLD_MS: u64 = 1_000;
-
-/// Milliseconds that one device goes on with one content beside another before it is at two places.
-/// Less is zapping.
-pub const CONTENTS_OVERLAP_MS: u64 = 10_000;
-
-/// Milliseconds that one player goes on in one network beside another before it is at two places.
-/// Less is a telephone that leaves the Wi-Fi.
-pub const NETWORKS_OVERLAP_MS: u64 = 1_000;
-const _: () = assert!(NETWORKS_OVERLAP_MS + LEASES_TOLD_MS <= 2_000, "who shares is soon found");
-
-/// Milliseconds after which what was silent begins anew, as far as places are counted.
-pub const SILENCE_MS: u64 = 10_000;
-const _: () = assert!(SILENCE_MS < LEASE_MIN_MS, "who is silent is not over at once");
-
-/// Milliseconds that a shard refuses a session before it asks again.
-pub const SESSION_REFUSED_MS: u32 = 1_000;
-
-/// Milliseconds that what was one too many is let in only where the others have fallen silent.
-pub const CONTESTED_MS: u64 = 60_000;
-
-/// Milliseconds that a session that an operator has ended can't be begun again.
-pub const KICKED_MS: u32 = 60_000;
-
-/// Sessions that are over and remembered, the newest.
-pub const SESSIONS_PAST_MAX: usize = 16 * KIB;
-
-/// Sessions of one subscriber whose places are limited, the shortest zaps included. Beyond it new
-/// ones are refused.
-pub const SESSIONS_COUNTED_MAX: usize = 128;
-
-/// Sessions of one subscriber whose places are not limited. Beyond it new ones are not listed.
-pub const SESSIONS_OF_ONE_MAX: usize = 4 * KIB;
-
-/// Sessions that are over, the newest, among which one that goes on is looked for.
-pub const SESSIONS_REVIVED_MAX: usize = 1024;
-
-/// News of sessions that a shard keeps while control takes none. Beyond it new sessions that
-/// are limited get 503, and others are not counted.
-pub const SESSION_NEWS_KEPT_MAX: usize = 64 * KIB;
-
-/// Leases of a shard. Beyond it, as beyond `SESSION_NEWS_KEPT_MAX`.
-pub const LEASES_MAX: usize = MIB;
-
-/// Milliseconds between two looks at sessions that may be over.
-pub const SESSIONS_TICK_MS: u64 = 1_000;
-
-/// Leases that a shard remembers before it looks for some that are over.
-pub const LEASES_KEPT_MIN: usize = 1024;
 
 /// Messages from all shards that wait for the library.
 pub const TO_LIBRARY_MAX: usize = 64 * KIB;
@@ -518,6 +461,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Who is kept out, and who is believed.
     pub guard: Guard,
+    /// What is kept of sessions that are over.
+    pub sessions: Sessions,
     /// Ingest address, where encoders push; none = nobody pushes.
     pub ingest: Option<SocketAddr>,
     /// Admin address: metrics, health.
@@ -572,6 +517,7 @@ impl Default for Config {
                 backend: Backend::default(),
             }],
             guard: Guard::default(),
+            sessions: Sessions::default(),
             ingest: Some(SocketAddr::from(([127, 0, 0, 1], 8082))),
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
             admin_port: AdminPort::default(),

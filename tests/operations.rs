@@ -45,6 +45,16 @@ mod sessions;
 mod geo;
 #[path = "operations/hook.rs"]
 mod hook;
+#[path = "operations/group.rs"]
+mod group;
+#[path = "operations/portal.rs"]
+mod portal;
+#[path = "operations/passphrase.rs"]
+mod passphrase;
+#[path = "operations/history.rs"]
+mod history;
+#[path = "operations/revocations.rs"]
+mod revocations;
 #[path = "operations/foreign/mod.rs"]
 mod foreign;
 #[path = "operations/guard.rs"]

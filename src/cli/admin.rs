@@ -81,8 +81,9 @@ enum AdminVerb {
     Key(KeyVerb),
 }
 
+/// Where a password comes from.
 #[derive(Debug, Args)]
-struct PasswordArgs {
+pub struct PasswordArgs {
     /// File with the password in its first line, or "-" for stdin [default: one is made, and shown]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -188,7 +189,11 @@ fn run_key(verb: &KeyVerb) -> Result<(), Failure> {
 
 impl PasswordArgs {
     /// The password, and whether it was made here.
-    fn read(&self) -> Result<(String, bool), Failure> {
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read, or none can be made.
+    pub fn read(&self) -> Result<(String, bool), Failure> {
         let Some(path) = &self.password_file else { return Ok((made()?, true)) };
         let failed = |error| Failure::new(format!("read {}", path.display()), error);
         let mut text = String::new();
@@ -217,7 +222,12 @@ fn made() -> Result<String, Failure> {
     Ok(groups.collect::<Vec<_>>().join("-"))
 }
 
-fn shown(id: &str, password: &str, is_made: bool) -> Result<(), Failure> {
+/// Says whose password was set, and what it is if it was made here.
+///
+/// # Errors
+///
+/// It can't be written.
+pub fn shown(id: &str, password: &str, is_made: bool) -> Result<(), Failure> {
     let id = printable(id);
     if is_made { say(&format!("{id}  {password}\n")) } else { say(&format!("{id}\n")) }
 }

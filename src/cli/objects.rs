@@ -13,6 +13,7 @@ use crate::units::UnixTime;
 mod content;
 mod fields;
 mod password;
+mod portal;
 pub mod subscriber;
 
 pub use content::{AssetFields, ChannelFields, EpisodeFields, SeriesFields};

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Failure;
 use super::admin_api::ServerArgs;
 use super::objects::encoded;
+use super::objects::moment as at;
 use super::terminal::{moment, printable, say, table, word};
 
 /// Arguments of `shardcast session`.
@@ -31,6 +32,34 @@ enum SessionVerb {
         #[arg(long)]
         json: bool,
     },
+    /// List those that are over and kept (sessions.history), those that ended last first
+    History {
+        /// Only those of this subscriber
+        #[arg(long, value_name = "ID")]
+        subscriber: Option<String>,
+        /// None that ended before: 2027-01-31T20:00:00Z or Unix seconds
+        #[arg(long, value_name = "TIME", value_parser = at)]
+        since: Option<u64>,
+        /// None that ended then or later
+        #[arg(long, value_name = "TIME", value_parser = at)]
+        until: Option<u64>,
+        /// How many at most
+        #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+        limit: usize,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document a line instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// List whose token was used in several networks at once, the newest first
+    Sharing {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document a line instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// End one: what is watched there can't be watched there for a minute, everything else can
     Kick {
         /// Its id, as `session ls` shows it
@@ -48,11 +77,33 @@ enum SessionVerb {
 pub fn run(args: &SessionArgs) -> Result<(), Failure> {
     match &args.verb {
         SessionVerb::Ls { subscriber, past, server, json } => {
-            let sessions = all(server, subscriber.as_deref(), *past)?;
-            if *json {
-                return say(&sessions.iter().map(|of| format!("{of}\n")).collect::<String>());
+            let query = format!("past={past}{}", of(subscriber.as_deref()));
+            let most = if *past { PAST_MAX } else { usize::MAX };
+            told(&all(server, &query, most)?, *past, *json)
+        }
+        SessionVerb::History { subscriber, since, until, limit, server, json } => {
+            let mut query = format!("past=true{}", of(subscriber.as_deref()));
+            for (name, at) in [("since", since), ("until", until)] {
+                if let Some(at) = at {
+                    query += &format!("&{name}={at}");
+                }
             }
-            say(&list(&sessions, *past))
+            told(&all(server, &query, *limit)?, true, *json)
+        }
+        SessionVerb::Sharing { server, json } => {
+            let mut told = server.get("/api/v1/sessions/sharing")?;
+            let all = told["sharing"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            if *json {
+                return say(&lines(&all));
+            }
+            let row = |of: &Value| {
+                let words =
+                    ["subscriber", "device", "from", "elsewhere"].map(|name| word(&of[name]));
+                let times = [moment(&of["first"]), moment(&of["last"]), word(&of["times"])];
+                words.into_iter().chain(times).collect()
+            };
+            let heads = ["SUBSCRIBER", "DEVICE", "FROM", "ELSEWHERE", "FIRST", "LAST", "TIMES"];
+            say(&table(&heads, all.iter().map(row).collect()))
         }
         SessionVerb::Kick { id, server } => {
             server.delete(&format!("/api/v1/sessions/{}", encoded(id)))?;
@@ -61,19 +112,34 @@ pub fn run(args: &SessionArgs) -> Result<(), Failure> {
     }
 }
 
-/// All pages of them.
-fn all(server: &ServerArgs, subscriber: Option<&str>, past: bool) -> Result<Vec<Value>, Failure> {
-    let of = subscriber.map(|id| format!("&subscriber={}", encoded(id))).unwrap_or_default();
+/// Of those that are over, `ls` lists so many.
+const PAST_MAX: usize = 1000;
+
+fn of(subscriber: Option<&str>) -> String {
+    subscriber.map(|id| format!("&subscriber={}", encoded(id))).unwrap_or_default()
+}
+
+fn lines(all: &[Value]) -> String {
+    all.iter().map(|of| format!("{of}\n")).collect()
+}
+
+fn told(sessions: &[Value], past: bool, json: bool) -> Result<(), Failure> {
+    say(&if json { lines(sessions) } else { list(sessions, past) })
+}
+
+/// As many pages of them as it takes.
+fn all(server: &ServerArgs, query: &str, most: usize) -> Result<Vec<Value>, Failure> {
     let (mut sessions, mut after) = (Vec::new(), String::new());
     loop {
-        let path = format!("/api/v1/sessions?past={past}&limit=1000&after={}{of}", encoded(&after));
+        let limit = (most - sessions.len()).min(1000);
+        let path = format!("/api/v1/sessions?{query}&limit={limit}&after={}", encoded(&after));
         let mut page = server.get(&path)?;
         if let Some(some) = page["sessions"].as_array_mut() {
             sessions.append(some);
         }
         match page["next"].as_str() {
-            Some(next) => after = next.to_owned(),
-            None => return Ok(sessions),
+            Some(next) if sessions.len() < most => after = next.to_owned(),
+            _ => return Ok(sessions),
         }
     }
 }
@@ -85,6 +151,7 @@ fn list(sessions: &[Value], past: bool) -> String {
             word(&of["id"]),
             word(&of["subscriber"]),
             word(&of["content"]),
+            word(&of["device"]),
             word(&of["from"]),
             place(of),
             moment(&of["since"]),
@@ -97,21 +164,12 @@ fn list(sessions: &[Value], past: bool) -> String {
         row
     });
     let rows = rows.collect();
+    let heads = ["SESSION", "SUBSCRIBER", "CONTENT", "DEVICE", "FROM", "WHERE"];
     if past {
-        let heads = [
-            "SESSION",
-            "SUBSCRIBER",
-            "CONTENT",
-            "FROM",
-            "WHERE",
-            "SINCE",
-            "UNTIL",
-            "END",
-            "PLAYER",
-        ];
-        return table(&heads, rows);
+        let ends = ["SINCE", "UNTIL", "END", "PLAYER"];
+        return table(&[&heads[..], &ends[..]].concat(), rows);
     }
-    table(&["SESSION", "SUBSCRIBER", "CONTENT", "FROM", "WHERE", "SINCE", "SEEN", "PLAYER"], rows)
+    table(&[&heads[..], &["SINCE", "SEEN", "PLAYER"]].concat(), rows)
 }
 
 /// Country and network, as far as the server knows them.
@@ -131,13 +189,14 @@ mod tests {
     fn sessions_are_a_line_each() {
         let session = json!({
             "id": "00000000000000ab", "subscriber": "anna", "content": "tv/news",
-            "from": "192.0.2.1", "country": "NL", "asn": 64_496, "agent": "VLC\u{1b}[2J", "since": 1_800_000_000,
+            "device": "00000000000000cd", "from": "192.0.2.1", "country": "NL", "asn": 64_496,
+            "agent": "VLC\u{1b}[2J", "since": 1_800_000_000,
             "seen": 1_800_000_060,
         });
         assert_eq!(
             list(&[session], false),
-            "SESSION           SUBSCRIBER  CONTENT  FROM       WHERE       SINCE                 SEEN                  PLAYER\n\
-             00000000000000ab  anna        tv/news  192.0.2.1  NL AS64496  2027-01-15T08:00:00Z  2027-01-15T08:01:00Z  VLC[2J\n"
+            "SESSION           SUBSCRIBER  CONTENT  DEVICE            FROM       WHERE       SINCE                 SEEN                  PLAYER\n\
+             00000000000000ab  anna        tv/news  00000000000000cd  192.0.2.1  NL AS64496  2027-01-15T08:00:00Z  2027-01-15T08:01:00Z  VLC[2J\n"
         );
     }
 }

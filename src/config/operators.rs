@@ -4,14 +4,23 @@
 use std::path::PathBuf;
 
 /// What an operator sets of the admin port, besides where it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminPort {
     /// Names by which it is called, besides addresses and `localhost`.
     pub hosts: Vec<String>,
+    /// The group of the machine whose members may use the unix socket, if there is such a group.
+    pub group: String,
     /// Whether passwords and keys may come from elsewhere although it has no TLS.
     pub plaintext: bool,
     /// Its certificate; none = no TLS.
     pub tls: Option<AdminTls>,
+}
+
+impl Default for AdminPort {
+    fn default() -> Self {
+        let group = "shardcast-admin".to_owned();
+        Self { hosts: Vec::new(), group, plaintext: false, tls: None }
+    }
 }
 
 /// Files of a certificate.
@@ -129,3 +138,16 @@ pub const API_KEY_LIST_MAX: usize = 32;
 /// Names by which the admin port is called, and longest of them, in bytes. Beyond it the config is
 /// refused.
 pub const ADMIN_HOSTS_MAX: usize = 32;
+
+/// Fewest characters of a passphrase that seals the keys of a backup. Fewer are refused.
+pub const PASSPHRASE_CHARACTERS_MIN: usize = 12;
+
+/// Memory that Argon2id takes for such a passphrase, in KiB, and its passes: the second choice of
+/// RFC 9106, 4, as it is done once, and whoever guesses has all the time.
+pub const PASSPHRASE_MEMORY_KIB: u32 = 65_536;
+/// See `PASSPHRASE_MEMORY_KIB`.
+pub const PASSPHRASE_PASSES: u32 = 3;
+/// What a copy may ask for at most. Of more its keys are not opened.
+pub const PASSPHRASE_MEMORY_KIB_MAX: u32 = 1_048_576;
+/// See `PASSPHRASE_MEMORY_KIB_MAX`.
+pub const PASSPHRASE_PASSES_MAX: u32 = 16;

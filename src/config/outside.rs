@@ -150,10 +150,6 @@ pub struct Geo {
     pub allows_unknown: bool,
 }
 
-/// Milliseconds that the first request of a session waits for control. After it the session is let
-/// in, and counted when control speaks again; where a back end is asked, see `HOOK_GRACE_MS`.
-pub const SESSION_ASK_MS: u64 = 1_000;
-
 /// Milliseconds that a shard waits for control beyond a back end's deadline: its answer is on the
 /// way. Then `hook.on_failure` holds.
 pub const HOOK_GRACE_MS: u64 = 500;

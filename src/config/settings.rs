@@ -14,7 +14,7 @@ use super::outside::{geo, hook};
 use super::values::{self, duration_ms, duration_text, rate_text, size, size_text};
 use super::{
     ADMIN_HOSTS_MAX, Access, AccessLog, AdminTls, BAN_AFTER_MAX, Backend, Config, EGRESS_MIN,
-    Listen, LogFormat, SHARDS_MAX, SecurityLog,
+    HISTORY_MS_MAX, Listen, LogFormat, SHARDS_MAX, SecurityLog,
 };
 use crate::units::KIB;
 
@@ -129,6 +129,14 @@ pub static SETTINGS: &[Setting] = &[
             Ok(())
         },
         shown: Some(|config| config.admin_port.tls.as_ref().map_or_else(|| text("off"), shown_tls)),
+        reloads: false,
+    },
+    Setting {
+        key: "admin.group",
+        about: "Group of this machine whose members may use admin.sock, as root may; where there is \
+                no such group, the server's own. Its user has to be a member.",
+        set: |config, given| put(&mut config.admin_port.group, given.read(values::group)),
+        shown: Some(|config| text(&*config.admin_port.group)),
         reloads: false,
     },
     Setting {
@@ -287,6 +295,13 @@ pub static SETTINGS: &[Setting] = &[
         about: "What there are slates for: \"limit\", \"expired\", \"blocked\", \"off-air\".",
         set: |config, given| config.slates.set_reasons(given),
         shown: Some(|config| config.slates.shown_reasons()),
+        reloads: false,
+    },
+    Setting {
+        key: "sessions.history",
+        about: "How long sessions that are over are kept for `session history`. 0 = not at all.",
+        set: |config, given| put(&mut config.sessions.history_ms, history_ms(given)),
+        shown: Some(|config| text(duration_text(config.sessions.history_ms))),
         reloads: false,
     },
     Setting {
@@ -455,6 +470,11 @@ pub(super) fn bounded_ms(given: Given<'_>) -> Result<u64, Wrong> {
         ms if ms <= DURATION_MS_MAX => Ok(ms),
         _ => Err(given.blame("is longer than a week (write at most \"7d\")")),
     }
+}
+
+fn history_ms(given: Given<'_>) -> Result<u64, Wrong> {
+    let ms = given.read(duration_ms)?;
+    if ms <= HISTORY_MS_MAX { Ok(ms) } else { Err(given.blame("is longer than ten years")) }
 }
 
 fn positive_ms(given: Given<'_>) -> Result<u64, Wrong> {

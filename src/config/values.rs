@@ -39,6 +39,16 @@ pub fn host(text: &str) -> Result<String, String> {
     }
 }
 
+/// A group of the machine, by its name (useradd(8)).
+pub fn group(text: &str) -> Result<String, String> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_one = (1..=32).contains(&text.len()) && text.bytes().all(is_good);
+    match is_one {
+        true => Ok(text.to_owned()),
+        false => Err(format!("{text:?} is not a name of a group (write \"shardcast-admin\")")),
+    }
+}
+
 /// Units of rate, largest first, in bits a second.
 const RATES: &[(&str, u64)] = &[
     ("Tbit", 1_000_000_000_000),

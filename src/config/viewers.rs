@@ -87,9 +87,6 @@ pub const FOLLOWED_AT_ONCE: usize = 10_000;
 /// no place is verified each time, which costs it some hundred nanoseconds.
 pub const RECENT_TOKENS: usize = 4096;
 
-/// How much of what a player says of itself is kept with its session, in bytes.
-pub const SESSION_AGENT_SIZE_MAX: usize = 128;
-
 /// Texts of one playlist or manifest, beside the whole one, for caps of a plan's bit rate: most
 /// channels have as many renditions or fewer. Of those that have more, caps between two of them get
 /// the lower one.
@@ -108,3 +105,25 @@ pub const PACK_TEXT_SIZE_MAX: u64 = MIB as u64;
 /// How much older than a plan's catch-up a segment may be, in seconds: who begins in time may pause
 /// for an hour. Beyond it the segment is refused as what lies further back is.
 pub const CATCH_UP_PAUSE_SECONDS: u64 = 3600;
+
+/// Sessions of tokens that are revoked at a time: some 3 MiB, which all shards share. One more is
+/// refused (409) until others have ended; `key rotate`, twice, makes every token void.
+pub const REVOCATIONS_MAX: usize = 100_000;
+
+/// How long what was exchanged for a token of somebody else stays revoked, in seconds: that token
+/// may be good for longer than any of ours. If it is shown meanwhile, it stays so until it expires.
+pub const REVOKED_EXCHANGED_SECONDS: u64 = 30 * TOKEN_SECONDS_MAX as u64;
+
+/// How long anything stays revoked at most, in seconds: what says nothing of its end is revoked for
+/// so long each time it is shown.
+pub const REVOKED_SECONDS_MAX: u64 = 366 * TOKEN_SECONDS_MAX as u64;
+
+/// How long a revocation is kept after the last of its tokens has expired, in seconds: a clock that
+/// went ahead by a day and came back makes nothing good again.
+pub const REVOKED_KEPT_SECONDS: u64 = TOKEN_SECONDS_MAX as u64;
+
+/// Milliseconds between two looks at revocations that may go.
+pub const REVOCATIONS_TICK_MS: u64 = 30_000;
+
+/// Revocations that go at once: one transaction of some ten milliseconds.
+pub const REVOCATIONS_AT_ONCE: usize = 1000;

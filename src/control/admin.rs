@@ -12,6 +12,7 @@ use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::routing::{delete, get, post};
 use tokio::sync::{Mutex, watch};
 
+use super::foreign::Exchange;
 use super::guard::Guard;
 use super::hook::Hook;
 use super::idempotency::Running;
@@ -22,7 +23,7 @@ use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
 use super::{
     Parts, Readiness, Stage, actor, app_passwords, audit, channels, explain, export, feed, import,
-    objects, problem, restore,
+    objects, portal_password, problem, restore, revocations,
 };
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub(super) sessions: Arc<Desk>,
     /// An operator's back end.
     pub(super) hook: Arc<Hook>,
+    /// Who made tokens that are exchanged.
+    pub(super) exchange: Exchange,
     /// Requests with a key that are worked on.
     pub(super) running: Arc<Running>,
     /// The channels of the config file.
@@ -74,6 +77,7 @@ impl Shared {
             office,
             guard,
             app_passwords: app_passwords(&parts.state),
+            exchange: parts.exchange.clone(),
             running: Arc::default(),
             in_file: watch::channel(Arc::clone(&parts.in_file)).1,
             state: parts.state.clone(),
@@ -154,8 +158,11 @@ pub fn operated() -> Router<Shared> {
         .route("/api/v1/keys", get(tokens::keys))
         .route("/api/v1/keys/rotate", post(tokens::rotate))
         .route("/api/v1/sessions", get(sessions::api::all))
+        .route("/api/v1/sessions/sharing", get(sessions::api::sharing))
         .route("/api/v1/sessions/{id}", delete(sessions::api::kick))
         .route("/api/v1/tokens", post(tokens::mint))
+        .route("/api/v1/tokens/revoke", post(revocations::revoke))
+        .route("/api/v1/tokens/{session}", delete(revocations::remove))
         .route("/api/v1/restore", post(restore::restore))
         .route("/api/v1/import", post(import::import))
         .route("/api/v1/export", get(export::export))
@@ -165,6 +172,11 @@ pub fn operated() -> Router<Shared> {
             get(app_passwords::api::all).post(app_passwords::api::add),
         )
         .route("/api/v1/subscribers/{id}/app-passwords/{name}", delete(app_passwords::api::remove))
+        .route(
+            "/api/v1/subscribers/{id}/portal-password",
+            get(portal_password::one).put(portal_password::set).delete(portal_password::remove),
+        )
+        .route("/api/v1/portal-passwords/check", post(portal_password::check))
         .route("/api/v1/app-passwords/check", post(app_passwords::api::check))
         .route("/api/v1/{kind}", get(objects::all).post(objects::create))
         .route(
@@ -226,8 +238,9 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     };
     let ready = shared.readiness.stage() == Stage::Ready;
     let pushed = shared.pushed.as_deref().map(pushed).unwrap_or_default();
-    let (sessions, sent) = (shared.sessions.count(), shared.sessions.sent());
-    let viewers = metrics::Viewers { sessions, sent, asked: shared.hook.figures() };
+    let desk = &shared.sessions;
+    let (sessions, sharing, sent) = (desk.count(), desk.sharing_count(), desk.sent());
+    let viewers = metrics::Viewers { sessions, sharing, sent, asked: shared.hook.figures() };
     let metrics = metrics::text(&reports, shared.log.as_deref(), &pushed, (ready, &viewers));
     let mut response = text(StatusCode::OK, metrics);
     response.headers_mut().insert(

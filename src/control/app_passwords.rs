@@ -261,6 +261,25 @@ pub fn checked(document: &serde_json::Value) -> Result<(), String> {
     Document::deserialize(document).map(drop).map_err(|error| error.to_string())
 }
 
+/// The same passwords of a user as other keys hash and seal them. One that these keys did not seal
+/// stays as it is, and is of no use, as before.
+#[must_use]
+pub fn rekeyed(
+    document: serde_json::Value,
+    user: &str,
+    from: &Keys,
+    to: &Keys,
+) -> serde_json::Value {
+    let Ok(mut known) = Document::deserialize(&document) else { return document };
+    for kept in &mut known.passwords {
+        let Some(password) = from.opened(user, &kept.sealed) else { continue };
+        let Ok(sealed) = to.sealed(user, &password) else { continue };
+        kept.hash = URL_SAFE_NO_PAD.encode(to.hashed(user, &password));
+        kept.sealed = sealed;
+    }
+    serde_json::to_value(&known).unwrap_or(document)
+}
+
 fn named(name: &str) -> Result<(), String> {
     let is_good = !name.trim().is_empty()
         && name.len() <= APP_PASSWORD_NAME_MAX

@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
@@ -45,21 +45,6 @@ impl Listener for TcpListener {
     }
 
     async fn opened(accepted: TcpStream) -> io::Result<TcpStream> {
-        Ok(accepted)
-    }
-}
-
-impl Listener for UnixListener {
-    type Accepted = UnixStream;
-    type Stream = UnixStream;
-
-    async fn next(&self) -> io::Result<(UnixStream, Peer)> {
-        let (stream, _) = self.accept().await?;
-        let uid = stream.peer_cred().ok().map(|whose| whose.uid());
-        Ok((stream, Peer::Local(uid)))
-    }
-
-    async fn opened(accepted: UnixStream) -> io::Result<UnixStream> {
         Ok(accepted)
     }
 }

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::app_passwords;
+use super::portal_password;
 use super::registry::{Kind, Reference};
+use super::revocations;
 use crate::config::values;
 use crate::config::{DOCUMENT_LIST_MAX, DOCUMENT_TEXT_MAX, OBJECT_ID_MAX};
 use crate::guard;
@@ -165,6 +167,17 @@ struct Ban {
     made: Made,
 }
 
+/// A device's session whose tokens are good for nothing any more; the id is the session.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revocation {
+    /// The last of its tokens has expired by this second.
+    until: u64,
+    /// For people.
+    #[serde(default)]
+    reason: String,
+}
+
 /// Who made a ban.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -199,6 +212,10 @@ pub fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
             app_passwords::checked(&document)?;
             Ok(Checked { document, references: Vec::new() })
         }
+        Kind::PortalPassword => {
+            portal_password::checked(&document)?;
+            Ok(Checked { document, references: Vec::new() })
+        }
         Kind::Category => {
             let category: Category = read(document)?;
             text("name", &category.name, 1)?;
@@ -230,6 +247,11 @@ pub fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
             let ban: Ban = read(document)?;
             text("reason", &ban.reason, 0)?;
             whole(&ban, Vec::new())
+        }
+        Kind::Revocation => {
+            let revocation: Revocation = read(document)?;
+            text("reason", &revocation.reason, 0)?;
+            whole(&revocation, Vec::new())
         }
     }
 }
@@ -356,6 +378,12 @@ pub fn id(kind: Kind, id: &str) -> Result<(), String> {
             Some(written) if written == id => Ok(()),
             Some(written) => Err(format!("{id:?} is written {written:?}")),
             None => Err(format!("{id:?} is no network (write \"192.0.2.0/24\")")),
+        };
+    }
+    if kind == Kind::Revocation {
+        return match revocations::session(id) {
+            Some(_) => Ok(()),
+            None => Err(format!("{id:?} is no session of a token (16 of 0-9 and a-f)")),
         };
     }
     let starts = id.bytes().next().is_some_and(|byte| kind == Kind::Subscriber || byte != b'.');

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::documents::{self, WhenFull};
 use super::post::Post;
 use super::registry::{Busy, Changed, Kind, Registry, Revision, Store, StoreError};
+use super::revocations;
 use super::sessions::Desk;
 use crate::config::FOLLOWED_AT_ONCE;
 use crate::live::slate::language;
@@ -86,6 +87,14 @@ impl OfPlan {
 }
 
 #[derive(Deserialize)]
+struct OfRevocation {
+    until: u64,
+}
+
+/// Sessions that were revoked until then; none = not any more.
+type Revoked = Vec<(u64, Option<UnixTime>)>;
+
+#[derive(Deserialize)]
 struct OfBouquet {
     content: Vec<String>,
 }
@@ -100,13 +109,16 @@ impl Known {
             *self = Self { epoch, languages, ..Self::default() };
         }
         let (since, places) = (self.since, self.places.len());
-        let mut subscribers = Vec::new();
+        let (mut subscribers, mut revoked): (Stood, Revoked) = Default::default();
         let mut plans_changed = false;
         if since == Revision(0) {
             plans_changed = true;
             // What is written meanwhile is read once more.
             let newest = store.revision()?;
             self.read_all(store, &mut subscribers)?;
+            store.each(Kind::Revocation, &mut |of| {
+                revoked.extend(revocation(of.id, Some(read(Kind::Revocation, of.id, of.document))));
+            })?;
             self.since = newest;
         }
         loop {
@@ -114,16 +126,21 @@ impl Known {
             let Some(last) = changes.last() else { break };
             self.since = last.revision;
             for change in changes {
+                if change.kind == Kind::Revocation {
+                    let until = change.document.is_some().then(|| document(&change));
+                    revoked.extend(revocation(&change.id, until));
+                    continue;
+                }
                 plans_changed |= self.take(change, &mut subscribers);
             }
         }
         let is_first = since == Revision(0);
-        let matters = is_first || plans_changed || !subscribers.is_empty();
+        let matters = is_first || plans_changed || !subscribers.is_empty() || !revoked.is_empty();
         if plans_changed || places != self.places.len() {
             let contents = self.contents();
             self.rights = self.rights.with_plans(contents);
         }
-        self.rights = self.rights.with(&subscribers);
+        self.rights = self.rights.with(&subscribers).with_revoked(&revoked);
         Ok(matters)
     }
 
@@ -166,7 +183,9 @@ impl Known {
             | Kind::Series
             | Kind::Episode
             | Kind::AppPasswords
+            | Kind::PortalPassword
             | Kind::Ban
+            | Kind::Revocation
             | Kind::Admin
             | Kind::ApiKey => return false,
         }
@@ -234,6 +253,13 @@ fn limits(of: &OfSubscriber<'_>) -> Option<Limits> {
 /// A subscriber's among those that there are slates in.
 fn language(tag: &str, languages: &[String]) -> Option<u8> {
     language::lookup(tag, languages).and_then(|at| u8::try_from(at).ok())
+}
+
+/// What becomes of a session: none = it is revoked no more. One whose time can't be read is revoked
+/// for good: whoever was shut out is not let in by a mistake.
+fn revocation(id: &str, document: Option<Option<OfRevocation>>) -> Option<(u64, Option<UnixTime>)> {
+    let until = |of: Option<OfRevocation>| of.map_or(UnixTime(u64::MAX), |of| UnixTime(of.until));
+    Some((revocations::session(id)?, document.map(until)))
 }
 
 fn put<T>(map: &mut BTreeMap<String, T>, id: String, value: Option<T>) {
@@ -555,6 +581,35 @@ mod tests {
         place.store.commit(&Act::server(NOON), &[write]).unwrap();
         place.check(1, &["news"], &[]);
         place.check(2, &["news"], &["news"]);
+    }
+
+    #[test]
+    fn what_is_revoked_follows_every_change_and_is_read_at_the_start() {
+        let mut place = Place::new();
+        let revoked = |known: &Known, session| known.rights.revoked().until(session);
+        let follow = |place: &mut Place| {
+            place.known.follow(&place.store).unwrap();
+            let mut anew = Known::default();
+            anew.follow(&place.store).unwrap();
+            for session in [7, 8] {
+                assert_eq!(revoked(&anew, session), revoked(&place.known, session));
+            }
+            [7, 8].map(|session| revoked(&place.known, session).map(|until| until.0))
+        };
+        assert_eq!(follow(&mut place), [None, None]);
+        let (seven, eight) = (revocations::text(7), revocations::text(8));
+        place.write(Kind::Revocation, &seven, Some(json!({ "until": 100 })));
+        assert_eq!(follow(&mut place), [Some(100), None]);
+        place.write(Kind::Revocation, &eight, Some(json!({ "until": 200 })));
+        place.write(Kind::Revocation, &seven, None);
+        assert_eq!(follow(&mut place), [None, Some(200)]);
+        // Whoever was shut out is not let in by what is not understood.
+        let (kind, id, expected) = (Kind::Revocation, seven, Expected::Anything);
+        let document = Some(json!({ "until": "soon" }));
+        let (number, references) = (None, Vec::new());
+        let write = Write { kind, id, expected, document, number, references };
+        place.store.commit(&Act::server(NOON), &[write]).unwrap();
+        assert_eq!(follow(&mut place), [Some(u64::MAX), Some(200)]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::admin::Shared;
 use super::app_passwords::{Keys, Passwords, Told};
 use super::objects;
+use super::portal_password;
 use super::problem::problem;
 use super::registry::{Busy, Kind, Object, Snapshot, StoreError};
 use super::sealed;
@@ -26,7 +27,7 @@ use crate::config::{EXPORT_LINES, EXPORT_PARTS};
 /// What is asked for.
 #[derive(Debug, Deserialize)]
 pub struct Asked {
-    /// Whether app passwords are told, as they are typed.
+    /// Whether app passwords are told, as they are typed, and hashes of portal passwords.
     #[serde(default)]
     passwords: bool,
 }
@@ -110,13 +111,16 @@ fn written(
                     Some(keys) if kind == Kind::Subscriber => passwords(snapshot, keys, &object)?,
                     _ => Vec::new(),
                 };
+                let portal = match keys {
+                    Some(_) if kind == Kind::Subscriber => portal(snapshot, &object)?,
+                    _ => None,
+                };
                 let object = match keys {
                     Some(keys) => whole(keys, object),
                     None => object,
                 };
-                lines.extend_from_slice(
-                    line(object, keys.is_some(), passwords).to_string().as_bytes(),
-                );
+                let line = line((object, keys.is_some()), passwords, portal);
+                lines.extend_from_slice(line.to_string().as_bytes());
                 lines.push(b'\n');
             }
             send(lines.into())?;
@@ -148,7 +152,17 @@ fn whole(keys: &Keys, mut object: Object) -> Object {
     object
 }
 
-fn line(object: Object, is_whole: bool, passwords: Vec<Value>) -> Value {
+/// The hash of a subscriber's portal password: there is nothing else that could be told.
+fn portal(snapshot: &dyn Snapshot, subscriber: &Object) -> Result<Option<String>, StoreError> {
+    let kept = snapshot.object(Kind::PortalPassword, &subscriber.id)?;
+    Ok(kept.as_ref().and_then(portal_password::hash_of).map(str::to_owned))
+}
+
+fn line(
+    (object, is_whole): (Object, bool),
+    passwords: Vec<Value>,
+    portal: Option<String>,
+) -> Value {
     let kind = object.kind.word();
     let mut line = Map::from_iter([("kind".to_owned(), kind.into())]);
     let told = if is_whole { objects::told_whole(object) } else { objects::told(object) };
@@ -157,6 +171,9 @@ fn line(object: Object, is_whole: bool, passwords: Vec<Value>) -> Value {
     }
     if !passwords.is_empty() {
         line.insert("passwords".to_owned(), passwords.into());
+    }
+    if let Some(hash) = portal {
+        line.insert("portal_password".to_owned(), hash.into());
     }
     Value::Object(line)
 }

@@ -28,6 +28,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, 
 use self::allowance::Allowances;
 use super::ask::Peer;
 use super::registry::{Kind, Object};
+use super::revocations::is_revoked;
+use super::sessions::Desk;
 use super::tokens::{Signer, now};
 use crate::config::foreign::{
     self, FOREIGN_KEY_FILE_SIZE_MAX, FOREIGN_LOCATION_SIZE_MAX, FOREIGN_TRIED_MAX,
@@ -83,6 +85,11 @@ impl Exchange {
         }
         *locked(&self.verifiers) = verifiers;
         Ok(())
+    }
+
+    /// Whether the config has a section of this name.
+    pub(super) fn has_section(&self, name: &str) -> bool {
+        locked(&self.verifiers).iter().any(|verifier| verifier.section().name == name)
     }
 
     /// What the tokens of a request that carries some are good for, and in which of them that is
@@ -217,18 +224,21 @@ fn pair<'h>(name: &'h HeaderName, value: &'h HeaderValue) -> (&'h str, &'h [u8])
 }
 
 /// Answers whoever shows a token of others; without a signer nobody can.
-pub fn router(exchange: Exchange, signer: Option<Arc<Signer>>) -> Router {
-    Router::new().fallback(answer).with_state((exchange, signer))
+pub fn router(exchange: Exchange, signer: Option<Arc<Signer>>, desk: Arc<Desk>) -> Router {
+    Router::new().fallback(answer).with_state((exchange, signer, desk))
 }
 
+/// What is asked whether somebody may go on.
+type Known = (Exchange, Option<Arc<Signer>>, Arc<Desk>);
+
 async fn answer(
-    State((exchange, signer)): State<(Exchange, Option<Arc<Signer>>)>,
+    State((exchange, signer, desk)): State<Known>,
     Extension(Peer(peer)): Extension<Peer>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
     let mut response = Response::new(Body::empty());
-    match exchanged(&exchange, signer.as_deref(), (&uri, &headers), peer).await {
+    match exchanged(&exchange, (signer.as_deref(), &desk), (&uri, &headers), peer).await {
         Ok(location) => {
             *response.status_mut() = StatusCode::FOUND;
             let location = HeaderValue::try_from(location).expect("it is made of a target");
@@ -247,7 +257,7 @@ async fn answer(
 /// Where a request is to go on.
 async fn exchanged(
     exchange: &Exchange,
-    signer: Option<&Signer>,
+    (signer, desk): (Option<&Signer>, &Desk),
     (uri, headers): (&Uri, &HeaderMap),
     peer: Option<std::net::IpAddr>,
 ) -> Result<String, Unexchanged> {
@@ -261,6 +271,10 @@ async fn exchanged(
     let host = uri.authority().map(Authority::as_str).or_else(host).unwrap_or_default();
     let asked = Asked { raw, path, query, host, headers, peer };
     let (verified, found) = exchange.verified(&asked).await?;
+    let (session, expires) = (verified.session, verified.expires);
+    if is_revoked(session, expires, &desk.rights(), signer.registry()).await {
+        return Err(Unexchanged::Token(Denied::Revoked));
+    }
     let subscriber = match &verified.subject {
         Some(id) => Some(subscriber(signer, id.clone()).await?),
         None => None,

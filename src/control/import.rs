@@ -1,6 +1,7 @@
 //! `POST /api/v1/import`: objects that come from elsewhere, many at a time.
 //!
-//! Each line is an object as the API tells it, with its `kind`, and of a subscriber `passwords`.
+//! Each line is an object as the API tells it, with its `kind`, and of a subscriber `passwords` and
+//! `portal_password`.
 //! A line is written whole or not at all, whatever becomes of the others, and says what became of
 //! it; so who is interrupted sends all of it again, and what was written is `unchanged`.
 
@@ -20,6 +21,7 @@ use super::documents::{self, Checked};
 use super::json::{answer, wanted};
 use super::lineup::InFile;
 use super::objects::unwritten_text;
+use super::portal_password;
 use super::problem::problem;
 use super::registry::{Busy, Expected, Kind, Object, Store, StoreError, Write};
 use super::sealed;
@@ -84,6 +86,8 @@ struct Line {
     number: Option<u32>,
     document: Map<String, Value>,
     passwords: Option<Vec<Given>>,
+    /// The hash of its portal password, of a subscriber.
+    portal: Option<String>,
     existing: Existing,
 }
 
@@ -172,10 +176,14 @@ impl Line {
         if passwords.is_some() && kind != Kind::Subscriber {
             return Err("passwords: only a subscriber has some".to_owned());
         }
+        let portal = take::<String>(&mut line, "portal_password")?;
+        if portal.is_some() && kind != Kind::Subscriber {
+            return Err("portal_password: only a subscriber has one".to_owned());
+        }
         let existing = take(&mut line, "existing")?.unwrap_or(existing);
         // It is of where the object was before.
         line.remove("revision");
-        Ok(Self { kind, id, number, document: line, passwords, existing })
+        Ok(Self { kind, id, number, document: line, passwords, portal, existing })
     }
 
     /// What it makes of what is there.
@@ -199,11 +207,19 @@ impl Line {
             Ok(checked) => checked,
             Err(why) => return Ok(LookedAt::refused(why)),
         };
+        let portal_kept = match &self.portal {
+            Some(_) => store.object(Kind::PortalPassword, &self.id)?,
+            None => None,
+        };
+        let is_portal_same = self.portal.as_deref().is_none_or(|portal| {
+            portal_kept.as_ref().and_then(portal_password::hash_of) == Some(portal)
+        });
         let given = self.passwords.as_deref();
         let is_same = found.as_ref().is_some_and(|found| {
             found.document == document
                 && self.number.is_none_or(|number| found.number == Some(number))
                 && given.is_none_or(|given| passwords.are(given))
+                && is_portal_same
         });
         let warnings = given.map(|given| weak(&self.id, given)).unwrap_or_default();
         let told = |result| Told { result, why: None, warnings };
@@ -229,6 +245,12 @@ impl Line {
             }
             if !passwords.are_nothing() {
                 writes.push(passwords.write());
+            }
+        }
+        if let Some(hash) = self.portal.as_deref().filter(|_| !is_portal_same) {
+            match portal_password::write(&self.id, portal_kept.as_ref(), hash, now) {
+                Ok(write) => writes.push(write),
+                Err(why) => return Ok(LookedAt::refused(why)),
             }
         }
         Ok(LookedAt { told: told(result), writes })

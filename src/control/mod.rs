@@ -46,8 +46,11 @@ mod keys;
 pub mod lineup;
 mod objects;
 pub mod outside;
+pub mod passphrase;
 pub mod operators;
+mod portal_password;
 mod post;
+mod revocations;
 mod sealed;
 pub mod sessions;
 mod socket;
@@ -82,6 +85,8 @@ pub struct Parts {
     pub asks: tokio::sync::mpsc::Receiver<Ask>,
     /// What shards tell of sessions.
     pub sessions: tokio::sync::mpsc::Receiver<SessionNews>,
+    /// How long sessions that are over are kept, in milliseconds.
+    pub history_ms: u64,
     /// What it goes by who is kept out.
     pub guard: guard::Settings,
     /// The limits.
@@ -113,6 +118,7 @@ pub struct Parts {
 pub struct Handle {
     _socket: Option<socket::Guard>,
     registry: Option<registry::Registry>,
+    desk: Arc<sessions::Desk>,
     limits: watch::Sender<Arc<Limits>>,
     outside: watch::Sender<Outside>,
     in_file: watch::Sender<Arc<lineup::InFile>>,
@@ -137,6 +143,7 @@ impl Handle {
     /// Writes down what is to be known of the end; a disk that hangs is waited for so long.
     pub fn finish(&self, patience: Duration) {
         if let Some(registry) = &self.registry {
+            self.desk.keep_all(registry, patience);
             audit::heads::tell_last(registry, patience);
         }
     }
@@ -144,7 +151,7 @@ impl Handle {
 
 /// Starts the control thread, and waits until it listens.
 pub fn start(parts: Parts) -> io::Result<Handle> {
-    let (unix, guard) = socket::open(&parts.state).unzip();
+    let (unix, guard) = socket::open(&parts.state, &parts.admin_rules.group).unzip();
     if let Some(admin) = &parts.admin {
         admin.set_nonblocking(true)?;
     }
@@ -152,36 +159,33 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     let (limits, known) = watch::channel(Arc::clone(&parts.limits));
     let (outside, others) = watch::channel(parts.outside.clone());
     let (in_file, named) = watch::channel(Arc::clone(&parts.in_file));
-    let known = Followed { limits: known, others, in_file: named };
+    let post = Arc::new(post::Post::new(parts.outboxes.clone()));
+    let hook = Arc::new(hook::Hook::new(parts.registry.clone()));
+    let desk = sessions::Desk::new(Arc::clone(&post), known, hook).keeping(parts.history_ms);
+    let desk = Arc::new(desk);
+    let its = Arc::clone(&desk);
     let (started, outcome) = mpsc::sync_channel(1);
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         match tokio_uring::Runtime::new(&tokio_uring::builder()) {
-            Ok(runtime) => runtime.block_on(run(parts, known, unix, started)),
+            Ok(runtime) => {
+                runtime.block_on(run(parts, (post, its), (others, named), unix, started))
+            }
             Err(error) => drop(started.send(Err(error))),
         }
     })?;
     outcome.recv().map_err(io::Error::other)??;
-    Ok(Handle { _socket: guard, registry, limits, outside, in_file })
-}
-
-/// What a config that is read again changes.
-struct Followed {
-    limits: watch::Receiver<Arc<Limits>>,
-    others: watch::Receiver<Outside>,
-    in_file: watch::Receiver<Arc<lineup::InFile>>,
+    Ok(Handle { _socket: guard, registry, desk, limits, outside, in_file })
 }
 
 async fn run(
     mut parts: Parts,
-    Followed { limits, others, in_file }: Followed,
-    unix: Option<std::os::unix::net::UnixListener>,
+    (post, desk): (Arc<post::Post>, Arc<sessions::Desk>),
+    (others, in_file): (watch::Receiver<Outside>, watch::Receiver<Arc<lineup::InFile>>),
+    unix: Option<socket::Socket>,
     started: mpsc::SyncSender<io::Result<()>>,
 ) {
-    let post = Arc::new(post::Post::new(parts.outboxes.clone()));
     let flushing = Arc::clone(&post);
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
-    let hook = Arc::new(hook::Hook::new(parts.registry.clone()));
-    let desk = Arc::new(sessions::Desk::new(Arc::clone(&post), limits, hook));
     parts.outside.hold(&desk, &post);
     tokio::task::spawn_local(outside::follow(others, Arc::clone(&desk), Arc::clone(&post)));
     let mut signing = None;
@@ -211,7 +215,7 @@ async fn run(
             }
         }
         if let Some(unix) = unix {
-            let listener = tokio::net::UnixListener::from_std(unix)?;
+            let listener = unix.listening()?;
             tokio::task::spawn_local(connections::serve(listener, admin::socket(shared)));
         }
         Ok(())
@@ -222,13 +226,17 @@ async fn run(
         tokio::task::spawn_local(lineup::follow(registry, secrets, since, in_file, tell));
     }
     if let Some(registry) = parts.registry {
+        let (its, known) = (registry.clone(), Arc::clone(&desk));
+        tokio::task::spawn_local(revocations::prune_for_ever(its, known));
+        let (its, known) = (registry.clone(), Arc::clone(&desk));
+        tokio::task::spawn_local(sessions::history::keep_for_ever(known, its));
         tokio::task::spawn_local(audit::heads::tell_for_ever(registry));
     }
-    tokio::task::spawn_local(desk.serve(parts.sessions));
+    tokio::task::spawn_local(Arc::clone(&desk).serve(parts.sessions, Arc::clone(&guard)));
     if let Some(strikes) = strikes {
         tokio::task::spawn_local(guard.hear(strikes));
     }
-    let exchange = foreign::router(parts.exchange, signing);
+    let exchange = foreign::router(parts.exchange, signing, Arc::clone(&desk));
     ask::answer_all(parts.asks, (parts.answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;

@@ -21,16 +21,18 @@ use super::documents::{self, Checked};
 use super::guard::bans::Unbannable;
 use super::idempotency::{self, Remembered};
 use super::json::{answer, nothing, wanted};
+use super::portal_password;
 use super::problem::problem;
 use super::registry::{
     Busy, Expected, Kind, Object, Reference, Registry, Revision, StoreError, Uncommitted, Write,
 };
+use super::revocations;
 use super::sealed;
 use super::tokens::{busy, failed, nowhere};
 use crate::config::{BANS_MAX, LIST_ENTRIES, LIST_ENTRIES_MAX};
 
 /// Kinds that operators write by themselves, as addresses call them.
-const PLURALS: [(&str, Kind); 9] = [
+const PLURALS: [(&str, Kind); 10] = [
     ("categories", Kind::Category),
     ("channels", Kind::Channel),
     ("assets", Kind::Asset),
@@ -40,6 +42,7 @@ const PLURALS: [(&str, Kind); 9] = [
     ("plans", Kind::Plan),
     ("subscribers", Kind::Subscriber),
     ("bans", Kind::Ban),
+    ("revocations", Kind::Revocation),
 ];
 
 fn kind(plural: &str) -> Option<Kind> {
@@ -234,12 +237,15 @@ pub async fn remove(
             None => Expected::At(found.revision),
         };
         let passwords = match kind {
-            Kind::Subscriber => app_passwords::removal(store.object(Kind::AppPasswords, &id)?),
-            _ => None,
+            Kind::Subscriber => [
+                app_passwords::removal(store.object(Kind::AppPasswords, &id)?),
+                portal_password::removal(store.object(Kind::PortalPassword, &id)?),
+            ],
+            _ => [None, None],
         };
         let (document, number, references) = (None, None, Vec::new());
         let write = Write { kind, id, expected, document, number, references };
-        store.commit(&act, &passwords.into_iter().chain([write]).collect::<Vec<_>>())?;
+        store.commit(&act, &passwords.into_iter().flatten().chain([write]).collect::<Vec<_>>())?;
         Ok::<_, Unwritten>(())
     });
     match removed.await {
@@ -308,6 +314,15 @@ async fn write(
     }
     if kind == Kind::Channel {
         channels::may_write(shared, &id)?;
+    }
+    if kind == Kind::Revocation
+        && shared
+            .sessions
+            .rights()
+            .revoked()
+            .is_full_for(revocations::session(&id).unwrap_or_default())
+    {
+        return Err(refused(StatusCode::CONFLICT, &revocations::full()));
     }
     let keys = shared.app_passwords.clone();
     let written = registry.ask(move |store| {

@@ -10,12 +10,15 @@ use serde_json::{Value, json};
 
 use super::actor::Actor;
 use super::admin::Shared;
+use super::app_passwords::{self, Keys};
 use super::audit::Act;
 use super::documents;
 use super::json::{answer, wanted};
+use super::passphrase;
 use super::problem::problem;
 use super::registry::backup::{self, Copied};
 use super::registry::{Busy, Kind, Sqlite, Store as _, StoreError};
+use super::secrets::Secrets;
 use super::tokens::{busy, failed, now, nowhere};
 
 /// Which copy.
@@ -64,13 +67,39 @@ pub fn staged(from: &Path, state: &Path) -> Result<(PathBuf, Copied), StoreError
     backup::staged(from, state, &look)
 }
 
-/// Copies the registry of a state folder into a new file, as whoever runs this.
+/// Makes app passwords of a staged copy those of this state folder, by the keys that the copy was
+/// made with; gives how many subscribers have some.
 ///
 /// # Errors
 ///
-/// See `backup::backup`.
-pub fn copied(state: &Path, to: &Path) -> Result<Copied, StoreError> {
-    backup::backup(&Act::of(Actor::this_process(), now()), state, to)
+/// The copy has no keys, or the passphrase is another one.
+pub fn rekeyed(staged: &Path, state: &Path, passphrase: &str) -> Result<u64, StoreError> {
+    let sealed = backup::keys::sealed(staged)?;
+    let sealed = sealed.ok_or_else(|| {
+        StoreError("the copy has no keys: it was made without --passphrase-file".to_owned())
+    })?;
+    let from = passphrase::opened(&sealed, passphrase);
+    let from = from.ok_or_else(|| StoreError("the passphrase is another one".to_owned()))?;
+    let to = Secrets::open(state).map_err(|error| StoreError(error.to_string()))?;
+    backup::given(state, &state.join("secrets.key"))?;
+    let (from, to) = (Keys::new(from), Keys::new(to));
+    let other = |user: &str, document| app_passwords::rekeyed(document, user, &from, &to);
+    backup::keys::each_app_passwords(staged, other)
+}
+
+/// Copies the registry of a state folder into a new file, as whoever runs this; with a passphrase
+/// also the keys, sealed by it.
+///
+/// # Errors
+///
+/// The passphrase is soon guessed; or see `backup::backup`.
+pub fn copied(state: &Path, to: &Path, passphrase: Option<&str>) -> Result<Copied, StoreError> {
+    let keys = passphrase.map(|passphrase| {
+        let secrets = Secrets::open(state).map_err(|error| error.to_string())?;
+        passphrase::sealed(&secrets, passphrase)
+    });
+    let keys = keys.transpose().map_err(StoreError)?;
+    backup::backup(&Act::of(Actor::this_process(), now()), state, to, keys.as_ref())
 }
 
 /// Restores a staged copy where no server runs; gives the new revision and epoch.

@@ -47,6 +47,16 @@ impl Secrets {
         key_file::read_or_made(state, NAME).map(Self).map_err(why)
     }
 
+    /// Those that these bytes are; none if there are more or fewer.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// All that the file holds.
+    pub(super) fn bytes(&self) -> &[u8; SIZE] {
+        &self.0
+    }
+
     /// The key of a use.
     #[must_use]
     pub fn key(&self, label: &str) -> [u8; SIZE] {

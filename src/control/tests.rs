@@ -41,6 +41,7 @@ fn started_with(
         guard: guard::Settings::default(),
         admin: Some(listener),
         admin_rules: operators::Rules::default(),
+        history_ms: 0,
         certificate: None,
         state: state.path().join("state"),
         outboxes,

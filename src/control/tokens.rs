@@ -26,7 +26,7 @@ use crate::config::{
 };
 use crate::messages::{Refused, Update};
 use crate::units::UnixTime;
-use crate::viewer::token::{Unsigned, Unwritable, sealed};
+use crate::viewer::token::{EXCHANGED, Unsigned, Unwritable, sealed};
 use crate::viewer::{Claims, Keys};
 
 /// Signs tokens, and tells every shard with what.
@@ -281,7 +281,7 @@ fn minted(
     getrandom::fill(&mut session).map_err(|error| format!("no number can be drawn: {error}"))?;
     let claims = Claims {
         subscriber: subscriber.and_then(|of| of.number).and_then(NonZeroU32::new),
-        session: u64::from_ne_bytes(session),
+        session: u64::from_ne_bytes(session) & !EXCHANGED,
         expires: UnixTime(expires),
         bitrate_max: wanted.bitrate_max_kbps,
         network,

@@ -86,6 +86,8 @@ pub struct Pushed {
 pub struct Viewers {
     /// Sessions.
     pub sessions: usize,
+    /// Times that one token was used in several networks at once.
+    pub sharing: u64,
     /// Bits a second that the machine sends, and whether that is as much as it may; none where
     /// nothing bounds it.
     pub sent: Option<(u64, bool)>,
@@ -111,6 +113,9 @@ pub fn text(
     access_log(&mut out, &scrape.reports, log);
     out.family("shardcast_sessions", Kind::Gauge, "Sessions of viewers with tokens.");
     out.sample("shardcast_sessions", &[], viewers.sessions as u64);
+    let name = "shardcast_sharing_total";
+    out.family(name, Kind::Counter, "Times that one token was used in several networks at once.");
+    out.sample(name, &[], viewers.sharing);
     players::append(&mut out, &scrape.reports, viewers.sent);
     hook::append(&mut out, viewers.asked.as_ref());
     out.family("shardcast_ready", Kind::Gauge, "1 if everything that was found can be served.");

@@ -73,6 +73,17 @@ pub enum Event<'e> {
         /// Whether its time was over; else somebody lifted it.
         expired: bool,
     },
+    /// One token is used in several networks at once.
+    Shared {
+        /// The number of its subscriber; none = it is nobody's of the registry.
+        subscriber: Option<u32>,
+        /// The token's session.
+        device: u64,
+        /// Where it was one too many,
+        from: Option<IpAddr>,
+        /// and where it goes on.
+        elsewhere: Option<IpAddr>,
+    },
 }
 
 /// Where events go.
@@ -193,6 +204,15 @@ impl Events {
                 target: "security", event = "ban-lifted", network = %network, expired,
                 "a ban was lifted"
             ),
+            Event::Shared { subscriber, device, from, elsewhere } => {
+                let device = format!("{device:016x}");
+                let text = |address: Option<IpAddr>| address.map(|address| address.to_string());
+                let (client, elsewhere) = (text(from), text(elsewhere));
+                tracing::warn!(
+                    target: "security", event = "token-shared", subscriber, device, client,
+                    elsewhere, "one token is used in several networks at once"
+                );
+            }
         }
     }
 
@@ -208,7 +228,7 @@ impl Events {
                     format!("limiting requests, excess: {times}.000 by zone \"connections\"");
                 (said, from, &b"GET / HTTP/1.1\r\nHost: -\r\n"[..])
             }
-            Event::Banned { .. } | Event::Lifted { .. } => return None,
+            Event::Banned { .. } | Event::Lifted { .. } | Event::Shared { .. } => return None,
         };
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let (time, id) = (local(now), std::process::id());

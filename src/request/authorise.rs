@@ -82,9 +82,9 @@ impl Grant {
 ///
 /// # Errors
 ///
-/// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`; `SubscriberUnknown`, `SubscriberBlocked`,
-/// `SubscriberExpired`, `SubscriberElsewhere`, `AgentDenied`; `NotEntitled` for a path that the
-/// token's scope, or the subscriber's plan, does not hold.
+/// `TokenUnknown`, `TokenExpired`, `TokenElsewhere`, `TokenRevoked`; `SubscriberUnknown`,
+/// `SubscriberBlocked`, `SubscriberExpired`, `SubscriberElsewhere`, `AgentDenied`; `NotEntitled`
+/// for a path that the token's scope, or the subscriber's plan, does not hold.
 pub fn grant(
     target: &Target<'_>,
     agent: Option<&[u8]>,
@@ -100,6 +100,9 @@ pub fn grant(
     let permitted = || {
         let now = view.now.unix;
         claims.hold(view.peer, now).map_err(refused)?;
+        if view.rights.revoked().has(claims.session) {
+            return Err(Refusal::TokenRevoked);
+        }
         if !is_in_scope {
             return Err(Refusal::NotEntitled);
         }
@@ -210,6 +213,7 @@ pub fn unexchanged(why: Unexchanged) -> Refusal {
             Denied::Elsewhere => Refusal::TokenElsewhere,
             Denied::OutOfScope => Refusal::NotEntitled,
             Denied::Unfit => Refusal::TokenUnfit,
+            Denied::Revoked => Refusal::TokenRevoked,
         },
     }
 }
@@ -219,6 +223,7 @@ fn refused(denial: Denial) -> Refusal {
         Denial::Unknown => Refusal::TokenUnknown,
         Denial::Expired(_) => Refusal::TokenExpired,
         Denial::Elsewhere => Refusal::TokenElsewhere,
+        Denial::Revoked => Refusal::TokenRevoked,
     }
 }
 

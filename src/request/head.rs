@@ -541,6 +541,7 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::SubscriberElsewhere => "the subscriber may not watch from this network.\n",
         Refusal::AgentDenied => "the subscriber may not watch with this player.\n",
         Refusal::TokenElsewhere => "the token in this address is good in another network.\n",
+        Refusal::TokenRevoked => "the token in this address was revoked. Get a new address.\n",
         Refusal::TokenEarly => "the token in this address is not good yet.\n",
         Refusal::TokenUnfit => {
             "the token says something that this server can't keep, or too little.\n"

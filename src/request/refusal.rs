@@ -33,6 +33,8 @@ pub enum Refusal {
     TokenExpired,
     /// The token is good in another network. 403.
     TokenElsewhere,
+    /// An operator has revoked the token. 403.
+    TokenRevoked,
     /// The token will be good later. 403.
     TokenEarly,
     /// The token is signed, and lacks what we need, or says what we can't keep. 403.
@@ -84,7 +86,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -100,6 +102,7 @@ impl Refusal {
         Self::TokenUnknown,
         Self::TokenExpired,
         Self::TokenElsewhere,
+        Self::TokenRevoked,
         Self::TokenEarly,
         Self::TokenUnfit,
         Self::NotEntitled,
@@ -134,6 +137,7 @@ impl Refusal {
             | Self::TokenUnknown
             | Self::TokenExpired
             | Self::TokenElsewhere
+            | Self::TokenRevoked
             | Self::TokenEarly
             | Self::TokenUnfit
             | Self::NotEntitled
@@ -205,6 +209,7 @@ impl Refusal {
             Self::TokenUnknown => "token-unknown",
             Self::TokenExpired => "token-expired",
             Self::TokenElsewhere => "token-elsewhere",
+            Self::TokenRevoked => "token-revoked",
             Self::TokenEarly => "token-early",
             Self::TokenUnfit => "token-unfit",
             Self::NotEntitled => "not-entitled",

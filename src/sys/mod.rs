@@ -17,6 +17,7 @@ pub mod buffers;
 pub mod calls;
 pub mod files;
 pub mod mapping;
+pub mod peers;
 pub mod memory;
 pub mod priority;
 pub mod probe;

@@ -10,6 +10,7 @@ pub mod scope;
 pub mod recent;
 pub mod rights;
 pub mod terms;
+pub mod revoked;
 pub mod session;
 pub mod leases;
 pub mod cmcd;

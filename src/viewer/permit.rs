@@ -18,6 +18,8 @@ pub struct Permit {
     subscriber: Option<NonZeroU32>,
     /// When it ends, in seconds since 1970.
     expires: u32,
+    /// The token's session.
+    device: u64,
     /// By what its subscriber's plan holds it.
     entry: Option<Entry>,
     /// The session that it belongs to, if it belongs to one.
@@ -43,6 +45,7 @@ impl Permit {
         key: None,
         subscriber: None,
         expires: u32::MAX,
+        device: 0,
         entry: None,
         session: None,
         needs: Kept::NOTHING,
@@ -56,7 +59,7 @@ impl Permit {
         let subscriber = claims.subscriber;
         // No key has the mark 0.
         let key = Some(NonZeroU32::new(key).unwrap_or(NonZeroU32::MAX));
-        Self { key, subscriber, expires, entry, ..Self::OPEN }
+        Self { key, subscriber, expires, device: claims.session, entry, ..Self::OPEN }
     }
 
     /// The same, as a part of this session.
@@ -102,6 +105,9 @@ impl Permit {
         let expires = UnixTime(u64::from(self.expires));
         if now >= expires {
             return Err(Ended::Token(Denial::Expired(expires)));
+        }
+        if rights.revoked().has(self.device) {
+            return Err(Ended::Token(Denial::Revoked));
         }
         let Some(subscriber) = self.subscriber else { return Ok(()) };
         let plan = rights.plan(subscriber, now).map_err(Ended::Subscriber)?;
@@ -187,6 +193,10 @@ mod tests {
             (check(&keys(3), &ends, 4), check(&keys(3), &ends, 5)),
             (Ok(()), barred(Bar::Expired))
         );
+        let revoked = here.with_revoked(&[(1, Some(UnixTime(NOON.0 + 10)))]);
+        assert_eq!(check(&keys(3), &revoked, 0), Err(Ended::Token(Denial::Revoked)));
+        let another = here.with_revoked(&[(2, Some(UnixTime(NOON.0 + 10)))]);
+        assert_eq!(check(&keys(3), &another, 0), Ok(()));
         let less = rights(&["tv/news", "tv/films"], Some(standing()));
         assert_eq!(check(&keys(3), &less, 0), barred(Bar::NotInPlan));
     }
@@ -230,6 +240,6 @@ mod tests {
 
     #[test]
     fn it_is_small() {
-        assert!(size_of::<Permit>() <= 32, "{}", size_of::<Permit>());
+        assert!(size_of::<Permit>() <= 40, "{}", size_of::<Permit>());
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use ahash::{AHashMap, AHashSet, RandomState};
 use ipnet::IpNet;
 
+use super::revoked::Revoked;
 use super::terms::Terms;
 use super::token::is_in;
 use crate::units::UnixTime;
@@ -297,6 +298,8 @@ pub struct Rights {
     settled: Arc<AHashMap<NonZeroU32, Standing>>,
     /// Those that have changed since; none = gone.
     recent: Arc<AHashMap<NonZeroU32, Option<Standing>>>,
+    /// Sessions of tokens that are good for nothing any more.
+    revoked: Arc<Revoked>,
 }
 
 /// Changes that are kept apart from the settled ones: so many, and a part of all. What is beyond
@@ -400,6 +403,21 @@ impl Rights {
         }
         let entry = plan.holds(wanted).ok_or(Bar::NotInPlan)?;
         Ok(Holding { entry, terms: plan.terms, is_limited: self.is_limited(standing) })
+    }
+
+    /// Sessions of tokens that are good for nothing any more, whatever else they say.
+    #[must_use]
+    pub fn revoked(&self) -> &Revoked {
+        &self.revoked
+    }
+
+    /// The same with these sessions revoked until then; none = not any more.
+    #[must_use]
+    pub fn with_revoked(&self, changed: &[(u64, Option<UnixTime>)]) -> Self {
+        if changed.is_empty() {
+            return self.clone();
+        }
+        Self { revoked: Arc::new(self.revoked.with(changed)), ..self.clone() }
     }
 
     /// The same with these plans.

@@ -80,7 +80,13 @@ pub enum Denial {
     Expired(UnixTime),
     /// It is good in another network.
     Elsewhere,
+    /// Its session was revoked.
+    Revoked,
 }
+
+/// Set in the session of a token that came of somebody else's: that one may be good for longer than
+/// any of ours, and is exchanged again.
+pub const EXCHANGED: u64 = 1 << 63;
 
 /// Claims that don't fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

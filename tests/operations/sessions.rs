@@ -326,4 +326,14 @@ fn one_token_at_many_addresses_is_seen_and_one_that_moves_is_not_refused() {
         at(2) == "403 session-limit"
     });
     assert_eq!(at(1), "200");
+    // It is an event, once, however often it is seen; and is listed.
+    let event = server.says("one token is used in several networks at once");
+    assert_eq!((&event["target"], &event["event"]), (&"security".into(), &"token-shared".into()));
+    let listed = done(&config, &["session", "sharing", "--json"]);
+    let signal: Value = serde_json::from_str(listed.trim_end()).expect("one line");
+    assert_eq!(signal["subscriber"], "Anna");
+    assert!(signal["times"].as_u64() >= Some(1) && signal["first"].is_u64(), "{signal}");
+    let both = [&signal["from"], &signal["elsewhere"]];
+    assert!(both.iter().all(|from| from.as_str().unwrap().starts_with("127.0.0.")), "{signal}");
+    assert!(server.admin_get("/metrics").contains("\nshardcast_sharing_total "));
 }

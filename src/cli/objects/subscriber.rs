@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::password::{self, PasswordVerb};
+use super::portal::{self, PortalVerb};
 use super::{ObjectVerb, SubscriberFields, address, encoded, run_verb};
 use crate::cli::Failure;
 use crate::cli::admin_api::ServerArgs;
@@ -27,6 +28,9 @@ enum SubscriberVerb {
     /// What a subscriber's apps sign in with
     #[command(subcommand)]
     Password(PasswordVerb),
+    /// What a subscriber signs in to the portal with
+    #[command(subcommand)]
+    PortalPassword(PortalVerb),
     /// Say why one may watch something, or not: every check, up to the one that decides
     Explain {
         /// The subscriber
@@ -57,6 +61,7 @@ pub fn run(args: &SubscriberArgs) -> Result<(), Failure> {
     match &args.verb {
         SubscriberVerb::Object(verb) => run_verb(verb),
         SubscriberVerb::Password(verb) => password::run(verb),
+        SubscriberVerb::PortalPassword(verb) => portal::run(verb),
         SubscriberVerb::Explain { id, content, from, agent, server, json } => {
             let from = from.map(|from| from.to_string());
             let asked = [("content", content), ("from", &from), ("agent", agent)];

@@ -90,6 +90,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         outside: outside(&draft)?,
         languages,
         answers: stations.router(control::ask::router(catch_up)),
+        history_ms: config.sessions.history_ms,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
@@ -132,8 +133,9 @@ fn started(
 
 /// What the config says of the admin port.
 fn admin_rules(config: &Config) -> Rules {
-    let AdminPort { hosts, plaintext, tls } = &config.admin_port;
-    Rules { hosts: hosts.clone(), is_tls: tls.is_some(), is_plaintext_trusted: *plaintext }
+    let AdminPort { hosts, group, plaintext, tls } = &config.admin_port;
+    let (hosts, group, is_tls) = (hosts.clone(), group.clone(), tls.is_some());
+    Rules { hosts, is_tls, is_plaintext_trusted: *plaintext, group }
 }
 
 /// What the admin port shows, if it has TLS.

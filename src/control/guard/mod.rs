@@ -84,6 +84,11 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Where events go.
+    pub(in crate::control) fn events(&self) -> &Events {
+        &self.events
+    }
+
     /// One that knows of no failures, and what it will be told of next.
     #[must_use]
     pub fn new(

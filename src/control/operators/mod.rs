@@ -33,8 +33,11 @@ mod factor;
 mod password;
 mod wire;
 
+pub(in crate::control) use password::is_hash;
+pub(in crate::control) use wire::full as wire_full;
+
 use backoff::Backoff;
-use hashing::Hashing;
+use hashing::{Hashing, Turn};
 use people::Admin;
 use setup::SetUp;
 use signed_in::SignedIn;
@@ -48,6 +51,8 @@ pub struct Rules {
     pub is_tls: bool,
     /// Whether people may sign in from elsewhere although it is not.
     pub is_plaintext_trusted: bool,
+    /// Whose members may use the unix socket.
+    pub group: String,
 }
 
 /// What signing in needs, and what is remembered of it.
@@ -95,6 +100,17 @@ impl Office {
         let (set_up, token) = SetUp::new(self.ticks()).map_err(StoreError)?;
         *self.set_up() = Some(set_up);
         Ok(Some(token))
+    }
+
+    /// Whether this is the password that was kept, if one was; none = too many are asked about. It
+    /// waits behind administrators, and takes as long where none was kept.
+    pub(in crate::control) async fn is_right(
+        &self,
+        password: String,
+        kept: Option<String>,
+    ) -> Option<bool> {
+        let compared = move || password::is_right(&password, kept.as_deref());
+        self.hashing.run(Turn::Last, compared).await.ok()
     }
 
     /// Milliseconds of a clock that never goes back.

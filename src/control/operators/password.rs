@@ -44,6 +44,21 @@ pub fn is_right(password: &str, kept: Option<&str>) -> bool {
     argon().verify_password(password.as_bytes(), &kept).is_ok() && is_there
 }
 
+/// Whether a text is a hash like those that are made here: to compare with one that says more of
+/// memory and passes would be the work of whoever wrote it.
+#[must_use]
+pub fn is_hash(text: &str) -> bool {
+    let nobodys = PasswordHash::new(NOBODYS).expect("a PHC string, by the test below");
+    PasswordHash::new(text).is_ok_and(|hash| {
+        let size = |hash: &PasswordHash| hash.hash.map(|hash| hash.as_bytes().len());
+        hash.algorithm == nobodys.algorithm
+            && hash.version == nobodys.version
+            && hash.params.to_string() == nobodys.params.to_string()
+            && hash.salt.is_some()
+            && size(&hash) == size(&nobodys)
+    })
+}
+
 /// Why a password is not taken; none if it is. There are no rules on what it is made of, and none
 /// on when it is to be changed (ASVS 5.0, 6.2.5 and 6.2.10).
 #[must_use]

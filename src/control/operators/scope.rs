@@ -21,7 +21,7 @@ pub enum Scope {
     /// Change categories, bouquets and plans, and whatever else is sold.
     #[serde(rename = "content:write")]
     WriteContent,
-    /// End sessions of viewers.
+    /// End sessions of viewers, and revoke their tokens.
     #[serde(rename = "sessions:write")]
     WriteSessions,
     /// Make tokens for viewers.
@@ -127,7 +127,7 @@ pub enum Needs {
     Scope(Scope),
     /// A scope, and of a person the password a short time ago.
     Fresh(Scope),
-    /// The scope of what is written: subscribers', or everything else's.
+    /// The scope of what is written: subscribers', sessions', or everything else's.
     Write,
 }
 
@@ -140,8 +140,11 @@ impl Needs {
             Self::Scope(scope) | Self::Fresh(scope) => Some(scope),
             Self::Write => {
                 let kind = path.strip_prefix("/api/v1/").and_then(|rest| rest.split('/').next());
-                let is_subscriber = kind == Some("subscribers");
-                Some(if is_subscriber { Scope::WriteSubscribers } else { Scope::WriteContent })
+                Some(match kind {
+                    Some("subscribers") => Scope::WriteSubscribers,
+                    Some("revocations") => Scope::WriteSessions,
+                    _ => Scope::WriteContent,
+                })
             }
         }
     }
@@ -191,8 +194,11 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
     ("DELETE", "/api/v1/channels/{id}", Needs::Write),
     ("GET", "/api/v1/changes", Needs::Scope(Scope::Read)),
     ("GET", "/api/v1/sessions", Needs::Scope(Scope::Read)),
+    ("GET", "/api/v1/sessions/sharing", Needs::Scope(Scope::Read)),
     ("DELETE", "/api/v1/sessions/{id}", Needs::Scope(Scope::WriteSessions)),
     ("POST", "/api/v1/tokens", Needs::Scope(Scope::MintTokens)),
+    ("POST", "/api/v1/tokens/revoke", Needs::Scope(Scope::WriteSessions)),
+    ("DELETE", "/api/v1/tokens/{session}", Needs::Scope(Scope::WriteSessions)),
     ("GET", "/api/v1/subscribers/{id}/explain", Needs::Scope(Scope::Read)),
     ("GET", "/api/v1/subscribers/{id}/app-passwords", Needs::Scope(Scope::WriteSubscribers)),
     ("POST", "/api/v1/subscribers/{id}/app-passwords", Needs::Scope(Scope::WriteSubscribers)),
@@ -201,6 +207,10 @@ pub const ROUTES: &[(&str, &str, Needs)] = &[
         "/api/v1/subscribers/{id}/app-passwords/{name}",
         Needs::Scope(Scope::WriteSubscribers),
     ),
+    ("GET", "/api/v1/subscribers/{id}/portal-password", Needs::Scope(Scope::WriteSubscribers)),
+    ("PUT", "/api/v1/subscribers/{id}/portal-password", Needs::Scope(Scope::WriteSubscribers)),
+    ("DELETE", "/api/v1/subscribers/{id}/portal-password", Needs::Scope(Scope::WriteSubscribers)),
+    ("POST", "/api/v1/portal-passwords/check", Needs::Scope(Scope::WriteSubscribers)),
     ("POST", "/api/v1/app-passwords/check", Needs::Scope(Scope::WriteSubscribers)),
     ("GET", "/api/v1/audit", Needs::Scope(Scope::Read)),
     ("POST", "/api/v1/import", Needs::Fresh(Scope::Admin)),
@@ -254,6 +264,7 @@ mod tests {
         assert_eq!(scope("/api/v1/subscribers"), Scope::WriteSubscribers);
         assert_eq!(scope("/api/v1/subscribers/anna"), Scope::WriteSubscribers);
         assert_eq!(scope("/api/v1/plans/subscribers"), Scope::WriteContent);
+        assert_eq!(scope("/api/v1/revocations/0000000000000001"), Scope::WriteSessions);
         assert_eq!(scope("/api/v1/subscriberss"), Scope::WriteContent);
         assert_eq!(needs(&Method::HEAD, "/api/v1/keys"), Some(Needs::Scope(Scope::Read)));
         assert_eq!(needs(&Method::GET, "/api/v1/other"), None);

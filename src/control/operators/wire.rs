@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn rules(is_tls: bool) -> Rules {
-        Rules { hosts: vec!["tv.example.org".to_owned()], is_tls, is_plaintext_trusted: false }
+        Rules { hosts: vec!["tv.example.org".to_owned()], is_tls, ..Rules::default() }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A store as its thread sees it: whatever is committed, whoever waits for changes hears of.
+//! A store that says what it commits, so that whoever follows changes hears of them.
 
 use std::path::Path;
 
@@ -10,6 +10,8 @@ use super::{
 };
 use crate::control::audit::{self, Act, Note};
 use crate::control::idempotency::Remembered;
+use crate::control::sessions::history::{self, Over};
+use crate::units::UnixTime;
 
 /// A store that says what it commits.
 pub(super) struct Announcing<'s> {
@@ -94,6 +96,14 @@ impl Store for Announcing<'_> {
 
     fn audited(&self, wanted: &audit::Wanted) -> Result<audit::Page, StoreError> {
         self.store.audited(wanted)
+    }
+
+    fn keep_sessions(&mut self, over: &[Over], kept_from: UnixTime) -> Result<(), StoreError> {
+        self.store.keep_sessions(over, kept_from)
+    }
+
+    fn sessions_over(&self, wanted: &history::Wanted) -> Result<history::Page, StoreError> {
+        self.store.sessions_over(wanted)
     }
 
     fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {

@@ -18,12 +18,15 @@ use tokio::sync::watch;
 
 use super::audit::{self, Act, Note};
 use super::idempotency::Remembered;
+use super::sessions::history::{self, Over};
 use crate::config::REGISTRY_JOBS_MAX;
+use crate::units::UnixTime;
 
 mod announcing;
 mod sqlite;
 
 use announcing::Announcing;
+
 pub use sqlite::{Sqlite, backup, verified};
 
 /// What an object is. Its word stands in the file, in the change feed and in exports.
@@ -49,8 +52,12 @@ pub enum Kind {
     Subscriber,
     /// What a subscriber's apps sign in with.
     AppPasswords,
+    /// What a subscriber signs in to the portal with.
+    PortalPassword,
     /// Whoever is kept out: its id is a network.
     Ban,
+    /// A device's session whose tokens are good for nothing any more: its id is the session.
+    Revocation,
     /// Whoever administers the server over the network.
     Admin,
     /// What a program administers it with.
@@ -59,7 +66,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, those that others speak of first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SigningKey,
         Self::Category,
         Self::Channel,
@@ -70,7 +77,9 @@ impl Kind {
         Self::Plan,
         Self::Subscriber,
         Self::AppPasswords,
+        Self::PortalPassword,
         Self::Ban,
+        Self::Revocation,
         Self::Admin,
         Self::ApiKey,
     ];
@@ -89,7 +98,9 @@ impl Kind {
             Self::Plan => "plan",
             Self::Subscriber => "subscriber",
             Self::AppPasswords => "app-passwords",
+            Self::PortalPassword => "portal-password",
             Self::Ban => "ban",
+            Self::Revocation => "revocation",
             Self::Admin => "admin",
             Self::ApiKey => "api-key",
         }
@@ -98,13 +109,27 @@ impl Kind {
     /// Whether its documents are secrets, which no list and no feed tells.
     #[must_use]
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::SigningKey | Self::AppPasswords | Self::Admin | Self::ApiKey)
+        matches!(
+            self,
+            Self::SigningKey
+                | Self::AppPasswords
+                | Self::PortalPassword
+                | Self::Admin
+                | Self::ApiKey
+        )
     }
 
     /// Whether its objects stay where they are when a copy is made or restored.
     #[must_use]
     pub const fn is_in_no_copy(self) -> bool {
         matches!(self, Self::SigningKey | Self::Admin | Self::ApiKey)
+    }
+
+    /// Whether a restore adds to its objects and takes none away: what was taken from somebody
+    /// since the copy was made is not given back by it.
+    #[must_use]
+    pub const fn outlives_restore(self) -> bool {
+        matches!(self, Self::Revocation)
     }
 
     /// Whether its objects have a number besides their id: other systems' clients know them by it.
@@ -407,6 +432,21 @@ pub trait Store: Send {
     ///
     /// See `epoch`.
     fn audited(&self, wanted: &audit::Wanted) -> Result<audit::Page, StoreError>;
+
+    /// Keeps these sessions, which are over, and takes out some of those that ended before then or
+    /// are too many. They are no objects, and of no revision.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn keep_sessions(&mut self, over: &[Over], kept_from: UnixTime) -> Result<(), StoreError>;
+
+    /// Sessions that are over, those that ended last first.
+    ///
+    /// # Errors
+    ///
+    /// See `epoch`.
+    fn sessions_over(&self, wanted: &history::Wanted) -> Result<history::Page, StoreError>;
 
     /// What has changed after a revision, oldest first, so many at most. An object that changed
     /// several times is told of once.

@@ -21,10 +21,13 @@ use super::{
 use crate::control::audit::chain::Key;
 use crate::control::audit::{self, Act, Note};
 use crate::control::idempotency::Remembered;
+use crate::control::sessions::history::{self, Over};
+use crate::units::UnixTime;
 
 mod answered;
 mod audit_log;
 pub mod backup;
+mod past;
 mod snapshot;
 mod written;
 
@@ -109,6 +112,17 @@ CREATE INDEX answered_until ON answered (until, size);
     "
 -- Whose an object's number was before, when it comes again.
 CREATE INDEX number_of ON number (kind, id);
+",
+    "
+-- Sessions that are over, in the order in which they were written.
+CREATE TABLE session_over (
+    sequence INTEGER PRIMARY KEY,
+    subscriber INTEGER,
+    until INTEGER NOT NULL,
+    told TEXT NOT NULL
+) STRICT;
+CREATE INDEX session_over_until ON session_over (until);
+CREATE INDEX session_over_of ON session_over (subscriber, until) WHERE subscriber IS NOT NULL;
 ",
 ];
 
@@ -365,6 +379,14 @@ impl Store for Sqlite {
 
     fn audited(&self, wanted: &audit::Wanted) -> Result<audit::Page, StoreError> {
         self.entries(wanted)
+    }
+
+    fn keep_sessions(&mut self, over: &[Over], kept_from: UnixTime) -> Result<(), StoreError> {
+        self.kept(over, kept_from)
+    }
+
+    fn sessions_over(&self, wanted: &history::Wanted) -> Result<history::Page, StoreError> {
+        self.over(wanted)
     }
 
     fn changes(&self, since: Revision, most: usize) -> Result<Vec<Changed>, StoreError> {

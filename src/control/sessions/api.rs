@@ -8,6 +8,8 @@ use axum::http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::history::{self, Cursor, Over, Page};
+use super::sharing::Signal;
 use super::table::{End, Owner, Past, Session};
 use super::{Desk, Moment};
 use crate::config::{LIST_ENTRIES, LIST_ENTRIES_MAX};
@@ -15,8 +17,10 @@ use crate::control::admin::Shared;
 use crate::control::audit::{Act, Deed, Note};
 use crate::control::json::{answer, nothing};
 use crate::control::problem::problem;
-use crate::control::registry::{Busy, Kind, Store, StoreError};
+use crate::control::registry::{Busy, Kind, Registry, Store, StoreError};
+use crate::control::revocations;
 use crate::control::tokens::{busy, failed, nowhere};
+use crate::units::UnixTime;
 use crate::viewer::SessionId;
 
 /// Which are asked for.
@@ -27,20 +31,24 @@ pub struct Asked {
     /// Those that are over, the newest first.
     #[serde(default)]
     past: bool,
-    /// The first that are told are behind this one.
+    /// Of those that are over, none that ended before this second,
+    since: Option<u64>,
+    /// or in this one or later.
+    until: Option<u64>,
+    /// The first that are told are behind this one: the `next` of the page before.
     #[serde(default)]
     after: String,
     /// How many at most.
     limit: Option<usize>,
 }
 
-/// `GET /api/v1/sessions?subscriber=&past=&after=&limit=`: a page of them, in the order of their
-/// ids; or of those that are over, the newest first.
+/// `GET /api/v1/sessions?subscriber=&past=&since=&until=&after=&limit=`: a page of them, in the
+/// order of their ids; or of those that are over, those that ended last first.
 pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
     let desk = &shared.sessions;
     let limit = asked.limit.unwrap_or(LIST_ENTRIES).clamp(1, LIST_ENTRIES_MAX);
-    let owner = match asked.subscriber {
+    let owner = match asked.subscriber.clone() {
         None => None,
         Some(id) => {
             let found = signer.registry().ask(move |store| store.object(Kind::Subscriber, &id));
@@ -57,10 +65,10 @@ pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Re
             }
         }
     };
-    let (told, next) = match asked.past {
-        true => (past(desk, owner, limit), None),
-        false => present(desk, owner, &asked.after, limit),
-    };
+    if asked.past {
+        return past(desk, signer.registry(), owner, &asked, limit).await;
+    }
+    let (told, next) = present(desk, owner, &asked.after, limit);
     let named = signer.registry().ask(move |store| named(store, told));
     match named.await {
         Ok(Ok(sessions)) => answer(StatusCode::OK, &json!({ "sessions": sessions, "next": next })),
@@ -134,22 +142,105 @@ fn present(
     (all.iter().map(told).collect(), next)
 }
 
-fn past(desk: &Desk, owner: Option<Owner>, limit: usize) -> Vec<Told> {
-    let table = desk.table();
-    let newest_first = table.past().rev();
-    let of = newest_first.filter(|past| owner.is_none_or(|owner| past.session.owner == owner));
-    let told = |Past { session, until, end }: &Past| {
-        let mut told = told(desk, session);
-        told["until"] = json!(until.0);
-        told["end"] = json!(match end {
-            End::Left => "left",
-            End::Limit => "session-limit",
-            End::Kicked => "session-kicked",
-            End::Abroad => "country",
-        });
-        (session.owner, told)
+/// A page of those that are over.
+async fn past(
+    desk: &Desk,
+    registry: &Registry,
+    owner: Option<Owner>,
+    asked: &Asked,
+    most: usize,
+) -> Response<Body> {
+    let before = match asked.after.as_str() {
+        "" => None,
+        text => match Cursor::of_text(text) {
+            Some(cursor) => Some(cursor),
+            None => return problem(StatusCode::BAD_REQUEST, "after: it is no place in this list"),
+        },
     };
-    of.take(limit).map(told).collect()
+    let subscriber = match owner {
+        Some(Owner::Subscriber(number)) => Some(number.get()),
+        _ => None,
+    };
+    let (from, to) = (UnixTime(asked.since.unwrap_or(0)), asked.until.unwrap_or(u64::MAX));
+    let wanted = history::Wanted { subscriber, from, to: UnixTime(to), before, most };
+    let told = desk.keep(registry, move |store| {
+        let Page { over, next } = store.sessions_over(&wanted)?;
+        let mut sessions = Vec::with_capacity(over.len());
+        for Over { subscriber, mut told, .. } in over {
+            if let Some(number) = subscriber {
+                told["subscriber"] = json!(store.named(Kind::Subscriber, number)?);
+            }
+            sessions.push(told);
+        }
+        Ok(json!({ "sessions": sessions, "next": next.map(Cursor::text) }))
+    });
+    match told.await {
+        Ok(Ok((page, _))) => answer(StatusCode::OK, &page),
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+/// `GET /api/v1/sessions/sharing`: when and where one token was used in several networks at once,
+/// the newest first.
+pub async fn sharing(State(shared): State<Shared>) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    let told = |Signal { sharing, first, last, times, .. }: Signal| {
+        let told = json!({
+            "subscriber": null,
+            "device": revocations::text(sharing.device),
+            "from": sharing.from,
+            "elsewhere": sharing.elsewhere,
+            "first": first.0,
+            "last": last.0,
+            "times": times,
+        });
+        (sharing.owner, told)
+    };
+    let newest = shared.sessions.signals().newest(LIST_ENTRIES_MAX);
+    let told = newest.into_iter().map(told).collect();
+    match signer.registry().ask(move |store| named(store, told)).await {
+        Ok(Ok(signals)) => answer(StatusCode::OK, &json!({ "sharing": signals })),
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+impl Desk {
+    /// Those that are over and not written down, the oldest first, so many at most; and what the
+    /// table is to be told when they are.
+    pub(super) fn unwritten(&self, most: usize) -> (Vec<Over>, u64) {
+        let table = self.table();
+        let (past, upto) = table.unwritten(most);
+        let over = |Past { session, until, end }: &Past| over(self, session, *until, *end);
+        (past.map(over).collect(), upto)
+    }
+
+    /// Those that go on, so many at most, as if they were over now.
+    pub(super) fn going_on(&self, most: usize) -> Vec<Over> {
+        let now = self.now();
+        let table = self.table();
+        let until = |session: &Session| UnixTime(seen(session, now));
+        let over = |session: &Session| over(self, session, until(session), End::Stopped);
+        table.all().take(most).map(over).collect()
+    }
+}
+
+fn over(desk: &Desk, session: &Session, until: UnixTime, end: End) -> Over {
+    let mut told = told(desk, session);
+    told["until"] = json!(until.0);
+    told["end"] = json!(match end {
+        End::Left => "left",
+        End::Limit => "session-limit",
+        End::Kicked => "session-kicked",
+        End::Abroad => "country",
+        End::Stopped => "server-stopped",
+    });
+    let subscriber = match session.owner {
+        Owner::Subscriber(number) => Some(number.get()),
+        Owner::Device(_) => None,
+    };
+    Over { subscriber, until, told }
 }
 
 fn id(session: &Session) -> String {
@@ -165,6 +256,7 @@ fn told(desk: &Desk, session: &Session) -> Value {
         "id": id(session),
         "subscriber": null,
         "content": session.content.content().to_string(),
+        "device": revocations::text(session.handset.token),
         "from": session.peer,
         "agent": String::from_utf8_lossy(&session.handset.agent),
         "since": session.since.0,

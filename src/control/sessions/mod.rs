@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
+use super::guard::Guard;
 use super::hook::Hook;
 use super::post::Post;
 use super::tokens::now;
-use crate::config::{Limits, SESSIONS_TICK_MS};
+use crate::config::{Limits, SESSIONS_TICK_MS, Sessions};
 use crate::messages::{SessionNews, Update};
+use crate::ops::security::{Event, Events};
 use crate::units::Ticks;
 use crate::viewer::leases::{News, Start, Verdict};
 use crate::viewer::players::{Bounds, Report, Share};
@@ -25,14 +27,17 @@ use crate::viewer::{Rights, SessionId};
 
 pub use self::arrival::Outside;
 use self::egress::Egress;
+use self::sharing::{Sharing, Signals};
 use self::table::{Moment, Owner, Table};
 
 pub mod api;
 mod arrival;
 mod count;
 mod egress;
+pub mod history;
 mod pace;
 mod quality;
+mod sharing;
 mod table;
 
 /// News that are taken at once.
@@ -45,6 +50,12 @@ pub struct Desk {
     rights: Mutex<Arc<Rights>>,
     /// What the machine sends.
     egress: Mutex<Egress>,
+    /// What was seen of shared tokens.
+    signals: Mutex<Signals>,
+    /// How long those that are over are kept, in milliseconds.
+    history_ms: u64,
+    /// One writes those that are over at a time.
+    keeping: tokio::sync::Mutex<()>,
     limits: watch::Receiver<Arc<Limits>>,
     /// Where its time begins.
     started: Instant,
@@ -53,13 +64,27 @@ pub struct Desk {
     pub outside: Outside,
 }
 
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
 impl Desk {
     /// One that knows of none, tells shards by this post, and asks this back end.
     #[must_use]
     pub fn new(post: Arc<Post>, limits: watch::Receiver<Arc<Limits>>, hook: Arc<Hook>) -> Self {
         let (table, rights, egress) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let history_ms = Sessions::default().history_ms;
+        let (signals, keeping) = (Mutex::default(), tokio::sync::Mutex::default());
         let (started, outside) = (Instant::now(), Outside::new(hook));
-        Self { table, rights, egress, limits, started, post, outside }
+        Self { table, rights, egress, signals, history_ms, keeping, limits, started, post, outside }
+    }
+
+    /// The same that keeps those that are over for so long.
+    #[must_use]
+    pub fn keeping(self, history_ms: u64) -> Self {
+        Self { history_ms, ..self }
     }
 
     /// What subscribers may have has changed.
@@ -68,7 +93,7 @@ impl Desk {
     }
 
     /// Counts, until no shard is left.
-    pub async fn serve(self: Arc<Self>, mut news: Receiver<SessionNews>) {
+    pub async fn serve(self: Arc<Self>, mut news: Receiver<SessionNews>, guard: Arc<Guard>) {
         let mut taken = Vec::with_capacity(NEWS_AT_ONCE);
         let every = Duration::from_millis(SESSIONS_TICK_MS);
         let mut looked = Instant::now();
@@ -81,6 +106,7 @@ impl Desk {
             for news in taken.drain(..) {
                 self.hear(news);
             }
+            self.tell_sharing(guard.events());
             let since = looked.elapsed();
             if since >= 10 * every || since >= every && news.is_empty() {
                 looked = Instant::now();
@@ -207,7 +233,35 @@ impl Desk {
         }
     }
 
-    fn rights(&self) -> Arc<Rights> {
+    /// Says what was seen of shared tokens.
+    fn tell_sharing(&self, events: &Events) {
+        let seen = self.table().take_sharing();
+        let now = self.now();
+        for sharing in seen {
+            if !self.signals().hear(sharing, now) {
+                continue;
+            }
+            let subscriber = match sharing.owner {
+                Owner::Subscriber(number) => Some(number.get()),
+                Owner::Device(_) => None,
+            };
+            let Sharing { device, from, elsewhere, .. } = sharing;
+            events.tell(&Event::Shared { subscriber, device, from, elsewhere }, now.unix);
+        }
+    }
+
+    /// Times that one token was used in several networks at once.
+    #[must_use]
+    pub fn sharing_count(&self) -> u64 {
+        self.signals().total()
+    }
+
+    fn signals(&self) -> MutexGuard<'_, Signals> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What subscribers may have, as it was said last.
+    pub(super) fn rights(&self) -> Arc<Rights> {
         Arc::clone(&self.rights.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -13,6 +13,7 @@ use self::group::{Admission, Barred, Group};
 use super::count;
 use super::pace::{self, Pace};
 use super::quality::Quality;
+use super::sharing::Sharing;
 use crate::config::{
     CONTESTED_MS, KICKED_MS, LEASES_TOLD_MS, LEASES_TOLD_SELDOM, SESSION_REFUSED_MS,
     SESSIONS_COUNTED_MAX, SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
@@ -147,6 +148,8 @@ pub enum End {
     Kicked,
     /// It was where its subscriber may not watch.
     Abroad,
+    /// The server has ended.
+    Stopped,
 }
 
 /// A session that is over.
@@ -188,6 +191,11 @@ pub struct Table {
     /// Whose sessions are looked at next for those that are over.
     due: VecDeque<(Ticks, Owner)>,
     past: VecDeque<Past>,
+    /// How many there ever were, and how many of them are written down.
+    past_count: u64,
+    past_written: u64,
+    /// What was seen since somebody asked.
+    sharing: Vec<Sharing>,
     /// Until then there may be some that are not listed, and shards that tell of them.
     uncounted_until: Ticks,
 }
@@ -338,12 +346,11 @@ impl Table {
             let Some(session) = self.taken(owner, victim) else { break };
             let Some(group) = self.owners.get_mut(&owner) else { break };
             let is_for_content = group.sessions.iter().any(|of| of.is_of_device(&session));
-            let is_elsewhere = group.sessions.iter().any(|of| of.handset == session.handset);
-            if is_elsewhere && !is_for_content {
-                tracing::warn!(
-                    subscriber = ?owner, from = ?session.peer,
-                    "one token is used in several networks at once"
-                );
+            let elsewhere = group.sessions.iter().find(|of| of.handset == session.handset);
+            let is_elsewhere = elsewhere.is_some();
+            if let Some(other) = elsewhere.filter(|_| !is_for_content) {
+                let (device, from) = (session.handset.token, session.peer);
+                self.sharing.push(Sharing { owner, device, from, elsewhere: other.peer });
             }
             said.extend(session.names.iter().map(|name| (*name, REFUSED)));
             let (over, until) = (Over::Limit, now.ticks.plus(CONTESTED_MS));
@@ -459,8 +466,29 @@ impl Table {
     }
 
     /// Those that are over, the newest last.
+    #[cfg(test)]
     pub fn past(&self) -> impl DoubleEndedIterator<Item = &Past> {
         self.past.iter()
+    }
+
+    /// Those that are over and not written down yet, the oldest first, so many at most; and what
+    /// `written` is to be told when they are.
+    pub fn unwritten(&self, most: usize) -> (impl Iterator<Item = &Past>, u64) {
+        let oldest = self.past_count - self.past.len() as u64;
+        let from = self.past_written.max(oldest);
+        let left = usize::try_from(self.past_count - from).unwrap_or(usize::MAX);
+        let count = left.min(most);
+        (self.past.range(self.past.len() - left..).take(count), from + count as u64)
+    }
+
+    /// They are written down.
+    pub fn written(&mut self, upto: u64) {
+        self.past_written = self.past_written.max(upto);
+    }
+
+    /// What was seen of shared tokens since this was asked.
+    pub fn take_sharing(&mut self) -> Vec<Sharing> {
+        std::mem::take(&mut self.sharing)
     }
 
     /// How many names are known.
@@ -512,6 +540,7 @@ impl Table {
             self.past.pop_front();
         }
         self.past.push_back(Past { session, until, end });
+        self.past_count += 1;
     }
 }
 

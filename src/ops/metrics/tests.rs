@@ -20,6 +20,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("shardcast_send_backend", "gauge"),
     ("shardcast_cold_reads_total", "counter"),
     ("shardcast_parked_requests", "gauge"),
+    ("shardcast_sharing_total", "counter"),
     ("shardcast_live_publish_seconds", "histogram"),
     ("shardcast_ingest_objects_total", "counter"),
     ("shardcast_sessions", "gauge"),
@@ -150,7 +151,8 @@ fn the_figures_of_all_shards_are_added_up() {
         waiting: 1,
         is_left_alone: true,
     };
-    let viewers = Viewers { sessions: 3, sent: Some((9_000, true)), asked: Some(asked) };
+    let viewers =
+        Viewers { sessions: 3, sharing: 2, sent: Some((9_000, true)), asked: Some(asked) };
     let text = text(&scrape, None, &pushed, (true, &viewers));
     let samples = parsed(&text);
     for (sample, value) in [

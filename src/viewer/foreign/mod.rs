@@ -30,7 +30,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::key::Key;
 use super::rights::Bar;
-use super::token::is_in;
+use super::token::{EXCHANGED, is_in};
 use crate::config::foreign::{Kind, Section};
 use crate::units::UnixTime;
 
@@ -82,6 +82,8 @@ pub enum Denied {
     OutOfScope,
     /// It is signed, and lacks what we need, or says what we can't keep.
     Unfit,
+    /// Its session was revoked.
+    Revoked,
 }
 
 /// Why a request with a token of others does not get one of ours.
@@ -214,18 +216,27 @@ impl Verifier {
     }
 
     fn session(&self, session: Option<&str>, identity: &[u8]) -> u64 {
-        let (kind, of) = match session {
-            Some(session) => (b's', session.as_bytes()),
-            None => (b't', identity),
-        };
-        let hash = Sha256::new()
-            .chain_update(b"shardcast foreign session\0")
-            .chain_update(self.section.name.as_bytes())
-            .chain_update([0, kind])
-            .chain_update(of)
-            .finalize();
-        u64::from_be_bytes(*hash.first_chunk().expect("32 bytes"))
+        match session {
+            Some(session) => session_of(&self.section.name, session),
+            None => hashed(&self.section.name, b't', identity),
+        }
     }
+}
+
+/// What stands for a session that tokens of a section name.
+#[must_use]
+pub fn session_of(section: &str, session: &str) -> u64 {
+    hashed(section, b's', session.as_bytes())
+}
+
+fn hashed(section: &str, kind: u8, of: &[u8]) -> u64 {
+    let hash = Sha256::new()
+        .chain_update(b"shardcast foreign session\0")
+        .chain_update(section.as_bytes())
+        .chain_update([0, kind])
+        .chain_update(of)
+        .finalize();
+    u64::from_be_bytes(*hash.first_chunk().expect("32 bytes")) | EXCHANGED
 }
 
 /// A time in the text of a token: digits, and nothing else.

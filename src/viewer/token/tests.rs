@@ -43,6 +43,7 @@ fn check(text: &str, keys: &Keys, peer: &str, now: UnixTime, expected: &str) {
         Err(Denial::Unknown) => "unknown".to_owned(),
         Err(Denial::Expired(at)) => format!("expired {}", at.0),
         Err(Denial::Elsewhere) => "elsewhere".to_owned(),
+        Err(Denial::Revoked) => unreachable!("the text alone does not say that"),
     };
     assert_eq!(read.trim_end(), expected, "{text}");
 }

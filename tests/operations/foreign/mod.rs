@@ -19,6 +19,7 @@ use sha2::Sha256;
 use super::running::{PATIENCE, Place, Running, done, program, run, serve, until};
 
 mod nginx;
+mod revoked;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const LIST: &str = "/vod/a/index.m3u8";

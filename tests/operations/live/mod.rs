@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::running::{self, PATIENCE, Place, Running, serve};
 
 mod boxes;
-mod http;
+pub mod http;
 mod statuses;
 mod aligned;
 mod repeats;

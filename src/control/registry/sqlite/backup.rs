@@ -22,6 +22,9 @@ use super::audit_log::{Log, Said, noted_outside};
 use super::{APPLICATION_ID, BUSY, Sqlite, failed, revision_at, signed, up_to_date};
 use crate::control::audit::chain::Key;
 use crate::control::audit::{Act, Deed, Note};
+use crate::control::passphrase::Sealed;
+
+pub mod keys;
 
 /// Looks at one document: what is wrong with it.
 pub type Look<'l> = &'l dyn Fn(Kind, Value) -> Result<(), String>;
@@ -40,12 +43,18 @@ fn at(path: &Path, why: impl std::fmt::Display) -> StoreError {
 }
 
 /// Copies the registry of a state folder into a new file, which its user alone can read. The server
-/// may run meanwhile; nobody waits for it. The audit log has an entry about it, and is in the copy.
+/// may run meanwhile; nobody waits for it. Keys are in it only as they were sealed. The audit log
+/// has an entry about it, and is in the copy.
 ///
 /// # Errors
 ///
 /// There is no registry, it can't be read, the file is there or can't be written.
-pub fn backup(act: &Act, state: &Path, to: &Path) -> Result<Copied, StoreError> {
+pub fn backup(
+    act: &Act,
+    state: &Path,
+    to: &Path,
+    keys: Option<&Sealed>,
+) -> Result<Copied, StoreError> {
     let path = state.join("registry.db");
     let mut registry = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(|error| at(&path, error))?;
@@ -54,13 +63,13 @@ pub fn backup(act: &Act, state: &Path, to: &Path) -> Result<Copied, StoreError> 
         return Err(at(&path, "this is no registry"));
     }
     registry.busy_timeout(BUSY).map_err(|error| at(&path, error))?;
-    let details = json!({ "file": to.to_string_lossy() });
+    let details = json!({ "file": to.to_string_lossy(), "keys": keys.is_some() });
     let (deed, kind, id) = (Deed::Backup, "registry", String::new());
     let note = Note { deed, kind, id, details, made: Value::Null };
     noted_outside(&mut registry, state, act, &note)?;
     let unfinished = beside(to, "part");
     made(&unfinished)?;
-    let result = copied(&registry, &unfinished).and_then(|copied| {
+    let result = copied(&registry, &unfinished, keys).and_then(|copied| {
         let put = File::open(&unfinished).and_then(|file| file.sync_all());
         // Never over something that is there.
         put.and_then(|()| fs::hard_link(&unfinished, to)).map_err(|error| at(to, error))?;
@@ -86,7 +95,7 @@ fn made(path: &Path) -> Result<(), StoreError> {
     made.map(drop).map_err(|error| at(path, error))
 }
 
-fn copied(registry: &Connection, to: &Path) -> Result<Copied, StoreError> {
+fn copied(registry: &Connection, to: &Path, keys: Option<&Sealed>) -> Result<Copied, StoreError> {
     let name = to.to_str().ok_or_else(|| at(to, "this path is no text"))?;
     registry.execute("VACUUM INTO ?1", params![name]).map_err(|error| at(to, error))?;
     let copy = Connection::open(to).map_err(|error| at(to, error))?;
@@ -99,7 +108,14 @@ fn copied(registry: &Connection, to: &Path) -> Result<Copied, StoreError> {
         if copy.table_exists(None, "answered")? {
             copy.execute("DELETE FROM answered", ())?;
         }
+        // Who watched what is nobody's business who finds a copy.
+        if copy.table_exists(None, "session_over")? {
+            copy.execute("DELETE FROM session_over", ())?;
+        }
         copy.execute_batch("VACUUM")?;
+        if let Some(sealed) = keys {
+            keys::put(&copy, sealed)?;
+        }
         held(&copy)
     };
     made().map_err(|error| at(to, error))
@@ -107,7 +123,11 @@ fn copied(registry: &Connection, to: &Path) -> Result<Copied, StoreError> {
 
 /// The kinds that no copy has, as SQL lists them.
 fn secret() -> String {
-    let kinds = Kind::ALL.into_iter().filter(|kind| kind.is_in_no_copy());
+    listed(Kind::is_in_no_copy)
+}
+
+fn listed(is_one: impl Fn(Kind) -> bool) -> String {
+    let kinds = Kind::ALL.into_iter().filter(|kind| is_one(*kind));
     kinds.map(|kind| format!("'{}'", kind.word())).collect::<Vec<_>>().join(", ")
 }
 
@@ -154,7 +174,11 @@ pub fn staged(from: &Path, state: &Path, look: Look<'_>) -> Result<(PathBuf, Cop
 }
 
 /// The server may be another user's: it is to read what an administrator restores.
-fn given(state: &Path, staged: &Path) -> Result<(), StoreError> {
+///
+/// # Errors
+///
+/// The owner can't be known, or changed.
+pub fn given(state: &Path, staged: &Path) -> Result<(), StoreError> {
     let owner = fs::metadata(state).map_err(|error| at(state, error))?;
     let is_ours = fs::metadata(staged).is_ok_and(|staged| staged.uid() == owner.uid());
     if is_ours {
@@ -221,10 +245,11 @@ fn dangling(copy: &Connection) -> Result<(), String> {
     }
 }
 
-/// Makes the registry what the copy says, with revisions behind this one. What is secret stays; the
-/// epoch is another one.
+/// Makes the registry what the copy says, with revisions behind this one. What is secret stays, and
+/// so does what outlives a restore; the epoch is another one.
 fn restore(base: i64) -> String {
-    let secret = secret();
+    let stay = listed(|kind| kind.is_in_no_copy() || kind.outlives_restore());
+    let outlive = listed(Kind::outlives_restore);
     format!(
         "
 -- Channels of the config file were numbered by nobody's wish: their numbers give way.
@@ -236,9 +261,9 @@ DELETE FROM main.number AS here WHERE EXISTS
 -- What is gone.
 INSERT OR REPLACE INTO removed (kind, id, revision, number)
     SELECT kind, id, {base} + row_number() OVER (ORDER BY kind, id), number
-    FROM main.object AS here WHERE kind NOT IN ({secret}) AND NOT EXISTS
+    FROM main.object AS here WHERE kind NOT IN ({stay}) AND NOT EXISTS
         (SELECT 1 FROM copy.object AS there WHERE there.kind = here.kind AND there.id = here.id);
-DELETE FROM main.object AS here WHERE kind NOT IN ({secret}) AND NOT EXISTS
+DELETE FROM main.object AS here WHERE kind NOT IN ({stay}) AND NOT EXISTS
     (SELECT 1 FROM copy.object AS there WHERE there.kind = here.kind AND there.id = here.id);
 -- What is new or other.
 INSERT INTO main.object (kind, id, revision, number, document)
@@ -247,7 +272,8 @@ INSERT INTO main.object (kind, id, revision, number, document)
     FROM copy.object AS there WHERE NOT EXISTS
         (SELECT 1 FROM main.object AS here
             WHERE here.kind = there.kind AND here.id = there.id
-            AND here.document = there.document AND here.number IS there.number)
+            AND (here.kind IN ({outlive})
+                OR here.document = there.document AND here.number IS there.number))
     ON CONFLICT (kind, id) DO UPDATE SET
         revision = excluded.revision, number = excluded.number, document = excluded.document;
 DELETE FROM main.removed AS gone WHERE EXISTS

@@ -54,7 +54,7 @@ fn anything(_: Kind, _: Value) -> Result<(), String> {
 fn a_copy_has_everything_but_keys_and_is_its_users_alone() {
     let (state, store) = state();
     let to = state.path().join("copy.db");
-    let copied = backup(&act(), state.path(), &to).unwrap();
+    let copied = backup(&act(), state.path(), &to, None).unwrap();
     assert_eq!(copied, Copied { objects: 3, revision: store.revision().unwrap() });
     let bytes = fs::read(&to).unwrap();
     let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
@@ -64,10 +64,11 @@ fn a_copy_has_everything_but_keys_and_is_its_users_alone() {
         fs::read_dir(state.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
     assert!(names.iter().all(|name| !name.to_string_lossy().ends_with("part")), "{names:?}");
     // What is there is not written over.
-    let again = backup(&act(), state.path(), &to).unwrap_err();
+    let again = backup(&act(), state.path(), &to, None).unwrap_err();
     assert!(again.0.contains("File exists"), "{again}");
     assert_eq!(fs::read(&to).unwrap(), bytes);
-    let nowhere = backup(&act(), &state.path().join("other"), &state.path().join("b")).unwrap_err();
+    let nowhere =
+        backup(&act(), &state.path().join("other"), &state.path().join("b"), None).unwrap_err();
     assert!(nowhere.0.contains("registry.db"), "{nowhere}");
 }
 
@@ -75,7 +76,7 @@ fn a_copy_has_everything_but_keys_and_is_its_users_alone() {
 fn a_restore_makes_it_what_it_was_and_nothing_is_given_twice() {
     let (state, mut store) = state();
     let to = state.path().join("copy.db");
-    backup(&act(), state.path(), &to).unwrap();
+    backup(&act(), state.path(), &to, None).unwrap();
     let changes = [
         write(Kind::Subscriber, "Anna", None),
         subscriber("Bela", "other"),
@@ -115,7 +116,7 @@ fn a_restore_makes_it_what_it_was_and_nothing_is_given_twice() {
 fn a_registry_that_was_lost_comes_back_on_another_machine() {
     let (state, _store) = state();
     let to = state.path().join("copy.db");
-    let copied = backup(&act(), state.path(), &to).unwrap();
+    let copied = backup(&act(), state.path(), &to, None).unwrap();
     let there = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(there.path()).unwrap();
     let (staged, _) = staged(&to, there.path(), &anything).unwrap();
@@ -128,7 +129,7 @@ fn a_registry_that_was_lost_comes_back_on_another_machine() {
 fn a_copy_of_another_registry_changes_nothing() {
     let (state, mut store) = state();
     let to = state.path().join("copy.db");
-    backup(&act(), state.path(), &to).unwrap();
+    backup(&act(), state.path(), &to, None).unwrap();
     let there = tempfile::tempdir().unwrap();
     let mut other = Sqlite::open(there.path()).unwrap();
     let gold = write(Kind::Plan, "gold", Some(json!({ "name": "Gold" })));
@@ -149,7 +150,7 @@ fn what_is_no_sound_copy_is_refused_and_leaves_nothing() {
     let (state, store) = state();
     drop(store);
     let to = state.path().join("copy.db");
-    backup(&act(), state.path(), &to).unwrap();
+    backup(&act(), state.path(), &to, None).unwrap();
     let there = tempfile::tempdir().unwrap();
     let check = |bytes: &[u8], look: Look<'_>, why: &str| {
         let from = there.path().join("from");
@@ -190,7 +191,7 @@ fn what_is_no_sound_copy_is_refused_and_leaves_nothing() {
 fn a_restore_leaves_the_audit_log_and_says_in_it_what_was_done() {
     let (state, mut store) = state();
     let to = state.path().join("copy.db");
-    backup(&act(), state.path(), &to).unwrap();
+    backup(&act(), state.path(), &to, None).unwrap();
     let changes = [write(Kind::Subscriber, "Anna", None), subscriber("Bela", "other")];
     store.commit(&act(), &changes).unwrap();
     let before = store.audit_head().unwrap();
@@ -240,7 +241,7 @@ fn numbers_of_a_fresh_servers_config_file_give_way_to_those_of_the_copy() {
     let (state, mut store) = state();
     store.commit(&act(), &[made("sport"), of_file("news")]).unwrap();
     let to = state.path().join("copy.db");
-    backup(&act(), state.path(), &to).unwrap();
+    backup(&act(), state.path(), &to, None).unwrap();
     // Another machine with the same config file has numbered its channels by itself.
     let other = tempfile::tempdir().unwrap();
     let mut fresh = Sqlite::open(other.path()).unwrap();
@@ -257,4 +258,24 @@ fn numbers_of_a_fresh_servers_config_file_give_way_to_those_of_the_copy() {
     made_there.commit(&act(), &[made("mine")]).unwrap();
     assert!(made_there.restore(&act(), &staged).is_err());
     assert_eq!(numbers(&made_there), [("mine".to_owned(), 1)]);
+}
+
+#[test]
+fn who_watched_what_is_in_no_copy_and_stays_where_one_is_restored() {
+    use crate::control::sessions::history::{Over, Wanted};
+    use crate::units::UnixTime;
+    let (state, mut store) = state();
+    let over = Over { subscriber: Some(1), until: UnixTime(100), told: json!({ "id": "a" }) };
+    store.keep_sessions(std::slice::from_ref(&over), UnixTime(0)).unwrap();
+    let to = state.path().join("copy.db");
+    backup(&act(), state.path(), &to, None).unwrap();
+    let copy = Connection::open(&to).unwrap();
+    let count = "SELECT count(*) FROM session_over";
+    assert_eq!(copy.query_row(count, (), |row| row.get::<_, i64>(0)).unwrap(), 0);
+    drop(copy);
+    let (staged, _) = staged(&to, state.path(), &anything).unwrap();
+    store.restore(&act(), &staged).unwrap();
+    let (from, to) = (UnixTime(0), UnixTime(u64::MAX));
+    let wanted = Wanted { subscriber: None, from, to, before: None, most: 9 };
+    assert_eq!(store.sessions_over(&wanted).unwrap().over, [over]);
 }
