@@ -65,6 +65,10 @@ mod proxies;
 mod pacing;
 #[path = "operations/front_cache.rs"]
 mod front_cache;
+#[path = "operations/kinds.rs"]
+mod kinds;
+#[path = "operations/story.rs"]
+mod story;
 #[path = "operations/reload.rs"]
 mod reload;
 #[path = "operations/live/mod.rs"]

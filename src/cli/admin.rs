@@ -28,6 +28,16 @@ enum AdminVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Show one
+    Show {
+        /// Its name
+        id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of lines
+        #[arg(long)]
+        json: bool,
+    },
     /// Add one
     Add {
         /// The name to sign in with
@@ -39,6 +49,9 @@ enum AdminVerb {
         password: PasswordArgs,
         #[command(flatten)]
         server: ServerArgs,
+        /// One JSON document instead of a line; a password that was made is its "password"
+        #[arg(long)]
+        json: bool,
     },
     /// Change the role, or whether one may sign in; who may not is out at once
     Set {
@@ -52,6 +65,9 @@ enum AdminVerb {
         enabled: Option<bool>,
         #[command(flatten)]
         server: ServerArgs,
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
     },
     /// Give another password; who is signed in by the old one is out
     Password {
@@ -142,13 +158,20 @@ pub fn run(args: &AdminArgs) -> Result<(), Failure> {
         AdminVerb::Ls { server, json } => {
             list(&server.get("/api/v1/admins")?["admins"], *json, ADMINS)
         }
-        AdminVerb::Add { id, role, password, server } => {
+        AdminVerb::Show { id, server, json } => objects::show(&server.get(&at(id, ""))?, *json),
+        AdminVerb::Add { id, role, password, server, json } => {
             let (password, is_made) = password.read()?;
             let new = json!({ "id": id, "role": role, "password": password });
-            server.post("/api/v1/admins", &new)?;
-            shown(id, &password, is_made)
+            let mut admin = server.post("/api/v1/admins", &new)?;
+            if !json {
+                return shown(id, &password, is_made);
+            }
+            if is_made {
+                admin["password"] = password.into();
+            }
+            objects::show(&admin, true)
         }
-        AdminVerb::Set { id, role, enabled, server } => {
+        AdminVerb::Set { id, role, enabled, server, json } => {
             let mut changes = Map::new();
             changes.extend(role.iter().map(|role| ("role".to_owned(), role.as_str().into())));
             changes.extend(enabled.iter().map(|is| ("enabled".to_owned(), (*is).into())));
@@ -156,7 +179,7 @@ pub fn run(args: &AdminArgs) -> Result<(), Failure> {
                 return Err(Failure::new(format!("set {id}"), "nothing is to be changed"));
             }
             let admin = server.patch(&at(id, ""), &Value::Object(changes))?;
-            list(&json!([admin]), false, ADMINS)
+            if *json { objects::show(&admin, true) } else { list(&json!([admin]), false, ADMINS) }
         }
         AdminVerb::Password { id, password, server } => {
             let (password, is_made) = password.read()?;

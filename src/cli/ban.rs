@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::admin_api::ServerArgs;
-use super::objects::encoded;
 use super::objects::moment as at;
+use super::objects::{encoded, show};
 use super::terminal::{moment, say, table, word};
 use crate::guard::networks::plain;
 
@@ -31,6 +31,17 @@ enum BanVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Show one
+    Show {
+        /// As `ban ls` shows it
+        #[arg(value_parser = network)]
+        network: IpNet,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of lines
+        #[arg(long)]
+        json: bool,
+    },
     /// Ban a network: its connections are closed within a second, and no more are taken
     Add {
         /// 192.0.2.0/24, 2001:db8::/32 or one address
@@ -45,6 +56,26 @@ enum BanVerb {
         #[command(flatten)]
         server: ServerArgs,
         /// One JSON document instead of a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change until when a ban holds, or why; who made it stays
+    Set {
+        /// As `ban ls` shows it
+        #[arg(value_parser = network)]
+        network: IpNet,
+        /// How long from now
+        #[arg(long = "for", value_name = "TIME", value_parser = at, conflicts_with = "forever")]
+        until: Option<u64>,
+        /// Until it is lifted
+        #[arg(long)]
+        forever: bool,
+        /// Why, for people
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of lines
         #[arg(long)]
         json: bool,
     },
@@ -71,6 +102,17 @@ pub fn run(args: &BanArgs) -> Result<(), Failure> {
                 return say(&bans.iter().map(|of| format!("{of}\n")).collect::<String>());
             }
             say(&list(&bans))
+        }
+        BanVerb::Show { network, server, json } => show(&server.get(&address(*network))?, *json),
+        BanVerb::Set { network, until, forever, reason, server, json } => {
+            let mut changes = Map::new();
+            changes.extend(until.map(|until| ("until".to_owned(), until.into())));
+            changes.extend(forever.then(|| ("until".to_owned(), Value::Null)));
+            changes.extend(reason.iter().map(|why| ("reason".to_owned(), why.as_str().into())));
+            if changes.is_empty() {
+                return Err(Failure::new(format!("set {network}"), "nothing is to be changed"));
+            }
+            show(&server.patch(&address(*network), &Value::Object(changes))?, *json)
         }
         BanVerb::Add { network, until, reason, server, json } => {
             let wanted = json!({ "until": until, "reason": reason, "made": "hand" });

@@ -213,7 +213,12 @@ fn list<F: Fields>(server: &ServerArgs, filter: &str, json: bool) -> Result<(), 
     if json { Ok(()) } else { say(&table(&heads, rows)) }
 }
 
-fn show(object: &Value, json: bool) -> Result<(), Failure> {
+/// An object for people: a field a line.
+///
+/// # Errors
+///
+/// Nobody reads it.
+pub fn show(object: &Value, json: bool) -> Result<(), Failure> {
     if json {
         return say(&format!("{object:#}\n"));
     }
@@ -231,7 +236,7 @@ fn cell(field: &str, value: &Value) -> String {
     match value {
         Value::Array(entries) if entries.is_empty() => "-".to_owned(),
         Value::Array(entries) => entries.iter().map(word).collect::<Vec<_>>().join(","),
-        Value::Number(at) if field == "expires" => {
+        Value::Number(at) if matches!(field, "created" | "expires" | "until") => {
             at.as_u64().map_or_else(|| word(value), |at| UnixTime(at).iso())
         }
         value => word(value),
@@ -259,6 +264,7 @@ mod tests {
         assert_eq!(cell("bouquets", &json!([])), "-");
         assert_eq!(cell("expires", &json!(1_800_000_000)), "2027-01-15T08:00:00Z");
         assert_eq!(cell("expires", &Value::Null), "-");
+        assert_eq!(cell("until", &json!(1_800_000_000)), "2027-01-15T08:00:00Z");
         assert_eq!(cell("notes", &json!("a\u{1b}[31m")), "a[31m");
     }
 }

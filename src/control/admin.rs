@@ -23,7 +23,7 @@ use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
 use super::{
     Parts, Readiness, Stage, actor, app_passwords, audit, channels, explain, export, feed, import,
-    objects, portal_password, problem, restore, revocations,
+    objects, openapi, portal_password, problem, restore, revocations,
 };
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
@@ -190,6 +190,7 @@ pub fn operated() -> Router<Shared> {
 fn seen() -> Router<Shared> {
     Router::new()
         .route("/metrics", get(metrics_text))
+        .route(openapi::PATH, get(openapi::told))
         .route("/healthz", get(|| async { text(StatusCode::OK, "alive\n") }))
         .route("/readyz", get(ready))
         .fallback(problem::unknown)

@@ -14,6 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::registry::{Expected, Kind, Object, Reference, Write};
@@ -72,7 +73,8 @@ fn app() -> String {
 }
 
 /// One that can be told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AppPassword)]
 pub struct Told {
     /// Which app or device it is for.
     pub name: String,

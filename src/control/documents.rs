@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 use super::app_passwords;
 use super::portal_password;
@@ -28,19 +30,21 @@ pub struct Checked {
 }
 
 /// What channels, films or series are sorted by.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Category {
     /// What it sorts.
     sorts: Sorts,
     /// As people see it.
+    #[schema(value_type = Name)]
     name: String,
     /// Categories are shown by this, the smallest first, and then by their names.
     #[serde(default)]
     order: i32,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// What a category sorts.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Sorts {
     Live,
@@ -49,25 +53,29 @@ enum Sorts {
 }
 
 /// Channels and assets that are sold together.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Bouquet {
     /// As people see it.
+    #[schema(value_type = Name)]
     name: String,
     /// In the order in which they are shown. `tv/news` is a channel; `vod/films/a` is an asset, and
     /// `vod/films` is all that lies there.
     #[serde(default)]
+    #[schema(value_type = Vec<ContentPath>)]
     content: Vec<String>,
 }
 
 /// What a subscriber has paid for.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Plan {
     /// As people see it.
+    #[schema(value_type = Name)]
     name: String,
     /// What may be watched.
     #[serde(default)]
+    #[schema(value_type = Vec<BouquetId>)]
     bouquets: Vec<String>,
     /// At how many places at once; 0 = as many as one likes.
     #[serde(default = "one")]
@@ -87,7 +95,7 @@ struct Plan {
 }
 
 /// What becomes of a session that is one too many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum WhenFull {
     /// It is refused.
@@ -102,15 +110,17 @@ fn one() -> u32 {
 }
 
 /// Whoever watches.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Subscriber {
     /// What was paid for; none = nothing.
     #[serde(default)]
+    #[schema(pattern = "^[a-z0-9_-][a-z0-9_.-]*$", max_length = 128)]
     plan: Option<String>,
     /// Nothing may be watched from this second on; none = it never ends.
     #[serde(default)]
     expires: Option<u64>,
+    /// Whether anything may be watched.
     #[serde(default)]
     status: Status,
     /// Nothing was paid yet.
@@ -121,6 +131,7 @@ struct Subscriber {
     sessions_max: Option<u32>,
     /// Where it may be watched; none = anywhere.
     #[serde(default)]
+    #[schema(value_type = Vec<Network>)]
     networks: Vec<String>,
     /// With what: words of which the client's User-Agent has one; none = with anything.
     #[serde(default)]
@@ -130,22 +141,28 @@ struct Subscriber {
     agents_denied: Vec<String>,
     /// The only country where it may be watched (ISO 3166-1 alpha-2).
     #[serde(default)]
+    #[schema(pattern = "^[A-Z]{2}$")]
     country: Option<String>,
     /// What a billing system calls it.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 1024)]
     external_id: Option<String>,
     /// What its texts are written in (RFC 5646).
     #[serde(default)]
+    #[schema(pattern = "^[A-Za-z0-9-]{2,35}$")]
     language: Option<String>,
     /// For people.
     #[serde(default)]
+    #[schema(max_length = 1024)]
     notes: String,
     /// For people, to look for.
     #[serde(default)]
     tags: BTreeSet<String>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// Whether somebody may watch at all.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = SubscriberStatus)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     #[default]
@@ -154,7 +171,7 @@ enum Status {
 }
 
 /// Whoever is kept out; the id is the network.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Ban {
     /// From this second on it is lifted; none = somebody has to.
@@ -162,13 +179,15 @@ struct Ban {
     until: Option<u64>,
     /// For people.
     #[serde(default)]
+    #[schema(max_length = 1024)]
     reason: String,
+    /// Who made it.
     #[serde(default)]
     made: Made,
 }
 
 /// A device's session whose tokens are good for nothing any more; the id is the session.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Revocation {
     /// The last of its tokens has expired by this second.
@@ -179,7 +198,8 @@ struct Revocation {
 }
 
 /// Who made a ban.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = BanMade)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Made {
     /// Somebody: no connection is taken from there.
@@ -196,6 +216,68 @@ impl Made {
             Self::Hand => "hand",
             Self::Automatic => "automatic",
         }
+    }
+}
+
+/// A name, as people see it.
+#[derive(ToSchema)]
+#[schema(max_length = 1024, pattern = "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]+$")]
+#[expect(dead_code, reason = "for its schema; what `text` looks at is a text")]
+struct Name(String);
+
+/// A channel, an asset, or a folder of assets.
+#[derive(ToSchema)]
+#[schema(
+    pattern = "^(tv/[^/\\u0000-\\u001f\\u007f-\\u009f]+|vod/[^/\\u0000-\\u001f\\u007f-\\u009f]+(/[^/\\u0000-\\u001f\\u007f-\\u009f]+)*)$"
+)]
+#[expect(dead_code, reason = "for its schema; what `content` looks at is a text")]
+struct ContentPath(String);
+
+/// A bouquet's id.
+#[derive(ToSchema)]
+#[schema(pattern = "^[a-z0-9_-][a-z0-9_.-]*$", max_length = 128)]
+#[expect(dead_code, reason = "for its schema; what `id` looks at is a text")]
+struct BouquetId(String);
+
+/// A network, or one address.
+#[derive(ToSchema)]
+#[schema(examples("192.0.2.0/24", "2001:db8::1"))]
+#[expect(dead_code, reason = "for its schema; what `network` looks at is a text")]
+struct Network(String);
+
+/// A document's fields, for the API's document.
+pub struct Described {
+    /// What a schema of it is called.
+    pub name: String,
+    /// Its fields.
+    pub schema: RefOr<Schema>,
+    /// Schemas that it speaks of.
+    pub others: Vec<(String, RefOr<Schema>)>,
+}
+
+/// What a document of this kind may say; none = it has a way of its own.
+pub fn described(kind: Kind) -> Option<Described> {
+    fn of<T: ToSchema>() -> Described {
+        let mut others = Vec::new();
+        T::schemas(&mut others);
+        Described { name: T::name().into_owned(), schema: T::schema(), others }
+    }
+    match kind {
+        Kind::Category => Some(of::<Category>()),
+        Kind::Bouquet => Some(of::<Bouquet>()),
+        Kind::Plan => Some(of::<Plan>()),
+        Kind::Subscriber => Some(of::<Subscriber>()),
+        Kind::Ban => Some(of::<Ban>()),
+        Kind::Revocation => Some(of::<Revocation>()),
+        Kind::Channel => Some(of::<content::Channel>()),
+        Kind::Asset => Some(of::<content::Asset>()),
+        Kind::Series => Some(of::<content::Series>()),
+        Kind::Episode => Some(of::<content::Episode>()),
+        Kind::SigningKey
+        | Kind::AppPasswords
+        | Kind::PortalPassword
+        | Kind::Admin
+        | Kind::ApiKey => None,
     }
 }
 
@@ -276,7 +358,8 @@ fn of_subscriber(subscriber: &Subscriber) -> Result<(), String> {
         return Err(format!("country: {country:?} is none (write \"NL\")"));
     }
     if let Some(language) = &subscriber.language
-        && !(2..=35).contains(&language.len())
+        && !((2..=35).contains(&language.len())
+            && language.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
     {
         return Err(format!("language: {language:?} is none (write \"nl\" or \"pt-BR\")"));
     }

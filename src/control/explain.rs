@@ -14,8 +14,9 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{Response, StatusCode};
 use ipnet::IpNet;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::admin::Shared;
 use super::documents::{self, Made};
@@ -35,17 +36,75 @@ use crate::units::UnixTime;
 use crate::viewer::rights::{Country, From, Limits, Plan, Wanted};
 
 /// What is asked.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Asked {
     /// `tv/news`, or a path below `vod/`.
     content: Option<String>,
     /// An address to watch from.
+    #[param(value_type = Option<String>)]
     from: Option<IpAddr>,
     /// What the player says of itself.
     agent: Option<String>,
 }
 
-/// Answers.
+/// Why a subscriber may have something, or not.
+#[derive(Serialize, ToSchema)]
+struct Explained {
+    /// The subscriber's.
+    id: String,
+    /// Whether it may.
+    allowed: bool,
+    /// Why not, as `X-Shardcast-Reason` says it.
+    reason: Option<&'static str>,
+    /// The check that decided.
+    deciding: Option<&'static str>,
+    /// In the order in which shards make them, up to the one that decides.
+    checks: Vec<Looked>,
+    /// What was refused last, the newest first.
+    refusals: Vec<Refusals>,
+}
+
+/// A check that was made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedCheck)]
+struct Looked {
+    /// Which.
+    check: &'static str,
+    /// Whether it passes.
+    passes: bool,
+    /// What it looked at, for people.
+    says: String,
+}
+
+/// What was refused.
+#[derive(Serialize, ToSchema)]
+struct Refusals {
+    /// Why, as `X-Shardcast-Reason` says it.
+    reason: &'static str,
+    /// What was asked for: the beginning of the path, without the token.
+    path: String,
+    /// From where, if that is known.
+    #[schema(value_type = Option<String>)]
+    from: Option<IpAddr>,
+    /// When first, in seconds since 1970,
+    first: u64,
+    /// when last,
+    last: u64,
+    /// and how often.
+    count: u64,
+}
+
+/// `GET /api/v1/subscribers/{id}/explain`: why a subscriber may have something, or not: every check
+/// in order, up to the one that decides, and what was refused last.
+#[utoipa::path(
+    get, path = "/api/v1/subscribers/{id}/explain", tag = "subscribers",
+    params(("id" = String, Path, description = "The subscriber's."), Asked),
+    responses(
+        (status = 200, body = Explained),
+        (status = 404, description = "There is no such subscriber."),
+    )
+)]
 pub async fn explain(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -81,7 +140,7 @@ pub async fn explain(
                 Some(number) => signer.refusals(number).await,
                 None => Vec::new(),
             };
-            explained["refusals"] = refused.iter().map(refusal).collect();
+            explained.refusals = refused.iter().map(refusal).collect();
             answer(StatusCode::OK, &explained)
         }
         Ok(Ok(None)) => problem(StatusCode::NOT_FOUND, "no subscriber has this id"),
@@ -90,16 +149,10 @@ pub async fn explain(
     }
 }
 
-/// What was refused.
-fn refusal(refused: &Refused) -> Value {
-    json!({
-        "reason": refused.reason,
-        "path": refused.path,
-        "from": refused.from,
-        "first": refused.first.0,
-        "last": refused.last.0,
-        "count": refused.count,
-    })
+fn refusal(refused: &Refused) -> Refusals {
+    let Refused { reason, path, from, first, last, count, .. } = refused;
+    let (path, from, count) = (path.to_string(), *from, *count);
+    Refusals { reason, path, from, first: first.0, last: last.0, count }
 }
 
 /// What it is about.
@@ -336,14 +389,19 @@ fn past(plan: &Object, content: &str, now: UnixTime) -> Option<Check> {
     Some(Check::new("catch-up", says, (needed > days).then_some(Refusal::CatchUp)))
 }
 
-fn told(subscriber: &Object, checks: &[Check]) -> Value {
+fn told(subscriber: &Object, checks: &[Check]) -> Explained {
     let deciding = checks.last().and_then(|check| check.refusal.map(|refusal| (check, refusal)));
-    let check = |check: &Check| json!({ "check": check.name, "passes": check.refusal.is_none(), "says": check.says });
-    json!({
-        "id": subscriber.id,
-        "allowed": deciding.is_none(),
-        "reason": deciding.map(|(_, refusal)| refusal.reason()),
-        "deciding": deciding.map(|(check, _)| check.name),
-        "checks": checks.iter().map(check).collect::<Vec<_>>(),
-    })
+    let looked = |Check { name, says, refusal }: &Check| Looked {
+        check: name,
+        passes: refusal.is_none(),
+        says: says.clone(),
+    };
+    Explained {
+        id: subscriber.id.clone(),
+        allowed: deciding.is_none(),
+        reason: deciding.map(|(_, refusal)| refusal.reason()),
+        deciding: deciding.map(|(check, _)| check.name),
+        checks: checks.iter().map(looked).collect(),
+        refusals: Vec::new(),
+    }
 }

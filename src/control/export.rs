@@ -25,14 +25,21 @@ use super::tokens::{busy, failed, nowhere};
 use crate::config::{EXPORT_LINES, EXPORT_PARTS};
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Asked {
     /// Whether app passwords are told, as they are typed, and hashes of portal passwords.
     #[serde(default)]
     passwords: bool,
 }
 
-/// Answers.
+/// `GET /api/v1/export`: all that operators made, an object a line, as `import` takes it. The last
+/// line says how many there were.
+#[utoipa::path(
+    get, path = "/api/v1/export", tag = "registry",
+    params(Asked),
+    responses((status = 200, body = String, content_type = "application/x-ndjson"))
+)]
 pub async fn export(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Response<Body> {
     let (Some(signer), Some(keys)) = (&shared.signer, &shared.app_passwords) else {
         return nowhere();

@@ -8,8 +8,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{Response, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::admin::Shared;
 use super::json::answer;
@@ -20,7 +21,8 @@ use super::tokens::{busy, failed, nowhere};
 use crate::config::{FEED_WAIT_SECONDS_MAX, LIST_ENTRIES_MAX};
 
 /// What is asked of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Asked {
     /// The revision that is known.
     #[serde(default)]
@@ -32,7 +34,16 @@ pub struct Asked {
     wait: u64,
 }
 
-/// Answers.
+/// `GET /api/v1/changes`: what has changed in the registry after a revision. Who follows it asks
+/// again with `next`, and with `wait` is held until there is something.
+#[utoipa::path(
+    get, path = "/api/v1/changes", tag = "registry",
+    params(Asked),
+    responses(
+        (status = 200, body = Changes),
+        (status = 410, description = "There was no such revision."),
+    )
+)]
 pub async fn changes(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
     let registry = signer.registry();
@@ -56,7 +67,7 @@ pub async fn changes(State(shared): State<Shared>, Query(asked): Query<Asked>) -
         let next = changes.last().map_or(known.0, |change| change.revision.0);
         let told: Vec<_> = changes.into_iter().filter(is_public).map(told).collect();
         if !told.is_empty() || tokio::time::Instant::now() >= until {
-            return answer(StatusCode::OK, &json!({ "changes": told, "next": next }));
+            return answer(StatusCode::OK, &Changes { changes: told, next });
         }
         since = next;
         // Nothing is missed: what was committed after the receiver was made wakes it at once.
@@ -78,12 +89,33 @@ fn is_public(change: &Changed) -> bool {
     !change.kind.is_secret()
 }
 
-fn told(change: Changed) -> Value {
-    json!({
-        "revision": change.revision.0,
-        "kind": change.kind.word(),
-        "id": change.id,
-        "number": change.number,
-        "document": change.document.map(|document| sealed::told(change.kind, document)),
-    })
+/// Some of what has changed.
+#[derive(Serialize, ToSchema)]
+struct Changes {
+    /// In their order; of an object only the newest.
+    changes: Vec<Change>,
+    /// The revision to ask with next.
+    next: u64,
+}
+
+/// What became of an object.
+#[derive(Serialize, ToSchema)]
+struct Change {
+    /// The write that it became so by.
+    revision: u64,
+    /// What it is.
+    kind: &'static str,
+    /// Its name among those of its kind.
+    id: String,
+    /// Its number, if it has one.
+    number: Option<u32>,
+    /// What it says; null = it is gone.
+    #[schema(value_type = Option<Object>)]
+    document: Option<Value>,
+}
+
+fn told(change: Changed) -> Change {
+    let Changed { revision, kind, id, number, document } = change;
+    let document = document.map(|document| sealed::told(kind, document));
+    Change { revision: revision.0, kind: kind.word(), id, number, document }
 }

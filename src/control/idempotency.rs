@@ -15,6 +15,22 @@ use super::audit::Act;
 use super::problem::problem;
 use crate::config::IDEMPOTENCY_KEY_SIZE_MAX;
 
+/// The header, as the API's document tells of it.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by hand, since it has two forms")]
+pub struct Header {
+    /// A word that is new for each request; who sends the same again is answered the same, within a
+    /// day, and nothing is made twice.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = r#"^[!#-+\--:<-\[\]-~]+$"#
+    )]
+    key: Option<String>,
+}
+
 /// What makes a request one that is answered once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {

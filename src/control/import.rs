@@ -11,7 +11,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::admin::Shared;
 use super::app_passwords::{Given, Keys, Passwords, weakness};
@@ -30,9 +31,12 @@ use crate::config::IMPORT_LINES_MAX;
 use crate::units::UnixTime;
 
 /// What is sent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Import)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// Objects, each with its `kind`, and of a subscriber `passwords`.
+    #[schema(value_type = Vec<Object>, max_items = 500)]
     lines: Vec<Map<String, Value>>,
     /// What becomes of an object that is there and says something else.
     #[serde(default)]
@@ -43,7 +47,7 @@ struct Wanted {
 }
 
 /// What becomes of an object that is there and says something else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Existing {
     /// The line is refused.
@@ -56,8 +60,10 @@ enum Existing {
 }
 
 /// What became of a line.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportedLine)]
 struct Told {
+    /// What became of it.
     result: Became,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +73,7 @@ struct Told {
     warnings: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Became {
     Added,
@@ -77,6 +83,13 @@ enum Became {
     /// It was there, said something else, and was to stay.
     Kept,
     Refused,
+}
+
+/// What became of all of them.
+#[derive(Debug, Serialize, ToSchema)]
+struct Imported {
+    /// In the order of the lines.
+    lines: Vec<Told>,
 }
 
 /// A line that makes sense.
@@ -91,7 +104,13 @@ struct Line {
     existing: Existing,
 }
 
-/// Answers with what became of each line, in their order.
+/// `POST /api/v1/import`: what became of each line, in their order. A line is written whole or not
+/// at all, whatever becomes of the others.
+#[utoipa::path(
+    post, path = "/api/v1/import", tag = "registry",
+    request_body = Wanted,
+    responses((status = 200, body = Imported))
+)]
 pub async fn import(
     State(shared): State<Shared>,
     act: Act,
@@ -113,7 +132,7 @@ pub async fn import(
     let in_file = Arc::clone(&shared.in_file.borrow());
     let work = move |store: &mut dyn Store| imported(store, &act, (&keys, &in_file), wanted);
     match signer.registry().ask(work).await {
-        Ok(Ok(told)) => answer(StatusCode::OK, &json!({ "lines": told })),
+        Ok(Ok(told)) => answer(StatusCode::OK, &Imported { lines: told }),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }

@@ -8,6 +8,7 @@ use std::num::NonZeroU8;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::audit::{Act, Deed};
 use super::registry::{Expected, Kind, Object, Revision, Store, StoreError, Uncommitted, Write};
@@ -30,7 +31,8 @@ struct Document {
 }
 
 /// What a key is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = KeyState)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It signs.
@@ -40,9 +42,11 @@ pub enum State {
 }
 
 /// What may be told of a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SigningKey)]
 pub struct Told {
     /// What it is called in tokens: 1 to 255.
+    #[schema(value_type = u8, minimum = 1)]
     pub id: NonZeroU8,
     /// What it is there for.
     pub state: State,

@@ -45,6 +45,7 @@ mod key_file;
 mod keys;
 pub mod lineup;
 mod objects;
+mod openapi;
 pub mod outside;
 pub mod passphrase;
 pub mod operators;

@@ -32,7 +32,7 @@ use super::tokens::{busy, failed, nowhere};
 use crate::config::{BANS_MAX, LIST_ENTRIES, LIST_ENTRIES_MAX};
 
 /// Kinds that operators write by themselves, as addresses call them.
-const PLURALS: [(&str, Kind); 10] = [
+pub(super) const PLURALS: [(&str, Kind); 10] = [
     ("categories", Kind::Category),
     ("channels", Kind::Channel),
     ("assets", Kind::Asset),
@@ -56,8 +56,19 @@ pub(super) fn refused(status: StatusCode, why: &str) -> Problem {
     Box::new(problem(status, why))
 }
 
+/// `If-Match`, as the API's document tells of it.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by hand, since it is a list or a star")]
+pub struct IfMatch {
+    /// The `ETag` of what was read: it is written only over that. `*` asks that there is something.
+    #[param(rename = "If-Match", example = "\"7\"", pattern = r#"^(\*|"[0-9]+"(, "[0-9]+")*)$"#)]
+    tag: Option<String>,
+}
+
 /// Which part of a list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Page {
     /// The id behind which it begins.
     #[serde(default)]
@@ -80,6 +91,11 @@ impl Page {
 
 /// `GET /api/v1/{kind}?after=&limit=&category=&series=`: a page of them in the order of their ids;
 /// `next` is where the following one begins, if there are more.
+#[utoipa::path(
+    get, path = "/api/v1/{kind}", tag = "{kind}",
+    params(Page),
+    responses((status = 200, body = ref("#/components/schemas/{Kind}List")))
+)]
 pub async fn all(
     State(shared): State<Shared>,
     Path(plural): Path<String>,
@@ -120,7 +136,19 @@ pub(super) async fn listed(
     Ok((objects, next))
 }
 
-/// `GET /api/v1/{kind}/{id}`.
+/// `GET /api/v1/{kind}/{id}`: one of them; `ETag` is its revision.
+#[utoipa::path(
+    get, path = "/api/v1/{kind}/{id}", tag = "{kind}",
+    params(("id" = String, Path, description = "Its name among those of its kind.")),
+    responses(
+        (
+            status = 200,
+            body = ref("#/components/schemas/{Kind}"),
+            headers(("ETag" = String, description = "Its revision.")),
+        ),
+        (status = 404, description = "There is none."),
+    )
+)]
 pub async fn one(
     State(shared): State<Shared>,
     Path((plural, id)): Path<(String, String)>,
@@ -144,6 +172,20 @@ pub(super) async fn found(shared: &Shared, kind: Kind, id: String) -> Result<Obj
 }
 
 /// `POST /api/v1/{kind}`: a new one; its `id` is in what is sent. 201, or 409 if it is there.
+#[utoipa::path(
+    post, path = "/api/v1/{kind}", tag = "{kind}",
+    params(idempotency::Header),
+    request_body = ref("#/components/schemas/New{Kind}"),
+    responses(
+        (
+            status = 201,
+            body = ref("#/components/schemas/{Kind}"),
+            headers(("ETag" = String, description = "Its revision.")),
+        ),
+        (status = 409, description = "It is there, or speaks of what is not there."),
+        (status = 422, description = "Another request had this key."),
+    )
+)]
 pub async fn create(
     State(shared): State<Shared>,
     Path(plural): Path<String>,
@@ -164,6 +206,20 @@ pub async fn create(
 }
 
 /// `PUT /api/v1/{kind}/{id}`: this is what it says from now on, whether or not it was there.
+#[utoipa::path(
+    put, path = "/api/v1/{kind}/{id}", tag = "{kind}",
+    params(("id" = String, Path, description = "Its name among those of its kind."), IfMatch),
+    request_body = ref("#/components/schemas/Whole{Kind}"),
+    responses(
+        (
+            status = 200,
+            body = ref("#/components/schemas/{Kind}"),
+            headers(("ETag" = String, description = "Its revision.")),
+        ),
+        (status = 409, description = "It speaks of what is not there."),
+        (status = 412, description = "It is not what it was when it was read."),
+    )
+)]
 pub async fn put(
     State(shared): State<Shared>,
     Path((plural, id)): Path<(String, String)>,
@@ -176,6 +232,21 @@ pub async fn put(
 
 /// `PATCH /api/v1/{kind}/{id}`: these fields are changed, and `null` takes one back to what it is
 /// when it is left out (RFC 7396).
+#[utoipa::path(
+    patch, path = "/api/v1/{kind}/{id}", tag = "{kind}",
+    params(("id" = String, Path, description = "Its name among those of its kind."), IfMatch),
+    request_body = ref("#/components/schemas/{Kind}Changes"),
+    responses(
+        (
+            status = 200,
+            body = ref("#/components/schemas/{Kind}"),
+            headers(("ETag" = String, description = "Its revision.")),
+        ),
+        (status = 404, description = "There is none."),
+        (status = 409, description = "It speaks of what is not there."),
+        (status = 412, description = "It is not what it was when it was read."),
+    )
+)]
 pub async fn patch(
     State(shared): State<Shared>,
     Path((plural, id)): Path<(String, String)>,
@@ -214,7 +285,17 @@ async fn change(
     changed.await.map_or_else(|problem| *problem, |object| whole(StatusCode::OK, object))
 }
 
-/// `DELETE /api/v1/{kind}/{id}`: 204; 409 as long as something else speaks of it.
+/// `DELETE /api/v1/{kind}/{id}`: one is removed: 204; 409 as long as something else speaks of it.
+#[utoipa::path(
+    delete, path = "/api/v1/{kind}/{id}", tag = "{kind}",
+    params(("id" = String, Path, description = "Its name among those of its kind."), IfMatch),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "There is none."),
+        (status = 409, description = "Something else speaks of it."),
+        (status = 412, description = "It is not what it was when it was read."),
+    )
+)]
 pub async fn remove(
     State(shared): State<Shared>,
     Path((plural, id)): Path<(String, String)>,

@@ -9,7 +9,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::admin::Shared;
 use super::audit::Act;
@@ -173,24 +174,53 @@ async fn with<T: Send + 'static>(
     }
 }
 
+/// Whether there is one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PortalPassword)]
+struct Told {
+    /// Whether there is.
+    is_set: bool,
+    /// When it was given, in seconds since 1970.
+    changed: Option<u64>,
+}
+
 /// `GET /api/v1/subscribers/{id}/portal-password`: whether there is one, and since when. Nobody is
 /// told what it is.
+#[utoipa::path(
+    get, path = "/api/v1/subscribers/{id}/portal-password", tag = "subscribers",
+    params(("id" = String, Path, description = "The subscriber's.")),
+    responses(
+        (status = 200, body = Told),
+        (status = 404, description = "There is no such subscriber."),
+    )
+)]
 pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Response<Body> {
     let told = with(&shared, id, |_, _, found| {
         let changed = found.as_ref().and_then(|found| found.document["changed"].as_u64());
-        Ok(json!({ "is_set": found.is_some(), "changed": changed }))
+        Ok(Told { is_set: found.is_some(), changed })
     });
     told.await.map_or_else(|refused| refused, |told| answer(StatusCode::OK, &told))
 }
 
 /// What is to be one.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewPortalPassword)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// As it is typed.
     password: String,
 }
 
 /// `PUT /api/v1/subscribers/{id}/portal-password`: 204; 400 if it is soon guessed.
+#[utoipa::path(
+    put, path = "/api/v1/subscribers/{id}/portal-password", tag = "subscribers",
+    params(("id" = String, Path, description = "The subscriber's.")),
+    request_body = Wanted,
+    responses(
+        (status = 204, description = "It is the password from now on."),
+        (status = 404, description = "There is no such subscriber."),
+    )
+)]
 pub async fn set(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -220,6 +250,14 @@ pub async fn set(
 }
 
 /// `DELETE /api/v1/subscribers/{id}/portal-password`: 204; nobody signs in with it any more.
+#[utoipa::path(
+    delete, path = "/api/v1/subscribers/{id}/portal-password", tag = "subscribers",
+    params(("id" = String, Path, description = "The subscriber's.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "There is no such subscriber, or it has none."),
+    )
+)]
 pub async fn remove(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -234,15 +272,31 @@ pub async fn remove(
 }
 
 /// A user name with a password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PortalLogin)]
 #[serde(deny_unknown_fields)]
 struct Pair {
+    /// The subscriber's id.
     user: String,
+    /// As it is typed.
     password: String,
+}
+
+/// Whether it is right.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PortalMatched)]
+struct Matched {
+    /// Whether it is.
+    matches: bool,
 }
 
 /// `POST /api/v1/portal-passwords/check`: whether a subscriber could sign in with this, for a help
 /// desk.
+#[utoipa::path(
+    post, path = "/api/v1/portal-passwords/check", tag = "subscribers",
+    request_body = Pair,
+    responses((status = 200, body = Matched))
+)]
 pub async fn check(
     State(shared): State<Shared>,
     headers: HeaderMap,
@@ -254,7 +308,7 @@ pub async fn check(
         Err(problem) => return problem,
     };
     match is_right(office, signer.registry(), &user, password).await {
-        Ok(matches) => answer(StatusCode::OK, &json!({ "matches": matches })),
+        Ok(matches) => answer(StatusCode::OK, &Matched { matches }),
         Err(Unknown::Busy) => wire_full(),
         Err(Unknown::Store(error)) => failed(&error),
     }
@@ -262,6 +316,8 @@ pub async fn check(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::control::registry::{Revision, Sqlite};
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::actor::Actor;
 use super::admin::Shared;
@@ -22,15 +23,32 @@ use super::secrets::Secrets;
 use super::tokens::{busy, failed, now, nowhere};
 
 /// Which copy.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Restore)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Its name in the state folder, where it was staged.
+    #[schema(pattern = "^restore-[0-9]+\\.db$")]
     file: String,
 }
 
-/// `POST /api/v1/restore`: 200 with the new revision and epoch, or 400, or 500 that says why it
-/// can't be. What was signed before is unknown from then on.
+/// What stands since then.
+#[derive(Debug, Serialize, ToSchema)]
+struct Restored {
+    /// The newest write.
+    revision: u64,
+    /// What tokens of now are signed with: those of before are void.
+    epoch: u32,
+}
+
+/// `POST /api/v1/restore`: a copy takes the registry's place: 200 with the new revision and epoch,
+/// or 400, 404 if no such copy is staged, or 500 that says why it can't be. What was signed before
+/// is unknown from then on.
+#[utoipa::path(
+    post, path = "/api/v1/restore", tag = "registry",
+    request_body = Wanted,
+    responses((status = 200, body = Restored), (status = 404, description = "There is none."))
+)]
 pub async fn restore(
     State(shared): State<Shared>,
     act: Act,
@@ -46,11 +64,15 @@ pub async fn restore(
         let why = "file: this is not the name of a staged copy (write restore-1.db)";
         return problem(StatusCode::BAD_REQUEST, why);
     }
+    let staged = shared.state.join(wanted.file);
+    if !staged.is_file() {
+        return problem(StatusCode::NOT_FOUND, "file: no copy of this name is staged");
+    }
     let signer = std::sync::Arc::clone(signer);
-    match signer.restore(act, shared.state.join(wanted.file)).await {
+    match signer.restore(act, staged).await {
         Ok(Ok((revision, epoch))) => {
             tracing::warn!(revision = revision.0, epoch, "the registry was restored from a copy");
-            answer(StatusCode::OK, &json!({ "revision": revision.0, "epoch": epoch }))
+            answer(StatusCode::OK, &Restored { revision: revision.0, epoch })
         }
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),

@@ -12,8 +12,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::admin::Shared;
 use super::audit::Act;
@@ -56,7 +57,8 @@ pub fn full() -> String {
 }
 
 /// What is to be revoked: one of `token`, `session`, or `section` with `claim`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = RevocationWish)]
 #[serde(deny_unknown_fields, default)]
 struct Wanted {
     /// A token of ours, as it stands in an address.
@@ -135,8 +137,27 @@ fn named(
     Ok(Named { session, until: ends.max(now.0 + seconds) })
 }
 
+/// What is revoked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Revoked)]
+struct Told {
+    /// The session of the token.
+    session: String,
+    /// Until when, in seconds since 1970.
+    until: u64,
+}
+
 /// `POST /api/v1/tokens/revoke`: 200 with the session and until when it is revoked; 404 if it is no
 /// token of ours, 409 if it has expired, or there are as many as there may be.
+#[utoipa::path(
+    post, path = "/api/v1/tokens/revoke", tag = "tokens",
+    request_body = Wanted,
+    responses(
+        (status = 200, body = Told),
+        (status = 404, description = "It is no token of this server."),
+        (status = 409, description = "It has expired, or there are as many as there may be."),
+    )
+)]
 pub async fn revoke(
     State(shared): State<Shared>,
     act: Act,
@@ -163,6 +184,15 @@ pub async fn revoke(
 }
 
 /// `DELETE /api/v1/tokens/{session}`: 204; every token of this session is refused from now on.
+#[utoipa::path(
+    delete, path = "/api/v1/tokens/{session}", tag = "tokens",
+    params(("session" = String, Path, description = "As tokens say it: 16 hexadecimal digits.")),
+    responses(
+        (status = 204, description = "They are revoked."),
+        (status = 404, description = "No token could have this session."),
+        (status = 409, description = "There are as many as there may be."),
+    )
+)]
 pub async fn remove(
     State(shared): State<Shared>,
     act: Act,
@@ -184,10 +214,7 @@ async fn done(shared: &Shared, act: Act, named: Named, reason: String) -> Respon
         return problem(StatusCode::CONFLICT, &full());
     }
     match signer.registry().ask(move |store| written(store, &act, named, &reason)).await {
-        Ok(Ok(until)) => {
-            let told = json!({ "session": text(named.session), "until": until });
-            answer(StatusCode::OK, &told)
-        }
+        Ok(Ok(until)) => answer(StatusCode::OK, &Told { session: text(named.session), until }),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }

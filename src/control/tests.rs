@@ -153,7 +153,7 @@ fn everything_else_is_a_problem() {
 }
 
 /// The paths of a router, by what it says of itself.
-fn paths(router: &axum::Router<admin::Shared>) -> Vec<String> {
+pub(super) fn paths(router: &axum::Router<admin::Shared>) -> Vec<String> {
     let text = format!("{router:?}");
     let quoted = text.split('"').skip(1).step_by(2);
     let mut paths: Vec<_> = quoted.filter(|text| text.starts_with("/api/")).collect();

@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::admin::Shared;
 use super::audit::{Act, Deed, Note, heads};
@@ -122,7 +123,8 @@ pub(super) fn now() -> UnixTime {
 }
 
 /// What a token is to be.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewToken)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Whose it is; none = nobody's of the registry, who may have all that is in its scope.
@@ -133,6 +135,7 @@ struct Wanted {
     scope: Vec<String>,
     /// How long it is good.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 86_400)]
     seconds: Option<u32>,
     /// Where it may be used from.
     #[serde(default)]
@@ -162,8 +165,19 @@ impl From<StoreError> for Unminted {
     }
 }
 
-/// `POST /api/v1/tokens`: 201 with the token, or 400 that says what is wrong. With an
+/// `POST /api/v1/tokens`: a token for a viewer: 201, or 400 that says what is wrong. With an
 /// `Idempotency-Key` the same token again, as long as its key signs or did last.
+#[utoipa::path(
+    post, path = "/api/v1/tokens", tag = "tokens",
+    request_body = Wanted,
+    params(idempotency::Header),
+    responses(
+        (status = 201, body = Token),
+        (status = 404, description = "There is no such subscriber."),
+        (status = 409, description = "The key is in use, or its token void."),
+        (status = 422, description = "Another request had this key."),
+    )
+)]
 pub async fn mint(
     State(shared): State<Shared>,
     act: Act,
@@ -241,8 +255,19 @@ fn again(made: &serde_json::Value, keys: &Keys) -> Option<serde_json::Value> {
     Some(told_token(&keys.signed(&Unsigned { mark, says })?, made["expires"].as_u64()?))
 }
 
+/// A token that was made.
+#[derive(Debug, Serialize, ToSchema)]
+struct Token<'a> {
+    /// The token.
+    token: &'a str,
+    /// What stands before the paths that it opens.
+    path: String,
+    /// It is good until then, in seconds since 1970.
+    expires: u64,
+}
+
 fn told_token(token: &str, expires: u64) -> serde_json::Value {
-    json!({ "token": token, "path": format!("/s/{token}/"), "expires": expires })
+    json!(Token { token, path: format!("/s/{token}/"), expires })
 }
 
 /// The answer of a token that is made now, with its session; or what is wrong with what was wanted.
@@ -296,21 +321,32 @@ fn minted(
 }
 
 /// `GET /api/v1/keys`: the live keys, without what is secret.
+#[utoipa::path(
+    get, path = "/api/v1/keys", tag = "tokens",
+    responses((status = 200, body = KeyList))
+)]
 pub async fn keys(State(shared): State<Shared>) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
     told(signer).await
 }
 
+/// Keys that sign tokens.
+#[derive(Debug, Serialize, ToSchema)]
+struct KeyList {
+    /// The one that signs comes first.
+    keys: Vec<keys::Told>,
+}
+
 async fn told(signer: &Signer) -> Response<Body> {
     match signer.registry.ask(|store| keys::told(store)).await {
-        Ok(Ok(told)) => answer(StatusCode::OK, &json!({ "keys": told })),
+        Ok(Ok(keys)) => answer(StatusCode::OK, &KeyList { keys }),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }
 }
 
 /// How keys are to be changed.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Rotation {
     /// Although tokens may be in use that would be unknown then.
@@ -318,8 +354,16 @@ struct Rotation {
     force: bool,
 }
 
-/// `POST /api/v1/keys/rotate`: 200 with the live keys, or 409 as long as tokens may be in use that
-/// would be unknown then.
+/// `POST /api/v1/keys/rotate`: another key signs: 200 with the live keys, or 409 as long as tokens
+/// may be in use that would be unknown then.
+#[utoipa::path(
+    post, path = "/api/v1/keys/rotate", tag = "tokens",
+    request_body = Rotation,
+    responses(
+        (status = 200, body = KeyList),
+        (status = 409, description = "Tokens may be in use that would be unknown."),
+    )
+)]
 pub async fn rotate(
     State(shared): State<Shared>,
     act: Act,

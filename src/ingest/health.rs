@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
+use utoipa::ToSchema;
 
 use super::child::health::ChildHealth;
 use crate::config::HEALTH_QUESTIONS_MAX;
 
 /// A channel.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ChannelHealth)]
 pub struct Health {
     /// Its name in URLs.
     pub id: String,
@@ -27,6 +29,7 @@ pub struct Health {
     /// How much playlists list.
     pub window_ms: u64,
     /// What came of the chunks that were pushed.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub chunks: BTreeMap<&'static str, u64>,
     /// What went wrong last.
     pub last_error: Option<Fault>,
@@ -37,8 +40,9 @@ pub struct Health {
 }
 
 /// What comes from an encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ChannelInput)]
 pub enum Input {
     /// Nothing has come.
     Waiting,
@@ -51,7 +55,7 @@ pub enum Input {
 }
 
 /// Something that went wrong.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Fault {
     /// Milliseconds of Unix time.
     pub unix_ms: i64,
@@ -60,7 +64,7 @@ pub struct Fault {
 }
 
 /// A rendition.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RenditionHealth {
     /// Its name in the channel.
     pub name: String,
@@ -93,7 +97,7 @@ pub struct RenditionHealth {
 }
 
 /// Segments that are listed.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub struct SegmentsHealth {
     /// How many.
     pub listed: usize,
@@ -110,7 +114,8 @@ pub struct SegmentsHealth {
 }
 
 /// What came of a rendition since it began.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+#[schema(as = RenditionTally)]
 pub struct Tally {
     /// Segments that did not come, and are published as gaps.
     pub missing_segments: u64,

@@ -3,10 +3,10 @@
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{Response, StatusCode};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::Wanted;
+use super::{Told, Wanted};
 use crate::config::{LIST_ENTRIES, LIST_ENTRIES_MAX};
 use crate::control::admin::Shared;
 use crate::control::json::answer;
@@ -14,7 +14,8 @@ use crate::control::registry::Busy;
 use crate::control::tokens::{busy, failed, nowhere};
 
 /// Which entries are asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Asked {
     /// The number behind which the page begins.
     #[serde(default)]
@@ -28,8 +29,25 @@ pub struct Asked {
     actor: Option<String>,
 }
 
-/// Answers with a page; `next` is where the following one begins, if there is one. A page may be
-/// empty and have others behind it: what is looked for is rare.
+/// A page of the log.
+#[derive(Serialize, ToSchema)]
+struct AuditPage {
+    /// The oldest first.
+    entries: Vec<Told>,
+    /// Where the next page begins; null = there is none.
+    next: Option<u64>,
+    /// The newest entry of all: its number and what it is sealed with.
+    head: String,
+}
+
+/// `GET /api/v1/audit`: the audit log, oldest entries first; `next` is where the following page
+/// begins, if there is one. A page may be empty and have others behind it: what is looked for is
+/// rare.
+#[utoipa::path(
+    get, path = "/api/v1/audit", tag = "registry",
+    params(Asked),
+    responses((status = 200, body = AuditPage))
+)]
 pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
     let most = asked.limit.unwrap_or(LIST_ENTRIES).clamp(1, LIST_ENTRIES_MAX);
@@ -38,11 +56,7 @@ pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Re
     match signer.registry().ask(move |store| store.audited(&wanted)).await {
         Ok(Ok(page)) => answer(
             StatusCode::OK,
-            &json!({
-                "entries": page.entries,
-                "next": page.next,
-                "head": page.head.to_string(),
-            }),
+            &AuditPage { entries: page.entries, next: page.next, head: page.head.to_string() },
         ),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),

@@ -122,7 +122,8 @@ pub struct Note {
 }
 
 /// An entry as it is told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct Told {
     /// Its number: 1, 2, 3 …
     pub sequence: u64,

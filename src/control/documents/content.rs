@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{Checked, id, list, read, text, to, whole};
 use crate::config::file::document;
@@ -16,9 +17,9 @@ use crate::config::values;
 use crate::control::registry::{Kind, Reference};
 
 /// Something in the libraries. Its id is its path below `/vod/`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Asset {
+pub(super) struct Asset {
     /// As people see it.
     name: String,
     #[serde(default)]
@@ -31,7 +32,8 @@ struct Asset {
 }
 
 /// What an asset is shown as.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = AssetForm)]
 #[serde(rename_all = "lowercase")]
 enum Form {
     /// By itself.
@@ -44,9 +46,9 @@ enum Form {
 }
 
 /// Episodes that belong together.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Series {
+pub(super) struct Series {
     /// As people see it.
     name: String,
     #[serde(default)]
@@ -59,7 +61,7 @@ struct Series {
     seasons: Vec<Season>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Season {
     season: u16,
@@ -67,9 +69,9 @@ struct Season {
 }
 
 /// An episode.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Episode {
+pub(super) struct Episode {
     /// Of which series.
     series: String,
     /// In which season; 0 = beside them.
@@ -81,6 +83,41 @@ struct Episode {
     /// As people see it.
     #[serde(default)]
     name: String,
+}
+
+/// A channel: the keys of `[[channel]]` in the config, which says what each may be. What is told of
+/// one has, besides, how it is: `input`, `segment_ms`, `part_ms`, `window_ms`, `chunks`,
+/// `last_error`, `ffmpeg`, `renditions`; and where the config file names it, `file`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for its schema; the code that reads the config reads these")]
+pub(super) struct Channel {
+    /// As people see it.
+    name: Option<String>,
+    /// Who may watch: `token` or `open`.
+    access: Option<String>,
+    /// How much live playlists list, as `60s`.
+    window: Option<String>,
+    /// Length of a segment.
+    segment: Option<String>,
+    /// Length of a part of one.
+    part: Option<String>,
+    /// How long it is waited for an encoder that is late.
+    patience: Option<String>,
+    /// How long what was is kept, as `7d`.
+    archive: Option<String>,
+    /// Whether an encoder hears of success only when that is on the disk.
+    archive_mode: Option<String>,
+    /// Where it is from, the first that works: `url`s.
+    #[schema(value_type = Option<Vec<Object>>)]
+    inputs: Option<Vec<serde_json::Map<String, Value>>>,
+    /// Whether inputs are read `always`, or `on-demand`.
+    start: Option<String>,
+    /// Categories that it is in.
+    categories: Option<Vec<String>>,
+    /// Channels are shown by this, the smallest first, and then by their names.
+    order: Option<i32>,
+    /// Where its picture is.
+    logo: Option<String>,
 }
 
 /// A channel of the config file.

@@ -46,6 +46,14 @@ fn what_is_read_may_be_written_again() {
 }
 
 #[test]
+fn a_language_is_a_tag_of_letters_and_digits() {
+    for (language, is_one) in [("nl", true), ("pt-BR", true), ("é", false), ("pt BR", false)] {
+        let found = checked(Kind::Subscriber, json!({ "language": language }));
+        assert_eq!(found.is_ok(), is_one, "{language}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let long = "x".repeat(DOCUMENT_TEXT_MAX + 1);
     for (kind, document, expected) in [

@@ -1,5 +1,7 @@
 //! Lines in, what became of them out, over a registry in a file.
 
+use serde_json::json;
+
 use super::super::registry::Sqlite;
 use super::super::secrets::Secrets;
 use super::*;

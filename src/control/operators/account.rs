@@ -9,8 +9,8 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::check::{Claim, Code};
 use super::factor::{self, SECRET_SIZE};
@@ -26,11 +26,14 @@ use crate::control::problem::problem;
 use crate::control::registry::Busy;
 use crate::control::tokens::{busy, now, nowhere};
 
-#[derive(Deserialize)]
+/// A change of the own password.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OwnPassword)]
 #[serde(deny_unknown_fields)]
 struct NewPassword {
     /// The one of now (ASVS 5.0, 6.2.3).
     current: String,
+    /// The one from now on.
     password: String,
 }
 
@@ -56,8 +59,17 @@ async fn change(
     Ok(admin)
 }
 
-/// `POST /api/v1/session/password`: 204; the other sessions are over. 401 if the current one is
-/// wrong, which counts as a sign-in that failed.
+/// `POST /api/v1/session/password`: another own password: 204; the other sessions are over. 401 if
+/// the current one is wrong, which counts as a sign-in that failed.
+#[utoipa::path(
+    post, path = "/api/v1/session/password", tag = "signing in",
+    request_body = NewPassword,
+    responses(
+        (status = 204, description = "It is the password now."),
+        (status = 409, description = "Somebody else changed it meanwhile."),
+        (status = 404, description = "Whoever was signed in is gone."),
+    )
+)]
 pub async fn password(
     State(shared): State<Shared>,
     Extension(person): Extension<Person>,
@@ -91,8 +103,12 @@ pub async fn password(
     nothing()
 }
 
-/// `POST /api/v1/session/factor`: 200 with the secret of a new second factor, which is one once a
+/// `POST /api/v1/session/factor`: a new second factor: 200 with its secret; it is one once a
 /// code of it was sent to `/confirm`. Until then the old one is.
+#[utoipa::path(
+    post, path = "/api/v1/session/factor", tag = "signing in",
+    responses((status = 200, body = NewFactor))
+)]
 pub async fn factor(
     State(shared): State<Shared>,
     Extension(person): Extension<Person>,
@@ -106,21 +122,45 @@ pub async fn factor(
     if let Some(session) = office.signed_in().found(&person.id, office.ticks()) {
         session.factor = Some(secret);
     }
-    let told = json!({
-        "secret": factor::typed(&secret),
-        "address": factor::address(&secret, &person.user),
-    });
-    answer(StatusCode::OK, &told)
+    let (secret, address) = (factor::typed(&secret), factor::address(&secret, &person.user));
+    answer(StatusCode::OK, &NewFactor { secret, address })
 }
 
-#[derive(Deserialize)]
+/// A second factor that is being set up.
+#[derive(Serialize, ToSchema)]
+struct NewFactor {
+    /// Its secret, as people type it.
+    secret: String,
+    /// The same as a QR code says it (`otpauth:`).
+    address: String,
+}
+
+/// Recovery codes.
+#[derive(Serialize, ToSchema)]
+struct RecoveryCodes {
+    /// Each is good once.
+    recovery_codes: Vec<String>,
+}
+
+/// What shows that a device has the new secret.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Confirmation {
+    /// Of this moment.
     code: String,
 }
 
-/// `POST /api/v1/session/factor/confirm`: 200 with recovery codes, which are told this once. From
-/// now on a code is wanted; the other sessions are over.
+/// `POST /api/v1/session/factor/confirm`: the new second factor counts: 200 with recovery codes,
+/// which are told this once. From now on a code is wanted; the other sessions are over.
+#[utoipa::path(
+    post, path = "/api/v1/session/factor/confirm", tag = "signing in",
+    request_body = Confirmation,
+    responses(
+        (status = 200, body = RecoveryCodes),
+        (status = 409, description = "None is being set up."),
+        (status = 404, description = "Whoever was signed in is gone."),
+    )
+)]
 pub async fn confirm(
     State(shared): State<Shared>,
     Extension(person): Extension<Person>,
@@ -162,11 +202,19 @@ pub async fn confirm(
         session.factor = None;
     }
     event("factor-changed", &person.user, address(peer.as_deref()), "by the user");
-    answer(StatusCode::OK, &json!({ "recovery_codes": codes }))
+    answer(StatusCode::OK, &RecoveryCodes { recovery_codes: codes })
 }
 
-/// `POST /api/v1/session/recovery-codes`: 200 with new ones, which are told this once; the old ones
-/// are void.
+/// `POST /api/v1/session/recovery-codes`: new recovery codes: 200; they are told this once; the old
+/// ones are void.
+#[utoipa::path(
+    post, path = "/api/v1/session/recovery-codes", tag = "signing in",
+    responses(
+        (status = 200, body = RecoveryCodes),
+        (status = 409, description = "There is no second factor."),
+        (status = 404, description = "Whoever was signed in is gone."),
+    )
+)]
 pub async fn recovery_codes(
     State(shared): State<Shared>,
     Extension(person): Extension<Person>,
@@ -190,5 +238,5 @@ pub async fn recovery_codes(
         return *problem;
     }
     event("recovery-codes-made", &person.user, address(peer.as_deref()), "by the user");
-    answer(StatusCode::OK, &json!({ "recovery_codes": codes }))
+    answer(StatusCode::OK, &RecoveryCodes { recovery_codes: codes })
 }

@@ -7,12 +7,12 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response, StatusCode};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::gate::address;
 use super::hashing::{Full, Turn};
-use super::people::{self, Admin, Kept, Unwritten};
+use super::people::{self, Admin, AdminTold, Kept, Unwritten};
 use super::scope::Role;
 use super::signed_in::drawn;
 use super::{Office, event, password, wire};
@@ -83,20 +83,41 @@ pub fn unwritten(kind: &str, why: Unwritten) -> Problem {
     refused(status, &why)
 }
 
-/// `GET /api/v1/admins`: all of them.
+/// All administrators.
+#[derive(Serialize, ToSchema)]
+struct AdminList {
+    /// In the order of their ids.
+    admins: Vec<AdminTold>,
+    /// Always null: there are few.
+    next: Option<String>,
+}
+
+/// `GET /api/v1/admins`: all administrators.
+#[utoipa::path(
+    get, path = "/api/v1/admins", tag = "operators",
+    responses((status = 200, body = AdminList))
+)]
 pub async fn all(State(shared): State<Shared>) -> Response<Body> {
     let Some(office) = shared.office.clone() else { return nowhere() };
     match office.registry.ask(|store| people::all::<Admin>(store)).await {
         Ok(Ok(all)) => {
             let told = all.iter().map(|admin| admin.is.told(&admin.id, admin.revision));
-            answer(StatusCode::OK, &json!({ "admins": told.collect::<Vec<_>>(), "next": null }))
+            answer(StatusCode::OK, &AdminList { admins: told.collect(), next: None })
         }
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }
 }
 
-/// `GET /api/v1/admins/{id}`.
+/// `GET /api/v1/admins/{id}`: one administrator.
+#[utoipa::path(
+    get, path = "/api/v1/admins/{id}", tag = "operators",
+    params(("id" = String, Path, description = "The administrator's.")),
+    responses(
+        (status = 200, body = AdminTold),
+        (status = 404, description = "There is no such administrator."),
+    )
+)]
 pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Response<Body> {
     let Some(office) = shared.office.clone() else { return nowhere() };
     match office.registry.ask(move |store| people::one::<Admin>(store, &id)).await {
@@ -107,15 +128,28 @@ pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Respon
     }
 }
 
-#[derive(Deserialize)]
+/// Somebody new.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewAdmin)]
 #[serde(deny_unknown_fields)]
 struct New {
+    /// What the person signs in as.
     id: String,
+    /// What the person is there for.
     role: Role,
+    /// One that can't be guessed, of 8 characters at least; 15 are better.
     password: String,
 }
 
-/// `POST /api/v1/admins`: 201 with a new one.
+/// `POST /api/v1/admins`: a new administrator: 201.
+#[utoipa::path(
+    post, path = "/api/v1/admins", tag = "operators",
+    request_body = New,
+    responses(
+        (status = 201, body = AdminTold),
+        (status = 409, description = "It is there, or there are as many as there may be."),
+    )
+)]
 pub async fn create(
     State(shared): State<Shared>,
     Extension(actor): Extension<Actor>,
@@ -146,8 +180,7 @@ pub async fn create(
     });
     match made.await {
         Ok(Ok(told)) => {
-            let id = told["id"].as_str().unwrap_or_default();
-            event("admin-made", id, address(peer.as_deref()), &actor.to_string());
+            event("admin-made", &told.id, address(peer.as_deref()), &actor.to_string());
             answer(StatusCode::CREATED, &told)
         }
         Ok(Err(why)) => *unwritten("admin", why),
@@ -156,16 +189,33 @@ pub async fn create(
 }
 
 /// What of one is changed; what else there is has a way of its own.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AdminChanges)]
 #[serde(deny_unknown_fields)]
 struct Changes {
+    /// What the person is there for.
     #[serde(default)]
     role: Option<Role>,
+    /// Whether the person may sign in.
     #[serde(default)]
     enabled: Option<bool>,
 }
 
-/// `PATCH /api/v1/admins/{id}`: 200. Whoever is not enabled any more is out at once.
+/// `PATCH /api/v1/admins/{id}`: another role, or whether one may sign in: 200. Whoever is not
+/// enabled any more is out at once.
+#[utoipa::path(
+    patch, path = "/api/v1/admins/{id}", tag = "operators",
+    params(("id" = String, Path, description = "The administrator's.")),
+    request_body = Changes,
+    responses(
+        (status = 200, body = AdminTold),
+        (status = 404, description = "There is no such administrator."),
+        (
+            status = 409,
+            description = "Somebody else changed it meanwhile, or no owner would be left.",
+        ),
+    )
+)]
 pub async fn patch(
     State(shared): State<Shared>,
     Extension(actor): Extension<Actor>,
@@ -181,10 +231,12 @@ pub async fn patch(
         Err(problem) => return problem,
     };
     let changed = change(&office, act, &id, move |store, admin| {
+        let owns = |admin: &Admin| admin.enabled && admin.role == Role::Owner;
+        let owned = owns(&admin.is);
         admin.is.role = role.unwrap_or(admin.is.role);
         admin.is.enabled = enabled.unwrap_or(admin.is.enabled);
-        let owns = admin.is.enabled && admin.is.role == Role::Owner;
-        if owns || people::is_owner_left(store, &admin.id)? {
+        // Who was none takes no owner away, also where the socket made everybody and there is none.
+        if !owned || owns(&admin.is) || people::is_owner_left(store, &admin.id)? {
             Ok(())
         } else {
             Err(Unwritten::LastOwner)
@@ -221,13 +273,27 @@ async fn change(
     Ok(admin)
 }
 
-#[derive(Deserialize)]
+/// What somebody signs in with from now on.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AdminPassword)]
 #[serde(deny_unknown_fields)]
 struct NewPassword {
+    /// The password.
     password: String,
 }
 
-/// `POST /api/v1/admins/{id}/password`: 204; whoever is signed in by the old one is out.
+/// `POST /api/v1/admins/{id}/password`: another password: 204; whoever is signed in by the old one
+/// is out.
+#[utoipa::path(
+    post, path = "/api/v1/admins/{id}/password", tag = "operators",
+    params(("id" = String, Path, description = "The administrator's.")),
+    request_body = NewPassword,
+    responses(
+        (status = 204, description = "It is the password now."),
+        (status = 404, description = "There is no such administrator."),
+        (status = 409, description = "Somebody else changed it meanwhile."),
+    )
+)]
 pub async fn set_password(
     State(shared): State<Shared>,
     Extension(actor): Extension<Actor>,
@@ -257,8 +323,17 @@ pub async fn set_password(
     nothing()
 }
 
-/// `DELETE /api/v1/admins/{id}/factor`: 204; the second factor is gone, and with it the recovery
-/// codes: for a device that was lost.
+/// `DELETE /api/v1/admins/{id}/factor`: the second factor is taken away: 204; it is gone, and with
+/// it the recovery codes: for a device that was lost.
+#[utoipa::path(
+    delete, path = "/api/v1/admins/{id}/factor", tag = "operators",
+    params(("id" = String, Path, description = "The administrator's.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "There is no such administrator."),
+        (status = 409, description = "Somebody else changed it meanwhile."),
+    )
+)]
 pub async fn reset_factor(
     State(shared): State<Shared>,
     Extension(actor): Extension<Actor>,
@@ -278,7 +353,19 @@ pub async fn reset_factor(
     nothing()
 }
 
-/// `DELETE /api/v1/admins/{id}`: 204; out at once.
+/// `DELETE /api/v1/admins/{id}`: an administrator is removed: 204; out at once.
+#[utoipa::path(
+    delete, path = "/api/v1/admins/{id}", tag = "operators",
+    params(("id" = String, Path, description = "The administrator's.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "There is no such administrator."),
+        (
+            status = 409,
+            description = "Somebody else changed it meanwhile, or no owner would be left.",
+        ),
+    )
+)]
 pub async fn remove(
     State(shared): State<Shared>,
     Extension(actor): Extension<Actor>,

@@ -9,13 +9,13 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 
 use super::event;
 use super::gate::address;
-use super::people::{self, ApiKey, Unwritten};
+use super::people::{self, ApiKey, ApiKeyTold, Unwritten};
 use super::scope::Scope;
 use super::{admins, factor};
 use crate::config::{API_KEY_LIST_MAX, DOCUMENT_TEXT_MAX, OBJECT_ID_MAX};
@@ -90,30 +90,52 @@ pub fn is_good(
     Ok(())
 }
 
-/// `GET /api/v1/api-keys`: all of them, without their secrets.
+/// All keys of the API.
+#[derive(Serialize, ToSchema)]
+struct ApiKeyList {
+    /// In the order of their ids.
+    #[serde(rename = "api-keys")]
+    api_keys: Vec<ApiKeyTold>,
+    /// Always null: there are few.
+    next: Option<String>,
+}
+
+/// `GET /api/v1/api-keys`: all keys of the API, without their secrets.
+#[utoipa::path(
+    get, path = "/api/v1/api-keys", tag = "operators",
+    responses((status = 200, body = ApiKeyList))
+)]
 pub async fn all(State(shared): State<Shared>) -> Response<Body> {
     let Some(office) = shared.office.clone() else { return nowhere() };
     match office.registry.ask(|store| people::all::<ApiKey>(store)).await {
         Ok(Ok(all)) => {
             let told = all.iter().map(|key| key.is.told(&key.id, key.revision));
-            let told: Vec<_> = told.collect();
-            answer(StatusCode::OK, &json!({ "api-keys": told, "next": null }))
+            answer(StatusCode::OK, &ApiKeyList { api_keys: told.collect(), next: None })
         }
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// A key that is wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewApiKey)]
 #[serde(deny_unknown_fields)]
 struct New {
+    /// Its name, which is part of the key.
     id: String,
+    /// For people.
     #[serde(default)]
     name: String,
+    /// What it may.
+    #[schema(min_items = 1, max_items = 32)]
     scopes: Vec<Scope>,
+    /// From this second on it is good for nothing; none = it stays good.
     #[serde(default)]
     expires: Option<u64>,
+    /// Where it may be used from; none = anywhere.
     #[serde(default)]
+    #[schema(max_items = 32)]
     networks: Vec<String>,
 }
 
@@ -139,7 +161,15 @@ fn fault(new: &New, now: UnixTime) -> Option<String> {
     Some(format!("networks: {wrong:?} is none (write \"192.0.2.0/24\" or \"2001:db8::1\")"))
 }
 
-/// `POST /api/v1/api-keys`: 201 with a new one and its secret, which is told this once.
+/// `POST /api/v1/api-keys`: a new key: 201 with it and its secret, which is told this once.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys", tag = "operators",
+    request_body = New,
+    responses(
+        (status = 201, body = ApiKeyTold),
+        (status = 409, description = "It is there, or there are as many as there may be."),
+    )
+)]
 pub async fn create(
     State(shared): State<Shared>,
     Extension(actor): Extension<Actor>,
@@ -171,7 +201,7 @@ pub async fn create(
     match made.await {
         Ok(Ok((mut told, id))) => {
             event("key-made", &id, address(peer.as_deref()), &actor.to_string());
-            told["key"] = Value::String(format!("sc_{id}_{secret}"));
+            told.key = Some(format!("sc_{id}_{secret}"));
             answer(StatusCode::CREATED, &told)
         }
         Ok(Err(why)) => *admins::unwritten("api-key", why),
@@ -179,7 +209,16 @@ pub async fn create(
     }
 }
 
-/// `DELETE /api/v1/api-keys/{id}`: 204; it is good for nothing from now on.
+/// `DELETE /api/v1/api-keys/{id}`: a key is removed: 204; it is good for nothing from now on.
+#[utoipa::path(
+    delete, path = "/api/v1/api-keys/{id}", tag = "operators",
+    params(("id" = String, Path, description = "The key's.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "There is no such key."),
+        (status = 409, description = "Somebody else changed it meanwhile."),
+    )
+)]
 pub async fn remove(
     State(shared): State<Shared>,
     Extension(actor): Extension<Actor>,
@@ -203,6 +242,8 @@ pub async fn remove(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -258,9 +299,8 @@ mod tests {
         assert_eq!(check(&secret, "192.0.2.7", 100), Err("expired"));
         assert_eq!(check(&secret, "192.0.3.7", 99), Err("from elsewhere"));
         assert_eq!(check(&secret[1..], "192.0.2.7", 99), Err("wrong secret"));
-        assert!(
-            !key.told("a", crate::control::registry::Revision(1)).to_string().contains(&key.hash)
-        );
+        let told = key.told("a", crate::control::registry::Revision(1));
+        assert!(!serde_json::to_string(&told).unwrap().contains(&key.hash));
     }
 
     #[test]

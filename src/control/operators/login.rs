@@ -5,13 +5,13 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode, header};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::check::{Claim, Code};
 use super::gate::{Person, address};
 use super::people::{self, Admin, Kept, Unwritten};
-use super::scope::Role;
+use super::scope::{Role, Scope};
 use super::{Office, admins, event, wire};
 use crate::config::SIGNED_IN_IDLE_MS;
 use crate::control::actor::{Actor, Peer};
@@ -24,17 +24,30 @@ use crate::control::registry::{Busy, Kind};
 use crate::control::tokens::{busy, failed, now, nowhere};
 
 /// What somebody signs in with.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Login {
+    /// Who it is.
     user: String,
+    /// The password.
     password: String,
+    /// Of the second factor, or a recovery code; where there is one.
     #[serde(default)]
     code: Option<String>,
 }
 
-/// `POST /api/v1/login`: 200 with a session's cookie and token; 401 if anything is wrong, or a code
-/// is wanted; 429 if it was too often. A session that the request came with ends.
+/// `POST /api/v1/login`: a person signs in: 200 with a session's cookie and token; 401 if anything
+/// is wrong, or a code is wanted; 429 if it was too often. A session that the request came with
+/// ends.
+#[utoipa::path(
+    post, path = "/api/v1/login", tag = "signing in",
+    request_body = Login,
+    responses(
+        (status = 200, body = SignedIn),
+        (status = 401, description = "It is wrong, or a code is wanted (`code_required`)."),
+        (status = 429, description = "It failed too often."),
+    )
+)]
 pub async fn login(
     State(shared): State<Shared>,
     peer: Option<Extension<Peer>>,
@@ -83,21 +96,47 @@ fn begun(
     response
 }
 
+/// Who is signed in.
+#[derive(Serialize, ToSchema)]
+struct SignedIn<'a> {
+    /// Who.
+    user: &'a str,
+    /// What the person is there for,
+    role: Role,
+    /// and may therefore.
+    scopes: &'a [Scope],
+    /// Whether there is a second factor.
+    factor: bool,
+    /// How many recovery codes are left.
+    recovery_codes: usize,
+    /// What `X-CSRF-Token` is to be of whatever changes something.
+    csrf_token: &'a str,
+    /// Whether the password was given in the last five minutes.
+    is_fresh: bool,
+    /// The session ends if nothing is asked for so long.
+    idle_seconds: u64,
+}
+
 fn told(admin: &Kept<Admin>, token: &str, is_fresh: bool, status: StatusCode) -> Response<Body> {
-    let told = json!({
-        "user": admin.id,
-        "role": admin.is.role,
-        "scopes": admin.is.role.scopes(),
-        "factor": admin.is.factor.is_some(),
-        "recovery_codes": admin.is.factor.as_ref().map_or(0, |factor| factor.recovery.len()),
-        "csrf_token": token,
-        "is_fresh": is_fresh,
-        "idle_seconds": SIGNED_IN_IDLE_MS / 1_000,
-    });
+    let Admin { role, factor, .. } = &admin.is;
+    let told = SignedIn {
+        user: &admin.id,
+        role: *role,
+        scopes: role.scopes(),
+        factor: factor.is_some(),
+        recovery_codes: factor.as_ref().map_or(0, |factor| factor.recovery.len()),
+        csrf_token: token,
+        is_fresh,
+        idle_seconds: SIGNED_IN_IDLE_MS / 1_000,
+    };
     answer(status, &told)
 }
 
 /// `GET /api/v1/session`: who is signed in, and the token for what changes something.
+#[utoipa::path(
+    get, path = "/api/v1/session", tag = "signing in",
+    responses((status = 200, body = SignedIn))
+)]
 pub async fn session(
     State(shared): State<Shared>,
     Extension(person): Extension<Person>,
@@ -117,7 +156,11 @@ pub async fn session(
     }
 }
 
-/// `POST /api/v1/logout`: 204; the session is over.
+/// `POST /api/v1/logout`: a person signs out: 204; the session is over.
+#[utoipa::path(
+    post, path = "/api/v1/logout", tag = "signing in",
+    responses((status = 204, description = "The session is over."))
+)]
 pub async fn logout(
     State(shared): State<Shared>,
     Extension(person): Extension<Person>,
@@ -132,16 +175,23 @@ pub async fn logout(
 }
 
 /// What shows again who somebody is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Proof {
+    /// The password.
     password: String,
+    /// Of the second factor, or a recovery code; where there is one.
     #[serde(default)]
     code: Option<String>,
 }
 
-/// `POST /api/v1/step-up`: 200 as for a login, with a new session in place of this one, in which
-/// what is dangerous may be done for five minutes.
+/// `POST /api/v1/step-up`: the password again: 200 as for a login, with a new session in place of
+/// this one, in which what is dangerous may be done for five minutes.
+#[utoipa::path(
+    post, path = "/api/v1/step-up", tag = "signing in",
+    request_body = Proof,
+    responses((status = 200, body = SignedIn))
+)]
 pub async fn step_up(
     State(shared): State<Shared>,
     Extension(person): Extension<Person>,
@@ -167,16 +217,29 @@ pub async fn step_up(
 }
 
 /// What makes the first administrator.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = FirstAdmin)]
 #[serde(deny_unknown_fields)]
 struct First {
+    /// Of the link that the server said at its start.
     token: String,
+    /// What the person signs in as.
     user: String,
+    /// The password.
     password: String,
 }
 
-/// `POST /api/v1/setup`: 201 with a session of the first owner; 403 if the token is not good (any
-/// more). It is used up only where an owner was made.
+/// `POST /api/v1/setup`: the first administrator: 201 with a session of the first owner; 403 if the
+/// token is not good (any more). It is used up only where an owner was made.
+#[utoipa::path(
+    post, path = "/api/v1/setup", tag = "signing in",
+    request_body = First,
+    responses(
+        (status = 201, body = SignedIn),
+        (status = 403, description = "The token is not good (any more)."),
+        (status = 409, description = "There is an administrator."),
+    )
+)]
 pub async fn set_up(
     State(shared): State<Shared>,
     peer: Option<Extension<Peer>>,

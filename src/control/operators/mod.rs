@@ -42,6 +42,8 @@ use people::Admin;
 use setup::SetUp;
 use signed_in::SignedIn;
 
+pub(super) use wire::cookie_name;
+
 /// What the config says of the admin port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -100,6 +102,11 @@ impl Office {
         let (set_up, token) = SetUp::new(self.ticks()).map_err(StoreError)?;
         *self.set_up() = Some(set_up);
         Ok(Some(token))
+    }
+
+    /// Whether what comes to the port is encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.rules.is_tls
     }
 
     /// Whether this is the password that was kept, if one was; none = too many are asked about. It

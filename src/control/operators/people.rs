@@ -4,7 +4,7 @@
 //! neither by the API, nor by the change feed, nor in copies. `told` is what may be known.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::scope::{Role, Scope};
 use crate::config::ADMINS_MAX;
@@ -92,36 +92,82 @@ impl Document for ApiKey {
     const KIND: Kind = Kind::ApiKey;
 }
 
+/// What may be known of an administrator.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Admin)]
+pub struct AdminTold {
+    /// What the person signs in as.
+    pub id: String,
+    /// What wrote it last.
+    pub revision: u64,
+    /// What the person is there for.
+    pub role: Role,
+    /// Whether the person may sign in.
+    pub enabled: bool,
+    /// When it was made, in seconds since 1970.
+    pub created: u64,
+    /// Whether there is a second factor.
+    pub factor: bool,
+    /// How many recovery codes are left.
+    pub recovery_codes: usize,
+}
+
+/// What may be known of a key of the API.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub struct ApiKeyTold {
+    /// Its name, which is part of the key.
+    pub id: String,
+    /// What wrote it.
+    pub revision: u64,
+    /// For people.
+    pub name: String,
+    /// What it may.
+    pub scopes: Vec<Scope>,
+    /// From this second on it is good for nothing; null = it stays good.
+    pub expires: Option<u64>,
+    /// Where it may be used from; none = anywhere.
+    pub networks: Vec<String>,
+    /// When it was made, in seconds since 1970.
+    pub created: u64,
+    /// By whom.
+    pub made_by: String,
+    /// The key itself, which is told once, to whoever made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
 impl Admin {
     /// What may be known of one.
     #[must_use]
-    pub fn told(&self, id: &str, revision: Revision) -> Value {
-        json!({
-            "id": id,
-            "revision": revision.0,
-            "role": self.role,
-            "enabled": self.enabled,
-            "created": self.created,
-            "factor": self.factor.is_some(),
-            "recovery_codes": self.factor.as_ref().map_or(0, |factor| factor.recovery.len()),
-        })
+    pub fn told(&self, id: &str, revision: Revision) -> AdminTold {
+        AdminTold {
+            id: id.to_owned(),
+            revision: revision.0,
+            role: self.role,
+            enabled: self.enabled,
+            created: self.created,
+            factor: self.factor.is_some(),
+            recovery_codes: self.factor.as_ref().map_or(0, |factor| factor.recovery.len()),
+        }
     }
 }
 
 impl ApiKey {
     /// What may be known of one.
     #[must_use]
-    pub fn told(&self, id: &str, revision: Revision) -> Value {
-        json!({
-            "id": id,
-            "revision": revision.0,
-            "name": self.name,
-            "scopes": self.scopes,
-            "expires": self.expires,
-            "networks": self.networks,
-            "created": self.created,
-            "made_by": self.made_by,
-        })
+    pub fn told(&self, id: &str, revision: Revision) -> ApiKeyTold {
+        ApiKeyTold {
+            id: id.to_owned(),
+            revision: revision.0,
+            name: self.name.clone(),
+            scopes: self.scopes.clone(),
+            expires: self.expires,
+            networks: self.networks.clone(),
+            created: self.created,
+            made_by: self.made_by.clone(),
+            key: None,
+        }
     }
 }
 

@@ -5,9 +5,10 @@
 
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// One thing that may be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum Scope {
     /// See how channels are.
     #[serde(rename = "channels:read")]
@@ -71,7 +72,7 @@ impl Scope {
 }
 
 /// What somebody is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Everything.

@@ -18,13 +18,14 @@ const COOKIE_TLS: &str = "__Host-shardcast";
 /// The same without TLS, where that prefix is not taken.
 const COOKIE: &str = "shardcast";
 
-fn cookie_name(rules: &Rules) -> &'static str {
-    if rules.is_tls { COOKIE_TLS } else { COOKIE }
+/// What a session's cookie is called.
+pub fn cookie_name(is_tls: bool) -> &'static str {
+    if is_tls { COOKIE_TLS } else { COOKIE }
 }
 
 /// `Set-Cookie` that begins a session, or ends one where there is no id.
 pub fn cookie(rules: &Rules, id: Option<&str>) -> HeaderValue {
-    let name = cookie_name(rules);
+    let name = cookie_name(rules.is_tls);
     let secure = if rules.is_tls { "; Secure" } else { "" };
     let end = if id.is_none() { "; Max-Age=0" } else { "" };
     let id = id.unwrap_or_default();
@@ -38,7 +39,7 @@ pub fn session_id<'h>(rules: &Rules, headers: &'h HeaderMap) -> Option<&'h str> 
     for line in headers.get_all(header::COOKIE) {
         for pair in line.to_str().ok()?.split(';') {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
-            if name == cookie_name(rules) && found.replace(value).is_some() {
+            if name == cookie_name(rules.is_tls) && found.replace(value).is_some() {
                 // Somebody else has put one beside it.
                 return None;
             }

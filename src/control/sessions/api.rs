@@ -1,14 +1,17 @@
 //! `/api/v1/sessions`: who watches what, who did, and an end to it.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{Response, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::history::{self, Cursor, Over, Page};
+use super::quality::Player;
 use super::sharing::Signal;
 use super::table::{End, Owner, Past, Session};
 use super::{Desk, Moment};
@@ -24,7 +27,8 @@ use crate::units::UnixTime;
 use crate::viewer::SessionId;
 
 /// Which are asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Asked {
     /// Only this subscriber's.
     subscriber: Option<String>,
@@ -42,8 +46,63 @@ pub struct Asked {
     limit: Option<usize>,
 }
 
+/// Some of the sessions.
+#[derive(Serialize, ToSchema)]
+struct SessionList {
+    /// In the order of their ids; those that are over, the newest first.
+    sessions: Vec<Watched>,
+    /// Behind which one the next page begins; null = there is none.
+    next: Option<String>,
+}
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+struct Watched {
+    /// Its name.
+    id: String,
+    /// Whose it is; null = of a token that is nobody's.
+    subscriber: Option<String>,
+    /// What is watched.
+    content: String,
+    /// The device's session, as its token says.
+    device: String,
+    /// The address of the device, if it is known.
+    #[schema(value_type = Option<String>)]
+    from: Option<IpAddr>,
+    /// In which country that is, if the server knows (ISO 3166-1 alpha-2).
+    country: Option<String>,
+    /// In whose network, by number (RFC 1930).
+    asn: Option<u32>,
+    /// Who operates that.
+    organisation: Option<String>,
+    /// What the player says of itself.
+    agent: String,
+    /// When it began, in seconds since 1970.
+    since: u64,
+    /// What the player tells of how it goes; null = nothing.
+    player: Option<Player>,
+    /// When it was seen last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<u64>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    /// Why it ended: `left`, or a reason for which viewers are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<&'static str>,
+}
+
 /// `GET /api/v1/sessions?subscriber=&past=&since=&until=&after=&limit=`: a page of them, in the
 /// order of their ids; or of those that are over, those that ended last first.
+#[utoipa::path(
+    get, path = "/api/v1/sessions", tag = "sessions",
+    params(Asked),
+    responses(
+        (status = 200, body = SessionList),
+        (status = 404, description = "There is no such subscriber."),
+    )
+)]
 pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
     let desk = &shared.sessions;
@@ -71,13 +130,22 @@ pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Re
     let (told, next) = present(desk, owner, &asked.after, limit);
     let named = signer.registry().ask(move |store| named(store, told));
     match named.await {
-        Ok(Ok(sessions)) => answer(StatusCode::OK, &json!({ "sessions": sessions, "next": next })),
+        Ok(Ok(sessions)) => answer(StatusCode::OK, &SessionList { sessions, next }),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }
 }
 
-/// `DELETE /api/v1/sessions/{id}`: 204; what is watched there can't be watched for a minute.
+/// `DELETE /api/v1/sessions/{id}`: a session ends: 204; what is watched there can't be watched for
+/// a minute.
+#[utoipa::path(
+    delete, path = "/api/v1/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "The session's.")),
+    responses(
+        (status = 204, description = "It has ended."),
+        (status = 404, description = "There is no such session."),
+    )
+)]
 pub async fn kick(
     State(shared): State<Shared>,
     act: Act,
@@ -87,11 +155,11 @@ pub async fn kick(
     let desk = &shared.sessions;
     let over = || problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps");
     let Some(session) = SessionId::of_text(&id) else { return over() };
-    let found = desk.table().named(session).map(whose);
-    let Some((owner, details)) = found else { return over() };
+    let found = desk.table().named(session).map(|of| (of.owner, of.content.content().to_string()));
+    let Some((owner, content)) = found else { return over() };
     // Nobody is ended without an entry that says so: it is written first.
     let noted = signer.registry().ask(move |store| {
-        let details = named(store, vec![(owner, details)])?.pop().unwrap_or_default();
+        let details = json!({ "subscriber": owner_id(store, owner)?, "content": content });
         let (deed, kind, made) = (Deed::Kick, "session", Value::Null);
         store.note(&act, &Note { deed, kind, id, details, made })
     });
@@ -108,14 +176,8 @@ pub async fn kick(
     nothing()
 }
 
-/// Whose session it is, and what is watched.
-fn whose(session: &Session) -> Told {
-    let content = session.content.content().to_string();
-    (session.owner, json!({ "subscriber": null, "content": content }))
-}
-
 /// A session as it is told, and whose it is.
-type Told = (Owner, Value);
+type Told = (Owner, Watched);
 
 fn present(
     desk: &Desk,
@@ -136,7 +198,7 @@ fn present(
     let next = has_more.then(|| all.last().map(|(id, _)| id.clone())).flatten();
     let told = |(_, session): &(String, &Session)| {
         let mut told = told(desk, session);
-        told["seen"] = json!(seen(session, now));
+        told.seen = Some(seen(session, now));
         (session.owner, told)
     };
     (all.iter().map(told).collect(), next)
@@ -181,26 +243,60 @@ async fn past(
     }
 }
 
+/// Where tokens are shared.
+#[derive(Serialize, ToSchema)]
+struct SharingList {
+    /// The newest first.
+    sharing: Vec<SharingTold>,
+}
+
+/// One token in several networks at once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sharing)]
+struct SharingTold {
+    /// Whose it is; null = nobody's.
+    subscriber: Option<String>,
+    /// The device's session, as the token says.
+    device: String,
+    /// The address of one.
+    #[schema(value_type = Option<String>)]
+    from: Option<IpAddr>,
+    /// The address of another.
+    #[schema(value_type = Option<String>)]
+    elsewhere: Option<IpAddr>,
+    /// When that was seen first, in seconds since 1970.
+    first: u64,
+    /// When it was last.
+    last: u64,
+    /// How often.
+    times: u32,
+}
+
 /// `GET /api/v1/sessions/sharing`: when and where one token was used in several networks at once,
 /// the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/sharing", tag = "sessions",
+    responses((status = 200, body = SharingList))
+)]
 pub async fn sharing(State(shared): State<Shared>) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
-    let told = |Signal { sharing, first, last, times, .. }: Signal| {
-        let told = json!({
-            "subscriber": null,
-            "device": revocations::text(sharing.device),
-            "from": sharing.from,
-            "elsewhere": sharing.elsewhere,
-            "first": first.0,
-            "last": last.0,
-            "times": times,
-        });
-        (sharing.owner, told)
-    };
     let newest = shared.sessions.signals().newest(LIST_ENTRIES_MAX);
-    let told = newest.into_iter().map(told).collect();
-    match signer.registry().ask(move |store| named(store, told)).await {
-        Ok(Ok(signals)) => answer(StatusCode::OK, &json!({ "sharing": signals })),
+    let told = move |store: &dyn Store| {
+        let told = |Signal { sharing, first, last, times, .. }| {
+            Ok(SharingTold {
+                subscriber: owner_id(store, sharing.owner)?,
+                device: revocations::text(sharing.device),
+                from: sharing.from,
+                elsewhere: sharing.elsewhere,
+                first: first.0,
+                last: last.0,
+                times,
+            })
+        };
+        newest.into_iter().map(told).collect::<Result<Vec<_>, StoreError>>()
+    };
+    match signer.registry().ask(move |store| told(store)).await {
+        Ok(Ok(sharing)) => answer(StatusCode::OK, &SharingList { sharing }),
         Ok(Err(error)) => failed(&error),
         Err(Busy) => busy(),
     }
@@ -228,8 +324,8 @@ impl Desk {
 
 fn over(desk: &Desk, session: &Session, until: UnixTime, end: End) -> Over {
     let mut told = told(desk, session);
-    told["until"] = json!(until.0);
-    told["end"] = json!(match end {
+    told.until = Some(until.0);
+    told.end = Some(match end {
         End::Left => "left",
         End::Limit => "session-limit",
         End::Kicked => "session-kicked",
@@ -240,7 +336,7 @@ fn over(desk: &Desk, session: &Session, until: UnixTime, end: End) -> Over {
         Owner::Subscriber(number) => Some(number.get()),
         Owner::Device(_) => None,
     };
-    Over { subscriber, until, told }
+    Over { subscriber, until, told: json!(told) }
 }
 
 fn id(session: &Session) -> String {
@@ -251,28 +347,36 @@ fn seen(session: &Session, now: Moment) -> u64 {
     now.unix.0.saturating_sub(now.ticks.since(session.seen) / 1000)
 }
 
-fn told(desk: &Desk, session: &Session) -> Value {
-    let mut told = json!({
-        "id": id(session),
-        "subscriber": null,
-        "content": session.content.content().to_string(),
-        "device": revocations::text(session.handset.token),
-        "from": session.peer,
-        "agent": String::from_utf8_lossy(&session.handset.agent),
-        "since": session.since.0,
-        "player": session.quality.told(),
-    });
-    desk.place(session.peer).put(&mut told);
-    told
+fn told(desk: &Desk, session: &Session) -> Watched {
+    let place = desk.place(session.peer);
+    Watched {
+        id: id(session),
+        subscriber: None,
+        content: session.content.content().to_string(),
+        device: revocations::text(session.handset.token),
+        from: session.peer,
+        country: place.country.as_ref().map(|country| country.text().to_owned()),
+        asn: place.asn,
+        organisation: place.organisation,
+        agent: String::from_utf8_lossy(&session.handset.agent).into_owned(),
+        since: session.since.0,
+        player: session.quality.told(),
+        seen: None,
+        until: None,
+        end: None,
+    }
 }
 
 /// The same with the ids of subscribers.
-fn named(store: &dyn Store, told: Vec<Told>) -> Result<Vec<Value>, StoreError> {
-    let named = |(owner, mut told): Told| {
-        if let Owner::Subscriber(number) = owner {
-            told["subscriber"] = json!(store.named(Kind::Subscriber, number.get())?);
-        }
-        Ok(told)
-    };
+fn named(store: &dyn Store, told: Vec<Told>) -> Result<Vec<Watched>, StoreError> {
+    let named = |(owner, told)| Ok(Watched { subscriber: owner_id(store, owner)?, ..told });
     told.into_iter().map(named).collect()
+}
+
+/// Whose it is; none = of a token that is nobody's, or of somebody who is gone.
+fn owner_id(store: &dyn Store, owner: Owner) -> Result<Option<String>, StoreError> {
+    match owner {
+        Owner::Subscriber(number) => store.named(Kind::Subscriber, number.get()),
+        _ => Ok(None),
+    }
 }

@@ -2,10 +2,32 @@
 
 use std::num::NonZeroU64;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::viewer::cmcd::ObjectKind;
 use crate::viewer::players::Heard;
+
+/// What a player said of itself.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub struct Player {
+    /// How often it said something.
+    requests: u64,
+    /// How often it had nothing to play,
+    stalls: u64,
+    /// and how often it began.
+    starts: u64,
+    /// The least that it had to play, in milliseconds.
+    buffer_min_ms: Option<u32>,
+    /// What it takes the line for, in kilobits a second.
+    throughput_kbps: Option<u32>,
+    /// The bit rate of what is played.
+    media_kbps: Option<u32>,
+    /// What it fetched last.
+    object: Option<&'static str>,
+    /// What it calls its session.
+    player_session: Option<String>,
+}
 
 /// How a session looks from its player's side.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,20 +60,20 @@ impl Quality {
         self.media_kbps
     }
 
-    /// As the API tells it; null for a player that said nothing.
-    pub fn told(&self) -> Value {
+    /// As the API tells it; none for a player that said nothing.
+    pub fn told(&self) -> Option<Player> {
         if self.requests == 0 {
-            return Value::Null;
+            return None;
         }
-        json!({
-            "requests": self.requests,
-            "stalls": self.stalls,
-            "starts": self.starts,
-            "buffer_min_ms": self.buffer_ms_min,
-            "throughput_kbps": self.throughput_kbps,
-            "media_kbps": self.media_kbps,
-            "object": self.kind.map(ObjectKind::label),
-            "player_session": self.player.map(|player| format!("{player:016x}")),
+        Some(Player {
+            requests: self.requests,
+            stalls: self.stalls,
+            starts: self.starts,
+            buffer_min_ms: self.buffer_ms_min,
+            throughput_kbps: self.throughput_kbps,
+            media_kbps: self.media_kbps,
+            object: self.kind.map(ObjectKind::label),
+            player_session: self.player.map(|player| format!("{player:016x}")),
         })
     }
 }
@@ -63,7 +85,7 @@ mod tests {
     #[test]
     fn what_shards_heard_is_added_up() {
         let mut quality = Quality::default();
-        assert_eq!(quality.told(), Value::Null);
+        assert_eq!(quality.told(), None);
         let heard = Heard {
             requests: 2,
             stalls: 1,
@@ -79,11 +101,16 @@ mod tests {
         quality.add(&Heard { requests: 1, buffer_ms_min: Some(2_000), ..Heard::default() });
         // It is told because of what was sent; what is known of its media is told every time.
         quality.add(&Heard { media_kbps: Some(4_000), ..Heard::default() });
-        let expected = json!({
-            "requests": 3, "stalls": 1, "starts": 1, "buffer_min_ms": 900,
-            "throughput_kbps": 4_000, "media_kbps": 4_000, "object": "video",
-            "player_session": "00000000000000ab",
-        });
-        assert_eq!(quality.told(), expected);
+        let expected = Player {
+            requests: 3,
+            stalls: 1,
+            starts: 1,
+            buffer_min_ms: Some(900),
+            throughput_kbps: Some(4_000),
+            media_kbps: Some(4_000),
+            object: Some("video"),
+            player_session: Some("00000000000000ab".to_owned()),
+        };
+        assert_eq!(quality.told(), Some(expected));
     }
 }

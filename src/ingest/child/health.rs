@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How a channel's inputs are.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ChildHealth {
     /// `resting`, `waiting`, `starting`, `running` or `ending`.
     pub state: &'static str,
@@ -30,7 +31,7 @@ pub struct ChildHealth {
 }
 
 /// The end of a process.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Exit {
     /// Milliseconds of Unix time.
     pub unix_ms: i64,

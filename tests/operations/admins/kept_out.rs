@@ -102,6 +102,8 @@ fn a_role_may_do_what_it_is_there_for_and_nothing_else() {
         }
         let restored = person.post("/api/v1/restore", json!({ "file": "x" }));
         assert_eq!(restored.status, if role == "owner" { 400 } else { 403 }, "{role}");
+        let restored = person.post("/api/v1/restore", json!({ "file": "restore-1.db" }));
+        assert_eq!(restored.status, if role == "owner" { 404 } else { 403 }, "{role}");
         let itself =
             person.ask("PATCH", &format!("/api/v1/admins/{id}"), &json!({ "role": "owner" }));
         assert_eq!(itself.status, if role == "owner" { 200 } else { 403 }, "{role}");

@@ -43,6 +43,7 @@ mod variants;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;
+pub use transport::encoder;
 
 /// A server with channels.
 struct Station {
