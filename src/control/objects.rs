@@ -31,6 +31,10 @@ use super::sealed;
 use super::tokens::{busy, failed, nowhere};
 use crate::config::{BANS_MAX, LIST_ENTRIES, LIST_ENTRIES_MAX};
 
+mod condition;
+
+use condition::condition;
+
 /// Kinds that operators write by themselves, as addresses call them.
 pub(super) const PLURALS: [(&str, Kind); 10] = [
     ("categories", Kind::Category),
@@ -396,12 +400,8 @@ async fn write(
     if kind == Kind::Channel {
         channels::may_write(shared, &id)?;
     }
-    if kind == Kind::Revocation
-        && shared
-            .sessions
-            .rights()
-            .revoked()
-            .is_full_for(revocations::session(&id).unwrap_or_default())
+    if let Some(session) = revocations::session(&id).filter(|_| kind == Kind::Revocation)
+        && shared.sessions.rights().revoked().is_full_for(session)
     {
         return Err(refused(StatusCode::CONFLICT, &revocations::full()));
     }
@@ -493,43 +493,6 @@ fn merged(document: Value, fields: Map<String, Value>) -> Map<String, Value> {
         }
     }
     document
-}
-
-/// What `If-Match` asks for.
-#[derive(Clone)]
-enum Condition {
-    /// That there is something.
-    Any,
-    /// One of these revisions.
-    At(Vec<u64>),
-}
-
-impl Condition {
-    fn expected(self, found: Option<&Object>) -> Result<Expected, Unwritten> {
-        let found = found.ok_or(Unwritten::Stale)?.revision;
-        match self {
-            Self::At(revisions) if !revisions.contains(&found.0) => Err(Unwritten::Stale),
-            _ => Ok(Expected::At(found)),
-        }
-    }
-}
-
-fn condition(headers: &HeaderMap) -> Result<Option<Condition>, Problem> {
-    let wrong = || refused(StatusCode::BAD_REQUEST, "If-Match: this is no list of entity tags");
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let value = value.to_str().map_err(|_| wrong())?.trim();
-    if value == "*" {
-        return Ok(Some(Condition::Any));
-    }
-    let tag = |tag: &str| -> Option<u64> {
-        // A weak tag matches nothing (RFC 9110, 8.8.3.2); neither does one that is none of ours.
-        let tag = tag.trim();
-        let tag = tag.strip_prefix("W/").map_or(tag, |_| "\"\"");
-        let inner = tag.strip_prefix('"')?.strip_suffix('"')?;
-        Some(inner.parse().unwrap_or(u64::MAX))
-    };
-    let tags: Option<Vec<_>> = value.split(',').map(tag).collect();
-    tags.map(|tags| Some(Condition::At(tags))).ok_or_else(wrong)
 }
 
 fn registry(shared: &Shared) -> Option<&Registry> {

@@ -47,13 +47,11 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (listeners, admin, ingest) = ports(&config, &channels, inherited)?;
     let line_up = line_up.closed_at(config.ingest.filter(|_| ingest.is_none()));
     let (access, log) = log_of(&config)?.unzip();
-    let (events, security_log) = security::start(&config)
-        .map_err(|error| not_started("the log of security events", &error))?;
+    let (security, security_log) = security_log(&config)?;
     let with = for_shards(&config, (has_live, descriptors), access);
     let (shards, told, (door, to_guard)) = started(&config, listeners, with)?;
     let mut outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
-    let library = library::start(&config, outboxes.clone(), told.library)
-        .map_err(|error| not_started("start the library", &error))?;
+    let library = library(&config, &outboxes, told.library)?;
     let records = Arc::<Records>::default();
     let parts = || ingest::Parts {
         listener: ingest,
@@ -85,7 +83,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         in_file,
         asks: told.asks,
         sessions: told.sessions,
-        guard: control::guard::Settings::new(&config, &door, events, told.strikes),
+        guard: control::guard::Settings::new(&config, &door, security, told.strikes),
         limits: Arc::new(config.limits.clone()),
         outside: outside(&draft)?,
         languages,
@@ -107,6 +105,23 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         (log, security_log),
         (readiness, received),
     ))
+}
+
+/// What finds and opens what is served.
+fn library(
+    config: &Config,
+    outboxes: &[Outbox],
+    told: mpsc::Receiver<ToLibrary>,
+) -> Result<library::Handle, Failure> {
+    library::start(config, outboxes.to_vec(), told)
+        .map_err(|error| not_started("start the library", &error))
+}
+
+/// Where security events go.
+fn security_log(
+    config: &Config,
+) -> Result<(security::Events, Option<access_log::Handle>), Failure> {
+    security::start(config).map_err(|error| not_started("the log of security events", &error))
 }
 
 /// What happens to the supervising thread, to begin with signals.

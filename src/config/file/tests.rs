@@ -5,6 +5,7 @@ use crate::config::sources::{Encoder, Shelf, Sources};
 use crate::config::{Archive, CHANNELS_MAX, Channel, Password, Push};
 
 mod outside;
+mod paths;
 
 mod any;
 
@@ -593,15 +594,4 @@ fn keys_of_later_versions_are_checked_and_warned_of() {
     let mut warnings: Vec<_> = draft.warnings.iter().map(ToString::to_string).collect();
     warnings.sort();
     assert_eq!(warnings, ["/etc/x.toml:3: server.public: is not used by this version"]);
-}
-
-#[test]
-fn paths_count_from_the_file() {
-    let draft = read(
-        "[server]\nstate = \"state\"\n[log]\naccess_path = \"/var/log/a\"\nsecurity_path = \"b\"\n[[library]]\npath = \"vod\"\n",
-    );
-    assert_eq!(draft.config.state, Path::new("/etc/state"));
-    assert_eq!(draft.config.access_log_path.as_deref(), Some(Path::new("/var/log/a")));
-    assert_eq!(draft.config.guard.log_path.as_deref(), Some(Path::new("/etc/b")));
-    assert_eq!(draft.config.libraries[0].path, Path::new("/etc/vod"));
 }

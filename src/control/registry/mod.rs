@@ -26,7 +26,6 @@ mod announcing;
 mod sqlite;
 
 use announcing::Announcing;
-
 pub use sqlite::{Sqlite, backup, verified};
 
 /// What an object is. Its word stands in the file, in the change feed and in exports.

@@ -61,7 +61,7 @@ fn station_with(window: &str, patience: &str) -> Station {
     let content = ["--content", "tv/news", "--content", "tv/sport", "--content", "vod/a"];
     done(&config, &[&["bouquet", "add", "all", "--name", "All"], &content[..]].concat());
     let plan = ["plan", "add", "one", "--name", "One", "--bouquet", "all", "--sessions", "1"];
-    done(&config, &plan);
+    done(&config, &[&plan[..], &["--catch-up", "7"]].concat());
     done(&config, &["subscriber", "add", "Anna", "--plan", "one"]);
     done(&config, &["subscriber", "add", "Dora", "--plan", "one", "--language", "de-AT"]);
     station
