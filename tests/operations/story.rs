@@ -78,7 +78,14 @@ fn the_story_by_http_is_true_and_asks_what_the_document_of_the_api_has() {
     let by_http = story("docs/api.md");
     let document = "api $at/openapi.json > openapi.json\ncat openapi.json\n";
     let said = told(&format!("{server}{by_http}{document}"));
-    let played = ["\"tv/news\"", "h264", "aac", "HTTP/1.1 403", "subscriber-expired"];
+    let played = [
+        "\"playlist\":[\"film\"]",
+        "\"tv/news\"",
+        "h264",
+        "aac",
+        "HTTP/1.1 403",
+        "subscriber-expired",
+    ];
     check(&said, &played);
     let (_, document) = said.split_once("{\"components\"").expect("it is told last");
     let document: Value = serde_json::from_str(&format!("{{\"components\"{document}")).unwrap();
@@ -97,5 +104,5 @@ fn the_story_by_http_is_true_and_asks_what_the_document_of_the_api_has() {
         assert!(operation.is_object(), "{method} {path}");
         asked += 1;
     }
-    assert!(asked >= 6, "{by_http}");
+    assert!(asked >= 7, "{by_http}");
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::running::{PATIENCE, Place, Said, program, run};
+use super::running::{PATIENCE, Place, Running, Said, done, program, run, serve};
 
 /// A command line for the shell.
 fn line(command: &Command) -> String {
@@ -87,6 +87,32 @@ fn pack_shows_its_progress_on_a_terminal_only() {
     assert_eq!(said.code, 0, "{}", said.out);
     assert!(said.out.contains("\x1b["), "a bar moves the cursor: {:?}", said.out);
     let said = run(&mut pack("unseen.pack"));
+    assert_eq!(said.code, 0, "{}", said.err);
+    let of_a_bar = |text: &str| text.contains('\x1b') || text.contains('\r');
+    assert!(!of_a_bar(&said.err) && !of_a_bar(&said.out), "{:?}{:?}", said.out, said.err);
+}
+
+#[test]
+fn import_shows_its_progress_on_a_terminal_only() {
+    let place = Place::new();
+    let config = place.config("");
+    let _server = Running::start(&mut serve(&config));
+    done(&config, &["plan", "add", "gold", "--name", "Gold"]);
+    let import = |first: u32| {
+        let file = place.path(&format!("{first}.csv"));
+        let line = |number| format!("user{number},secret-of-{number}\n");
+        let lines: String = (first..first + 2_000).map(line).collect();
+        std::fs::write(&file, format!("username,password\n{lines}")).unwrap();
+        let mut command = program();
+        command.arg("import").arg(file).args(["--plan", "gold", "--config"]).arg(&config);
+        command
+    };
+    let said = shown(&import(0));
+    assert_eq!(said.code, 0, "{}", said.out);
+    let told = said.out.split(['\r', '\n']).filter(|line| line.contains(" left")).count();
+    assert!(told >= 2 && said.out.contains("KiB"), "{:?}", said.out);
+    assert!(said.out.contains("2000 added"), "{:?}", said.out);
+    let said = run(&mut import(10_000));
     assert_eq!(said.code, 0, "{}", said.err);
     let of_a_bar = |text: &str| text.contains('\x1b') || text.contains('\r');
     assert!(!of_a_bar(&said.err) && !of_a_bar(&said.out), "{:?}{:?}", said.out, said.err);

@@ -112,6 +112,21 @@ pub(super) struct Channel {
     inputs: Option<Vec<serde_json::Map<String, Value>>>,
     /// Whether inputs are read `always`, or `on-demand`.
     start: Option<String>,
+    /// What is encoded anew of inputs: `none`, `audio` or `all`.
+    encode: Option<String>,
+    /// How long nobody has watched until inputs are read no more.
+    idle: Option<String>,
+    /// Who may push it: `user` and `password`.
+    #[schema(value_type = Option<Object>)]
+    ingest: Option<Value>,
+    /// Assets of which it is made: paths, or objects of `asset` and `at`.
+    #[schema(value_type = Option<Vec<Value>>)]
+    playlist: Option<Vec<Value>>,
+    /// What the times of assets are ahead of UTC, as `+01:00`.
+    utc_offset: Option<String>,
+    /// Encoders in an order: objects of `name`, `user` and `password`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    source: Option<Vec<Value>>,
     /// Categories that it is in.
     categories: Option<Vec<String>>,
     /// Channels are shown by this, the smallest first, and then by their names.
