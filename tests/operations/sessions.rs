@@ -19,6 +19,9 @@ const FILM_SIZE: u64 = 64 << 20;
 
 const SHARDS: usize = 8;
 
+/// Films through which somebody zaps.
+const ZAPS: usize = 20;
+
 /// A server with two films that take a token, for subscribers who have one place or two.
 fn started() -> (Place, PathBuf, Running) {
     let place = Place::new();
@@ -28,13 +31,22 @@ fn started() -> (Place, PathBuf, Running) {
         std::fs::write(folder.join("1.ts"), vec![7; 1000]).unwrap();
         File::create(folder.join("long.ts")).unwrap().set_len(FILM_SIZE).unwrap();
     }
+    for number in 0..ZAPS {
+        let folder = place.path(&format!("films/zap/{number}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("1.ts"), "7").unwrap();
+    }
     let config = place.config("[[library]]\npath = \"films\"\naccess = \"token\"\n");
     let more = std::fs::read_to_string(&config).unwrap();
     let more = more.replace("shards = 1\n", &format!("shards = {SHARDS}\n"));
     std::fs::write(&config, more).unwrap();
     let server = Running::start(&mut serve(&config));
     let bouquet = ["bouquet", "add", "films", "--name", "Films"];
-    done(&config, &[&bouquet[..], &["--content", "vod/a", "--content", "vod/b"]].concat());
+    done(
+        &config,
+        &[&bouquet[..], &["--content", "vod/a", "--content", "vod/b", "--content", "vod/zap"]]
+            .concat(),
+    );
     for (plan, sessions) in [("one", "1"), ("two", "2")] {
         let add = ["plan", "add", plan, "--name", plan, "--bouquet", "films"];
         done(&config, &[&add[..], &["--sessions", sessions]].concat());
@@ -174,6 +186,28 @@ fn a_second_device_is_refused_and_a_kick_makes_room() {
     // Why is on record for the help desk.
     let explained = done(&config, &["subscriber", "explain", "Anna", "--json"]);
     assert!(reasons.iter().all(|reason| explained.contains(reason)), "{explained}");
+}
+
+#[test]
+fn one_device_zaps_and_opens_again_and_is_at_many_places_only_if_all_go_on() {
+    let (_place, config, server) = started();
+    done(&config, &["subscriber", "add", "Anna", "--plan", "one"]);
+    let tv = token(&config, "Anna");
+    await_known(&server, &tv);
+    let zapped = |number: usize| fetch(&server, &tv, &format!("zap/{number}/1.ts"), "TV");
+    for number in 0..ZAPS {
+        assert_eq!(zapped(number), "200", "{number}");
+    }
+    for again in 0..6 {
+        assert_eq!(zapped(ZAPS - 1), "200", "{again}");
+    }
+    // One token that goes on with all of them is at as many places, of which one is left.
+    until("all but one are refused", || {
+        let outcomes: Vec<_> = (0..ZAPS).map(zapped).collect();
+        let others = outcomes.iter().filter(|of| *of != "200");
+        let refused = others.inspect(|of| assert_eq!(*of, "403 session-limit")).count();
+        refused == ZAPS - 1
+    });
 }
 
 #[test]
