@@ -215,8 +215,9 @@ fn devices_that_race_over_all_shards_never_get_more_than_there_may_be() {
     let is_full = std::env::var_os("SHARDCAST_FULL").is_some();
     let (devices, rounds) = if is_full { (500, 1000) } else { (60, 6) };
     let (place, _config, server) = started();
-    let mut api = Api::new(&place);
     for round in 0..rounds {
+        // No connection to the socket lasts for ever.
+        let mut api = Api::new(&place);
         let (plan, places) = if round % 2 == 0 { ("one", 1) } else { ("two", 2) };
         let name = format!("S{round}");
         api.post("subscribers", &json!({ "id": name, "plan": plan }));
