@@ -54,8 +54,12 @@ while time.monotonic() - began < seconds:
             break
         of = free.pop(0)
         body = json.dumps({"user": f"user{sent}", "password": "wrong horse"})
-        of.send((f"POST /api/v1/login HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nContent-Type: application/json\r\n"
-                 f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+        try:
+            of.send((f"POST /api/v1/login HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nContent-Type: application/json\r\n"
+                     f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+        except ConnectionError:
+            # Its end is read below.
+            continue
         sent += 1
     for key, _ in chosen.select(0.001):
         try:
@@ -65,6 +69,8 @@ while time.monotonic() - began < seconds:
         if not answer:
             chosen.unregister(key.fileobj)
             last = int(key.fileobj.getsockname()[0].rsplit(".", 1)[1])
+            if key.fileobj in free:
+                free.remove(key.fileobj)
             key.fileobj.close()
             connect(last)
             continue
@@ -89,7 +95,8 @@ while time.monotonic() - began < seconds:
     starts.append((time.monotonic() - sent) * 1000)
     number += 1
     if number % 20 == 0:
-        admin = http.client.HTTPConnection("127.0.0.1", 8081, source_address=("127.0.2.1", 0))
+        # One address may not sign in so often.
+        admin = http.client.HTTPConnection("127.0.0.1", 8081, source_address=(f"127.0.2.{1 + number // 20}", 0))
         sent = time.monotonic()
         admin.request("POST", "/api/v1/login", json.dumps({"user": "olga", "password": password}),
                       {"Content-Type": "application/json"})

@@ -105,7 +105,7 @@ nginx_links --paths-file "$folder/links"
 
 echo "-- tokens of nobody, as fast as they are refused, beside a good client"
 start_token
-head -c 1500000 /dev/urandom | base64 -w 62 | tr '+/' '-_' | head -20000 |
+head -c 930000 /dev/urandom | base64 -w 62 | tr '+/' '-_' |
   sed "s#.*#http://127.0.0.1:8080/s/&/vod/one/f.ts#" >"$folder/garbage"
 "$bench" storm "http://127.0.0.1:8080/s/$one/vod/one/f.ts" --storm-urls "$folder/garbage" --pulls 16 \
   --pulls-refused --awake --cpu 1 --server-pid "$pid" --settle 1s
