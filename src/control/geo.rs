@@ -13,7 +13,6 @@ use std::path::Path;
 
 use maxminddb::{PathElement, Reader};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::config::{self, MMDB_SIZE_MAX, ORGANISATION_SIZE_MAX};
 use crate::viewer::leases::Over;
@@ -131,15 +130,6 @@ impl Geo {
             None if self.allows_unknown => Ok(()),
             None => Err(Over::Somewhere),
         }
-    }
-}
-
-impl Place {
-    /// Puts it into what is told of a session.
-    pub fn put(&self, told: &mut Value) {
-        told["country"] = json!(self.country.as_ref().map(Country::text));
-        told["asn"] = json!(self.asn);
-        told["organisation"] = json!(self.organisation);
     }
 }
 

@@ -26,6 +26,7 @@ mod actor;
 pub mod audit;
 mod admin;
 mod app_passwords;
+mod beside;
 mod channels;
 mod connections;
 mod documents;

@@ -14,13 +14,13 @@ use utoipa::ToSchema;
 
 use super::admin::Shared;
 use super::audit::Act;
+use super::beside::{self, Missed};
 use super::json::{answer, nothing, wanted};
 use super::operators::{Office, admins, is_hash, wire_full};
-use super::problem::problem;
 use super::registry::{
-    Busy, Expected, Kind, Object, Reference, Registry, Store, StoreError, Uncommitted, Write,
+    Busy, Expected, Kind, Object, Reference, Registry, Store, StoreError, Write,
 };
-use super::tokens::{busy, failed, nowhere};
+use super::tokens::{failed, nowhere};
 use crate::config::{OBJECT_ID_MAX, PASSWORD_SIZE_MAX};
 use crate::units::UnixTime;
 
@@ -126,29 +126,6 @@ pub async fn is_right(
     office.is_right(password, kept).await.ok_or(Unknown::Busy)
 }
 
-/// Why there is no answer.
-enum Missed {
-    Absent(&'static str),
-    Raced,
-    Wrong(String),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Missed {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<Uncommitted> for Missed {
-    fn from(why: Uncommitted) -> Self {
-        match why {
-            Uncommitted::Store(error) => Self::Store(error),
-            _ => Self::Raced,
-        }
-    }
-}
-
 /// Does something with a subscriber's, on the registry's thread.
 async fn with<T: Send + 'static>(
     shared: &Shared,
@@ -156,22 +133,7 @@ async fn with<T: Send + 'static>(
     work: impl FnOnce(&mut dyn Store, &str, Option<Object>) -> Result<T, Missed> + Send + 'static,
 ) -> Result<T, Response<Body>> {
     let Some(signer) = &shared.signer else { return Err(nowhere()) };
-    let done = signer.registry().ask(move |store| {
-        store.object(Kind::Subscriber, &id)?.ok_or(Missed::Absent("no subscriber has this id"))?;
-        let found = store.object(Kind::PortalPassword, &id)?;
-        work(store, &id, found)
-    });
-    match done.await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(Missed::Absent(why))) => Err(problem(StatusCode::NOT_FOUND, why)),
-        Ok(Err(Missed::Wrong(why))) => Err(problem(StatusCode::BAD_REQUEST, &why)),
-        Ok(Err(Missed::Raced)) => {
-            let why = "somebody else changed it at the same moment";
-            Err(problem(StatusCode::CONFLICT, why))
-        }
-        Ok(Err(Missed::Store(error))) => Err(failed(&error)),
-        Err(Busy) => Err(busy()),
-    }
+    beside::with(signer.registry(), Kind::PortalPassword, id, work).await
 }
 
 /// Whether there is one.
@@ -319,7 +281,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::control::registry::{Revision, Sqlite};
+    use crate::control::registry::{Revision, Sqlite, Uncommitted};
 
     const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2hhcmRjYXN0IG5vYm9keQ\
                         $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

@@ -59,6 +59,11 @@ impl Country {
 }
 
 impl Standing {
+    /// Whether control must be asked before one of its sessions begins.
+    fn is_limited(&self, plan: Option<&Plan>) -> bool {
+        self.country.is_some() || plan.is_some_and(|plan| self.places_max(plan).is_some())
+    }
+
     /// At how many places at once it may watch; none = as many as it likes.
     fn places_max(&self, plan: &Plan) -> Option<NonZeroU32> {
         NonZeroU32::new(self.sessions_max.unwrap_or(plan.sessions_max))
@@ -335,23 +340,21 @@ impl Rights {
     /// At how many places a subscriber may watch at once; none = as many as it likes.
     #[must_use]
     pub fn places(&self, subscriber: NonZeroU32) -> Option<Places> {
-        self.places_of(self.standing(subscriber)?)
-    }
-
-    fn places_of(&self, standing: &Standing) -> Option<Places> {
-        let plan = standing.plan.and_then(|plan| self.plans.get(plan.0 as usize))?;
+        let standing = self.standing(subscriber)?;
+        let plan = self.plan_of(standing)?;
         let max = standing.places_max(plan)?;
         Some(Places { max, ends_oldest: plan.ends_oldest })
+    }
+
+    fn plan_of(&self, standing: &Standing) -> Option<&Plan> {
+        self.plans.get(standing.plan?.0 as usize)
     }
 
     /// Whether control must be asked before a session of a subscriber begins.
     #[must_use]
     pub fn limits_sessions(&self, subscriber: NonZeroU32) -> bool {
-        self.standing(subscriber).is_some_and(|standing| self.is_limited(standing))
-    }
-
-    fn is_limited(&self, standing: &Standing) -> bool {
-        standing.country.is_some() || self.places_of(standing).is_some()
+        self.standing(subscriber)
+            .is_some_and(|standing| standing.is_limited(self.plan_of(standing)))
     }
 
     /// The only country where a subscriber may watch; none = anywhere.
@@ -364,8 +367,7 @@ impl Rights {
     /// takes it.
     #[must_use]
     pub fn rate_max_kbps(&self, subscriber: NonZeroU32) -> Option<NonZeroU32> {
-        let plan = self.standing(subscriber)?.plan?;
-        self.plans.get(plan.0 as usize)?.rate_max_kbps
+        self.plan_of(self.standing(subscriber)?)?.rate_max_kbps
     }
 
     /// Whether any plan has such a cap.
@@ -381,7 +383,7 @@ impl Rights {
         if standing.expires.is_some_and(|expires| now >= expires) {
             return Err(Bar::Expired);
         }
-        standing.plan.and_then(|plan| self.plans.get(plan.0 as usize)).ok_or(Bar::NotInPlan)
+        self.plan_of(standing).ok_or(Bar::NotInPlan)
     }
 
     /// By what, and how, a subscriber, who asks from there, may have something now.
@@ -402,7 +404,7 @@ impl Rights {
             limits.hold(from)?;
         }
         let entry = plan.holds(wanted).ok_or(Bar::NotInPlan)?;
-        Ok(Holding { entry, terms: plan.terms, is_limited: self.is_limited(standing) })
+        Ok(Holding { entry, terms: plan.terms, is_limited: standing.is_limited(Some(plan)) })
     }
 
     /// Sessions of tokens that are good for nothing any more, whatever else they say.

@@ -9,6 +9,19 @@ use serde_json::{Value, json};
 
 use super::Fields;
 
+/// Where something is shown.
+#[derive(Debug, Args, Serialize)]
+struct Shelf {
+    /// A category that it is in (again for more)
+    #[arg(long = "category", value_name = "ID")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    categories: Vec<String>,
+    /// Its place: the smallest comes first
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<i32>,
+}
+
 /// Of a channel. What each may be is said where the config file's `[[channel]]` is.
 #[derive(Debug, Args, Serialize)]
 pub struct ChannelFields {
@@ -77,14 +90,9 @@ pub struct ChannelFields {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     utc_offset: Option<String>,
-    /// A category that it is in (again for more)
-    #[arg(long = "category", value_name = "ID")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    categories: Vec<String>,
-    /// Its place: the smallest comes first
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<i32>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    shelf: Shelf,
     /// Where its logo is
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,14 +139,9 @@ pub struct AssetFields {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     form: Option<String>,
-    /// A category that it is in (again for more)
-    #[arg(long = "category", value_name = "ID")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    categories: Vec<String>,
-    /// Its place: the smallest comes first
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<i32>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    shelf: Shelf,
 }
 
 impl Fields for AssetFields {
@@ -159,14 +162,9 @@ pub struct SeriesFields {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// A category that it is in (again for more)
-    #[arg(long = "category", value_name = "ID")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    categories: Vec<String>,
-    /// Its place: the smallest comes first
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<i32>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    shelf: Shelf,
     /// A season that has a name, as 1=The beginning (again for more)
     #[arg(long = "season", value_name = "N=NAME", value_parser = season)]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -12,12 +12,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::admin::Shared;
 use super::super::audit::Act;
+use super::super::beside::{self, Missed};
 use super::super::hook::wire::Event;
 use super::super::hook::{self, Decision};
 use super::super::json::{answer, nothing, wanted};
 use super::super::problem::problem;
-use super::super::registry::{Busy, Kind, Store, StoreError, Uncommitted};
-use super::super::tokens::{busy, failed, nowhere};
+use super::super::registry::{Kind, Object, Store};
+use super::super::tokens::nowhere;
 use super::{Given, Passwords, Told, app, generated, weakness};
 use crate::config::SESSION_AGENT_SIZE_MAX;
 
@@ -92,44 +93,6 @@ struct Said {
     reason: Option<String>,
 }
 
-/// Why there is no answer.
-enum Missed {
-    /// No such subscriber, or no such password.
-    Absent(&'static str),
-    /// It makes no sense.
-    Wrong(String),
-    /// Another one changed it at the same moment.
-    Raced,
-    /// The registry failed.
-    Store(StoreError),
-}
-
-impl From<StoreError> for Missed {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<Uncommitted> for Missed {
-    fn from(why: Uncommitted) -> Self {
-        match why {
-            Uncommitted::Store(error) => Self::Store(error),
-            _ => Self::Raced,
-        }
-    }
-}
-
-fn missed(why: Missed) -> Response<Body> {
-    match why {
-        Missed::Absent(why) => problem(StatusCode::NOT_FOUND, why),
-        Missed::Wrong(why) => problem(StatusCode::BAD_REQUEST, &why),
-        Missed::Raced => {
-            problem(StatusCode::CONFLICT, "somebody else changed it at the same moment")
-        }
-        Missed::Store(error) => failed(&error),
-    }
-}
-
 /// Does something with a subscriber's, on the registry's thread.
 async fn with<T: Send + 'static>(
     shared: &Shared,
@@ -140,15 +103,10 @@ async fn with<T: Send + 'static>(
         return Err(nowhere());
     };
     let keys = Arc::clone(keys);
-    let done = signer.registry().ask(move |store| {
-        store.object(Kind::Subscriber, &id)?.ok_or(Missed::Absent("no subscriber has this id"))?;
-        let found = store.object(Kind::AppPasswords, &id)?;
-        work(store, Passwords::of(&keys, &id, found))
-    });
-    match done.await {
-        Ok(done) => done.map_err(missed),
-        Err(Busy) => Err(busy()),
-    }
+    let work = move |store: &mut dyn Store, id: &str, found: Option<Object>| {
+        work(store, Passwords::of(&keys, id, found))
+    };
+    beside::with(signer.registry(), Kind::AppPasswords, id, work).await
 }
 
 /// `GET /api/v1/subscribers/{id}/app-passwords?reveal=`: their names; with `reveal=true` the
