@@ -283,7 +283,7 @@ impl Class {
     /// The class of a file, from its name alone.
     #[must_use]
     pub fn of(path: &str) -> Self {
-        let name = path.rsplit('/').next().unwrap_or(path);
+        let name = split_last(path, b'/').1;
         let extension = extension(name);
         if is_any(extension, &["m3u8", "m3u"]) {
             Self::Playlist
@@ -309,8 +309,29 @@ const SEGMENT_EXTENSIONS: &[&str] = &[
 ];
 
 /// The part of a file name after its last dot; empty if it has none.
-fn extension(name: &str) -> &str {
-    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+/// What follows the last dot of a name; nothing if it has none.
+#[must_use]
+pub fn extension(name: &str) -> &str {
+    memchr::memrchr(b'.', name.as_bytes()).map_or("", |at| &name[at + 1..])
+}
+
+/// What stands before the first of these bytes, and what behind it; all of it and nothing if there
+/// is none. The byte is of ASCII.
+///
+/// Paths are split with every request, several times, and the standard library's search for a
+/// character takes five times as long in texts so short.
+#[must_use]
+pub fn split_first(text: &str, byte: u8) -> (&str, &str) {
+    let at = memchr::memchr(byte, text.as_bytes());
+    at.map_or((text, ""), |at| (&text[..at], &text[at + 1..]))
+}
+
+/// What stands before the last of these bytes, and what behind it; nothing and all of it if there
+/// is none. The byte is of ASCII.
+#[must_use]
+pub fn split_last(text: &str, byte: u8) -> (&str, &str) {
+    let at = memchr::memrchr(byte, text.as_bytes());
+    at.map_or(("", text), |at| (&text[..at], &text[at + 1..]))
 }
 
 fn is_any(extension: &str, of: &[&str]) -> bool {
@@ -320,7 +341,7 @@ fn is_any(extension: &str, of: &[&str]) -> bool {
 /// The media type of a file, from its name alone (IANA names; RFC 8216, 4 for playlists).
 #[must_use]
 pub fn media_type(path: &str) -> &'static str {
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = split_last(path, b'/').1;
     let extension = extension(name);
     MEDIA_TYPES
         .iter()

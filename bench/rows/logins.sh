@@ -25,8 +25,10 @@ for number in $(seq 1000); do
 done | sed 1d >"$folder/tokens.curl"
 curl -s -K "$folder/tokens.curl" | jq -r .token >"$folder/tokens"
 token=$(head -1 "$folder/tokens")
+# Whoever measures comes before whoever floods on the processor that they share: what is told is of
+# the server then.
 segments() {
-  "$bench" saturate "http://127.0.0.1:8080/s/$token/vod/one/f.ts" --rate 1000 --connections 16 --duration 10s \
+  chrt --fifo 10 "$bench" saturate "http://127.0.0.1:8080/s/$token/vod/one/f.ts" --rate 1000 --connections 16 --duration 10s \
     --cpu 1 --server-pid "$pid" --json >"$folder/$1.json"
   echo "$1: segments p99 $(jq .latency.p99_us "$folder/$1.json") µs, $(awk '/^VmRSS/ { print int($2 / 1024) }' "/proc/$pid/status") MiB"
 }

@@ -12,6 +12,7 @@ use super::{Catalog, Effect, Found, SourceSlot};
 use crate::live::channel::Container;
 use crate::messages::{Archived, SourceKind};
 use crate::request::authorise::Grant;
+use crate::units::split_last;
 
 /// Everything that is listed of archives.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ impl Folder {
 impl Catalog {
     /// What a viewer finds in an archive at this path of something live.
     pub(super) fn in_archive(&self, path: &str, grant: &Grant) -> Found<'_> {
-        let Some((folder, name)) = path.rsplit_once('/') else { return Found::Absent };
+        let (folder, name) = split_last(path, b'/');
         let (Some(of), Some((number, container))) =
             (self.archived.folders.get(folder), number(name))
         else {
@@ -70,7 +71,7 @@ impl Catalog {
             return Found::Absent;
         }
         // In the pack of a channel's hour a segment lies below its rendition: `video/1.m4s`.
-        let below = folder.rfind('/').map_or(0, |slash| slash + 1);
+        let below = path.len() - name.len() - 1 - split_last(folder, b'/').1.len();
         self.object(slot, || self.number(slot, &path[below..]), grant)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use crate::messages::{Beside, SourceId, SourceKind};
-use crate::units::{Class, Rung};
+use crate::units::{Class, Rung, split_last};
 
 /// What playlists and manifests say, by their folders.
 #[derive(Debug, Default)]
@@ -51,5 +51,5 @@ pub(super) fn of_folder(path: &str, kind: SourceKind) -> bool {
 }
 
 fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    split_last(path, b'/').0
 }

@@ -14,7 +14,7 @@ use crate::live::reload::{Directives, Reach, Reload, Skip};
 use crate::messages::{GrowingId, Growth, SourceKind};
 use crate::request::authorise::Grant;
 use crate::request::locate::{self, Place};
-use crate::units::Rung;
+use crate::units::{Rung, split_last};
 
 impl Catalog {
     /// What a viewer finds at this path, which begins with `/tv/`; of a low-latency playlist, the
@@ -24,9 +24,9 @@ impl Catalog {
         if grant.is_capped() && !grant.is_within(self.rung_below(path)) {
             return Found::Beyond;
         }
-        let found = self.live_within(path, directives, grant);
-        let rendition = self.renditions.of(path).filter(|_| grant.viewer().is_some());
-        match (found, rendition) {
+        let rendition = self.renditions.of(path);
+        let found = self.live_within(path, rendition, directives, grant);
+        match (found, rendition.filter(|_| grant.viewer().is_some())) {
             (Found::Object(object), Some((_, state, _))) => {
                 Found::Object(locate::Object { rung: state.news.rung, ..object })
             }
@@ -37,8 +37,13 @@ impl Catalog {
         }
     }
 
-    fn live_within(&self, path: &str, directives: &Directives, grant: &Grant) -> Found<'_> {
-        let rendition = self.renditions.of(path);
+    fn live_within(
+        &self,
+        path: &str,
+        rendition: Option<(RenditionSlot, &State, &str)>,
+        directives: &Directives,
+        grant: &Grant,
+    ) -> Found<'_> {
         let rendition = rendition.filter(|(_, state, _)| grant.allows(state.news.access));
         if let Some((_, state, _)) = rendition {
             if !grant.is_within(state.news.rung) {
@@ -101,7 +106,7 @@ impl Catalog {
 
     /// What a path takes that is of nothing live: it, or the folder of a rendition of the past.
     fn rung_below(&self, path: &str) -> Rung {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = split_last(path, b'/').0;
         match self.rungs.get(path) {
             Some(rung) => *rung,
             // What is live says so itself.

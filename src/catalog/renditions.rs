@@ -12,6 +12,7 @@ use crate::live::playlist::{DELTA, DELTA_OF_DATES};
 use crate::live::reload::Reach;
 use crate::messages::Rendition;
 use crate::request::locate::Place;
+use crate::units::split_last;
 
 /// A rendition's place in the catalog. Used for another one when it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,7 +45,7 @@ pub(super) struct State {
 impl Renditions {
     /// The rendition in whose folder this path lies, and the name there.
     pub(super) fn of<'p>(&self, path: &'p str) -> Option<(RenditionSlot, &State, &'p str)> {
-        let (folder, name) = path.rsplit_once('/')?;
+        let (folder, name) = split_last(path, b'/');
         let &slot = self.folders.get(folder)?;
         Some((slot, &self.table[slot.0 as usize], name))
     }

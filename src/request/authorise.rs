@@ -6,7 +6,7 @@ use super::View;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::{Access, TOKEN_BYTES_MAX};
-use crate::units::Rung;
+use crate::units::{Rung, split_first};
 use crate::viewer::foreign::{Denied, Unexchanged};
 use crate::viewer::leases::Over;
 use crate::viewer::permit::{Ended, Permit};
@@ -96,7 +96,7 @@ pub fn grant(
         Target::Live { token: Some(token), path, .. } => (token, "", path),
         _ => return Ok(Grant::OPEN),
     };
-    let (claims, is_in_scope) = said(text, (first, rest), view, recent)?;
+    let (claims, key, is_in_scope) = said(text, (first, rest), view, recent)?;
     let permitted = || {
         let now = view.now.unix;
         claims.hold(view.peer, now).map_err(refused)?;
@@ -109,8 +109,6 @@ pub fn grant(
         let from = From { peer: view.peer, agent };
         let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), &from, now);
         let held = claims.subscriber.map(verdict).transpose().map_err(barred)?;
-        // Who signed it was read when it was verified.
-        let key = view.keys.mark_of(text).ok_or(Refusal::TokenUnknown)?;
         let mut terms = held.map_or(Terms::ALL, |held| held.terms);
         let of_token = claims.bitrate_max.unwrap_or(u32::MAX);
         terms.bitrate_max_kbps = terms.bitrate_max_kbps.min(of_token);
@@ -130,23 +128,24 @@ pub fn grant(
     }
 }
 
-/// What a token of ours says, and whether its patterns hold this path.
+/// What a token of ours says, the mark of the key that signed it, and whether its patterns hold this
+/// path.
 fn said(
     text: &str,
     (first, rest): (&str, &str),
     view: &View<'_>,
     recent: &mut Recent,
-) -> Result<(Claims, bool), Refusal> {
-    if let Some(claims) = recent.find(text) {
-        return Ok((claims, true));
+) -> Result<(Claims, u32, bool), Refusal> {
+    if let Some((claims, key)) = recent.find(text) {
+        return Ok((claims, key, true));
     }
     let mut scratch = [0; TOKEN_BYTES_MAX];
     let token = token::verified(text, view.keys, &mut scratch).map_err(refused)?;
     if token.scope.is_whole() {
-        recent.keep(text, token.claims);
-        return Ok((token.claims, true));
+        recent.keep(text, token.claims, token.key);
+        return Ok((token.claims, token.key, true));
     }
-    Ok((token.claims, token.scope.holds(first, rest)))
+    Ok((token.claims, token.key, token.scope.holds(first, rest)))
 }
 
 /// Why an answer that was granted must end.
@@ -179,7 +178,7 @@ fn wanted<'t>(target: &Target<'t>) -> Wanted<'t> {
         Target::Vod { path, .. } => Wanted::Object(path),
         Target::Live { path, .. } => {
             let below = path.strip_prefix("/tv/").unwrap_or_default();
-            Wanted::Channel(below.split('/').next().unwrap_or_default())
+            Wanted::Channel(split_first(below, b'/').0)
         }
         _ => unreachable!("nothing else has a token"),
     }

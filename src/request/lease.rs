@@ -6,7 +6,7 @@ use super::locate::{Located, Place};
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::messages::SourceKind;
-use crate::units::{Class, media_type};
+use crate::units::{Class, media_type, split_first};
 use crate::viewer::leases::Standing;
 use crate::viewer::session::Content;
 use crate::viewer::{Known, Permit, Viewing};
@@ -63,7 +63,7 @@ fn content<'t>(target: &Target<'t>, located: &Located<'_>, view: &View<'_>) -> O
     let path = match *target {
         Target::Live { path, .. } => {
             let below = path.strip_prefix("/tv/").unwrap_or_default();
-            return Some(Content::Channel(below.split('/').next().unwrap_or_default()));
+            return Some(Content::Channel(split_first(below, b'/').0));
         }
         Target::Vod { path, .. } => path,
         _ => return None,

@@ -9,7 +9,7 @@ use crate::live::playlist::name::{Kind, Name};
 use crate::live::reload::{Directives, Reach, Skip};
 use crate::messages::{Index, Opened, SourceId, SourceKind};
 use crate::pack::index::Facts;
-use crate::units::{Class, Rung};
+use crate::units::{Class, Rung, split_last};
 use crate::viewer::SessionId;
 
 /// An object and everything a response's head says of it.
@@ -143,7 +143,7 @@ pub fn located<'c>(
 
 /// What a query asks of a low-latency playlist. Of everything else it asks nothing.
 fn directives(path: &str, query: &[u8]) -> Result<Directives, Refusal> {
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = split_last(path, b'/').1;
     let kind = Name::of(name).map(|name| name.kind).filter(|kind| *kind != Kind::Plain);
     let Some(kind) = kind.filter(|_| !query.is_empty()) else { return Ok(Directives::default()) };
     let query = str::from_utf8(query).map_err(|_| Refusal::Directive)?;

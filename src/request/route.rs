@@ -6,6 +6,7 @@ mod tests;
 use super::parse::{BodyFraming, Method, Request};
 use super::refusal::Refusal;
 use crate::config::TARGET_SIZE_MAX;
+use crate::units::split_first;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +88,12 @@ fn owner(path: &str) -> Option<Target<'_>> {
     if let Some(target) = media(path, None) {
         return Some(target);
     }
-    let (first, rest) = path.strip_prefix('/')?.split_once('/').unwrap_or((&path[1..], ""));
+    let (first, rest) = split_first(path.strip_prefix('/')?, b'/');
     match (first, rest) {
         ("healthz", "") if path == "/healthz" => Some(Target::Health),
         ("slate", _) => Some(Target::Slate { path }),
         ("s", rest) => {
-            let at = rest.find('/').filter(|&at| at > 0)?;
+            let at = memchr::memchr(b'/', rest.as_bytes()).filter(|&at| at > 0)?;
             media(&rest[at..], Some(&rest[..at]))
         }
         // The console has a port of its own.

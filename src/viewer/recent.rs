@@ -20,6 +20,8 @@ struct Kept {
     hash: u64,
     text: [u8; TEXT_SIZE_MAX],
     claims: Claims,
+    /// The mark of the key that signed it.
+    key: u32,
 }
 
 /// Tokens of one shard without patterns, which were ours when they were read.
@@ -39,21 +41,22 @@ impl fmt::Debug for Recent {
 }
 
 impl Recent {
-    /// What a token says, if it was read a moment ago. Whether it is good now is another question.
+    /// What a token says, and the mark of the key that signed it, if it was read a moment ago.
+    /// Whether it is good now is another question.
     #[must_use]
-    pub fn find(&self, text: &str) -> Option<Claims> {
+    pub fn find(&self, text: &str) -> Option<(Claims, u32)> {
         let (hash, padded) = self.key(text)?;
         let kept = self.places.get(hash as usize % RECENT_TOKENS)?.as_ref()?;
-        (kept.hash == hash && is_same(&kept.text, &padded)).then_some(kept.claims)
+        (kept.hash == hash && is_same(&kept.text, &padded)).then_some((kept.claims, kept.key))
     }
 
     /// Keeps what a token says that was verified, and has no patterns.
-    pub fn keep(&mut self, text: &str, claims: Claims) {
+    pub fn keep(&mut self, text: &str, claims: Claims, key: u32) {
         let Some((hash, text)) = self.key(text) else { return };
         if self.places.is_empty() {
             self.places = vec![None; RECENT_TOKENS].into();
         }
-        self.places[hash as usize % RECENT_TOKENS] = Some(Kept { hash, text, claims });
+        self.places[hash as usize % RECENT_TOKENS] = Some(Kept { hash, text, claims, key });
     }
 
     /// A token of this subscriber, which is ours, was refused.
@@ -107,8 +110,8 @@ mod tests {
         assert_eq!(recent.find("a"), None);
         let count = RECENT_TOKENS as u64 * 4;
         for session in 0..count {
-            recent.keep(&format!("token-{session}"), claims(session));
-            assert_eq!(recent.find(&format!("token-{session}")), Some(claims(session)));
+            recent.keep(&format!("token-{session}"), claims(session), 7);
+            assert_eq!(recent.find(&format!("token-{session}")), Some((claims(session), 7)));
         }
         let found = (0..count).filter(|session| recent.find(&format!("token-{session}")).is_some());
         let found = found.count();
@@ -131,14 +134,14 @@ mod tests {
     #[test]
     fn another_text_is_another_token() {
         let mut recent = Recent::default();
-        recent.keep("abc", claims(1));
+        recent.keep("abc", claims(1), 7);
         for other in ["ab", "abcd", "abd", "", "Abc"] {
             assert_eq!(recent.find(other), None, "{other}");
         }
         let long = "x".repeat(TEXT_SIZE_MAX + 1);
-        recent.keep(&long, claims(2));
+        recent.keep(&long, claims(2), 7);
         assert_eq!(recent.find(&long), None, "it has patterns, and is read each time");
-        recent.keep(&long[1..], claims(3));
-        assert_eq!(recent.find(&long[1..]), Some(claims(3)));
+        recent.keep(&long[1..], claims(3), 7);
+        assert_eq!(recent.find(&long[1..]), Some((claims(3), 7)));
     }
 }

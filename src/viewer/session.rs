@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use ahash::RandomState;
 
-use crate::units::Class;
+use crate::units::{Class, extension, split_last};
 
 /// Stands for a session among shards and control: a hash with a key of this process, so that
 /// nobody can find two sessions with the same one.
@@ -63,14 +63,14 @@ impl<'p> Content<'p> {
     /// segments and playlists; whatever is a film by itself is one of its own.
     #[must_use]
     pub fn of_file(path: &'p str, class: Class) -> Self {
-        let folder = path.rsplit_once('/').map(|(folder, _)| folder);
-        let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let (folder, name) = split_last(path, b'/');
+        let extension = extension(name);
         let is_part_of_one = match class {
             Class::Playlist | Class::Manifest | Class::Init | Class::Part => true,
             Class::Segment => PARTS_OF_FILMS.contains(&extension),
             Class::Api | Class::Other => false,
         };
-        Self::Film(folder.filter(|_| is_part_of_one).unwrap_or(path))
+        Self::Film(if is_part_of_one && !folder.is_empty() { folder } else { path })
     }
 
     /// Whether they are parts of the same: a film's playlists, pictures and sounds may lie in

@@ -69,6 +69,8 @@ pub struct Token<'t> {
     pub claims: Claims,
     /// What it is good for.
     pub scope: Scope<'t>,
+    /// The mark of the key that signed it; see `Keys::has`.
+    pub key: u32,
 }
 
 /// Why a token is not good.
@@ -293,7 +295,7 @@ pub fn verified<'s>(
     let (head, fields) = signed.split_first_chunk::<FIELDS_AT>().ok_or(Denial::Unknown)?;
     let key = keys.of(head[1]).filter(|_| head[0] == VERSION).ok_or(Denial::Unknown)?;
     key.over(signed).verify_truncated_left(mac).map_err(|_| Denial::Unknown)?;
-    said(head, fields).ok_or(Denial::Unknown)
+    said(head, fields, key.mark).ok_or(Denial::Unknown)
 }
 
 impl Claims {
@@ -322,7 +324,7 @@ pub(super) fn is_in(network: IpNet, peer: IpAddr) -> bool {
 }
 
 /// What signed bytes say; none where this version does not know all of it.
-fn said<'s>(head: &[u8; FIELDS_AT], fields: &'s [u8]) -> Option<Token<'s>> {
+fn said<'s>(head: &[u8; FIELDS_AT], fields: &'s [u8], key: u32) -> Option<Token<'s>> {
     let (expires, rest) = head[2..].split_first_chunk().expect("16 bytes");
     let (subscriber, rest) = rest.split_first_chunk().expect("12 bytes");
     let session = rest.first_chunk().expect("8 bytes");
@@ -350,7 +352,7 @@ fn said<'s>(head: &[u8; FIELDS_AT], fields: &'s [u8]) -> Option<Token<'s>> {
         size += 2 + field.value.len();
     }
     // A last field that is cut short is not among them.
-    (size == fields.len()).then_some(Token { claims, scope: Scope::of(fields) })
+    (size == fields.len()).then_some(Token { claims, scope: Scope::of(fields), key })
 }
 
 fn network(value: &[u8]) -> Option<IpNet> {

@@ -12,6 +12,7 @@
 //! relative to themselves.
 
 use crate::config::CATCH_UP_SECONDS_MAX;
+use crate::units::split_first;
 
 const ARCHIVE: &str = "archive";
 const REWIND: &str = "rewind";
@@ -90,9 +91,10 @@ const _: () = assert!(CATCH_UP_SECONDS_MAX == 86_400, "the explanation says so")
 /// The folder of the channel, `/tv/{channel}`, if the path may be an address of its past.
 #[must_use]
 pub fn channel_folder(path: &str) -> Option<&str> {
-    let (channel, rest) = path.strip_prefix("/tv/")?.split_once('/')?;
-    let (word, _) = rest.split_once('/')?;
-    matches!(word, ARCHIVE | REWIND).then(|| &path[.."/tv/".len() + channel.len()])
+    let (channel, rest) = split_first(path.strip_prefix("/tv/")?, b'/');
+    let (word, _) = split_first(rest, b'/');
+    let is_one = matches!(word, ARCHIVE | REWIND) && word.len() < rest.len();
+    is_one.then(|| &path[.."/tv/".len() + channel.len()])
 }
 
 impl<'p> Address<'p> {
