@@ -1,4 +1,5 @@
-//! `shardcast import`: plans, subscribers and their app passwords from a file, a line at a time.
+//! `shardcast import`: plans, subscribers and their app passwords, titles and channels from a file, a
+//! line at a time.
 //!
 //! The file is read as it is sent, so its size does not matter. What became of a line, the server
 //! says; a line that is refused is no reason for the others.
@@ -17,13 +18,15 @@ use super::admin_api::ServerArgs;
 use super::terminal::{printable, say, warn};
 use crate::config::{IMPORT_LINES_MAX, OPERATOR_BODY_SIZE_MAX};
 
+mod bouquet;
 mod dump;
 mod json;
+mod list;
 mod rows;
 mod source;
 mod table;
 
-use source::{Entry, Source};
+use source::{Entry, Source, Wishes};
 
 /// Problems that are printed; all of them are in the report.
 const PRINTED_MAX: u64 = 20;
@@ -37,7 +40,7 @@ pub struct ImportArgs {
     /// The file; - reads from stdin
     #[arg(value_name = "FILE")]
     from: PathBuf,
-    /// What it is [default: by its name: .csv, .json, .jsonl, .sql]
+    /// What it is [default: by its name: .csv, .json, .jsonl, .sql, .m3u, .m3u8]
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// The plan of subscribers for whom the file names none
@@ -46,6 +49,12 @@ pub struct ImportArgs {
     /// The table of an SQL dump
     #[arg(long, value_name = "NAME", default_value = "lines")]
     table: String,
+    /// What ids of a list's channels and categories begin with
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    prefix: String,
+    /// The bouquet that holds a list's channels from now on, and no others
+    #[arg(long, value_name = "ID")]
+    bouquet: Option<String>,
     /// What becomes of what is there already, and says something else
     #[arg(long, value_enum, default_value_t)]
     existing: Existing,
@@ -71,6 +80,8 @@ pub enum Format {
     Json,
     /// A dump of an Xtream panel's database, with its table `lines`
     Xtream,
+    /// A list of channels as players take it: each is read on demand from where the list says
+    M3u,
 }
 
 /// What becomes of an object that is there and says something else.
@@ -105,13 +116,13 @@ pub fn run(args: &ImportArgs) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new(&what, error);
     let format = args.format.or_else(|| Format::of(&args.from)).ok_or_else(|| {
         Failure::new(&what, "its name does not say what it is")
-            .remedy("say --format csv, json or xtream")
+            .remedy("say --format csv, json, xtream or m3u")
     })?;
     let (file, size) = opened(&args.from).map_err(failed)?;
     let bar = bar(size, args.json);
     let file = BufReader::with_capacity(1 << 20, bar.wrap_read(file));
-    let mut source =
-        Source::new(format, Box::new(file), &args.table, args.plan.as_deref()).map_err(failed)?;
+    let wishes = Wishes { table: &args.table, plan: args.plan.as_deref(), prefix: &args.prefix };
+    let mut source = Source::new(format, Box::new(file), &wishes).map_err(failed)?;
     if !source.unknown().is_empty() {
         let names = printable(&source.unknown().join(", "));
         warn(format!("columns that mean nothing here, and are left out: {names}"));
@@ -124,6 +135,11 @@ pub fn run(args: &ImportArgs) -> Result<(), Failure> {
         return Err(Failure::new(what, why)
             .remedy("what was written stays; import it again, and it goes on from there"));
     }
+    let gone = match &args.bouquet {
+        Some(bouquet) => bouquet::hold(args, bouquet, &told.channels)?,
+        None => Vec::new(),
+    };
+    told.gone(&gone)?;
     told.finish(args.json, args.dry_run)?;
     match told.of("refused") {
         0 => Ok(()),
@@ -141,6 +157,7 @@ impl Format {
             "csv" => Some(Self::Csv),
             "json" | "jsonl" | "ndjson" => Some(Self::Json),
             "sql" => Some(Self::Xtream),
+            "m3u" | "m3u8" => Some(Self::M3u),
             _ => None,
         }
     }
@@ -202,6 +219,9 @@ fn sent(args: &ImportArgs, mut batch: Vec<Entry>, told: &mut Tally) -> Result<()
         let warnings = result["warnings"].as_array().map_or(&[][..], Vec::as_slice);
         let warnings: Vec<_> = warnings.iter().filter_map(Value::as_str).collect();
         let word = result["result"].as_str().unwrap_or("refused");
+        if word != "refused" && entry.is_channel {
+            told.channels.push(entry.name.clone());
+        }
         told.line(entry, word, result["why"].as_str(), &warnings)?;
     }
     Ok(())
@@ -246,6 +266,10 @@ struct Tally {
     printed: u64,
     /// The last line of which is known what became.
     line: u64,
+    /// Channels that are there, in the order of the file.
+    channels: Vec<String>,
+    /// What the bouquet held, and the file does not name any more.
+    gone: usize,
 }
 
 impl Tally {
@@ -264,6 +288,8 @@ impl Tally {
             warnings: 0,
             printed: 0,
             line: 0,
+            channels: Vec::new(),
+            gone: 0,
         })
     }
 
@@ -294,11 +320,26 @@ impl Tally {
             ));
         }
         self.bar.set_message(format!("line {}", entry.line));
-        let Some(report) = &mut self.report else { return Ok(()) };
         let document = json!({
             "line": entry.line, "id": entry.name, "result": result, "why": why,
             "warnings": warnings,
         });
+        self.write(&document)
+    }
+
+    /// These were in the bouquet, and are no more.
+    fn gone(&mut self, gone: &[String]) -> Result<(), Failure> {
+        self.gone = gone.len();
+        for path in gone {
+            self.print(&format!("{}: the file does not name it any more", printable(path)));
+            let document = json!({ "id": path, "result": "vanished" });
+            self.write(&document)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, document: &Value) -> Result<(), Failure> {
+        let Some(report) = &mut self.report else { return Ok(()) };
         let path = self.report_path.as_deref().unwrap_or(Path::new(""));
         writeln!(report, "{document}")
             .map_err(|error| Failure::new(format!("write {}", path.display()), error))
@@ -328,12 +369,14 @@ impl Tally {
             );
             told.insert("lines".to_owned(), lines.into());
             told.insert("with_warnings".to_owned(), self.warnings.into());
+            told.insert("vanished".to_owned(), self.gone.into());
             told.insert("seconds".to_owned(), seconds.into());
             return say(&format!("{:#}\n", Value::Object(told)));
         }
         let counts: Vec<_> = self
             .counts
             .iter()
+            .chain([&("vanished", self.gone as u64)])
             .filter(|(_, count)| *count > 0)
             .map(|(word, count)| format!("{count} {word}"))
             .collect();
@@ -365,6 +408,7 @@ mod tests {
             ("a.JSON", Some(Format::Json)),
             ("a.jsonl", Some(Format::Json)),
             ("dump.sql", Some(Format::Xtream)),
+            ("list.m3u8", Some(Format::M3u)),
             ("dump.sql.gz", None),
             ("-", None),
         ] {

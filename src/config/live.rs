@@ -8,7 +8,7 @@ pub const CHANNELS_MAX: usize = 1000;
 
 /// Channels of the registry that run at once, besides those that wait for a first push. One more
 /// does not run, and the log says so.
-pub const CHANNELS_MADE_MAX: usize = 4000;
+pub const CHANNELS_MADE_MAX: usize = 16_000;
 
 /// Milliseconds of a channel that its playlists list, where the config says nothing else.
 pub const WINDOW_MS: u64 = 60_000;

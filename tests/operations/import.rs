@@ -1,6 +1,7 @@
 //! Subscribers that come from elsewhere: in, out again, and in as if nothing had happened.
 
 use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -172,4 +173,69 @@ fn an_import_that_is_killed_leaves_whole_lines_and_goes_on() {
         added => format!("{LINES} lines: {added} added, {before} unchanged; "),
     };
     assert!(stdout.starts_with(&expected), "{stdout} {expected}");
+}
+
+/// How many children of a process there are.
+fn children(of: u32) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{of}/task")).unwrap();
+    let of_task = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children"));
+    let all = tasks.filter_map(|task| of_task(task.unwrap()).ok());
+    all.map(|children| children.split_whitespace().count()).sum()
+}
+
+#[test]
+fn a_list_starts_no_source_and_whoever_opens_a_channel_starts_one() {
+    let count = if std::env::var_os("SHARDCAST_FULL").is_some() { 10_000 } else { 1_000 };
+    let place = Place::new();
+    let config = place.config("");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replacen("[server]\n", "[server]\ningest = \"127.0.0.1:0\"\n", 1);
+    std::fs::write(&config, text).unwrap();
+    let server = Running::start(&mut serve(&config));
+    let list = place.path("list.m3u");
+    let entry = |at: usize| {
+        format!(
+            "#EXTINF:-1 tvg-id=\"c{at}.example\" group-title=\"Group {}\",Channel {at}\n\
+             http://192.0.2.{}:8000/live/{at}.ts\n",
+            at % 40,
+            at % 250 + 1
+        )
+    };
+    let text = |count: usize| (0..count).map(entry).collect::<String>();
+    std::fs::write(&list, format!("#EXTM3U\n{}", text(count))).unwrap();
+    let import = ["import", list.to_str().unwrap(), "--prefix", "p-", "--bouquet", "all"];
+    let said = done(&config, &import);
+    assert!(said.starts_with(&format!("{0} lines: {0} added; ", count + 40)), "{said}");
+    let number = |id: &str| {
+        let told = done(&config, &["channel", "show", id, "--json"]);
+        serde_json::from_str::<Value>(&told).unwrap()["number"].as_u64().unwrap()
+    };
+    let last = format!("p-c{}-example", count - 1);
+    let numbers = [number("p-c7-example"), number(&last)];
+    assert_eq!(children(server.id()), 0, "nobody watches");
+
+    // A newer list that lacks one, and knows another place of the first.
+    let newer = text(count - 1).replacen("192.0.2.1:8000", "192.0.2.1:9000", 1);
+    std::fs::write(&list, newer).unwrap();
+    let again = verb(&config, &[&import[..], &["--existing", "replace"]].concat());
+    let told = format!("{} lines: 1 replaced, {} unchanged, 1 vanished; ", count + 39, count + 38);
+    assert!(again.out.starts_with(&told), "{}", again.out);
+    assert!(again.err.contains(&format!("tv/{last}: the file does not name it any more")));
+    assert_eq!([number("p-c7-example"), number(&last)], numbers, "ids and numbers stay");
+    let bouquet = done(&config, &["bouquet", "show", "all", "--json"]);
+    let bouquet: Value = serde_json::from_str(&bouquet).unwrap();
+    let content = bouquet["content"].as_array().unwrap();
+    assert_eq!((content.len(), &content[0]), (count - 1, &"tv/p-c0-example".into()));
+    assert_eq!(children(server.id()), 0, "nobody watches");
+
+    let begun = |id: &str| {
+        let told = done(&config, &["channel", "show", id, "--json"]);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        told["ffmpeg"]["starts"].as_u64().unwrap_or_default()
+    };
+    let mut viewer = TcpStream::connect(server.public).unwrap();
+    viewer.write_all(b"GET /tv/p-c7-example/master.m3u8 HTTP/1.1\r\nHost: tv\r\n\r\n").unwrap();
+    until("its input is read", || begun("p-c7-example") > 0);
+    assert!(children(server.id()) <= 1, "one input at a time");
+    assert_eq!((begun("p-c8-example"), begun("p-c70-example")), (0, 0));
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Format;
 use super::dump::{Dump, Found};
 use super::json::Objects;
+use super::list::List;
 use super::rows::Rows;
 use super::table::{self, Row};
 
@@ -20,15 +21,19 @@ pub struct Entry {
     pub name: String,
     /// The object, or why there is none.
     pub object: Result<Map<String, Value>, String>,
+    /// Whether it is a channel.
+    pub is_channel: bool,
     /// What an operator should know of it.
     pub warnings: Vec<String>,
 }
 
 impl Entry {
     fn new(line: u64, object: Result<Map<String, Value>, String>, warnings: Vec<String>) -> Self {
-        let mut entry = Self { line, name: "-".to_owned(), object: Ok(Map::new()), warnings };
+        let (name, empty) = ("-".to_owned(), Ok(Map::new()));
+        let mut entry = Self { line, name, object: empty, is_channel: false, warnings };
         if let Ok(object) = &object {
             entry.name(object);
+            entry.is_channel = object.get("kind").is_some_and(|kind| kind == "channel");
         }
         entry.object = object;
         entry
@@ -40,6 +45,16 @@ impl Entry {
             id.clone_into(&mut self.name);
         }
     }
+}
+
+/// What is wished of what a file does not say itself.
+pub struct Wishes<'w> {
+    /// The table of a dump.
+    pub table: &'w str,
+    /// The plan of subscribers for whom the file names none.
+    pub plan: Option<&'w str>,
+    /// What ids of a list's channels begin with.
+    pub prefix: &'w str,
 }
 
 /// A file that is read.
@@ -60,6 +75,7 @@ enum Reader {
     Csv(Rows),
     Json(Objects),
     Dump(Dump),
+    List(List),
 }
 
 impl Source {
@@ -68,19 +84,15 @@ impl Source {
     /// # Errors
     ///
     /// The file can't be read, or is no such file.
-    pub fn new(
-        format: Format,
-        file: Box<dyn BufRead>,
-        table: &str,
-        plan: Option<&str>,
-    ) -> io::Result<Self> {
+    pub fn new(format: Format, file: Box<dyn BufRead>, wishes: &Wishes<'_>) -> io::Result<Self> {
         let reader = match format {
             Format::Csv => Reader::Csv(Rows::new(file)?),
             Format::Json => Reader::Json(Objects::new(file)),
-            Format::Xtream => Reader::Dump(Dump::new(file, table)),
+            Format::Xtream => Reader::Dump(Dump::new(file, wishes.table)),
+            Format::M3u => Reader::List(List::new(file, wishes.prefix)),
         };
         let (bouquets, plans_made, bouquets_made, ready) = Default::default();
-        let plan = plan.map(str::to_owned);
+        let plan = wishes.plan.map(str::to_owned);
         Ok(Self { reader, plan, bouquets, plans_made, bouquets_made, ready })
     }
 
@@ -90,7 +102,7 @@ impl Source {
         match &self.reader {
             Reader::Csv(rows) => &rows.unknown,
             // A panel's table has many; objects are refused with a field that is unknown.
-            Reader::Json(_) | Reader::Dump(_) => &[],
+            Reader::Json(_) | Reader::Dump(_) | Reader::List(_) => &[],
         }
     }
 
@@ -112,6 +124,14 @@ impl Source {
                 Reader::Json(objects) => {
                     let Some((line, object)) = objects.next()? else { return Ok(None) };
                     self.object(line, object);
+                }
+                Reader::List(list) => {
+                    let Some(found) = list.next()? else { return Ok(None) };
+                    for category in found.categories {
+                        self.make(found.line, category);
+                    }
+                    let entry = Entry::new(found.line, found.channel, found.warnings);
+                    self.ready.push_back(entry);
                 }
                 Reader::Dump(dump) => match dump.next()? {
                     None => return Ok(None),

@@ -4,7 +4,8 @@ use super::*;
 
 fn read(format: Format, text: &str, plan: Option<&str>) -> Vec<String> {
     let file = Box::new(io::Cursor::new(text.to_owned()));
-    let mut source = Source::new(format, file, "lines", plan).unwrap();
+    let wishes = Wishes { table: "lines", plan, prefix: "" };
+    let mut source = Source::new(format, file, &wishes).unwrap();
     let mut all = Vec::new();
     while let Some(entry) = source.next().unwrap() {
         let object = entry.object.map(|object| Value::Object(object).to_string());
