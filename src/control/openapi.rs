@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use utoipa::{OpenApi, ToSchema};
 
 use super::admin::Shared;
+use super::json::MERGE_PATCH;
 use super::operators::scope::{self, Needs};
 use super::operators::{account, admins, api_keys, cookie_name, login};
 use super::{
@@ -166,6 +167,10 @@ fn complete(operation: &mut Value, method: &str, path: &str) {
     let words = path.trim_start_matches("/api/v1/").replace(['/', '-', '.'], "_");
     operation["operationId"] = format!("{method}_{}", words.replace(['{', '}'], "")).into();
     describe(operation);
+    if method == "patch" {
+        let content = &mut operation["requestBody"]["content"];
+        content[MERGE_PATCH] = content["application/json"].clone();
+    }
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap_or_default();
     let needs = scope::needs(&method, &kinds::route(path));
     secure(operation, needs.unwrap_or(Needs::Nothing), method == Method::GET, path);
@@ -185,6 +190,10 @@ fn complete(operation: &mut Value, method: &str, path: &str) {
             let made = status == "201";
             response["description"] =
                 if made { "It was made." } else { "What was asked for." }.into();
+        }
+        if status == "415" && method == Method::PATCH {
+            let what = json!({ "description": "What is taken.", "schema": { "type": "string" } });
+            response["headers"] = json!({ "Accept-Patch": what });
         }
         if status == "401" {
             let how = json!({ "description": "`Bearer`.", "schema": { "type": "string" } });
