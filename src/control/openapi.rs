@@ -22,7 +22,7 @@ use super::json::MERGE_PATCH;
 use super::operators::scope::{self, Needs};
 use super::operators::{account, admins, api_keys, cookie_name, login};
 use super::{
-    app_passwords, audit, explain, export, feed, import, objects, portal_password, restore,
+    app_passwords, audit, events, explain, export, feed, import, objects, portal_password, restore,
     revocations, sessions, tokens,
 };
 
@@ -80,6 +80,8 @@ struct Problem {
         api_keys::remove,
         audit::api::all,
         feed::changes,
+        events::all,
+        events::one,
         tokens::keys,
         tokens::rotate,
         tokens::mint,
@@ -87,6 +89,7 @@ struct Problem {
         revocations::remove,
         sessions::api::all,
         sessions::api::sharing,
+        sessions::api::one,
         sessions::api::kick,
         restore::restore,
         import::import,

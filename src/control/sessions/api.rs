@@ -136,6 +136,39 @@ pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Re
     }
 }
 
+/// `GET /api/v1/sessions/{id}`: one that goes on.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "The session's.")),
+    responses(
+        (status = 200, body = Watched),
+        (status = 404, description = "There is no such session."),
+    )
+)]
+pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    let Some(session) = SessionId::of_text(&id) else { return over_already() };
+    let desk = &shared.sessions;
+    let now = desk.now();
+    let found = {
+        let table = desk.table();
+        let found = table.named(session).filter(|of| !of.is_over(now.ticks));
+        found.map(|of| (of.owner, Watched { seen: Some(seen(of, now)), ..told(desk, of) }))
+    };
+    let Some(found) = found else { return over_already() };
+    match signer.registry().ask(move |store| named(store, vec![found])).await {
+        Ok(Ok(sessions)) => {
+            sessions.first().map_or_else(over_already, |of| answer(StatusCode::OK, of))
+        }
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+fn over_already() -> Response<Body> {
+    problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps")
+}
+
 /// `DELETE /api/v1/sessions/{id}`: a session ends: 204; what is watched there can't be watched for
 /// a minute.
 #[utoipa::path(
@@ -153,10 +186,9 @@ pub async fn kick(
 ) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
     let desk = &shared.sessions;
-    let over = || problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps");
-    let Some(session) = SessionId::of_text(&id) else { return over() };
+    let Some(session) = SessionId::of_text(&id) else { return over_already() };
     let found = desk.table().named(session).map(|of| (of.owner, of.content.content().to_string()));
-    let Some((owner, content)) = found else { return over() };
+    let Some((owner, content)) = found else { return over_already() };
     // Nobody is ended without an entry that says so: it is written first.
     let noted = signer.registry().ask(move |store| {
         let details = json!({ "subscriber": owner_id(store, owner)?, "content": content });
