@@ -122,5 +122,6 @@ pub fn steps(
         }
         Located::Beyond => return Err(Refusal::Bitrate),
     };
-    Ok(Step::Respond(Plan { permit, ..plan }))
+    let played = terms::played(&located);
+    Ok(Step::Respond(Plan { permit, played, ..plan }))
 }

@@ -16,6 +16,7 @@ use crate::live::slate::SlateIndex;
 use crate::live::slate::text::Reader;
 use crate::units::{Class, Now, UnixTime, Variant};
 use crate::viewer::Permit;
+use crate::viewer::players::Played;
 
 /// What becomes of the connection after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +130,8 @@ pub struct Plan {
     pub permit: Permit,
     /// Whether it stands for a refusal.
     pub slate: Option<Instead>,
+    /// What its rendition takes, if it is media and that is known.
+    pub played: Option<Played>,
 }
 
 /// The response to a request for an object.
@@ -234,6 +237,7 @@ pub fn instead(planned: &Plan, refusal: Refusal) -> Plan {
         content: Content::Refused(refusal),
         class: Class::Other,
         slate: None,
+        played: None,
         ..*planned
     };
     if refusal.closes() {
@@ -266,6 +270,7 @@ pub fn unreadable(refusal: Refusal) -> Plan {
         is_private: false,
         permit: Permit::OPEN,
         slate: None,
+        played: None,
     }
 }
 
@@ -281,5 +286,6 @@ fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> P
         is_private: request.path.starts_with(b"/s/"),
         permit: Permit::OPEN,
         slate: None,
+        played: None,
     }
 }

@@ -347,7 +347,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         buffer.range = 0..u16::try_from(size).expect("a head fits its buffer");
         self.hold_partial_packets(owner, matches!(work, Work::Object { .. }));
         let exchange = self.begin_exchange(owner, State::Ready, work);
-        self.begin_pace(owner, exchange, &plan.permit);
+        self.begin_pace(owner, exchange, &plan);
         self.pace_slate(owner, &plan);
         self.review.note(&plan.permit);
         self.exchanges[exchange].head = Some(buffer);

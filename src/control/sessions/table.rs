@@ -428,7 +428,7 @@ impl Table {
             return Vec::new();
         }
         let pace = session.pace.get_or_insert_with(|| Box::new(Pace::new(now)));
-        pace.hear(shard, report, (bounds, session.quality.media_kbps()), now)
+        pace.hear(shard, report, bounds, now)
     }
 
     /// Whether this is nobody's who watches already, be it something else.
