@@ -77,7 +77,8 @@ pub enum Event<'e> {
         /// Whether its time was over; else somebody lifted it.
         expired: bool,
     },
-    /// One token is used in several networks at once.
+    /// One token is used in several networks at once; or, where both are the same, by devices that
+    /// look alike.
     Shared {
         /// The number of its subscriber; none = it is nobody's of the registry.
         subscriber: Option<u32>,
@@ -220,11 +221,19 @@ impl Events {
             Event::Shared { subscriber, device, from, elsewhere } => {
                 let device = format!("{device:016x}");
                 let text = |address: Option<IpAddr>| address.map(|address| address.to_string());
+                let look_alike = from.is_some() && from == elsewhere;
                 let (client, elsewhere) = (text(from), text(elsewhere));
-                tracing::warn!(
-                    target: "security", event = "token-shared", subscriber, device, client,
-                    elsewhere, "one token is used in several networks at once"
-                );
+                if look_alike {
+                    tracing::warn!(
+                        target: "security", event = "token-shared", subscriber, device, client,
+                        elsewhere, "one token is used by devices that look alike"
+                    );
+                } else {
+                    tracing::warn!(
+                        target: "security", event = "token-shared", subscriber, device, client,
+                        elsewhere, "one token is used in several networks at once"
+                    );
+                }
             }
         }
     }

@@ -194,6 +194,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     fn send_prebuilt(&mut self, owner: u32, small: &Small<'_>, bytes: Rc<[u8]>, body_size: usize) {
+        // One send carries it, and if that fails the connection does.
+        self.note_fetched(small.plan);
         let range = 0..bytes.len();
         self.send_quick(
             owner,

@@ -80,6 +80,9 @@ struct Watched {
     agent: String,
     /// When it began, in seconds since 1970.
     since: u64,
+    /// Whether it is two devices that look alike: then it counts twice.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    two: bool,
     /// What the player tells of how it goes; null = nothing.
     player: Option<Player>,
     /// When it was seen last.
@@ -282,7 +285,8 @@ struct SharingList {
     sharing: Vec<SharingTold>,
 }
 
-/// One token in several networks at once.
+/// One token in several networks at once; or, where both addresses are the same, of devices that
+/// look alike.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Sharing)]
 struct SharingTold {
@@ -392,6 +396,7 @@ fn told(desk: &Desk, session: &Session) -> Watched {
         organisation: place.organisation,
         agent: String::from_utf8_lossy(&session.handset.agent).into_owned(),
         since: session.since.0,
+        two: session.is_two,
         player: session.quality.told(),
         seen: None,
         until: None,
