@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::admin_api::ServerArgs;
+use super::objects::show;
 use super::terminal::{moment, say, table, word};
 
 /// Arguments of `shardcast key`.
@@ -21,6 +22,16 @@ enum KeyVerb {
         #[command(flatten)]
         server: ServerArgs,
         /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one of them
+    Show {
+        /// Its number, as `key ls` shows it
+        id: u64,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of lines
         #[arg(long)]
         json: bool,
     },
@@ -45,6 +56,13 @@ enum KeyVerb {
 pub fn run(args: &KeyArgs) -> Result<(), Failure> {
     let (answer, json) = match &args.verb {
         KeyVerb::Ls { server, json } => (server.get("/api/v1/keys")?, json),
+        KeyVerb::Show { id, server, json } => {
+            let mut answer = server.get("/api/v1/keys")?;
+            let keys = answer["keys"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            let key = keys.into_iter().find(|key| key["id"] == *id);
+            let missing = || Failure::new(format!("key {id}"), "no live key has this number");
+            return show(&key.ok_or_else(missing)?, *json);
+        }
         KeyVerb::Rotate { force, server, json } => {
             (server.post("/api/v1/keys/rotate", &json!({ "force": force }))?, json)
         }

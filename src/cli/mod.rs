@@ -21,6 +21,7 @@ pub mod audit;
 pub mod backup;
 pub mod ban;
 pub mod channel;
+pub mod event;
 pub mod export;
 pub mod import;
 pub mod key;
@@ -77,6 +78,8 @@ pub enum Verb {
     Token(token::TokenArgs),
     /// List who watches what, and end it
     Session(session::SessionArgs),
+    /// See what was wrong with credentials, networks and shared tokens
+    Event(event::EventArgs),
     /// Keep networks out
     Ban(ban::BanArgs),
     /// List and change the keys that sign tokens
@@ -139,6 +142,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Subscriber(args) => objects::subscriber::run(args),
         Verb::Token(args) => token::run(args),
         Verb::Session(args) => session::run(args),
+        Verb::Event(args) => event::run(args),
         Verb::Ban(args) => ban::run(args),
         Verb::Key(args) => key::run(args),
         Verb::Admin(args) => admin::run(args),

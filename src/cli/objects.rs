@@ -236,11 +236,16 @@ fn cell(field: &str, value: &Value) -> String {
     match value {
         Value::Array(entries) if entries.is_empty() => "-".to_owned(),
         Value::Array(entries) => entries.iter().map(word).collect::<Vec<_>>().join(","),
-        Value::Number(at) if matches!(field, "created" | "expires" | "until") => {
+        Value::Number(at) if is_moment(field) => {
             at.as_u64().map_or_else(|| word(value), |at| UnixTime(at).iso())
         }
         value => word(value),
     }
+}
+
+/// Whether a number in this field is when something was, or will be.
+fn is_moment(field: &str) -> bool {
+    matches!(field, "created" | "expires" | "until" | "since" | "seen" | "retired" | "at")
 }
 
 #[cfg(test)]

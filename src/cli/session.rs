@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::Failure;
 use super::admin_api::ServerArgs;
-use super::objects::encoded;
 use super::objects::moment as at;
+use super::objects::{encoded, show};
 use super::terminal::{moment, printable, say, table, word};
 
 /// Arguments of `shardcast session`.
@@ -29,6 +29,16 @@ enum SessionVerb {
         #[command(flatten)]
         server: ServerArgs,
         /// One JSON document a line instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one that goes on
+    Show {
+        /// Its id, as `session ls` shows it
+        id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON document instead of lines
         #[arg(long)]
         json: bool,
     },
@@ -80,6 +90,10 @@ pub fn run(args: &SessionArgs) -> Result<(), Failure> {
             let query = format!("past={past}{}", of(subscriber.as_deref()));
             let most = if *past { PAST_MAX } else { usize::MAX };
             told(&all(server, &query, most)?, *past, *json)
+        }
+        SessionVerb::Show { id, server, json } => {
+            let session = server.get(&format!("/api/v1/sessions/{}", encoded(id)))?;
+            show(&session, *json)
         }
         SessionVerb::History { subscriber, since, until, limit, server, json } => {
             let mut query = format!("past=true{}", of(subscriber.as_deref()));

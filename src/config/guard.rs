@@ -97,3 +97,7 @@ pub const SECURITY_EVENTS_A_SECOND_MAX: u32 = 200;
 
 /// Lines that wait for the file of security events; beyond it lines are dropped, and counted.
 pub const SECURITY_LINES_MAX: usize = 4_096;
+
+/// Security events that are kept for operators who ask, the newest, at some 300 bytes each; the log
+/// has them all.
+pub const SECURITY_EVENTS_KEPT_MAX: usize = 1024;

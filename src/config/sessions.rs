@@ -64,6 +64,34 @@ pub const CONTENTS_OVERLAP_MS: u64 = 10_000;
 pub const NETWORKS_OVERLAP_MS: u64 = 1_000;
 const _: () = assert!(NETWORKS_OVERLAP_MS + LEASES_TOLD_MS <= 2_000, "who shares is soon found");
 
+/// How far one device may be behind another that looks alike, in segments, to be told from it: a
+/// minute of usual ones. Whoever is farther behind is not seen.
+pub const LOOKALIKE_LAG_MAX: usize = 16;
+
+/// Renditions of one session of which that is looked at: pictures and sound, and what players
+/// change to. Beyond it the one that was fetched longest ago is forgotten.
+pub const LOOKALIKE_RENDITIONS_MAX: usize = 3;
+
+/// Segments that are fetched again before one is new. More is one that catches up, or goes back;
+/// and so, for what we see, are more devices than that, each of them another way behind the first.
+pub const LOOKALIKE_RUN_MAX: u32 = 6;
+
+/// How many segments one that is fetched again may be before or behind the one that is next, and be
+/// taken for it: shards tell of what was fetched within a second, and not in turn.
+pub const LOOKALIKE_DISORDER_MAX: u64 = 2;
+
+/// Turns after which two are two, if they took as long as a lease. One that goes back or fetches
+/// again what came broken does not do so each time, over so many segments.
+pub const LOOKALIKE_TURNS: u32 = 6;
+
+/// Milliseconds that a session of devices that look alike is refused when it is one too many: none
+/// of them can be told from the other, so it is both.
+pub const LOOKALIKES_REFUSED_MS: u32 = 15_000;
+
+/// Segments of which a shard tells control within a second. Beyond it they are not told, and who
+/// looks alike is seen later.
+pub const FETCHED_TOLD_MAX: usize = 64 * KIB;
+
 /// Milliseconds after which what was silent begins anew, as far as places are counted.
 pub const SILENCE_MS: u64 = 10_000;
 const _: () = assert!(SILENCE_MS < LEASE_MIN_MS, "who is silent is not over at once");

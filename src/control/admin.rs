@@ -22,8 +22,8 @@ use super::secrets::Secrets;
 use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
 use super::{
-    Parts, Readiness, Stage, actor, app_passwords, audit, channels, explain, export, feed, import,
-    objects, openapi, portal_password, problem, restore, revocations,
+    Parts, Readiness, Stage, actor, app_passwords, audit, channels, events, explain, export, feed,
+    import, objects, openapi, portal_password, problem, restore, revocations,
 };
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
@@ -155,11 +155,13 @@ pub fn operated() -> Router<Shared> {
         )
         .route("/api/v1/audit", get(audit::api::all))
         .route("/api/v1/changes", get(feed::changes))
+        .route("/api/v1/events", get(events::all))
+        .route("/api/v1/events/{id}", get(events::one))
         .route("/api/v1/keys", get(tokens::keys))
         .route("/api/v1/keys/rotate", post(tokens::rotate))
         .route("/api/v1/sessions", get(sessions::api::all))
         .route("/api/v1/sessions/sharing", get(sessions::api::sharing))
-        .route("/api/v1/sessions/{id}", delete(sessions::api::kick))
+        .route("/api/v1/sessions/{id}", get(sessions::api::one).delete(sessions::api::kick))
         .route("/api/v1/tokens", post(tokens::mint))
         .route("/api/v1/tokens/revoke", post(revocations::revoke))
         .route("/api/v1/tokens/{session}", delete(revocations::remove))

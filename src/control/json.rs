@@ -35,12 +35,46 @@ pub fn nothing() -> Response<Body> {
 /// The problem: 415, or 400 with the place that is wrong.
 #[expect(clippy::result_large_err, reason = "the answer, as it is sent")]
 pub fn wanted<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Response<Body>> {
-    let media_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let essence = media_type.split(|&byte| byte == b';').next().unwrap_or_default();
-    if !essence.trim_ascii().eq_ignore_ascii_case(b"application/json") {
+    if !is_sent_as(headers, JSON) {
         let why = "the body is to be JSON (Content-Type: application/json)";
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
+    read(body)
+}
+
+/// What the body of a `PATCH` says, whose members are changed and `null` takes one back: a merge
+/// patch (RFC 7396), by its own name or as JSON.
+///
+/// # Errors
+///
+/// The problem: 415, which names what is taken (RFC 5789, 2.2 and 3.1), or 400 with the place that
+/// is wrong.
+#[expect(clippy::result_large_err, reason = "the answer, as it is sent")]
+pub fn changes<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Response<Body>> {
+    if [MERGE_PATCH, JSON].iter().any(|of| is_sent_as(headers, of)) {
+        return read(body);
+    }
+    let why = "the body is to be a merge patch (Content-Type: application/merge-patch+json, or \
+               application/json)";
+    let mut problem = problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+    let taken = HeaderValue::from_static("application/merge-patch+json, application/json");
+    problem.headers_mut().insert("accept-patch", taken);
+    Err(problem)
+}
+
+const JSON: &str = "application/json";
+
+/// The media type of what RFC 7396 describes.
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+
+fn is_sent_as(headers: &HeaderMap, wanted: &str) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let essence = media_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
+}
+
+#[expect(clippy::result_large_err, reason = "the answer, as it is sent")]
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response<Body>> {
     serde_json::from_slice(body)
         .map_err(|error| problem(StatusCode::BAD_REQUEST, &error.to_string()))
 }
@@ -68,5 +102,23 @@ mod tests {
             assert_eq!(status, expected, "{media_type} {body}");
         }
         assert_eq!(wanted::<Vec<u8>>(&HeaderMap::new(), b"[1]").unwrap_err().status(), 415);
+    }
+
+    #[test]
+    fn changes_are_a_merge_patch_by_either_name() {
+        let taken = |media_type: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+            (wanted::<Vec<u8>>(&headers, b"[1]").is_ok(), changes::<Vec<u8>>(&headers, b"[1]"))
+        };
+        assert!(matches!(taken("application/merge-patch+json"), (false, Ok(_))));
+        assert!(matches!(taken("Application/Merge-Patch+JSON;charset=utf-8"), (false, Ok(_))));
+        assert!(matches!(taken("application/json"), (true, Ok(_))));
+        let refused = taken("application/json-patch+json").1.unwrap_err();
+        let accepted = refused.headers()["accept-patch"].to_str().unwrap();
+        assert_eq!(
+            (refused.status().as_u16(), accepted),
+            (415, "application/merge-patch+json, application/json")
+        );
     }
 }

@@ -33,6 +33,7 @@ mod documents;
 mod entitled;
 mod explain;
 mod export;
+mod events;
 mod feed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

@@ -20,7 +20,7 @@ use super::channels;
 use super::documents::{self, Checked};
 use super::guard::bans::Unbannable;
 use super::idempotency::{self, Remembered};
-use super::json::{answer, nothing, wanted};
+use super::json::{answer, changes, nothing, wanted};
 use super::portal_password;
 use super::problem::problem;
 use super::registry::{
@@ -201,7 +201,7 @@ pub async fn create(
     let made = async {
         let begun = idempotency::begun(&shared.running, act, &headers, &plural, &body);
         let (act, _turn) = begun.map_err(Box::new)?;
-        let mut sent = Sent::read(&headers, &body)?;
+        let mut sent = Sent::of(wanted(&headers, &body).map_err(Box::new)?)?;
         let id =
             sent.id.take().ok_or_else(|| refused(StatusCode::BAD_REQUEST, "id: it is missing"))?;
         write(&shared, act, kind, id, sent, |_| Ok(Expected::Absent), Merge::Whole).await
@@ -272,7 +272,11 @@ async fn change(
 ) -> Response<Body> {
     let Some(kind) = kind(plural) else { return unknown() };
     let changed = async {
-        let sent = Sent::read(headers, body)?;
+        let sent = match merge {
+            Merge::Whole => wanted(headers, body),
+            Merge::Fields => changes(headers, body),
+        };
+        let sent = Sent::of(sent.map_err(Box::new)?)?;
         if sent.id.as_ref().is_some_and(|other| *other != id) {
             let why = "id: it is not the one in the address, and can't be changed";
             return Err(refused(StatusCode::BAD_REQUEST, why));
@@ -358,8 +362,7 @@ struct Sent {
 }
 
 impl Sent {
-    fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
-        let mut document: Map<String, Value> = wanted(headers, body).map_err(Box::new)?;
+    fn of(mut document: Map<String, Value>) -> Result<Self, Problem> {
         let wrong = |field: &str, what: &str| {
             refused(StatusCode::BAD_REQUEST, &format!("{field}: it is to be {what}"))
         };

@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 use utoipa::{OpenApi, ToSchema};
 
 use super::admin::Shared;
+use super::json::MERGE_PATCH;
 use super::operators::scope::{self, Needs};
 use super::operators::{account, admins, api_keys, cookie_name, login};
 use super::{
-    app_passwords, audit, explain, export, feed, import, objects, portal_password, restore,
+    app_passwords, audit, events, explain, export, feed, import, objects, portal_password, restore,
     revocations, sessions, tokens,
 };
 
@@ -79,6 +80,8 @@ struct Problem {
         api_keys::remove,
         audit::api::all,
         feed::changes,
+        events::all,
+        events::one,
         tokens::keys,
         tokens::rotate,
         tokens::mint,
@@ -86,6 +89,7 @@ struct Problem {
         revocations::remove,
         sessions::api::all,
         sessions::api::sharing,
+        sessions::api::one,
         sessions::api::kick,
         restore::restore,
         import::import,
@@ -166,6 +170,10 @@ fn complete(operation: &mut Value, method: &str, path: &str) {
     let words = path.trim_start_matches("/api/v1/").replace(['/', '-', '.'], "_");
     operation["operationId"] = format!("{method}_{}", words.replace(['{', '}'], "")).into();
     describe(operation);
+    if method == "patch" {
+        let content = &mut operation["requestBody"]["content"];
+        content[MERGE_PATCH] = content["application/json"].clone();
+    }
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap_or_default();
     let needs = scope::needs(&method, &kinds::route(path));
     secure(operation, needs.unwrap_or(Needs::Nothing), method == Method::GET, path);
@@ -185,6 +193,10 @@ fn complete(operation: &mut Value, method: &str, path: &str) {
             let made = status == "201";
             response["description"] =
                 if made { "It was made." } else { "What was asked for." }.into();
+        }
+        if status == "415" && method == Method::PATCH {
+            let what = json!({ "description": "What is taken.", "schema": { "type": "string" } });
+            response["headers"] = json!({ "Accept-Patch": what });
         }
         if status == "401" {
             let how = json!({ "description": "`Bearer`.", "schema": { "type": "string" } });

@@ -9,7 +9,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
@@ -20,6 +20,10 @@ use crate::config::{
 use crate::guard::Offence;
 use crate::sys::zone;
 use crate::units::UnixTime;
+
+pub use self::kept::{Kept, Told};
+
+mod kept;
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +77,8 @@ pub enum Event<'e> {
         /// Whether its time was over; else somebody lifted it.
         expired: bool,
     },
-    /// One token is used in several networks at once.
+    /// One token is used in several networks at once; or, where both are the same, by devices that
+    /// look alike.
     Shared {
         /// The number of its subscriber; none = it is nobody's of the registry.
         subscriber: Option<u32>,
@@ -92,6 +97,8 @@ pub struct Events {
     lines: Option<SyncSender<String>>,
     /// Of this second: when it is, and how many were told.
     budget: Mutex<(UnixTime, u32)>,
+    /// The newest, for operators who ask.
+    kept: Mutex<Kept>,
     /// Events that were not told, since that was last said.
     untold: AtomicU64,
     /// Counts lines, in place of nginx's connections.
@@ -142,6 +149,7 @@ impl Events {
             redaction: Redaction::default(),
             lines,
             budget: Mutex::default(),
+            kept: Mutex::default(),
             untold: AtomicU64::new(0),
             count: AtomicU64::new(0),
         }
@@ -158,12 +166,18 @@ impl Events {
             tracing::warn!(target: "security", event = "events-dropped", count = untold, "dropped");
         }
         self.log(event);
+        self.kept().keep(now, self.details(event));
         if let Some(lines) = &self.lines
             && let Some(line) = self.line(event, now)
             && lines.try_send(line).is_err()
         {
             self.untold.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Those that are kept.
+    pub fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn may_tell(&self, now: UnixTime) -> bool {
@@ -207,11 +221,19 @@ impl Events {
             Event::Shared { subscriber, device, from, elsewhere } => {
                 let device = format!("{device:016x}");
                 let text = |address: Option<IpAddr>| address.map(|address| address.to_string());
+                let look_alike = from.is_some() && from == elsewhere;
                 let (client, elsewhere) = (text(from), text(elsewhere));
-                tracing::warn!(
-                    target: "security", event = "token-shared", subscriber, device, client,
-                    elsewhere, "one token is used in several networks at once"
-                );
+                if look_alike {
+                    tracing::warn!(
+                        target: "security", event = "token-shared", subscriber, device, client,
+                        elsewhere, "one token is used by devices that look alike"
+                    );
+                } else {
+                    tracing::warn!(
+                        target: "security", event = "token-shared", subscriber, device, client,
+                        elsewhere, "one token is used in several networks at once"
+                    );
+                }
             }
         }
     }

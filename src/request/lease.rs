@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::route::Target;
 use crate::messages::SourceKind;
 use crate::units::{Class, media_type, split_first};
+use crate::viewer::fetched::Segment;
 use crate::viewer::leases::Standing;
 use crate::viewer::session::Content;
 use crate::viewer::{Known, Permit, Viewing};
@@ -56,6 +57,33 @@ pub fn leased(
             Err(over(why))
         }
     }
+}
+
+/// Which segment of something live this is, or whose header, where it counts how many devices fetch
+/// it: past segments are nobody's place, and neither is what nothing limits.
+#[must_use]
+pub fn segment(
+    target: &Target<'_>,
+    located: &Located<'_>,
+    grant: &Grant,
+    view: &View<'_>,
+) -> Option<Segment> {
+    let Target::Live { path, .. } = *target else { return None };
+    grant.viewer().filter(|viewer| viewer.is_limited)?;
+    let class = match located {
+        Located::Object(object) if object.source.is_live() && !object.source.is_kept() => {
+            object.entry.class
+        }
+        Located::Growing(growing) => growing.class,
+        _ => return None,
+    };
+    let segment = match class {
+        Class::Segment => Segment::at(path),
+        Class::Init => Segment::header(path),
+        _ => return None,
+    };
+    // What is made of a rendition without an end lies beside it.
+    view.catalog.hold_ms(path).map(|_| segment)
 }
 
 /// What is watched, if anything is.

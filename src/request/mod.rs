@@ -122,5 +122,7 @@ pub fn steps(
         }
         Located::Beyond => return Err(Refusal::Bitrate),
     };
-    Ok(Step::Respond(Plan { permit, ..plan }))
+    let segment = lease::segment(&target, &located, &grant, view).filter(|_| plan.is_whole());
+    let played = terms::played(&located);
+    Ok(Step::Respond(Plan { permit, segment, played, ..plan }))
 }

@@ -16,6 +16,8 @@ use crate::live::slate::SlateIndex;
 use crate::live::slate::text::Reader;
 use crate::units::{Class, Now, UnixTime, Variant};
 use crate::viewer::Permit;
+use crate::viewer::fetched::Segment;
+use crate::viewer::players::Played;
 
 /// What becomes of the connection after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +131,24 @@ pub struct Plan {
     pub permit: Permit,
     /// Whether it stands for a refusal.
     pub slate: Option<Instead>,
+    /// Which segment of something live it is, if it is all of one, or its rendition's header, and
+    /// control is to know that its session had it.
+    pub segment: Option<Segment>,
+    /// What its rendition takes, if it is media and that is known.
+    pub played: Option<Played>,
+}
+
+impl Plan {
+    /// Whether a client that takes all of it has all that is there.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let is_all = match self.content {
+            Content::Object { part, .. } => part == Part::Whole,
+            Content::Growing(_) => true,
+            _ => false,
+        };
+        is_all && self.with_body && self.status == 200
+    }
 }
 
 /// The response to a request for an object.
@@ -234,6 +254,8 @@ pub fn instead(planned: &Plan, refusal: Refusal) -> Plan {
         content: Content::Refused(refusal),
         class: Class::Other,
         slate: None,
+        segment: None,
+        played: None,
         ..*planned
     };
     if refusal.closes() {
@@ -266,6 +288,8 @@ pub fn unreadable(refusal: Refusal) -> Plan {
         is_private: false,
         permit: Permit::OPEN,
         slate: None,
+        segment: None,
+        played: None,
     }
 }
 
@@ -281,5 +305,7 @@ fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> P
         is_private: request.path.starts_with(b"/s/"),
         permit: Permit::OPEN,
         slate: None,
+        segment: None,
+        played: None,
     }
 }

@@ -1,6 +1,8 @@
 //! Whether a viewer's terms hold for what was found: what its rendition takes, and how far back it
 //! lies.
 
+use std::num::NonZeroU32;
+
 use super::View;
 use super::authorise::Grant;
 use super::locate::{Located, Place};
@@ -8,7 +10,8 @@ use super::refusal::Refusal;
 use super::route::Target;
 use crate::config::CATCH_UP_PAUSE_SECONDS;
 use crate::live::catchup::address::{Address, Stretch, channel_folder};
-use crate::units::{Rung, UnixTime};
+use crate::units::{Class, Rung, UnixTime};
+use crate::viewer::players::Played;
 use crate::viewer::{Needs, Recent};
 
 const DAY_SECONDS: u64 = 86_400;
@@ -47,6 +50,19 @@ fn rung(located: &Located<'_>, view: &View<'_>) -> Rung {
         Located::NotYet(Place::Reach(rendition, _)) => view.catalog.rung_of(*rendition),
         _ => Rung::default(),
     }
+}
+
+/// What the rendition takes, if this is a piece of its media.
+#[must_use]
+pub fn played(located: &Located<'_>) -> Option<Played> {
+    let (class, rung, media_type) = match located {
+        Located::Object(object) => (object.entry.class, object.rung, object.media_type()),
+        Located::Growing(growing) => (growing.class, growing.rung, growing.media_type),
+        _ => return None,
+    };
+    let kbps = NonZeroU32::new(rung.kbps)?;
+    let is_sound = media_type.starts_with("audio/");
+    matches!(class, Class::Segment | Class::Part).then_some(Played { kbps, is_sound })
 }
 
 /// How many days back it lies; 0 = it is not past.
@@ -88,7 +104,7 @@ mod tests {
     use crate::messages::{Index, Opened, Payload, Single, SourceId, SourceKind};
     use crate::pack::index::Facts;
     use crate::request::locate::{Object, ObjectKey};
-    use crate::units::{Class, Extent, Variant};
+    use crate::units::{Extent, Variant};
 
     const NOON: u64 = 1_800_000_000;
     const NOW: UnixTime = UnixTime(NOON);

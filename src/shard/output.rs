@@ -289,6 +289,9 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     fn finish_exchange(&mut self, owner: u32, place: u32) {
+        if let Work::Object { plan, .. } | Work::Growing { plan, .. } = self.exchanges[place].work {
+            self.note_fetched(&plan);
+        }
         let exchange = &self.exchanges[place];
         let (class, status) = (class_of(&exchange.work), status_of(&exchange.work));
         let last = exchange.is_last() || self.draining.is_some();

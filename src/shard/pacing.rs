@@ -14,6 +14,7 @@ use super::{Shard, cache_capacity};
 use crate::config::LEASES_TOLD_MS;
 use crate::messages::SessionNews;
 use crate::messages::mail::Inbox;
+use crate::request::plan::Plan;
 use crate::units::{Ticks, Way};
 use crate::viewer::Permit;
 use crate::viewer::leases::News;
@@ -35,7 +36,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     /// A large body begins: its connection gets the rate of its session.
-    pub(super) fn begin_pace(&mut self, owner: u32, place: u32, permit: &Permit) {
+    pub(super) fn begin_pace(&mut self, owner: u32, place: u32, plan: &Plan) {
+        let permit = &plan.permit;
         if !self.has_caps && self.connections[owner].pace.is_none() {
             return;
         }
@@ -43,7 +45,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let session = permit.session().filter(|_| bounds.is_some());
         let pace = session.and_then(|id| {
             self.exchanges[place].is_paced = true;
-            self.known.players.begin(id, bounds, self.now.ticks)
+            self.known.players.begin(id, (bounds, plan.played), self.now.ticks)
         });
         self.set_pace(owner, pace);
     }

@@ -194,6 +194,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     fn send_prebuilt(&mut self, owner: u32, small: &Small<'_>, bytes: Rc<[u8]>, body_size: usize) {
+        // One send carries it, and if that fails the connection does.
+        self.note_fetched(small.plan);
         let range = 0..bytes.len();
         self.send_quick(
             owner,
@@ -347,7 +349,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         buffer.range = 0..u16::try_from(size).expect("a head fits its buffer");
         self.hold_partial_packets(owner, matches!(work, Work::Object { .. }));
         let exchange = self.begin_exchange(owner, State::Ready, work);
-        self.begin_pace(owner, exchange, &plan.permit);
+        self.begin_pace(owner, exchange, &plan);
         self.pace_slate(owner, &plan);
         self.review.note(&plan.permit);
         self.exchanges[exchange].head = Some(buffer);

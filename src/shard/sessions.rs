@@ -5,6 +5,7 @@ use super::{SessionNews, Shard};
 use crate::catalog::Effect;
 use crate::messages::mail::Inbox;
 use crate::request::locate::Place;
+use crate::request::plan::Plan;
 use crate::viewer::SessionId;
 use crate::viewer::leases::Verdict;
 
@@ -21,6 +22,13 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         self.tell_of_bandwidth();
         while let Some(id) = self.known.leases.overdue(now) {
             self.follow(Effect::Release(Place::Session(id)));
+        }
+    }
+
+    /// A client has had all of an answer: control is to know which segment that was.
+    pub(super) fn note_fetched(&mut self, plan: &Plan) {
+        if let (Some(segment), Some(id)) = (plan.segment, plan.permit.session()) {
+            self.known.leases.fetched(id, segment);
         }
     }
 

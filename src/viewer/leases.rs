@@ -15,12 +15,13 @@ use std::num::NonZeroU32;
 
 use ahash::AHashMap;
 
+use super::fetched::{Fetched, Segment};
 use super::players::Report;
 use super::session::{SessionId, Viewing, Watched};
 use crate::config::{
-    LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_MAX, LEASES_TOLD_MS, LEASES_TOLD_SELDOM,
-    SESSION_AGENT_SIZE_MAX, SESSION_ASK_MS, SESSION_NEWS_KEPT_MAX, SESSION_REFUSED_MS,
-    TIMER_TICK_MS,
+    FETCHED_TOLD_MAX, LEASE_MIN_MS, LEASES_KEPT_MIN, LEASES_MAX, LEASES_TOLD_MS,
+    LEASES_TOLD_SELDOM, SESSION_AGENT_SIZE_MAX, SESSION_ASK_MS, SESSION_NEWS_KEPT_MAX,
+    SESSION_REFUSED_MS, TIMER_TICK_MS,
 };
 use crate::units::Ticks;
 
@@ -120,6 +121,8 @@ pub enum News {
     Begun(Box<Start>),
     /// These go on, and it is so late by the shard's clock.
     Seen(Vec<Seen>, Ticks),
+    /// These have had all of a segment.
+    Fetched(Vec<Fetched>),
     /// What players say, and what their clients take.
     Players(Vec<Report>),
     /// So many bytes were sent in all.
@@ -168,6 +171,7 @@ pub struct Leases {
     /// What control is to be told.
     news: VecDeque<News>,
     seen: Vec<Seen>,
+    fetched: Vec<Fetched>,
     tell_at: Ticks,
     /// How many are known when those that are long over are forgotten.
     forget_at: usize,
@@ -185,6 +189,7 @@ impl Default for Leases {
             asked: VecDeque::new(),
             news: VecDeque::new(),
             seen: Vec::new(),
+            fetched: Vec::new(),
             tell_at: Ticks(0),
             forget_at: LEASES_KEPT_MIN,
             forgot_at: Ticks(0),
@@ -262,6 +267,14 @@ impl Leases {
         });
         if lease.standing == Standing::Held {
             Self::renew(lease, now, (id, || None), &mut self.seen);
+        }
+    }
+
+    /// A session has had all of a segment. Those that were refused meanwhile are not told of.
+    pub fn fetched(&mut self, id: SessionId, segment: Segment) {
+        let is_held = self.known.get(&id).is_some_and(|of| of.standing == Standing::Held);
+        if is_held && self.fetched.len() < FETCHED_TOLD_MAX {
+            self.fetched.push(Fetched { id, segment });
         }
     }
 
@@ -348,13 +361,16 @@ impl Leases {
 
     /// Tells control what it is to know; what `tell` gives back is told another time.
     pub fn tell(&mut self, now: Ticks, mut tell: impl FnMut(News) -> Result<(), News>) {
-        let is_told = !self.news.iter().any(|news| matches!(news, News::Seen(..)));
-        if now >= self.tell_at && !self.seen.is_empty() && is_told {
+        let is_regular = |news: &News| matches!(news, News::Seen(..) | News::Fetched(_));
+        let is_told = !self.news.iter().any(is_regular);
+        if now >= self.tell_at && self.has_regular() && is_told {
             self.tell_at = now.plus(LEASES_TOLD_MS);
-            // As many again, so that no request has to make room.
-            let room = Vec::with_capacity(self.seen.len());
-            let seen = std::mem::replace(&mut self.seen, room);
-            self.news.push_back(News::Seen(seen, now));
+            if !self.seen.is_empty() {
+                self.news.push_back(News::Seen(taken(&mut self.seen), now));
+            }
+            if !self.fetched.is_empty() {
+                self.news.push_back(News::Fetched(taken(&mut self.fetched)));
+            }
         }
         while let Some(news) = self.news.pop_front() {
             if let Err(news) = tell(news) {
@@ -368,10 +384,15 @@ impl Leases {
     #[must_use]
     pub fn wait_ms(&self, now: Ticks) -> Option<u64> {
         let due = self.asked.front().map(|(due, _)| due.since(now));
-        let tell = (!self.seen.is_empty()).then(|| self.tell_at.since(now));
+        let tell = self.has_regular().then(|| self.tell_at.since(now));
         // There was no room for it.
         let again = (!self.news.is_empty()).then_some(TIMER_TICK_MS);
         due.into_iter().chain(tell).chain(again).min()
+    }
+
+    /// Whether there is something to tell in its time.
+    fn has_regular(&self) -> bool {
+        !self.seen.is_empty() || !self.fetched.is_empty()
     }
 
     fn put(&mut self, id: SessionId, lease: Lease, now: Ticks) {
@@ -394,6 +415,12 @@ impl Leases {
         }
         self.known.len() < LEASES_MAX && self.news.len() < SESSION_NEWS_KEPT_MAX
     }
+}
+
+/// What is told, with room for as many again: no request has to make some.
+fn taken<T>(of: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(of.len());
+    std::mem::replace(of, room)
 }
 
 /// Control was not told of it, however late it is.

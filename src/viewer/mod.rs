@@ -12,6 +12,7 @@ pub mod rights;
 pub mod terms;
 pub mod revoked;
 pub mod session;
+pub mod fetched;
 pub mod leases;
 pub mod cmcd;
 pub mod foreign;

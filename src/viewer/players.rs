@@ -43,6 +43,54 @@ pub struct Share {
     pub may_hurry: bool,
 }
 
+/// What a rendition takes of which a session fetches something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Played {
+    /// In kilobits a second.
+    pub kbps: NonZeroU32,
+    /// Whether it is sound alone.
+    pub is_sound: bool,
+}
+
+/// The bit rates of what is played, in kilobits a second; 0 = nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Of the picture, or of both together.
+    pub picture_kbps: u32,
+    /// Of the sound, where it is fetched by itself.
+    pub sound_kbps: u32,
+}
+
+impl Rates {
+    /// Both, as far as they are known.
+    #[must_use]
+    pub fn media_kbps(self) -> Option<u32> {
+        Some(self.picture_kbps.saturating_add(self.sound_kbps)).filter(|kbps| *kbps > 0)
+    }
+
+    /// The same with what is known better.
+    #[must_use]
+    pub fn with(self, new: Self) -> Self {
+        let known = |new: u32, old: u32| if new > 0 { new } else { old };
+        Self {
+            picture_kbps: known(new.picture_kbps, self.picture_kbps),
+            sound_kbps: known(new.sound_kbps, self.sound_kbps),
+        }
+    }
+
+    /// What players say, as far as it is no more than what they fetch takes.
+    fn within(self, fetched: Self) -> Self {
+        let least = |told: u32, fetched: u32| match (told, fetched) {
+            (0, known) | (known, 0) => known,
+            (told, fetched) => told.min(fetched),
+        };
+        Self {
+            picture_kbps: least(self.picture_kbps, fetched.picture_kbps),
+            sound_kbps: least(self.sound_kbps, fetched.sound_kbps),
+        }
+    }
+}
+
 /// What a player said in some requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
@@ -58,11 +106,11 @@ pub struct Heard {
     pub throughput_kbps: Option<u32>,
     /// What it fetched last, playlists aside.
     pub kind: Option<ObjectKind>,
-    /// The bit rate of all that it plays, in kilobits a second.
+    /// The bit rate of all that it plays, in kilobits a second, as it says.
     pub media_kbps: Option<u32>,
     /// Stands for what it calls its session.
     pub player: Option<NonZeroU64>,
-    /// Whether its last request was in a hurry.
+    /// Whether its last request was in a hurry, or it says nothing of that, and may be.
     pub hurries: bool,
 }
 
@@ -77,6 +125,8 @@ pub struct Report {
     pub busy: u32,
     /// Bytes that clients took since this was told last.
     pub taken: u64,
+    /// What is fetched here, as far as the player or the server knows.
+    pub rates: Rates,
 }
 
 /// What all players said to a shard.
@@ -95,9 +145,12 @@ pub struct Counts {
 #[derive(Clone, Copy, Debug, Default)]
 struct Player {
     heard: Heard,
-    /// What it said last of the bit rates of video and of audio, and of the most that it wants.
-    video_kbps: u32,
-    audio_kbps: u32,
+    /// Whether it tells anything of itself.
+    tells: bool,
+    /// What it said last of bit rates, and what is known of what it fetched last.
+    told: Rates,
+    fetched: Rates,
+    /// The most that it wants.
     wanted_kbps: Option<NonZeroU32>,
     /// What control said last.
     share: Option<Share>,
@@ -149,25 +202,32 @@ impl Players {
         self.counts.malformed += u64::from(told.malformed);
         let Some(id) = session else { return };
         let Some(player) = self.player(id, now) else { return };
-        let before = player.heard;
+        let (media, hurried) = (player.media_kbps(), player.heard.hurries);
         player.take(told, kind);
-        let after = player.heard;
         let is_paced = player.share.is_some() || player.busy > 0;
-        self.note(id);
         // Whoever begins to hurry, or goes up to a better rendition, is not to wait for its rate.
-        let wants_more = after.media_kbps > before.media_kbps || after.hurries && !before.hurries;
+        let wants_more = player.media_kbps() > media || player.heard.hurries && !hurried;
+        self.note(id);
         if is_paced && wants_more {
             self.tell_soon(now);
         }
     }
 
     /// A connection begins to be sent to: how fast, in kilobits a second; none = as fast as it
-    /// goes.
-    pub fn begin(&mut self, id: SessionId, bounds: Bounds, now: Ticks) -> Option<NonZeroU32> {
+    /// goes. `played` is what its rendition takes, if that is known.
+    pub fn begin(
+        &mut self,
+        id: SessionId,
+        (bounds, played): (Bounds, Option<Played>),
+        now: Ticks,
+    ) -> Option<NonZeroU32> {
         let Some(player) = self.player(id, now) else { return bounds.cap_kbps };
         player.busy += 1;
+        let media = player.media_kbps();
+        player.fetch(played);
+        let wants_more = player.media_kbps() > media;
         // It may have been told of before, while its first body was waited for.
-        let is_new = !std::mem::replace(&mut player.has_begun, true);
+        let is_new = !std::mem::replace(&mut player.has_begun, true) || wants_more;
         let pace = player.pace(bounds);
         self.note(id);
         if is_new {
@@ -291,6 +351,7 @@ impl Players {
 
 impl Player {
     fn take(&mut self, told: &Told, kind: ObjectKind) {
+        self.tells = true;
         let heard = &mut self.heard;
         heard.requests += 1;
         heard.stalls += u32::from(told.stalled);
@@ -307,11 +368,33 @@ impl Player {
         self.wanted_kbps = told.rate_kbps.and_then(NonZeroU32::new);
         match (kind, told.bitrate_kbps) {
             (_, None) | (ObjectKind::Text | ObjectKind::Init | ObjectKind::Key, _) => {}
-            (ObjectKind::Audio, Some(kbps)) => self.audio_kbps = kbps,
-            (_, Some(kbps)) => self.video_kbps = kbps,
+            (ObjectKind::Audio, Some(kbps)) => self.told.sound_kbps = kbps,
+            (_, Some(kbps)) => self.told.picture_kbps = kbps,
         }
-        let media = self.video_kbps.saturating_add(self.audio_kbps);
-        self.heard.media_kbps = (media > 0).then_some(media);
+        self.heard.media_kbps = self.told.media_kbps();
+    }
+
+    /// Something of a rendition is sent to it.
+    fn fetch(&mut self, played: Option<Played>) {
+        match played {
+            Some(Played { kbps, is_sound: true }) => self.fetched.sound_kbps = kbps.get(),
+            Some(Played { kbps, is_sound: false }) => self.fetched.picture_kbps = kbps.get(),
+            None => {}
+        }
+    }
+
+    fn rates(&self) -> Rates {
+        self.told.within(self.fetched)
+    }
+
+    fn media_kbps(&self) -> Option<u32> {
+        self.rates().media_kbps()
+    }
+
+    /// Whether it may have some of its fast start. Of one that never says so nobody knows when it
+    /// starts: it has all that there is, until that is used up.
+    fn hurries(&self) -> bool {
+        self.heard.hurries || !self.tells && self.media_kbps().is_some()
     }
 
     /// What is told of it, and begins anew.
@@ -319,7 +402,9 @@ impl Player {
         let Heard { kind, media_kbps, hurries, .. } = self.heard;
         let kept = Heard { kind, media_kbps, hurries, ..Heard::default() };
         let heard = std::mem::replace(&mut self.heard, kept);
-        Report { id, heard, busy: self.busy, taken: std::mem::take(&mut self.taken) }
+        let heard = Heard { hurries: self.hurries(), ..heard };
+        let (rates, taken) = (self.rates(), std::mem::take(&mut self.taken));
+        Report { id, heard, busy: self.busy, taken, rates }
     }
 
     fn pace(&self, bounds: Bounds) -> Option<NonZeroU32> {
@@ -334,7 +419,7 @@ impl Player {
         };
         let all = share.kbps.map(NonZeroU32::get).into_iter().chain(cap).min();
         let part = all.map(|kbps| kbps / self.busy.max(1));
-        let hurries = self.heard.hurries && share.may_hurry && self.heard.media_kbps.is_some();
+        let hurries = self.hurries() && share.may_hurry && self.media_kbps().is_some();
         let wanted = self.wanted_kbps.filter(|_| bounds.is_paced && !hurries);
         let pace = part.into_iter().chain(wanted.map(NonZeroU32::get)).min()?;
         NonZeroU32::new(pace.max(PACE_MIN_KBPS))
@@ -342,9 +427,9 @@ impl Player {
 
     /// What real time allows it before control has reckoned.
     fn realtime(&self, bounds: Bounds) -> Option<NonZeroU32> {
-        let media = self.heard.media_kbps.filter(|_| bounds.is_paced)?;
+        let media = self.media_kbps().filter(|_| bounds.is_paced)?;
         let fast = (FAST_START_MS / FAST_START_OVER_MS) as u32;
-        let times = REALTIME_MAX + if self.heard.hurries { fast } else { 0 };
+        let times = REALTIME_MAX + if self.hurries() { fast } else { 0 };
         NonZeroU32::new(media.saturating_mul(times))
     }
 }

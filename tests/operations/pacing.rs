@@ -33,6 +33,14 @@ fn started(http: &str, limits: &str) -> (Place, PathBuf, Running) {
         File::create(folder.join("1.ts")).unwrap().set_len(SEGMENT_SIZE).unwrap();
         File::create(folder.join("long.ts")).unwrap().set_len(1 << 30).unwrap();
     }
+    // Of this one a playlist says what its renditions take.
+    let rendition = place.path("films/b/h");
+    std::fs::create_dir_all(&rendition).unwrap();
+    File::create(rendition.join("long.ts")).unwrap().set_len(1 << 30).unwrap();
+    let variant =
+        |name, bandwidth| format!("#EXT-X-STREAM-INF:BANDWIDTH={bandwidth}\n{name}/index.m3u8\n");
+    let playlist = format!("#EXTM3U\n{}{}", variant("v", 900_000), variant("h", 4_000_000));
+    std::fs::write(place.path("films/b/master.m3u8"), playlist).unwrap();
     let more = format!(
         "[[library]]\npath = \"films\"\naccess = \"token\"\n[http]\n{http}\n\
          [limits]\n{limits}\n"
@@ -81,12 +89,22 @@ fn fetch(public: SocketAddr, token: &str, path: &str, lines: &str) -> (usize, St
 
 /// What so many clients read in so long, all of whom begin at once.
 fn read_for(server: &Running, time: Duration, count: usize, token: &str, lines: &str) -> usize {
+    read_of("a/long.ts", server, time, count, (token, lines))
+}
+
+fn read_of(
+    path: &str,
+    server: &Running,
+    time: Duration,
+    count: usize,
+    (token, lines): (&str, &str),
+) -> usize {
     let (public, sum) = (server.public, AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..count {
             scope.spawn(|| {
                 let mut bytes = vec![0; 1 << 16];
-                let mut stream = ask(public, token, "a/long.ts", lines);
+                let mut stream = ask(public, token, path, lines);
                 let began = Instant::now();
                 stream.set_read_timeout(Some(time)).unwrap();
                 while began.elapsed() < time {
@@ -185,6 +203,38 @@ fn a_player_that_always_hurries_gains_no_more_than_its_credit() {
     let read = read_for(&server, time, 1, &token, &wanted) as u64;
     println!("modest: {read} of {}", real_time / 2);
     assert!((real_time / 4..=real_time / 2 + slack(1)).contains(&read), "{read}, and half wanted");
+}
+
+#[test]
+fn a_player_that_says_nothing_is_held_to_what_its_rendition_takes() {
+    const MEDIA: u64 = 500_000;
+    let (_place, config, server) = started("pacing = \"on\"", "");
+    let seconds = if is_full_form() { 30 } else { 5 };
+    let time = Duration::from_secs(seconds);
+    let (real_time, credit) = (seconds * 4 * MEDIA, 30 * MEDIA);
+    // What is in flight before a rate is known, and what comes back of the credit meanwhile.
+    let slack = |connections: u64| connections * 2 * MEDIA + real_time / 10 + credit / 5;
+    // Nor is one believed that says that it plays far more.
+    let boasts = "CMCD-Object: br=900000,ot=v,d=4000\r\nCMCD-Request: su\r\n";
+    for (name, connections, lines) in [("One", 1, ""), ("Four", 4, ""), ("Boasts", 1, boasts)] {
+        let token = subscriber(&config, &server, name, "free");
+        for _ in 0..6 * SHARDS {
+            assert_eq!(fetch(server.public, &token, "b/master.m3u8", "").1, "200");
+        }
+        let read = || {
+            let of = (&*token, lines);
+            read_of("b/h/long.ts", &server, time, connections as usize, of) as u64
+        };
+        let (first, again) = (read(), read());
+        println!("{name}: {first}, {again}, of {real_time} and {credit}");
+        assert!(first <= real_time + credit + slack(connections), "{name}: {first}");
+        assert!(first >= real_time / 2 + credit / 2, "{name} begins faster: {first}");
+        assert!(again <= real_time + credit / 2 + slack(connections), "{name} again: {again}");
+    }
+    // Of what nobody knows nothing is held back.
+    let token = subscriber(&config, &server, "Unknown", "free");
+    let read = read_for(&server, Duration::from_secs(2), 1, &token, "") as u64;
+    assert!(read > 2 * (2 * 4 * MEDIA + credit), "{read}");
 }
 
 #[test]

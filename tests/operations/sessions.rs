@@ -372,3 +372,38 @@ fn one_token_at_many_addresses_is_seen_and_one_that_moves_is_not_refused() {
     assert!(both.iter().all(|from| from.as_str().unwrap().starts_with("127.0.0.")), "{signal}");
     assert!(server.admin_get("/metrics").contains("\nshardcast_sharing_total "));
 }
+
+#[test]
+fn sessions_keys_and_events_are_shown_one_by_one() {
+    let (_place, config, server) = started();
+    done(&config, &["subscriber", "add", "Anna", "--plan", "one"]);
+    let tv = token(&config, "Anna");
+    await_known(&server, &tv);
+    assert_eq!(fetch(&server, &tv, "a/1.ts", "TV"), "200");
+    let (_, _, id) = listed(&config, &["--subscriber", "Anna"]).remove(0);
+    let json = |arguments: &[&str]| -> Value {
+        let said = done(&config, &[arguments, &["--json"]].concat());
+        serde_json::from_str(&said).expect("one document")
+    };
+    let session = json(&["session", "show", &id]);
+    assert_eq!((&session["id"], &session["subscriber"]), (&id.as_str().into(), &"Anna".into()));
+    assert!(done(&config, &["session", "show", &id]).contains("vod/a"));
+    done(&config, &["session", "kick", &id]);
+    assert!(verb(&config, &["session", "show", &id]).err.contains("no session has this id"));
+
+    assert_eq!(json(&["key", "show", "1"])["state"], "current");
+    assert!(verb(&config, &["key", "show", "77"]).err.contains("no live key has this number"));
+
+    done(&config, &["ban", "add", "203.0.113.0/24", "--reason", "tests"]);
+    let newest = || {
+        let all = done(&config, &["event", "ls", "--json"]);
+        all.lines().next().map(|line| serde_json::from_str::<Value>(line).unwrap())
+    };
+    until("the ban is an event", || newest().is_some_and(|of| of["event"] == "banned"));
+    let event = newest().expect("it is there");
+    assert_eq!(event["details"]["network"], "203.0.113.0/24");
+    assert_eq!(json(&["event", "show", &event["id"].to_string()]), event);
+    assert!(done(&config, &["event", "ls"]).contains("network=203.0.113.0/24"));
+    let missing = verb(&config, &["event", "show", "4711"]);
+    assert!(missing.err.contains("no event that is kept has this number"), "{}", missing.err);
+}

@@ -122,8 +122,9 @@ fn exists(tree: &Tree, shown_by: &str) -> Result<(), &'static str> {
             let below = file.path.strip_prefix("tests/cases/");
             below.is_some_and(|below| below.starts_with(name) || file.text.contains(name))
         }),
-        "fuzz" => tree.file("tests/fuzz/Cargo.toml").is_some_and(|manifest| {
-            manifest.text.lines().any(|line| line == format!("name = \"{name}\""))
+        "fuzz" => tree.file("tests/fuzz/targets/main.rs").is_some_and(|targets| {
+            let named = format!("(\"{name}\", ");
+            targets.text.lines().any(|line| line.trim_start().starts_with(&named))
         }),
         "bench" => tree.has(&format!("bench/scenarios/{name}.toml")),
         "script" => has_script(tree, name),
@@ -215,7 +216,7 @@ mod tests {
         ("tests/it/ranges.rs", "mod odd { #[test]\nfn prefix() {} }\nfn plain() {}\n"),
         ("tests/sim.rs", "#[test]\nfn seeds() {}\n"),
         ("tests/cases/framing.txt", "== two-lengths\n"),
-        ("tests/fuzz/Cargo.toml", "name = \"head\"\n"),
+        ("tests/fuzz/targets/main.rs", "const TARGETS: T = &[\n    (\"head\", head),\n];\n"),
         ("scripts/test", "step_players() { :; }\n"),
         ("bench/scenarios/small.toml", ""),
     ];

@@ -35,13 +35,15 @@ pub struct Dump {
     columns: BTreeMap<String, Vec<String>>,
     /// The table whose rows are read at the moment, with its columns.
     inserting: Option<(String, Vec<String>)>,
+    /// Whether anything was said of the table of subscribers.
+    has_table: bool,
 }
 
 impl Dump {
     /// Of this file: rows of this table.
     pub fn new(file: Box<dyn BufRead>, table: &str) -> Self {
-        let (held, columns, inserting) = Default::default();
-        Self { file, held, line: 1, table: table.to_owned(), columns, inserting }
+        let (held, columns, inserting, has_table) = Default::default();
+        Self { file, held, line: 1, table: table.to_owned(), columns, inserting, has_table }
     }
 
     /// The next row of the table, or a bouquet, with the line that it begins on; none at the end.
@@ -61,9 +63,21 @@ impl Dump {
                     }
                 }
             } else if !self.statement()? {
-                return Ok(None);
+                return self.missing().map_or(Ok(None), |why| Err(io::Error::other(why)));
             }
         }
+    }
+
+    /// What to say at the end where the table of subscribers is not in the dump, and another one
+    /// looks like it: panels call it differently.
+    fn missing(&self) -> Option<String> {
+        let is_like_it = |columns: &Vec<String>| {
+            let has = |name: &str| columns.iter().any(|column| column == name);
+            ["username", "password", "exp_date", "max_connections"].into_iter().all(has)
+        };
+        let mut others = self.columns.iter().filter(|(_, columns)| is_like_it(columns));
+        let (other, _) = others.next().filter(|_| !self.has_table)?;
+        Some(format!("it has no table {:?}; {other:?} is one of subscribers (--table)", self.table))
     }
 
     /// What values of a row are.
@@ -102,6 +116,7 @@ impl Dump {
             word = self.word()?;
         }
         let table = if word.is_empty() { self.table_name()? } else { word.to_lowercase() };
+        self.has_table |= table == self.table;
         if table != self.table && table != "bouquets" {
             return self.skip_statement();
         }
@@ -145,6 +160,7 @@ impl Dump {
                 break;
             }
         }
+        self.has_table |= table == self.table;
         self.columns.insert(table, columns);
         self.skip_statement()
     }
@@ -435,3 +451,5 @@ fn row(columns: &[String], values: Vec<Option<Vec<u8>>>) -> Result<Row, String> 
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod panels;

@@ -185,6 +185,10 @@ fn entries(text: &str, between: &[char]) -> Result<Vec<String>, String> {
         };
         return Ok(list.into_iter().filter_map(entry).filter(|entry| !entry.is_empty()).collect());
     }
+    if text.eq_ignore_ascii_case("null") {
+        // What PHP writes of nothing.
+        return Ok(Vec::new());
+    }
     let parts = text.split(between).map(str::trim).filter(|part| !part.is_empty());
     Ok(parts.map(str::to_owned).collect())
 }
@@ -347,16 +351,16 @@ mod tests {
     #[test]
     fn what_never_expires_and_what_is_empty_is_left_out() {
         let nothing = json!({ "kind": "subscriber", "id": "anna" });
-        for expires in ["", "0", "NULL"] {
+        for (expires, list) in [("", "[]"), ("0", ""), ("NULL", "null"), ("", "{}")] {
             let of = [
                 ("username", "anna"),
                 ("password", ""),
                 ("exp_date", expires),
-                ("allowed_ips", "[]"),
-                ("allowed_ua", ""),
+                ("allowed_ips", list),
+                ("allowed_ua", list),
                 ("forced_country", "ALL"),
                 ("max_connections", ""),
-                ("bouquet", "[]"),
+                ("bouquet", list),
                 ("is_isplock", "0"),
             ];
             assert_eq!(read(&of).unwrap(), nothing);

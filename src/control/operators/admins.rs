@@ -20,7 +20,7 @@ use crate::control::actor::{Actor, Peer};
 use crate::control::admin::Shared;
 use crate::control::audit::Act;
 use crate::control::documents;
-use crate::control::json::{answer, nothing, wanted};
+use crate::control::json::{self, answer, nothing, wanted};
 use crate::control::problem::problem;
 use crate::control::registry::{Busy, Kind, Store};
 use crate::control::tokens::{busy, failed, now, nowhere};
@@ -226,7 +226,7 @@ pub async fn patch(
     body: Bytes,
 ) -> Response<Body> {
     let Some(office) = shared.office.clone() else { return nowhere() };
-    let Changes { role, enabled } = match wanted(&headers, &body) {
+    let Changes { role, enabled } = match json::changes(&headers, &body) {
         Ok(changes) => changes,
         Err(problem) => return problem,
     };

@@ -80,6 +80,9 @@ struct Watched {
     agent: String,
     /// When it began, in seconds since 1970.
     since: u64,
+    /// Whether it is two devices that look alike: then it counts twice.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    two: bool,
     /// What the player tells of how it goes; null = nothing.
     player: Option<Player>,
     /// When it was seen last.
@@ -136,6 +139,39 @@ pub async fn all(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Re
     }
 }
 
+/// `GET /api/v1/sessions/{id}`: one that goes on.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "The session's.")),
+    responses(
+        (status = 200, body = Watched),
+        (status = 404, description = "There is no such session."),
+    )
+)]
+pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Response<Body> {
+    let Some(signer) = &shared.signer else { return nowhere() };
+    let Some(session) = SessionId::of_text(&id) else { return over_already() };
+    let desk = &shared.sessions;
+    let now = desk.now();
+    let found = {
+        let table = desk.table();
+        let found = table.named(session).filter(|of| !of.is_over(now.ticks));
+        found.map(|of| (of.owner, Watched { seen: Some(seen(of, now)), ..told(desk, of) }))
+    };
+    let Some(found) = found else { return over_already() };
+    match signer.registry().ask(move |store| named(store, vec![found])).await {
+        Ok(Ok(sessions)) => {
+            sessions.first().map_or_else(over_already, |of| answer(StatusCode::OK, of))
+        }
+        Ok(Err(error)) => failed(&error),
+        Err(Busy) => busy(),
+    }
+}
+
+fn over_already() -> Response<Body> {
+    problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps")
+}
+
 /// `DELETE /api/v1/sessions/{id}`: a session ends: 204; what is watched there can't be watched for
 /// a minute.
 #[utoipa::path(
@@ -153,10 +189,9 @@ pub async fn kick(
 ) -> Response<Body> {
     let Some(signer) = &shared.signer else { return nowhere() };
     let desk = &shared.sessions;
-    let over = || problem(StatusCode::NOT_FOUND, "no session has this id: it is over, perhaps");
-    let Some(session) = SessionId::of_text(&id) else { return over() };
+    let Some(session) = SessionId::of_text(&id) else { return over_already() };
     let found = desk.table().named(session).map(|of| (of.owner, of.content.content().to_string()));
-    let Some((owner, content)) = found else { return over() };
+    let Some((owner, content)) = found else { return over_already() };
     // Nobody is ended without an entry that says so: it is written first.
     let noted = signer.registry().ask(move |store| {
         let details = json!({ "subscriber": owner_id(store, owner)?, "content": content });
@@ -250,7 +285,8 @@ struct SharingList {
     sharing: Vec<SharingTold>,
 }
 
-/// One token in several networks at once.
+/// One token in several networks at once; or, where both addresses are the same, of devices that
+/// look alike.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Sharing)]
 struct SharingTold {
@@ -360,6 +396,7 @@ fn told(desk: &Desk, session: &Session) -> Watched {
         organisation: place.organisation,
         agent: String::from_utf8_lossy(&session.handset.agent).into_owned(),
         since: session.since.0,
+        two: session.is_two,
         player: session.quality.told(),
         seen: None,
         until: None,

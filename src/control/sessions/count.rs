@@ -3,7 +3,8 @@
 //! People zap, go back, and walk from the Wi-Fi to the street, and are at one place all the time.
 //! So what one device fetches counts twice only if it goes on with one content for
 //! `CONTENTS_OVERLAP_MS` beside another; and what one player fetches in two networks, if it goes on
-//! in one for `NETWORKS_OVERLAP_MS` beside the other. Two devices are always two.
+//! in one for `NETWORKS_OVERLAP_MS` beside the other. Two devices are always two, also where they
+//! look alike (`lookalikes`): their session counts twice.
 
 use crate::config::{CONTENTS_OVERLAP_MS, NETWORKS_OVERLAP_MS, SILENCE_MS};
 use crate::units::Ticks;
@@ -27,7 +28,7 @@ impl Window {
     }
 }
 
-/// The places of the sessions that count.
+/// The places of the sessions that count; twice if they are two devices.
 #[must_use]
 pub fn counted(sessions: &[Session]) -> Vec<usize> {
     let mut counted = Vec::new();
@@ -35,7 +36,10 @@ pub fn counted(sessions: &[Session]) -> Vec<usize> {
         let networks = networks(sessions, handset);
         let windows: Vec<_> = networks.iter().map(|places| window(sessions, places)).collect();
         for network in together(&windows, NETWORKS_OVERLAP_MS) {
-            counted.extend(contents(sessions, &networks[network]));
+            for place in contents(sessions, &networks[network]) {
+                let times = 1 + usize::from(sessions[place].is_two);
+                counted.extend(std::iter::repeat_n(place, times));
+            }
         }
     }
     counted
@@ -49,7 +53,10 @@ pub fn at_most(sessions: &[Session], now: Ticks) -> usize {
     for handset in handsets(sessions) {
         let networks = networks(sessions, handset);
         let is_recent = |places: &&Vec<usize>| now.since(window(sessions, places).to) < SILENCE_MS;
-        let of = networks.iter().filter(is_recent).map(|places| contents(sessions, places).len());
+        let of = networks.iter().filter(is_recent).map(|places| {
+            let contents = contents(sessions, places);
+            contents.iter().map(|place| 1 + usize::from(sessions[*place].is_two)).sum::<usize>()
+        });
         count += of.sum::<usize>().max(1);
     }
     count

@@ -35,6 +35,7 @@ mod arrival;
 mod count;
 mod egress;
 pub mod history;
+mod lookalikes;
 mod pace;
 mod quality;
 mod sharing;
@@ -126,6 +127,13 @@ impl Desk {
             News::Sent(total) => {
                 self.egress().hear(shard, total, now.ticks);
                 self.judge(now.ticks);
+            }
+            News::Fetched(all) => {
+                let (mut table, rights) = (self.table(), self.rights());
+                let fetch = |of| table.fetch(of, |owner| places(&rights, owner), now);
+                let said = all.into_iter().flat_map(fetch).collect();
+                drop(table);
+                self.tell(said);
             }
             News::Seen(all, told_at) => {
                 let mut said = Vec::new();

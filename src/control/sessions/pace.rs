@@ -15,7 +15,7 @@ use crate::config::{
 };
 use crate::units::Ticks;
 use crate::viewer::SessionId;
-use crate::viewer::players::{Bounds, Report, Share};
+use crate::viewer::players::{Bounds, Rates, Report, Share};
 
 /// A share for a shard, and for what it calls the session.
 pub type Told = (u16, SessionId, Share);
@@ -34,7 +34,8 @@ pub struct Pace {
     /// Milliseconds of media that are left of its fast start; less than none where some were had
     /// too soon.
     credit_ms: i64,
-    media_kbps: Option<u32>,
+    /// What is played, as any shard knows.
+    rates: Rates,
 }
 
 /// What one shard sends of a session.
@@ -60,21 +61,18 @@ impl Pace {
             ahead_ms: 0,
             allowed_ms: 0,
             credit_ms: FAST_START_MS,
-            media_kbps: None,
+            rates: Rates::default(),
         }
     }
 
     /// A shard tells of it; what is to be said comes out.
-    pub fn hear(
-        &mut self,
-        shard: u16,
-        report: &Report,
-        (bounds, media_kbps): (Bounds, Option<u32>),
-        now: Ticks,
-    ) -> Vec<Told> {
+    pub fn hear(&mut self, shard: u16, report: &Report, bounds: Bounds, now: Ticks) -> Vec<Told> {
         let is_it = |part: &Part| part.shard == shard && part.name == report.id;
+        // Pictures may come of one shard, and sounds of another.
+        let rates = self.rates.with(report.rates);
         // Whoever begins to hurry, or goes up to a better rendition, does not wait.
-        let mut is_due = now.since(self.divided) >= PACE_DIVIDED_MS || self.media_kbps < media_kbps;
+        let goes_up = self.rates.media_kbps() < rates.media_kbps();
+        let mut is_due = now.since(self.divided) >= PACE_DIVIDED_MS || goes_up;
         let (busy, hurries) = (report.busy, report.heard.hurries);
         if let Some(part) = self.parts.iter_mut().find(|part| is_it(part)) {
             is_due |= hurries && !part.hurries;
@@ -84,7 +82,7 @@ impl Pace {
             self.parts.push(Part { shard, name, busy, hurries, heard: now, told: None });
             is_due = true;
         }
-        self.media_kbps = media_kbps;
+        self.rates = rates;
         self.reckon(report.taken, bounds, now);
         if !is_due {
             return Vec::new();
@@ -105,7 +103,7 @@ impl Pace {
             let ahead_ms = self.ahead_ms.saturating_add(taken_ms).saturating_sub(passed_ms);
             self.ahead_ms = ahead_ms.clamp(-PACE_AHEAD_MS, PACE_BEHIND_MS);
         }
-        if let Some(media) = self.media_kbps.filter(|media| bounds.is_paced && *media > 0) {
+        if let Some(media) = self.rates.media_kbps().filter(|media| bounds.is_paced && *media > 0) {
             let had_ms = taken_bits / i64::from(media);
             let more_ms = passed_ms.saturating_mul(i64::from(REALTIME_MAX));
             let left_ms = self.allowed_ms.saturating_add(more_ms).saturating_sub(had_ms);
@@ -127,7 +125,7 @@ impl Pace {
             let even = cap - cap * self.ahead_ms / PACE_EVENED_MS;
             even.clamp(cap / 2, cap + cap / i64::from(PACE_MADE_UP_PART)).unsigned_abs()
         });
-        let real_time = self.media_kbps.filter(|_| bounds.is_paced).map(|media| {
+        let real_time = self.rates.media_kbps().filter(|_| bounds.is_paced).map(|media| {
             let hurries = self.parts.iter().any(|part| part.hurries);
             let credit_ms = if hurries { self.credit_ms } else { self.credit_ms.min(0) };
             let usual = i64::from(media) * i64::from(REALTIME_MAX);

@@ -55,11 +55,6 @@ impl Quality {
         self.player = heard.player.or(self.player);
     }
 
-    /// The bit rate of what is played, in kilobits a second, as far as it is known.
-    pub fn media_kbps(&self) -> Option<u32> {
-        self.media_kbps
-    }
-
     /// As the API tells it; none for a player that said nothing.
     pub fn told(&self) -> Option<Player> {
         if self.requests == 0 {

@@ -10,7 +10,8 @@ use super::table::{Moment, Owner};
 use crate::config::{SHARING_AGAIN_MS, SHARING_MAX};
 use crate::units::{Ticks, UnixTime};
 
-/// One token that is used in several networks at once.
+/// One token that is used in several networks at once; or, where both are the same, by devices that
+/// look alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sharing {
     /// Whose.

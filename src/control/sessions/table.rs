@@ -11,15 +11,17 @@ use ahash::{AHashMap, RandomState};
 
 use self::group::{Admission, Barred, Group};
 use super::count;
+use super::lookalikes::Lookalikes;
 use super::pace::{self, Pace};
 use super::quality::Quality;
 use super::sharing::Sharing;
 use crate::config::{
-    CONTESTED_MS, KICKED_MS, LEASES_TOLD_MS, LEASES_TOLD_SELDOM, SESSION_REFUSED_MS,
-    SESSIONS_COUNTED_MAX, SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
+    CONTESTED_MS, KICKED_MS, LEASES_TOLD_MS, LEASES_TOLD_SELDOM, LOOKALIKES_REFUSED_MS,
+    SESSION_REFUSED_MS, SESSIONS_COUNTED_MAX, SESSIONS_PAST_MAX, SESSIONS_REVIVED_MAX, SILENCE_MS,
 };
 use crate::units::{Ticks, UnixTime};
 use crate::viewer::SessionId;
+use crate::viewer::fetched::Fetched;
 use crate::viewer::leases::{Over, Seen, Start, Verdict};
 use crate::viewer::players::{Bounds, Report};
 use crate::viewer::rights::Places;
@@ -89,6 +91,10 @@ pub struct Session {
     pub quality: Quality,
     /// How fast it is sent to, if anything bounds that.
     pub pace: Option<Box<Pace>>,
+    /// What was fetched of something live.
+    pub lookalikes: Option<Box<Lookalikes>>,
+    /// Whether that is two devices, when it was looked at last.
+    pub is_two: bool,
 }
 
 impl Session {
@@ -107,6 +113,8 @@ impl Session {
             is_roomy: false,
             quality: Quality::default(),
             pace: None,
+            lookalikes: None,
+            is_two: false,
         }
     }
 
@@ -279,8 +287,32 @@ impl Table {
         let places = places(owner);
         let mut said = group.crowd(place, places);
         if let Some(places) = places
-            && group.sessions.len() > places.max.get() as usize
+            && group.count() > places.max.get() as usize
         {
+            said.extend(self.enforce(owner, places, now));
+        }
+        said
+    }
+
+    /// A session has had all of a segment of something live: whether its devices are two now.
+    pub fn fetch(
+        &mut self,
+        fetched: Fetched,
+        places: impl Fn(Owner) -> Option<Places>,
+        now: Moment,
+    ) -> Vec<(SessionId, Verdict)> {
+        let Some(&(owner, place)) = self.names.get(&fetched.id) else { return Vec::new() };
+        let Some(places) = places(owner) else { return Vec::new() };
+        let Some(group) = self.owners.get_mut(&owner) else { return Vec::new() };
+        let Some(session) = group.sessions.get_mut(place) else { return Vec::new() };
+        let lookalikes = session.lookalikes.get_or_insert_default();
+        lookalikes.fetch(fetched.segment, session.length_ms, now.ticks);
+        let was_two = std::mem::replace(&mut session.is_two, lookalikes.are_two(now.ticks));
+        if was_two == session.is_two {
+            return Vec::new();
+        }
+        let mut said = group.crowd(place, Some(places));
+        if group.count() > places.max.get() as usize {
             said.extend(self.enforce(owner, places, now));
         }
         said
@@ -328,10 +360,10 @@ impl Table {
     fn enforce(&mut self, owner: Owner, places: Places, now: Moment) -> Vec<(SessionId, Verdict)> {
         let max = places.max.get() as usize;
         let mut said = Vec::new();
-        if self.of(owner).len() > max {
+        if self.owners.get(&owner).is_some_and(|of| of.count() > max) {
             self.forget(owner, now);
         }
-        while let Some(group) = self.owners.get_mut(&owner).filter(|of| of.sessions.len() > max) {
+        while let Some(group) = self.owners.get_mut(&owner).filter(|of| of.count() > max) {
             let counted = count::counted(&group.sessions);
             if counted.len() <= max {
                 break;
@@ -348,11 +380,19 @@ impl Table {
             let is_for_content = group.sessions.iter().any(|of| of.is_of_device(&session));
             let elsewhere = group.sessions.iter().find(|of| of.handset == session.handset);
             let is_elsewhere = elsewhere.is_some();
+            let (device, from) = (session.handset.token, session.peer);
             if let Some(other) = elsewhere.filter(|_| !is_for_content) {
-                let (device, from) = (session.handset.token, session.peer);
                 self.sharing.push(Sharing { owner, device, from, elsewhere: other.peer });
             }
-            said.extend(session.names.iter().map(|name| (*name, REFUSED)));
+            let verdict = match session.is_two {
+                true => Verdict::Refused { over: Over::Limit, for_ms: LOOKALIKES_REFUSED_MS },
+                false => REFUSED,
+            };
+            if session.is_two {
+                // At the same address, as far as anybody can see.
+                self.sharing.push(Sharing { owner, device, from, elsewhere: from });
+            }
+            said.extend(session.names.iter().map(|name| (*name, verdict)));
             let (over, until) = (Over::Limit, now.ticks.plus(CONTESTED_MS));
             // A player that tries again must not end whoever ended it.
             if is_for_content || is_elsewhere || places.ends_oldest {
@@ -428,7 +468,7 @@ impl Table {
             return Vec::new();
         }
         let pace = session.pace.get_or_insert_with(|| Box::new(Pace::new(now)));
-        pace.hear(shard, report, (bounds, session.quality.media_kbps()), now)
+        pace.hear(shard, report, bounds, now)
     }
 
     /// Whether this is nobody's who watches already, be it something else.

@@ -22,6 +22,7 @@ fn told(leases: &mut Leases, now: u64) -> Vec<String> {
                 let lengths: Vec<_> = seen.iter().map(|seen| seen.length_ms).collect();
                 format!("seen {lengths:?}")
             }
+            News::Fetched(fetched) => format!("fetched {}", fetched.len()),
             News::Players(_) | News::Sent(_) => unreachable!("others tell of them"),
         });
         Ok(())

@@ -22,7 +22,7 @@ fn video(kbps: u32) -> Told {
 }
 
 fn begin(players: &mut Players, token: u64, bounds: Bounds) -> Option<u32> {
-    players.begin(session(token), bounds, Ticks(0)).map(NonZeroU32::get)
+    players.begin(session(token), (bounds, None), Ticks(0)).map(NonZeroU32::get)
 }
 
 fn pace(players: &Players, token: u64, bounds: Bounds) -> Option<u32> {
@@ -83,6 +83,36 @@ fn a_player_gets_what_it_wants_unless_it_hurries_and_may() {
 }
 
 #[test]
+fn what_is_fetched_counts_where_a_player_says_nothing_or_more() {
+    let mut players = Players::default();
+    let played = |kbps, is_sound| Some(Played { kbps: NonZeroU32::new(kbps).unwrap(), is_sound });
+    let mut begin = |token: u64, played| {
+        let pace = players.begin(session(token), (PACED, played), Ticks(0));
+        players.end(session(token), 0, Ticks(0));
+        pace.map(NonZeroU32::get)
+    };
+    // Nobody knows when a silent one starts: it has its fast start until that is used up.
+    assert_eq!(begin(1, played(3_000, false)), Some(3_000 * (4 + 5)));
+    assert_eq!(begin(1, played(100, true)), Some(3_100 * (4 + 5)));
+    assert_eq!(begin(1, None), Some(3_100 * (4 + 5)), "a text is no other rendition");
+    assert_eq!(begin(1, played(1_000, false)), Some(1_100 * (4 + 5)), "it has gone down");
+    let report = told(&mut players, 0)[0];
+    let rates = Rates { picture_kbps: 1_000, sound_kbps: 100 };
+    assert_eq!((report.rates, report.heard.hurries), (rates, true));
+    assert_eq!(report.heard.media_kbps, None, "that is what players say");
+    players.share(session(1), share(4_400, false));
+    assert_eq!(pace(&players, 1, PACED), Some(4_400));
+    assert_eq!(pace(&players, 1, Bounds::default()), None, "where nothing is paced");
+    // Who says more than it fetches is not believed, and who says less is.
+    for (says, expected) in [(900_000, 3_000), (2_000, 2_000)] {
+        let token = u64::from(says);
+        players.hear(Some(session(token)), &video(says), Ticks(0));
+        let pace = players.begin(session(token), (PACED, played(3_000, false)), Ticks(0));
+        assert_eq!(pace.map(NonZeroU32::get), Some(expected * 4), "it does not hurry");
+    }
+}
+
+#[test]
 fn what_is_played_is_sound_and_picture() {
     let mut players = Players::default();
     let id = session(1);
@@ -103,7 +133,7 @@ fn control_hears_at_once_of_what_begins_and_then_every_second() {
     let mut players = Players::default();
     let id = session(1);
     assert_eq!(players.wait_ms(Ticks(0)), None);
-    players.begin(id, PACED, Ticks(100));
+    players.begin(id, (PACED, None), Ticks(100));
     players.hear(Some(id), &Told { starts: true, buffer_ms: Some(900), ..video(1) }, Ticks(100));
     players.hear(Some(id), &Told { stalled: true, buffer_ms: Some(300), ..video(1) }, Ticks(100));
     players.took(id, 5_000, Ticks(100));
@@ -129,7 +159,7 @@ fn control_hears_at_once_of_what_begins_and_then_every_second() {
 fn what_finds_no_room_is_told_later_and_nothing_is_lost() {
     let mut players = Players::default();
     let id = session(1);
-    players.begin(id, PACED, Ticks(0));
+    players.begin(id, (PACED, None), Ticks(0));
     players.took(id, 5, Ticks(0));
     players.tell(Ticks(0), Err);
     players.took(id, 6, Ticks(500));

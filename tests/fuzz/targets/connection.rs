@@ -1,47 +1,17 @@
 //! Whatever peers write, read and break off, at whatever time: the driver over the simulator's
 //! kernel panics nowhere, answers a good client beside them, and is left with nothing.
-#![no_main]
-#![allow(dead_code, reason = "the simulator has more than the peers here need")]
-#![allow(clippy::unwrap_used, reason = "a panic is the finding")]
-
-#[path = "../../sim/client.rs"]
-mod client;
-#[path = "../../sim/content.rs"]
-mod content;
-#[path = "../../sim/heads.rs"]
-mod heads;
-#[path = "../../sim/kernel.rs"]
-mod kernel;
-#[path = "../../sim/library.rs"]
-mod library;
-#[path = "../../sim/net.rs"]
-mod net;
-#[path = "../../sim/ops.rs"]
-mod ops;
-#[path = "../../sim/pipe.rs"]
-mod pipe;
-#[path = "../../sim/random.rs"]
-mod random;
-#[path = "../../sim/request.rs"]
-mod request;
-#[path = "../../sim/response.rs"]
-mod response;
-#[path = "../../sim/run.rs"]
-mod run;
-#[path = "../../sim/world.rs"]
-mod world;
 
 use shardcast::config::Backend;
 use shardcast::messages::SourceId;
 use shardcast::shard::kernel::Errno;
 
-use self::client::{Client, Ended, Manner};
-use self::content::{Place, Planned};
-use self::library::Action;
-use self::net::{Server, Sock};
-use self::request::Request;
-use self::run::{Run, Setup};
-use self::world::{Event, MS, Profile, World};
+use crate::client::{Client, Ended, Manner};
+use crate::content::{Place, Planned};
+use crate::library::Action;
+use crate::net::{Server, Sock};
+use crate::request::Request;
+use crate::run::{Run, Setup};
+use crate::world::{Event, MS, Profile, World};
 
 /// Steps of one input; more of them find nothing that fewer don't.
 const STEPS_MAX: usize = 200;
@@ -65,9 +35,8 @@ const PHRASES: [&[u8]; 12] = [
     b"GET ",
 ];
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| play(data));
-
-fn play(data: &[u8]) {
+/// Plays one input.
+pub fn play(data: &[u8]) {
     let mut input = data.iter().copied();
     let mut next = || input.next();
     let (Some(seed), Some(shape)) = (next(), next()) else { return };

@@ -40,6 +40,7 @@ mod continuous;
 mod remux;
 mod slates;
 mod variants;
+mod lookalikes;
 
 use boxes::{MIDNIGHT, Media};
 use http::Answer;

@@ -48,9 +48,10 @@ impl Play {
         let (busy, _, bits) = self.shards[at];
         self.shards[at].2 = bits % 8;
         let heard = Heard { hurries: self.hurries, ..Heard::default() };
-        let report = Report { id: name(), heard, busy, taken: bits / 8 };
-        let (now, limits) = (Ticks(self.now_ms), (self.bounds, self.media_kbps));
-        for (shard, _, share) in self.pace.hear(at as u16, &report, limits, now) {
+        let rates = Rates { picture_kbps: self.media_kbps.unwrap_or(0), sound_kbps: 0 };
+        let report = Report { id: name(), heard, busy, taken: bits / 8, rates };
+        let (now, bounds) = (Ticks(self.now_ms), self.bounds);
+        for (shard, _, share) in self.pace.hear(at as u16, &report, bounds, now) {
             self.shards[usize::from(shard)].1 = share.kbps.map(NonZeroU32::get);
         }
     }
@@ -178,9 +179,10 @@ fn absurd_figures_do_not_overflow() {
     let heard = Heard { hurries: true, ..Heard::default() };
     let bounds = Bounds { cap_kbps: Some(NonZeroU32::MAX), is_paced: true };
     for (taken, now) in [(u64::MAX, 1), (u64::MAX, u64::MAX / 2), (0, u64::MAX)] {
-        let report = Report { id: name(), heard, busy: u32::MAX, taken };
+        let rates = Rates { picture_kbps: u32::MAX, sound_kbps: u32::MAX };
+        let report = Report { id: name(), heard, busy: u32::MAX, taken, rates };
         for shard in 0..3 {
-            pace.hear(shard, &report, (bounds, Some(u32::MAX)), Ticks(now));
+            pace.hear(shard, &report, bounds, Ticks(now));
         }
     }
 }

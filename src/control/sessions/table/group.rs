@@ -37,6 +37,11 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// How many places they are at most.
+    pub(super) fn count(&self) -> usize {
+        self.sessions.len() + self.sessions.iter().filter(|of| of.is_two).count()
+    }
+
     /// Takes in a session, if it may begin; `barred` is the place of what speaks against it.
     pub(super) fn admit(
         &mut self,
@@ -45,7 +50,7 @@ impl Group {
         places: Option<Places>,
         now: Ticks,
     ) -> Admission {
-        let count = self.sessions.len();
+        let count = self.count();
         let Some(places) = places.filter(|places| count >= places.max.get() as usize) else {
             // So many are fewer than there may be.
             if places.is_none() && count >= SESSIONS_OF_ONE_MAX {
@@ -78,8 +83,11 @@ impl Group {
 
     /// Whether one more could begin, whatever the others do.
     pub(super) fn has_room(&self, places: Option<Places>) -> bool {
-        let max = places.map_or(SESSIONS_OF_ONE_MAX, |places| places.max.get() as usize);
-        self.sessions.len() < max
+        match places {
+            Some(places) => self.count() < places.max.get() as usize,
+            // Nobody looks whether they are two, and there may be many.
+            None => self.sessions.len() < SESSIONS_OF_ONE_MAX,
+        }
     }
 
     /// How often shards are to tell of the session at this place, which has begun or goes on; of

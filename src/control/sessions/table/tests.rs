@@ -5,8 +5,11 @@ use std::num::NonZeroU32;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{LEASES_TOLD_MS, NETWORKS_OVERLAP_MS, SESSIONS_OF_ONE_MAX};
+use crate::config::{
+    LEASES_TOLD_MS, LOOKALIKES_REFUSED_MS, NETWORKS_OVERLAP_MS, SESSIONS_OF_ONE_MAX,
+};
 use crate::viewer::Viewing;
+use crate::viewer::fetched::{Fetched, Segment};
 use crate::viewer::session::Content;
 
 const ANNA: NonZeroU32 = NonZeroU32::new(7).unwrap();
@@ -387,6 +390,67 @@ fn an_answer_that_was_held_up_begins_again_and_is_counted() {
     place.after(20_000);
     assert_eq!(place.fetch(phone), "held");
     assert_eq!(place.go_on(tv), [start(tv).id], "meanwhile somebody else came");
+}
+
+impl Place {
+    /// Devices of one session fetch the same segments, in turns; gives who lost their session.
+    fn watch(&mut self, who: Who<'_>, numbers: std::ops::Range<u64>, devices: usize) -> usize {
+        let id = start(who).id;
+        let mut refused = 0;
+        for number in numbers {
+            for _ in 0..devices {
+                let segment = Segment::at(&format!("/{}/v/{number}.m4s", who.3));
+                let (now, places) = (self.moment(), self.places);
+                let said = self.table.fetch(Fetched { id, segment }, |_| places, now);
+                let verdict = Verdict::Refused { over: Over::Limit, for_ms: LOOKALIKES_REFUSED_MS };
+                refused += said.iter().filter(|said| **said == (id, verdict)).count();
+            }
+            refused += self.after(2_000).go_on(who).len();
+        }
+        refused
+    }
+}
+
+#[test]
+fn two_that_look_alike_are_two_places_and_one_is_one() {
+    let (tv, phone) = (Who(1, HOME, "TV", "tv/news"), Who(2, HOME, "VLC", "tv/news"));
+    let mut place = Place::new(2);
+    assert_eq!(place.fetch(tv), "held");
+    assert_eq!(place.watch(tv, 0..40, 1), 0);
+    assert_eq!((place.counted(), place.count()), (1, 1));
+    assert_eq!(place.watch(tv, 40..60, 2), 0, "there may be two");
+    assert_eq!((place.counted(), place.count()), (2, 1));
+    assert_eq!(place.fetch(phone), "limit");
+    assert_eq!(place.watch(tv, 60..90, 1), 0, "one of them has left");
+    assert_eq!(place.counted(), 1);
+    assert_eq!(place.fetch(phone), "held");
+    assert_eq!(place.table.take_sharing(), []);
+    // It is joined again: both of them would be three.
+    for number in 90..130 {
+        place.go_on(phone);
+        place.watch(tv, number..number + 1, 2);
+        assert!(place.counted() <= 2, "{number}");
+    }
+    assert_eq!(place.fetch(phone), "limit", "whoever began last had to go");
+}
+
+#[test]
+fn where_one_may_watch_two_that_look_alike_are_refused_and_told_of() {
+    let tv = Who(1, HOME, "TV", "tv/news");
+    let mut place = Place::new(1);
+    assert_eq!(place.fetch(tv), "held");
+    assert_eq!(place.watch(tv, 0..20, 1), 0);
+    assert_eq!(place.watch(tv, 20..60, 2), 1, "both, as they can't be told apart");
+    assert_eq!(place.count(), 0);
+    let told = place.table.take_sharing();
+    let here = Some(HOME.parse().unwrap());
+    let told: Vec<_> = told.iter().map(|of| (of.device, of.from, of.elsewhere)).collect();
+    assert_eq!(told, [(1, here, here)]);
+    // Whoever is left begins anew.
+    assert_eq!(place.after(u64::from(LOOKALIKES_REFUSED_MS)).fetch(tv), "held");
+    assert_eq!(place.watch(tv, 60..100, 1), 0);
+    let free = Place::new(0).watch(tv, 0..60, 2);
+    assert_eq!(free, 0, "who is not limited is not looked at");
 }
 
 proptest! {
