@@ -30,7 +30,7 @@ mod opened;
 mod report;
 
 pub use narrow::{Beside, Laid, Narrowed, form_for};
-pub use opened::{Device, FilePayload, Index, Opened, Payload, Residency, Single};
+pub use opened::{Device, FilePayload, Index, Opened, Payload, Reel, Residency, Single};
 pub use report::{AccessRecord, ShardReport};
 
 /// One version of one pack or file. Never used again for other bytes while the process lives.
@@ -287,6 +287,8 @@ pub enum Update {
     /// Does anybody watch this rendition, or the stream without an end that is made of it? If so,
     /// say `Watched`.
     IsWatched(Arc<str>, GrowingId),
+    /// What has become of a piece of something that is made piece by piece.
+    Piece(SourceId, u32, Made),
     /// What control says to an `Ask`.
     Answered(Answer),
     /// Tell what you counted.
@@ -325,6 +327,26 @@ pub enum Update {
     },
     /// End now.
     Stop,
+}
+
+/// What has become of a piece.
+#[derive(Clone, Debug)]
+pub enum Made {
+    /// It is there.
+    There(Arc<[u8]>),
+    /// There is no room for it any more. It is made again for whoever wants it.
+    Gone,
+    /// It can't be made.
+    Never,
+}
+
+/// A piece that somebody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WantedPiece {
+    /// Of which source.
+    pub source: SourceId,
+    /// Its number.
+    pub number: u32,
 }
 
 /// What a subscriber was refused.

@@ -31,6 +31,7 @@ mod app_passwords;
 mod beside;
 mod channels;
 mod connections;
+mod dialects;
 mod documents;
 mod entitled;
 mod explain;
@@ -242,14 +243,22 @@ async fn run(
     if let Some(strikes) = strikes {
         tokio::task::spawn_local(guard.hear(strikes));
     }
-    let exchange = foreign::router(parts.exchange, signing, Arc::clone(&desk));
-    let answers = match sign_ins {
-        Some(sign_ins) => parts.answers.layer(Extension(Arc::new(sign_ins))),
-        None => parts.answers,
-    };
+    let exchange = foreign::router(parts.exchange, signing.clone(), Arc::clone(&desk));
+    let answers = with_sign_ins(parts.answers, sign_ins, signing);
     ask::answer_all(parts.asks, (answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
+}
+
+/// Answers, of which each finds where people sign in.
+fn with_sign_ins(
+    answers: axum::Router,
+    sign_ins: Option<sign_in::SignIns>,
+    signing: Option<Arc<tokens::Signer>>,
+) -> axum::Router {
+    let Some(sign_ins) = sign_ins else { return answers };
+    let doors = dialects::Doors::new(sign_ins.clone(), signing);
+    answers.layer(Extension(Arc::new(sign_ins))).layer(Extension(doors))
 }
 
 /// Where apps sign in. Before clients come, every shard is told what they may say.

@@ -19,9 +19,9 @@ use super::sessions::Desk;
 use super::tokens::now;
 use crate::config::SESSION_AGENT_SIZE_MAX;
 use crate::guard::failures::LockedOut;
-use crate::viewer::Apps;
 use crate::viewer::accounts::{Credential, Login};
 use crate::viewer::rights::Bar;
+use crate::viewer::{Apps, Rights};
 
 /// What somebody says who signs in.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +82,18 @@ impl SignIns {
     #[must_use]
     pub(super) fn new(followed: Followed, guard: Arc<Guard>, desk: Arc<Desk>) -> Self {
         Self { followed, guard, desk }
+    }
+
+    /// What apps sign in with, as it is known now.
+    #[must_use]
+    pub(super) fn apps(&self) -> Arc<Apps> {
+        self.followed.current()
+    }
+
+    /// What subscribers may have now.
+    #[must_use]
+    pub(super) fn rights(&self) -> Arc<Rights> {
+        self.desk.rights()
     }
 
     /// Who it is.
