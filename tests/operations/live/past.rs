@@ -7,7 +7,7 @@ use super::boxes::{Media, header, segment};
 use super::continuous::complaints_of;
 use super::http::{self, Answer, ask};
 use super::remux::{Media as Encoded, media};
-use super::transport::{PACKET_SIZE, counter_gaps};
+use super::transport::{PACKET_SIZE, complaints, counter_gaps};
 use super::{Station, kept, past, uris};
 use crate::running::{done, until_found};
 
@@ -227,6 +227,10 @@ fn players_without_playlists_get_one_stream_with_a_length_of_which_any_part_can_
     );
     assert!((time(&found, "audio") - time(&found, "video")).abs() < 0.1, "{found:?}");
 
+    // A player follows from the address of others.
+    let url = format!("http://{}/news/archive-{}-4.ts", station.server.public, from + 2);
+    assert_eq!(complaints(&url, 4), "");
+
     // It is the same whenever it is asked for, and in parts.
     let etag = whole.header("ETag").unwrap().to_owned();
     let head = station.head_of(&path);
@@ -261,7 +265,7 @@ fn pieces(stream: &[u8]) -> (Vec<u8>, usize) {
     let packets: Vec<_> = stream.chunks_exact(PACKET_SIZE).collect();
     let begins = |packet: &&[u8]| packet[1] & 0x1f == 0 && packet[2] == 0;
     let count = packets.iter().filter(|packet| begins(packet)).count();
-    let last = packets.iter().rposition(|packet| begins(&packet)).unwrap_or(0);
+    let last = packets.iter().rposition(begins).unwrap_or(0);
     (packets[..last].concat(), count.saturating_sub(1))
 }
 
@@ -394,11 +398,19 @@ fn whoever_signs_in_gets_what_is_past_behind_a_token_of_its_device() {
     assert_eq!(wrong("anna").0, 401);
     let none = format!("/timeshift/anna/{password}/1/{from}/{}.ts", number + 1000);
     assert_eq!(station.asked("GET", &none, "").status, 404);
-    // Who is blocked is refused as with its token.
+    // Who is blocked is refused as with its token, and what it watches ends.
+    let folder = place.split("archive/").next().unwrap();
+    let goes_on = format!("{folder}archive/{from}-now/v/stream.ts");
+    assert_eq!(station.leads(&goes_on), "stream.ts");
+    let mut watching = http::Answering::get(station.server.public, &goes_on);
+    assert_eq!(watching.status, 200);
     done(&station.config(), &["subscriber", "set", "anna", "--status", "blocked"]);
     let asked = format!("/timeshift/anna/{password}/1/{from}/{number}.ts");
     until_found(|| match station.asked("GET", &asked, "").header("X-Shardcast-Reason") {
         Some("subscriber-blocked") => Ok(()),
         other => Err(format!("{other:?}")),
     });
+    let mut rest = Vec::new();
+    let ended = watching.stream().read_to_end(&mut rest).expect_err("it is reset");
+    assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset);
 }
