@@ -22,7 +22,7 @@ use crate::viewer::foreign::Unexchanged;
 use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::leases::{Asking, News, Verdict};
 use crate::viewer::players::Share;
-use crate::viewer::{Keys, Rights, SessionId, Terms};
+use crate::viewer::{Apps, Keys, Rights, SessionId, Terms};
 
 pub mod mail;
 mod narrow;
@@ -30,7 +30,7 @@ mod opened;
 mod report;
 
 pub use narrow::{Beside, Laid, Narrowed, form_for};
-pub use opened::{Device, FilePayload, Index, Opened, Payload, Residency, Single};
+pub use opened::{Device, FilePayload, Index, Opened, Payload, Reel, Residency, Single};
 pub use report::{AccessRecord, ShardReport};
 
 /// One version of one pack or file. Never used again for other bytes while the process lives.
@@ -287,6 +287,8 @@ pub enum Update {
     /// Does anybody watch this rendition, or the stream without an end that is made of it? If so,
     /// say `Watched`.
     IsWatched(Arc<str>, GrowingId),
+    /// What has become of a piece of something that is made piece by piece.
+    Piece(SourceId, u32, Made),
     /// What control says to an `Ask`.
     Answered(Answer),
     /// Tell what you counted.
@@ -302,6 +304,8 @@ pub enum Update {
     /// What subscribers may have, from now on. Whoever tells it holds on to the one before until
     /// every shard has let go: to free it takes as long as there are subscribers.
     Rights(Arc<Rights>),
+    /// What apps sign in with and start, from now on. It is held on to likewise.
+    Apps(Arc<Apps>),
     /// Who is banned, from now on.
     Bans(Arc<Bans>),
     /// What refused viewers see, from now on. Said behind what is listed of it.
@@ -323,6 +327,26 @@ pub enum Update {
     },
     /// End now.
     Stop,
+}
+
+/// What has become of a piece.
+#[derive(Clone, Debug)]
+pub enum Made {
+    /// It is there.
+    There(Arc<[u8]>),
+    /// There is no room for it any more. It is made again for whoever wants it.
+    Gone,
+    /// It can't be made.
+    Never,
+}
+
+/// A piece that somebody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WantedPiece {
+    /// Of which source.
+    pub source: SourceId,
+    /// Its number.
+    pub number: u32,
 }
 
 /// What a subscriber was refused.

@@ -53,8 +53,15 @@ fn shard(listener: TcpListener) -> (RealShard, mail::Outbox) {
         connections_max: 1_000,
         sources_max: 1_000,
     };
-    let outside =
-        Outside { library, control: None, sessions: None, strikes: None, live: None, access: None };
+    let outside = Outside {
+        library,
+        control: None,
+        sessions: None,
+        strikes: None,
+        live: None,
+        pieces: None,
+        access: None,
+    };
     (Shard::new(ring, inbox, outside, settings), outbox)
 }
 

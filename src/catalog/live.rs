@@ -7,6 +7,7 @@ use super::growing::{Growing, Piece};
 use super::renditions::State;
 use super::{Catalog, Effect, Found, GrowingSlot, RenditionSlot};
 use crate::live::catchup::address::channel_folder;
+use crate::live::catchup::dialect;
 use crate::live::playlist::dash::recent::folder_of_patch;
 use crate::live::playlist::dash::timed::{Timed, channel_of_timed};
 use crate::live::playlist::name::Name;
@@ -118,6 +119,7 @@ impl Catalog {
     /// What control may know of a path that leads nowhere here.
     fn asked(&self, path: &str, grant: &Grant) -> Found<'_> {
         let past = channel_folder(path).or_else(|| channel_of_timed(path));
+        let past = past.or_else(|| dialect::channel_folder(path));
         if let Some(folder) = past
             && let Some(&access) = self.channels.get(folder)
             && grant.allows(access)
@@ -131,6 +133,18 @@ impl Catalog {
             return Found::Asked(access);
         }
         self.absent(grant)
+    }
+
+    /// What control may know of the past of the channel that this path lies in: its query asks for
+    /// that, so nothing live is it.
+    #[must_use]
+    pub fn past(&self, path: &str, grant: &Grant) -> Found<'_> {
+        let below = path.strip_prefix("/tv/").and_then(|path| path.split_once('/'));
+        let folder = below.map_or("", |(id, _)| &path[.."/tv/".len() + id.len()]);
+        match self.channels.get(folder).filter(|access| grant.allows(**access)) {
+            Some(&access) => Found::Asked(access),
+            None => self.absent(grant),
+        }
     }
 
     /// How long requests for what lies in this folder may be held, in milliseconds, which is three

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use crate::config::Access;
-use crate::messages::{Change, GrowingId, Listing, OpenFault, Opened, SourceId, SourceKind};
+use crate::messages::{Change, GrowingId, Listing, Made, OpenFault, Opened, SourceId, SourceKind};
 use crate::request::locate::{self, Place};
 use crate::units::{Extent, Rung};
 
@@ -91,6 +91,8 @@ pub struct Catalog {
     /// Folders of channels, of which control may write what is past.
     channels: AHashMap<Arc<str>, Access>,
     archived: archived::Archives,
+    /// Pieces that are there, of what is made piece by piece.
+    pieces: AHashMap<SourceId, AHashMap<u32, Arc<[u8]>>>,
     /// What takes so much, if it is no rendition that is live: by its path or its folder.
     rungs: AHashMap<Arc<str>, Rung>,
     ladders: ladders::Ladders,
@@ -124,6 +126,7 @@ impl Catalog {
             renditions: Renditions::default(),
             channels: AHashMap::new(),
             archived: archived::Archives::default(),
+            pieces: AHashMap::new(),
             rungs: AHashMap::new(),
             ladders: ladders::Ladders::default(),
             capacity,
@@ -404,6 +407,7 @@ impl Catalog {
         if self.ids.get(&id) == Some(&slot) {
             self.ids.remove(&id);
         }
+        self.pieces.remove(&id);
         self.sources_free.push(slot);
         was_open.then_some(id)
     }
@@ -445,6 +449,25 @@ impl Catalog {
             self.heap_bytes += source::heap_size(opened);
             self.make_room(slot, effects);
         }
+    }
+
+    /// What has become of a piece of a source.
+    pub fn take_piece(&mut self, source: SourceId, number: u32, made: &Made) {
+        let Made::There(bytes) = made else {
+            if let Some(pieces) = self.pieces.get_mut(&source) {
+                pieces.remove(&number);
+            }
+            return;
+        };
+        if self.ids.contains_key(&source) {
+            self.pieces.entry(source).or_default().insert(number, Arc::clone(bytes));
+        }
+    }
+
+    /// A piece that is there.
+    #[must_use]
+    pub fn piece_of(&self, source: SourceId, number: u32) -> Option<&Arc<[u8]>> {
+        self.pieces.get(&source)?.get(&number)
     }
 
     /// A source could not be opened.

@@ -104,6 +104,6 @@ pub(super) fn facts(opened: &Opened, number: u32) -> Facts {
 pub(super) fn heap_size(opened: &Opened) -> usize {
     match &opened.payload {
         Payload::Heap(bytes) => bytes.len(),
-        Payload::File(_) => 0,
+        Payload::File(_) | Payload::Reel(_) => 0,
     }
 }

@@ -7,6 +7,10 @@ use crate::units::{KIB, MIB};
 /// are refused with 400; what grows is complete when it is as long.
 pub const CATCH_UP_SECONDS_MAX: u64 = 86_400;
 
+/// Minutes of an Xtream address that does not say how long a programme is.
+pub const TIMESHIFT_MINUTES: u64 = 120;
+const _: () = assert!(TIMESHIFT_MINUTES * 60 <= CATCH_UP_SECONDS_MAX);
+
 /// How far back one can rewind, in seconds, if so much is kept.
 pub const REWIND_SECONDS: u64 = 4 * 3600;
 
@@ -46,6 +50,29 @@ const _: () = assert!(
     2 * CATCH_UP_TEXT_SIZE_MAX <= CATCH_UP_TEXTS_SIZE_MAX,
     "the longest has room, gzipped too"
 );
+
+/// Bytes of pieces of transport streams of what is past that are held ready, all together. A piece
+/// is a segment's length, about a megabyte, and each viewer needs one at a time; beyond it the
+/// oldest goes, and is made again for whoever still needs it.
+pub const PAST_PIECES_SIZE_MAX: usize = if cfg!(test) { MIB } else { 128 * MIB };
+
+/// Transport streams of what is past of which pieces can be made: a list of segments each, 170 KB
+/// an hour. Beyond it the one goes that was used the longest time ago, and its responses are reset.
+pub const PAST_STREAMS_MAX: usize = 256;
+
+/// Bytes of those lists, all together: some hundred days. Beyond it as above.
+pub const PAST_STREAMS_SIZE_MAX: usize = 256 * MIB;
+
+/// Pieces that shards may be waiting for; each is made in some milliseconds. Beyond it a request is
+/// refused with 503, and a response that is under way is reset.
+pub const PAST_PIECES_WAITING_MAX: usize = 4096;
+
+/// Hours of archives whose indexes are held open to read from.
+pub const PAST_HOURS_OPEN_MAX: usize = 64;
+
+/// Largest segment that becomes a piece, in bytes: ten seconds at 200 Mbit/s. A larger one ends the
+/// response.
+pub const PAST_SEGMENT_SIZE_MAX: u64 = 256 * MIB as u64;
 
 /// Texts of catch-up that wait to be written, each of which takes some milliseconds. Beyond it a
 /// request for another one is refused with 503.

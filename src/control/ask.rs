@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tower::ServiceExt as _;
 
 use super::catchup::{self, CatchUp};
+use super::dialects;
 use super::post::Post;
 use super::problem;
 use crate::config::{
@@ -45,7 +46,7 @@ pub struct Granted<T> {
 /// What this version answers to shards: what is past of a channel, and of everything else that
 /// there is nothing.
 pub fn router(catch_up: CatchUp) -> Router {
-    catchup::router(catch_up).fallback(problem::unknown)
+    catchup::router(catch_up).fallback(dialects::answer)
 }
 
 /// Answers until no shard is left. A few answers are made at once; the rest waits in the queue.

@@ -17,11 +17,16 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
 use axum::routing::get;
 
 use super::ask::Granted;
-use super::problem;
+use super::{dialects, problem};
 use crate::config::{CATCH_UP_WAITING_MAX, TARGET_SIZE_MAX};
+use crate::library::past::Past;
+use crate::live::catchup::address::{Address, STREAM, Text as Of};
+use crate::live::catchup::excerpt::{Unwritten, excerpt};
+use crate::live::catchup::reel;
 use crate::live::playlist::dash::timed::Timed;
 use crate::live::playlist::hls::segment_name;
 use crate::live::records::Records;
+use crate::messages::WantedPiece;
 use crate::messages::mail::Outbox;
 use crate::request::parse::accepts_gzip;
 use crate::request::route::unescaped;
@@ -29,6 +34,7 @@ use crate::viewer::Terms;
 use crate::viewer::foreign::Unexchanged;
 use crate::viewer::rights::Bar;
 
+mod pieces;
 mod shelf;
 mod windows;
 mod write;
@@ -56,14 +62,29 @@ impl CatchUp {
     /// # Errors
     ///
     /// No thread can be made.
-    pub fn start(records: Arc<Records>, state: &Path, outboxes: Vec<Outbox>) -> io::Result<Self> {
-        Self::with(records, Windows::in_state(state), outboxes)
+    pub fn start(
+        records: Arc<Records>,
+        state: &Path,
+        outboxes: Vec<Outbox>,
+        wanted: Receiver<WantedPiece>,
+    ) -> io::Result<Self> {
+        let (streams, past) = (pieces::Shared::default(), Past::in_state(state));
+        let archive = (past, Arc::clone(&records));
+        pieces::start(Arc::clone(&streams), archive, outboxes.clone(), wanted)?;
+        let archive = (Past::in_state(state), streams);
+        Self::with(records, Windows::in_state(state), archive, outboxes)
     }
 
-    fn with(records: Arc<Records>, windows: Windows, outboxes: Vec<Outbox>) -> io::Result<Self> {
+    fn with(
+        records: Arc<Records>,
+        windows: Windows,
+        archive: (Past, pieces::Shared),
+        outboxes: Vec<Outbox>,
+    ) -> io::Result<Self> {
         let shelf = Arc::new(Mutex::new(Shelf::new(Arc::clone(&records), outboxes)));
         let (to_write, paths) = sync_channel(CATCH_UP_WAITING_MAX);
-        let (its, writer) = (Arc::clone(&shelf), Writer::new(Arc::clone(&records), windows));
+        let (its, writer) =
+            (Arc::clone(&shelf), Writer::new(Arc::clone(&records), windows, archive));
         let thread = std::thread::Builder::new().name("catch-up".to_owned());
         thread.spawn(move || write_all(&paths, writer, &its))?;
         Ok(Self { records, shelf, to_write })
@@ -82,6 +103,19 @@ impl CatchUp {
             (kept.container().extension() == extension).then_some(kept.number)
         });
         Some(segment_name(number.flatten()?, extension))
+    }
+
+    /// The name of the rendition of which who may have so much gets a transport stream.
+    fn lead(&self, address: &Address<'_>, terms: Terms) -> Result<String, Refused> {
+        let read = self.records.with(address.channel, |record| {
+            let excerpt = excerpt(record, address.stretch, now_micros())?;
+            let lead = reel::lead(&excerpt.renditions, terms.bitrate_max_kbps);
+            lead.map(|one| one.name.clone()).ok_or(Unwritten::Nothing)
+        });
+        read.ok_or(Refused::NotKept)?.map_err(|why| match why {
+            Unwritten::TooMuch => Refused::TooLong,
+            Unwritten::Nothing => Refused::Nothing,
+        })
     }
 
     /// The text at a path, as soon as it is written.
@@ -164,6 +198,10 @@ async fn answer(
     };
     let at = path.find("/tv/").unwrap_or(0);
     let path = path[at..].to_owned();
+    let address = Address::read(&path);
+    if let Ok(address @ Address { text: of @ (Of::Stream | Of::StreamOf(_)), .. }) = address {
+        return stream(&catch_up, &path, (address, of), granted).await;
+    }
     match catch_up.text(&path, granted).await {
         Ok(text) if !text.is_within(granted.terms) => beyond(),
         Ok(text) => {
@@ -171,6 +209,31 @@ async fn answer(
             let gzip = accepts_gzip(encodings.iter().map(HeaderValue::as_bytes));
             response(&text, gzip, granted.terms)
         }
+        Err(refused) => refusal(refused),
+    }
+}
+
+/// Where a transport stream is that shards know as soon as this is said. It has parts that are made
+/// when they are sent, so it is theirs to send.
+async fn stream(
+    catch_up: &CatchUp,
+    path: &str,
+    (address, of): (Address<'_>, Of<'_>),
+    granted: Granted<()>,
+) -> Response<Body> {
+    let (path, name) = match of {
+        Of::Stream => match catch_up.lead(&address, granted.terms) {
+            Ok(lead) => {
+                let below = path.strip_suffix(STREAM).unwrap_or(path);
+                (format!("{below}{lead}/{STREAM}"), format!("{lead}/{STREAM}"))
+            }
+            Err(refused) => return refusal(refused),
+        },
+        _ => (path.to_owned(), STREAM.to_owned()),
+    };
+    match catch_up.text(&path, granted).await {
+        Ok(text) if !text.is_within(granted.terms) => beyond(),
+        Ok(_) => dialects::moved(&name),
         Err(refused) => refusal(refused),
     }
 }

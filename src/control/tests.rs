@@ -51,9 +51,10 @@ fn started_with(
         languages: Arc::default(),
         limits: Arc::default(),
         outside: Default::default(),
-        answers: ask::router(
-            catchup::CatchUp::start(Arc::default(), state.path(), Vec::new()).unwrap(),
-        ),
+        answers: ask::router({
+            let wanted = std::sync::mpsc::sync_channel(1).1;
+            catchup::CatchUp::start(Arc::default(), state.path(), Vec::new(), wanted).unwrap()
+        }),
         exchange: foreign::Exchange::open(&Config::default()).unwrap(),
         readiness: Arc::clone(&readiness),
         log: None,

@@ -27,6 +27,7 @@ pub mod open;
 pub mod archive;
 pub mod state;
 pub mod hours;
+pub mod past;
 pub mod lender;
 pub mod slates;
 mod error;

@@ -238,7 +238,7 @@ mod tests {
         };
         let text = |path: &str| match &opened(path).payload {
             Payload::Heap(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-            Payload::File(_) => panic!("{path} is a text"),
+            _ => panic!("{path} is a text"),
         };
         let master = text(&slate.master);
         assert!(master.contains(",RESOLUTION=64x36\n"), "{master}");

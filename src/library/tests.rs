@@ -28,6 +28,7 @@ mod bounds;
 mod faults;
 mod lending;
 mod listing;
+mod past;
 mod reloading;
 pub(crate) mod sim_disk;
 mod writing;
@@ -252,6 +253,7 @@ fn identity(opened: &Opened) -> Vec<u8> {
             File::from(file.fd.try_clone().unwrap()).read_exact_at(&mut bytes, start).unwrap();
             bytes
         }
+        Payload::Reel(_) => panic!("it is of a library"),
     }
 }
 

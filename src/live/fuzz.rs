@@ -1,6 +1,8 @@
 //! What must hold for any bytes of an encoder. Tests and the fuzz target call these.
 
 use super::boxes::stream::{Event, Reader};
+use super::catchup::address::Address;
+use super::catchup::dialect::Asked;
 use super::playlist::ladder;
 use super::{slate, ts};
 use crate::units::Class;
@@ -109,4 +111,19 @@ pub fn ladder(data: &[u8]) {
             assert!(!place.split('/').any(|element| element == ".."), "{place}");
         }
     }
+}
+
+/// A path and its query as an address of others: what it asks for is at an address of ours.
+///
+/// # Panics
+///
+/// If something does not hold.
+pub fn dialect(data: &[u8]) {
+    let Ok(target) = str::from_utf8(data) else { return };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let Some(Ok(asked)) = Asked::read(path, query) else { return };
+    let of_ours = asked.path("news", 1_800_000_000);
+    // What is older than seconds of eleven digits is refused where it leads.
+    let is_long = of_ours.bytes().filter(u8::is_ascii_digit).count() > 16;
+    assert!(is_long || Address::read(&of_ours).is_ok(), "{of_ours}");
 }

@@ -34,6 +34,7 @@ impl Opened {
                 bytes.get(start..start.checked_add(usize::try_from(extent.size).ok()?)?)
             }
             Payload::File(_) => self.beside.as_ref()?.bytes(extent),
+            Payload::Reel(_) => None,
         }
     }
 
@@ -74,6 +75,12 @@ impl Opened {
             }
         };
         Some(file.size.max(ends))
+    }
+
+    /// Whether it is made piece by piece.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        matches!(self.payload, Payload::Reel(_))
     }
 
     /// Whether its bodies are mostly of the size that is sent from the file's own pages.
@@ -123,6 +130,57 @@ pub enum Payload {
     Heap(Box<[u8]>),
     /// In a file, of which nobody writes these bytes any more. Live objects share theirs.
     File(Arc<FilePayload>),
+    /// Nowhere, until somebody wants a piece of it.
+    Reel(Reel),
+}
+
+/// An object that is made piece by piece when it is sent: where each piece begins.
+///
+/// What a piece is depends on nothing but its number, so it is the same whenever it is made.
+#[derive(Debug)]
+pub struct Reel {
+    /// The first is 0; behind the last piece stands the size of all.
+    starts: Box<[u64]>,
+}
+
+impl Reel {
+    /// Of pieces with these sizes.
+    #[must_use]
+    pub fn of(sizes: impl IntoIterator<Item = u64>) -> Self {
+        let mut at = 0;
+        let end = |size| {
+            at += size;
+            at
+        };
+        Self { starts: std::iter::once(0).chain(sizes.into_iter().map(end)).collect() }
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// How many pieces it has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Where a piece lies.
+    #[must_use]
+    pub fn extent(&self, number: u32) -> Option<Extent> {
+        let at = number as usize;
+        let (offset, end) = (*self.starts.get(at)?, *self.starts.get(at + 1)?);
+        Some(Extent { offset, size: end - offset })
+    }
+
+    /// The piece that holds the byte at an offset.
+    #[must_use]
+    pub fn at(&self, offset: u64) -> Option<u32> {
+        let behind = self.starts.partition_point(|start| *start <= offset);
+        u32::try_from(behind.checked_sub(1)?).ok().filter(|_| offset < self.size())
+    }
 }
 
 /// An open file, and a mapping of it where one is wanted.
@@ -158,4 +216,23 @@ pub enum Residency {
     Memory,
     /// Nobody can say: the file system knows no RWF_NOWAIT. A worker reads everything first.
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_what_is_made_lies_in_one_piece() {
+        let reel = Reel::of([188, 376, 188]);
+        assert_eq!((reel.size(), reel.count()), (752, 3));
+        for offset in 0..reel.size() {
+            let number = reel.at(offset).expect("it is in a piece");
+            let extent = reel.extent(number).expect("there is such a piece");
+            assert!((extent.offset..extent.offset + extent.size).contains(&offset), "{offset}");
+        }
+        assert_eq!((reel.at(752), reel.extent(3)), (None, None));
+        let none = Reel::of([]);
+        assert_eq!((none.size(), none.count(), none.at(0)), (0, 0, None));
+    }
 }

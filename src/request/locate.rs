@@ -5,6 +5,7 @@ use super::refusal::Refusal;
 use super::route::Target;
 use crate::catalog::{Catalog, Found, GrowingSlot, RenditionSlot, SourceSlot};
 use crate::config::Access;
+use crate::live::catchup::dialect;
 use crate::live::playlist::name::{Kind, Name};
 use crate::live::reload::{Directives, Reach, Skip};
 use crate::messages::{Index, Opened, SourceId, SourceKind};
@@ -117,6 +118,7 @@ pub fn located<'c>(
 ) -> Result<Located<'c>, Refusal> {
     let found = match *target {
         Target::Vod { path, .. } => catalog.vod(path, grant),
+        Target::Live { path, query, .. } if dialect::asks(path, query) => catalog.past(path, grant),
         Target::Live { path, query, .. } => catalog.live(path, &directives(path, query)?, grant),
         Target::Slate { path } => catalog.live(path, &Directives::default(), grant),
         Target::Clock => return Ok(Located::Fixed(Fixed::Clock)),

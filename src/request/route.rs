@@ -6,6 +6,7 @@ mod tests;
 use super::parse::{BodyFraming, Method, Request};
 use super::refusal::Refusal;
 use crate::config::TARGET_SIZE_MAX;
+use crate::live::catchup::dialect;
 use crate::units::split_first;
 
 /// What a request is for.
@@ -79,6 +80,8 @@ pub fn target<'t>(
             Ok(Target::Live { path, query: request.query, token })
         }
         Some(target) => Ok(target),
+        // What is live elsewhere at such a path is not here, but its past may be.
+        None if asks_for_past(path, request.query) => Ok(Target::Control),
         None => Err(Refusal::NotFound),
     }
 }
@@ -94,7 +97,9 @@ fn owner(path: &str) -> Option<Target<'_>> {
         ("slate", _) => Some(Target::Slate { path }),
         ("s", rest) => {
             let at = memchr::memchr(b'/', rest.as_bytes()).filter(|&at| at > 0)?;
-            media(&rest[at..], Some(&rest[..at]))
+            let below = &rest[at..];
+            let is_catch_up = || is_catch_up(below).then_some(Target::Control);
+            media(below, Some(&rest[..at])).or_else(is_catch_up)
         }
         // The console has a port of its own.
         ("tv" | "vod" | "admin" | "healthz", _) => None,
@@ -127,13 +132,8 @@ const PAGES: [&str; 6] = [
     "/streaming/timeshift.php",
 ];
 
-/// How the last element of a Flussonic catch-up address begins; a digit follows.
-const CATCH_UP: [&str; 6] =
-    ["archive-", "timeshift_abs-", "timeshift_rel-", "index-", "video-", "rewind-"];
-
 /// Addresses of other panels that control redirects or answers.
 fn is_control(path: &str, first: &str, rest: &str) -> bool {
-    let starts_with_digit = |text: &str| text.starts_with(|byte: char| byte.is_ascii_digit());
     if PAGES.contains(&path) {
         return true;
     }
@@ -147,10 +147,21 @@ fn is_control(path: &str, first: &str, rest: &str) -> bool {
             let digits = id.bytes().all(|byte| byte.is_ascii_digit());
             !password.is_empty() && !id.is_empty() && digits
         }
-        None => {
-            CATCH_UP.iter().any(|start| rest.strip_prefix(start).is_some_and(starts_with_digit))
-        }
+        None => dialect::is_name(rest),
     }
+}
+
+/// Whether the path is one of Flussonic's for what is past: `/{channel}/archive-…`.
+fn is_catch_up(path: &str) -> bool {
+    let below = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    below.is_some_and(|(channel, name)| !channel.is_empty() && dialect::is_name(name))
+}
+
+/// Whether the path is that of something live elsewhere, `/{channel}/index.m3u8`, with a query that
+/// asks for what is past.
+fn asks_for_past(path: &str, query: &[u8]) -> bool {
+    let below = path.strip_prefix("/s/").and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+    dialect::asks(below.unwrap_or(path), query)
 }
 
 /// Whether the path stands for itself: no escape, no backslash, no empty element and none that

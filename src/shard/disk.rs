@@ -40,8 +40,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let held = self.catalog.opened(slot);
         let left = Extent { offset: *at, size: *end - *at };
         let Some(file) = held.file_of(left) else {
-            *resident = left.size;
-            return None;
+            return self.unless_made(place);
         };
         let chunk_size = COLD_CHUNK_SIZE as u64;
         let of_chunk = (*end - *at).min(chunk_size - *at % chunk_size);

@@ -58,6 +58,8 @@ pub enum State {
     Receiving,
     /// For a growing object to grow.
     Growing,
+    /// For a piece of its object to be made.
+    Unmade,
     /// For nothing: it is over, but the kernel may still use its bytes.
     Over,
 }
@@ -171,6 +173,13 @@ impl Awaited for Exchange {
 }
 
 impl Exchange {
+    /// What is known to be in memory of its object is to be looked at again.
+    pub fn is_to_look(&mut self) {
+        if let Work::Object { resident, .. } = &mut self.work {
+            *resident = 0;
+        }
+    }
+
     /// Whether the connection ends after this response.
     pub fn is_last(&self) -> bool {
         use crate::request::plan::Connection;

@@ -96,6 +96,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 result
             }
             Payload::File(_) => self.kernel.send_file(socket, held, extent),
+            Payload::Reel(_) => unreachable!("what grows is there"),
         };
         let size = match result {
             Ok(size) if size > 0 => size,

@@ -274,7 +274,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             State::Asked => self.answer_refused(place, Refusal::TimedOut),
             State::Receiving => self.answer_refused(place, Refusal::HeadTimeout),
             State::Over => {}
-            State::Cold(_) => self.give_up_object(place, Refusal::TimedOut),
+            State::Cold(_) | State::Unmade => self.give_up_object(place, Refusal::TimedOut),
             State::Growing | State::Ready => self.judge_anew(owner, place),
             State::Blocked | State::Sending => self.judge_rate(owner, place),
         }

@@ -30,6 +30,7 @@ mod waits;
 mod output;
 mod disk;
 mod growing;
+mod pieces;
 mod pacing;
 mod refusals;
 mod strikes;
@@ -67,12 +68,12 @@ use crate::config::{Backend, Limits, TARGET_SIZE_MAX};
 use crate::guard::{Bans, Door, Strike};
 use crate::live::slate::Shown;
 use crate::messages::mail::Inbox;
-use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive};
+use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, WantedPiece};
 use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
 use crate::units::{Now, Ticks, UnixTime};
 use crate::viewer::foreign::carrier::Watched;
-use crate::viewer::{Keys, Known, Rights};
+use crate::viewer::{Apps, Keys, Known, Rights};
 
 /// Head buffers that are kept when nothing is being sent.
 const SPARE_HEADS_MAX: usize = 64;
@@ -90,6 +91,8 @@ pub struct Outside {
     pub strikes: Option<tokio::sync::mpsc::Sender<Vec<Strike>>>,
     /// To the live thread; none = there is nothing live.
     pub live: Option<tokio::sync::mpsc::Sender<ToLive>>,
+    /// To whoever makes pieces of what is past; none = nobody does.
+    pub pieces: Option<SyncSender<WantedPiece>>,
     /// To the writer of the access log; none = there is no log.
     pub access: Option<SyncSender<AccessRecord>>,
 }
@@ -140,6 +143,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     catalog: Catalog,
     keys: Arc<Keys>,
     rights: Arc<Rights>,
+    apps: Arc<Apps>,
     foreign: Arc<Watched>,
     bans: Arc<Bans>,
     slates: Shown,
@@ -164,6 +168,8 @@ pub struct Shard<K: Kernel, I: Inbox> {
     exhausted: Vec<SourceSlot>,
     parked: AHashMap<Place, Vec<Waiter>>,
     growing: AHashMap<GrowingSlot, Vec<Waiter>>,
+    /// Who waits for a piece to be made.
+    pieces: AHashMap<WantedPiece, Vec<Waiter>>,
     parked_count: u64,
     /// Connections of each address, and whose each is; only where that is limited.
     addresses: AHashMap<IpAddr, usize>,
@@ -212,11 +218,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub fn new(mut kernel: K, inbox: I, outside: Outside, settings: Settings) -> Self {
         let (now, is_heard) = (kernel.now(), outside.strikes.is_some());
         let refusals = Refusals::new(Strikes::new(settings.door.marks.clone(), is_heard));
-        let listeners = settings
-            .backends
-            .iter()
-            .map(|&backend| Listener { backend, let_gos: 0, copied: 0, accepting: false })
-            .collect();
+        let listener = |&backend| Listener { backend, let_gos: 0, copied: 0, accepting: false };
+        let listeners = settings.backends.iter().map(listener).collect();
         let mut shard = Self {
             kernel,
             inbox,
@@ -225,6 +228,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             catalog: Catalog::new(capacity(&settings)),
             keys: Arc::default(),
             rights: Arc::default(),
+            apps: Arc::default(),
             foreign: Arc::default(),
             bans: Arc::default(),
             slates: Shown::default(),
@@ -245,6 +249,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             exhausted: Vec::new(),
             parked: AHashMap::new(),
             growing: AHashMap::new(),
+            pieces: AHashMap::new(),
             parked_count: 0,
             addresses: AHashMap::new(),
             address_of: AHashMap::new(),

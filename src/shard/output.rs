@@ -7,12 +7,12 @@ use super::connection::{Ending, Phase};
 use super::exchange::{Frame, State, Work};
 use super::kernel::{Errno, Kernel, Loan, Operation};
 use super::respond::{class_of, status_of, stretch};
-use crate::catalog::SourceSlot;
+use crate::catalog::{Catalog, SourceSlot};
 use crate::config::{
     Backend, SENDFILE_SIZE_MAX, SMALL_BODY_SIZE_MAX, TURN_BYTES_MAX, ZERO_COPY_SENDS_MAX,
 };
 use crate::messages::mail::Inbox;
-use crate::messages::{Fault, Payload, ToLibrary};
+use crate::messages::{Fault, Payload, Reel, ToLibrary};
 use crate::request::head;
 use crate::request::locate::ObjectKey;
 use crate::request::plan::{Content, Part};
@@ -155,6 +155,16 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 result
             }
             (None, Payload::Heap(_)) => unreachable!("an extent lies within its payload"),
+            (None, Payload::Reel(reel)) => {
+                let Some(bytes) = piece(&self.catalog, (key.source, reel), extent) else {
+                    // It went, for want of room, since it was looked at.
+                    self.exchanges[place].is_to_look();
+                    return Stepped::Sent;
+                };
+                let result = self.kernel.send_now(socket, bytes, false);
+                self.counters.body_copied_bytes += *result.as_ref().unwrap_or(&0) as u64;
+                result
+            }
             (None, Payload::File(file)) => {
                 let backend = self.listeners[usize::from(connection.listener)].backend;
                 if backend == Backend::SendZeroCopy
@@ -406,6 +416,18 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.make_ready(place);
         }
     }
+}
+
+/// Bytes of a piece that is there; the extent does not reach beyond it.
+fn piece<'c>(
+    catalog: &'c Catalog,
+    (slot, reel): (SourceSlot, &Reel),
+    extent: Extent,
+) -> Option<&'c [u8]> {
+    let number = reel.at(extent.offset)?;
+    let from = extent.offset - reel.extent(number)?.offset;
+    let bytes = catalog.piece_of(catalog.source_at(slot), number)?;
+    bytes.get(from as usize..)?.get(..extent.size as usize)
 }
 
 /// Whether bytes follow a head at once.

@@ -59,7 +59,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                     self.want_gzip(key);
                 }
                 let size = variant.extent.size;
-                if part == Part::Whole && size <= SMALL_BODY_SIZE_MAX as u64 {
+                let is_there = !self.catalog.opened(key.source).is_made();
+                if part == Part::Whole && size <= SMALL_BODY_SIZE_MAX as u64 && is_there {
                     let size = size as usize;
                     let offset = variant.extent.offset;
                     let small = Small { plan, key, gzip, offset, size };

@@ -11,7 +11,7 @@ use super::{Outside, Settings, Shard};
 use crate::config::{Backend, Config, Limits};
 use crate::guard::{Door, Strike};
 use crate::messages::mail::{self, Outbox};
-use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, Update};
+use crate::messages::{AccessRecord, Ask, SessionNews, ToLibrary, ToLive, Update, WantedPiece};
 use crate::sys::features::Features;
 use crate::sys::{calls, priority, ring};
 
@@ -48,6 +48,8 @@ pub struct Shared {
     pub door: Door,
     /// To the live thread.
     pub live: Option<tokio::sync::mpsc::Sender<ToLive>>,
+    /// To whoever makes pieces of what is past.
+    pub pieces: Option<SyncSender<WantedPiece>>,
     /// To the writer of the access log.
     pub access: Option<SyncSender<AccessRecord>>,
 }
@@ -125,6 +127,7 @@ fn start_one(
         sessions: shared.sessions.clone(),
         strikes: shared.strikes.clone(),
         live: shared.live.clone(),
+        pieces: shared.pieces.clone(),
         access: shared.access.clone(),
     };
     // The ring belongs to the thread that makes it (SINGLE_ISSUER), so the thread says how it went.

@@ -39,6 +39,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                     self.exhausted.extend(self.catalog.slot_of(source));
                 }
             }
+            Update::Piece(source, number, made) => self.take_piece(source, number, &made),
             Update::Growing(id, growth) => self.catalog.grow(id, &growth, &mut effects),
             Update::IsWatched(folder, stream) => {
                 if self.catalog.is_watched(&folder, stream)
@@ -53,10 +54,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 // Whoever asked may have given up.
                 let _ = to.try_send(Box::new(self.report()));
             }
-            Update::Refusals(subscriber, to) => {
-                // Whoever asked may have given up.
-                let _ = to.try_send(self.refusals.of(subscriber));
-            }
+            // Whoever asked may have given up.
+            Update::Refusals(subscriber, to) => drop(to.try_send(self.refusals.of(subscriber))),
             Update::Limits(limits) => {
                 self.settings.limits = limits;
                 self.catalog.set_capacity(capacity(&self.settings));
@@ -77,6 +76,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.look_for_caps();
                 self.review.begin();
             }
+            Update::Apps(apps) => self.apps = apps,
             Update::Slates(slates) => self.slates = Shown::new(slates, self.now.ticks),
             Update::Bans(bans) => self.hear_of_bans(bans),
             Update::Sessions(said) => self.hear_of_sessions(&said),

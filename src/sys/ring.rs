@@ -283,7 +283,9 @@ impl Ring {
     fn file(opened: &Opened) -> &FilePayload {
         match &opened.payload {
             Payload::File(file) => file,
-            Payload::Heap(_) => unreachable!("the driver asks only for files"),
+            Payload::Heap(_) | Payload::Reel(_) => {
+                unreachable!("the driver asks only for files")
+            }
         }
     }
 }

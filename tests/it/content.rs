@@ -8,7 +8,7 @@ use std::sync::Arc;
 use shardcast::library::disk::RealDisk;
 use shardcast::library::{open, write};
 use shardcast::messages::{
-    Device, FilePayload, Index, Opened, Payload, Residency, Single, SourceId,
+    Device, FilePayload, Index, Opened, Payload, Reel, Residency, Single, SourceId,
 };
 use shardcast::sys::{files, mapping};
 use shardcast::units::{Class, ETag, Extent, UnixTime, Variant, media_type};
@@ -60,6 +60,13 @@ pub fn open_file(path: &Path, source: SourceId) -> Arc<Opened> {
 pub fn in_memory(name: &str, source: SourceId, bytes: &[u8]) -> Arc<Opened> {
     let index = single(name, bytes.len() as u64, bytes);
     Arc::new(Opened { source, index, payload: Payload::Heap(bytes.into()), beside: None })
+}
+
+/// A file that is made of pieces with these sizes.
+pub fn of_pieces(name: &str, source: SourceId, sizes: &[u64]) -> Arc<Opened> {
+    let reel = Reel::of(sizes.iter().copied());
+    let index = single(name, reel.size(), name.as_bytes());
+    Arc::new(Opened { source, index, payload: Payload::Reel(reel), beside: None })
 }
 
 fn single(name: &str, size: u64, tagged: &[u8]) -> Index {

@@ -15,6 +15,7 @@ mod faults;
 mod lifetimes;
 mod drain;
 mod cold;
+mod pieces;
 mod overflow;
 
 use std::process::Command;

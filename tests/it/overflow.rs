@@ -55,7 +55,15 @@ fn clients_that_all_speak_at_once_are_all_answered() {
     let mut shard = Shard::new(
         ring,
         inbox,
-        Outside { library, control: None, sessions: None, strikes: None, live: None, access: None },
+        Outside {
+            library,
+            control: None,
+            sessions: None,
+            strikes: None,
+            live: None,
+            pieces: None,
+            access: None,
+        },
         settings(),
     );
 

@@ -13,7 +13,7 @@ use shardcast::guard::Door;
 use shardcast::messages::mail::Outbox;
 use shardcast::messages::{
     AccessRecord, Answer, Ask, Change, Fault, Listing, OpenFault, Opened, Response, ShardReport,
-    SourceId, SourceKind, ToLibrary, Update,
+    SourceId, SourceKind, ToLibrary, Update, WantedPiece,
 };
 use shardcast::shard::thread::{self, Shared};
 use tempfile::TempDir;
@@ -51,6 +51,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub folder: TempDir,
     pub access: Receiver<AccessRecord>,
+    pub pieces: Receiver<WantedPiece>,
     outboxes: Vec<Outbox>,
     shards: Vec<JoinHandle<()>>,
     packs: Arc<Mutex<HashMap<SourceId, PathBuf>>>,
@@ -69,6 +70,7 @@ impl Server {
         let config = Config { listen, ..Config::default() };
         let (to_library, library) = sync_channel(1000);
         let (to_control, control) = tokio::sync::mpsc::channel(1000);
+        let (to_maker, pieces) = sync_channel(100);
         let (to_log, access) = sync_channel(100_000);
         let shared = Shared {
             limits: Arc::new(setup.limits),
@@ -80,6 +82,7 @@ impl Server {
             sessions: None,
             strikes: None,
             live: None,
+            pieces: Some(to_maker),
             access: Some(to_log),
         };
         let handles = thread::start(&config, listeners, &shared).unwrap();
@@ -91,7 +94,7 @@ impl Server {
         play_control(control, outboxes.clone(), setup.answer);
         let folder = tempfile::tempdir().unwrap();
         let next_source = 1;
-        Self { address, folder, access, outboxes, shards, packs, heard, next_source }
+        Self { address, folder, access, pieces, outboxes, shards, packs, heard, next_source }
     }
 
     pub fn client(&self) -> Client {

@@ -93,6 +93,7 @@ impl Run {
             sessions: None,
             strikes: None,
             live: None,
+            pieces: None,
             access: Some(to_log),
         };
         let settings = Settings {

@@ -12,8 +12,8 @@ use crate::cli::{Failure, slates};
 use crate::config::file::{Draft, Place};
 use crate::config::load::Sources;
 use crate::config::{
-    ASKS_MAX, AdminPort, Backend, Channel, Config, Listen, SESSION_NEWS_MAX, STRIKE_LOTS_MAX,
-    TO_LIBRARY_MAX, TO_LIVE_MAX,
+    ASKS_MAX, AdminPort, Backend, Channel, Config, Listen, PAST_PIECES_WAITING_MAX,
+    SESSION_NEWS_MAX, STRIKE_LOTS_MAX, TO_LIBRARY_MAX, TO_LIVE_MAX,
 };
 use crate::control::catchup::CatchUp;
 use crate::control::foreign::{self, Exchange};
@@ -29,7 +29,9 @@ use crate::guard::{Door, Marks, Networks, Strike};
 use crate::live::records::Records;
 use crate::live::slate::Slates;
 use crate::messages::mail::Outbox;
-use crate::messages::{AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update};
+use crate::messages::{
+    AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update, WantedPiece,
+};
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
 use crate::shard::thread::ShardHandle;
@@ -68,7 +70,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         strikes: to_guard.clone(),
     };
     let live = live(has_live.then(parts))?;
-    let catch_up = catch_up(records, &config, &outboxes)?;
+    let catch_up = catch_up(records, &config, &outboxes, told.pieces)?;
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
     let readiness = Arc::<Readiness>::default();
@@ -202,6 +204,7 @@ struct Told {
     sessions: tokio::sync::mpsc::Receiver<SessionNews>,
     strikes: tokio::sync::mpsc::Receiver<Vec<Strike>>,
     wishes: tokio::sync::mpsc::Receiver<ToLive>,
+    pieces: mpsc::Receiver<WantedPiece>,
 }
 
 /// What all shards are told at first, and what they tell.
@@ -215,6 +218,7 @@ fn for_shards(
     let (to_sessions, sessions) = tokio::sync::mpsc::channel(SESSION_NEWS_MAX);
     let (to_guard, strikes) = tokio::sync::mpsc::channel(STRIKE_LOTS_MAX);
     let (to_live, wishes) = tokio::sync::mpsc::channel(TO_LIVE_MAX);
+    let (to_past, pieces) = mpsc::sync_channel(PAST_PIECES_WAITING_MAX);
     let shared = shard::thread::Shared {
         limits: Arc::new(config.limits.clone()),
         waits_to_accept: true,
@@ -228,9 +232,10 @@ fn for_shards(
             marks: Marks::default(),
         },
         live: has_live.then_some(to_live),
+        pieces: Some(to_past),
         access,
     };
-    (shared, Told { library, asks, sessions, strikes, wishes })
+    (shared, Told { library, asks, sessions, strikes, wishes, pieces })
 }
 
 /// The live thread, if there is to be one.
@@ -244,8 +249,9 @@ fn catch_up(
     records: Arc<Records>,
     config: &Config,
     outboxes: &[Outbox],
+    pieces: mpsc::Receiver<WantedPiece>,
 ) -> Result<CatchUp, Failure> {
-    CatchUp::start(records, &config.state, outboxes.to_vec())
+    CatchUp::start(records, &config.state, outboxes.to_vec(), pieces)
         .map_err(|error| not_started("start the catch-up thread", &error))
 }
 

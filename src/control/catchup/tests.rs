@@ -70,10 +70,20 @@ fn path(from: i64, seconds: i64, name: &str) -> String {
     format!("/tv/news/archive/{}-{seconds}/{name}", MIDNIGHT + from)
 }
 
+/// An archive without anything in it.
+fn nowhere() -> (Past, pieces::Shared) {
+    (Past::in_state(Path::new("nowhere")), pieces::Shared::default())
+}
+
+fn writer(records: Arc<Records>) -> Writer {
+    Writer::new(records, Windows::default(), nowhere())
+}
+
 #[test]
 fn a_text_is_answered_and_every_shard_is_told_of_it() {
     let (outboxes, inboxes) = shards(2);
-    let catch_up = CatchUp::with(records(record(60)), Windows::default(), outboxes).unwrap();
+    let catch_up =
+        CatchUp::with(records(record(60)), Windows::default(), nowhere(), outboxes).unwrap();
     let path = path(0, 100, "v/media.m3u8");
     let first = asked(&catch_up, &path, "", Access::Token);
     let text = String::from_utf8(first.body.to_vec()).unwrap();
@@ -116,7 +126,8 @@ fn a_text_is_answered_and_every_shard_is_told_of_it() {
 
 #[test]
 fn every_text_has_its_type_behind_tokens_and_escapes_too() {
-    let catch_up = CatchUp::with(records(record(60)), Windows::default(), Vec::new()).unwrap();
+    let catch_up =
+        CatchUp::with(records(record(60)), Windows::default(), nowhere(), Vec::new()).unwrap();
     for (name, media_type) in [
         ("master.m3u8", "application/vnd.apple.mpegurl"),
         ("a/media.m3u8", "application/vnd.apple.mpegurl"),
@@ -138,12 +149,13 @@ fn every_text_has_its_type_behind_tokens_and_escapes_too() {
 
 #[test]
 fn what_can_not_be_answered_says_why() {
-    let catch_up = CatchUp::with(records(record(60)), Windows::default(), Vec::new()).unwrap();
+    let catch_up =
+        CatchUp::with(records(record(60)), Windows::default(), nowhere(), Vec::new()).unwrap();
     let long_ago = path(-1000, 100, "master.m3u8");
     for (path, status, why) in [
         (path(0, 0, "master.m3u8"), 400, "a length is a number of seconds, at least 1, or now"),
         (path(0, 86_401, "master.m3u8"), 400, "catch-up is at most 86400 seconds long"),
-        (path(0, 60, "v/index.m3u8"), 400, "catch-up has master.m3u8, manifest.mpd and"),
+        (path(0, 60, "v/index.m3u8"), 400, "catch-up has master.m3u8, manifest.mpd, stream.ts"),
         ("/tv/news/archive/x-60/master.m3u8".to_owned(), 400, "a start is a number of seconds"),
         (path(0, 60, "x/media.m3u8"), 404, "no such rendition was recorded in this stretch"),
         (long_ago.clone(), 404, "nothing was recorded in this stretch of time"),
@@ -169,7 +181,7 @@ impl Desk {
     fn new(records: &Arc<Records>) -> Self {
         let (outboxes, mut inboxes) = shards(1);
         let shelf = Shelf::new(Arc::clone(records), outboxes);
-        let writer = Writer::new(Arc::clone(records), Windows::default());
+        let writer = writer(Arc::clone(records));
         Self { shelf, writer, inbox: inboxes.remove(0) }
     }
 
@@ -275,8 +287,7 @@ fn the_oldest_go_when_there_are_too_many() {
 #[test]
 fn many_who_wait_for_one_text_are_answered_together_and_texts_that_are_waited_for_are_few() {
     let records = records(record(10));
-    let (mut shelf, mut writer) =
-        (Shelf::new(Arc::clone(&records), Vec::new()), Writer::new(records, Windows::default()));
+    let (mut shelf, mut writer) = (Shelf::new(Arc::clone(&records), Vec::new()), writer(records));
     let path: Arc<str> = path(0, 10, "master.m3u8").into();
     let wait = |shelf: &mut Shelf, path: &str| match shelf.take(path, at(20)) {
         Taken::Waits(waits, is_first) => Some((waits, is_first)),

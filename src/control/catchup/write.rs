@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::pieces::{self, Shared};
 use super::windows::Windows;
 use crate::config::CATCH_UP_TEXT_SIZE_MAX;
+use crate::library::past::Past;
+use crate::live::boxes::stream::{Event, Reader};
 use crate::live::catchup::address::{self, Address, Stretch};
-use crate::live::catchup::excerpt::{Basis, Form, Unwritten, basis, excerpt};
+use crate::live::catchup::excerpt::{Basis, Excerpt, Form, Unwritten, basis, excerpt};
 use crate::live::catchup::passed::Passed;
+use crate::live::catchup::reel::{Header, Headers, Reel};
 use crate::live::catchup::tracks::Tracks;
 use crate::live::catchup::{dash, hls};
 use crate::live::playlist::ladder;
 use crate::live::record::{Carried, Recorded};
 use crate::live::records::Records;
-use crate::messages::{Index, Laid, Opened, Payload, Single, SourceId, form_for};
+use crate::messages::{self, Index, Laid, Opened, Payload, Single, SourceId, form_for};
 use crate::pack::compress::gzip_now;
 use crate::units::{Class, ETag, Extent, Rung, UnixTime, Variant, media_type};
 use crate::viewer::Terms;
@@ -88,6 +92,7 @@ impl Text {
     pub fn size(&self) -> usize {
         match &self.opened.payload {
             Payload::Heap(bytes) => bytes.len(),
+            Payload::Reel(reel) => reel.count() * size_of::<u64>(),
             Payload::File(_) => 0,
         }
     }
@@ -109,18 +114,20 @@ impl Text {
 }
 
 /// What writes, with what it must remember for it.
-#[derive(Debug)]
 pub struct Writer {
     records: Arc<Records>,
     windows: Windows,
+    past: Past,
+    streams: Shared,
     /// The number of the next text.
     next: u64,
 }
 
 impl Writer {
     /// From these records, and with what is remembered of windows that slide.
-    pub fn new(records: Arc<Records>, windows: Windows) -> Self {
-        Self { records, windows, next: 0 }
+    /// Streams are added to these, and their headers read from there.
+    pub fn new(records: Arc<Records>, windows: Windows, (past, streams): (Past, Shared)) -> Self {
+        Self { records, windows, past, streams, next: 0 }
     }
 
     /// The text at this path.
@@ -149,6 +156,13 @@ impl Writer {
                 _ => Refused::Nothing,
             },
         })?;
+        if let address::Text::StreamOf(lead) = text {
+            let until = match stretch {
+                Stretch::Between { until, .. } => until,
+                Stretch::Rewind => now_micros,
+            };
+            return self.stream(path, (channel, lead, until), excerpt, basis);
+        }
         let form = basis.form;
         let mut passed = match stretch {
             Stretch::Rewind => self.windows.of(channel),
@@ -165,7 +179,7 @@ impl Writer {
         let source = SourceId::of_past(self.next, form == Form::Complete);
         self.next += 1;
         let modified = UnixTime(u64::try_from(now_micros / 1_000_000).unwrap_or(0));
-        let rungs = rungs(&tracks);
+        let rungs = rungs(tracks.tracks.iter().map(|track| &track.of));
         let rung = match text {
             address::Text::Media(name) => rungs.iter().find(|(of, _)| of == name),
             _ => None,
@@ -177,10 +191,76 @@ impl Writer {
         Ok(Text { channel: channel.to_owned(), basis, opened, rungs, single })
     }
 
+    /// One transport stream of a rendition; its pieces are made when somebody wants them.
+    fn stream(
+        &mut self,
+        path: &str,
+        (channel, lead, until): (&str, &str, i64),
+        excerpt: Excerpt,
+        basis: Basis,
+    ) -> Result<Text, Refused> {
+        let source = SourceId::of_past(self.next, basis.form == Form::Complete);
+        self.next += 1;
+        let rungs = rungs(excerpt.renditions.iter());
+        let rung = rungs.iter().find(|(name, _)| name == lead).map(|(_, rung)| *rung);
+        let begins = excerpt.renditions.iter().find(|one| one.name == lead);
+        let begins = begins.and_then(|one| one.segments.first()).map(|kept| kept.unix_micros().0);
+        let about = u64::try_from(begins.unwrap_or(0) / 1_000_000).unwrap_or(0);
+        let mut headers = FromArchive { past: &mut self.past, channel, about };
+        let reel =
+            Reel::new(excerpt, (lead, until), &mut headers).map_err(|_| Refused::Rendition)?;
+        let modified = UnixTime(u64::try_from(reel.begins() / 1_000_000).unwrap_or(0));
+        let sizes = messages::Reel::of(reel.sizes());
+        let extent = Extent { offset: 0, size: sizes.size() };
+        // The number goes up when pieces are made in another way.
+        let about = format!("1 {path} {:?} {}", basis.segments, sizes.size());
+        let etag = ETag::of(about.as_bytes());
+        let single = Single {
+            media_type: media_type(path),
+            class: Class::Segment,
+            modified,
+            identity: Variant { extent, etag },
+            gzip: None,
+            narrowed: Box::default(),
+            rung: rung.unwrap_or_default(),
+        };
+        pieces::add(&self.streams, source, channel, reel);
+        let (index, payload) = (Index::Single(single.clone()), Payload::Reel(sizes));
+        let opened = Arc::new(Opened { source, index, payload, beside: None });
+        let folder = |(name, rung)| (format!("/tv/{channel}/{name}").into(), rung);
+        let rungs = rungs.into_iter().map(folder).collect();
+        Ok(Text { channel: channel.to_owned(), basis, opened, rungs, single })
+    }
+
     /// Forgets windows of channels that are gone.
     pub fn forget_gone(&mut self) {
         let records = &self.records;
         self.windows.retain(|channel| records.with(channel, |_| ()).is_some());
+    }
+}
+
+/// Headers of a channel, which lie in the hour of what needs them.
+pub(super) struct FromArchive<'p> {
+    pub(super) past: &'p mut Past,
+    pub(super) channel: &'p str,
+    /// In seconds since 1970.
+    pub(super) about: u64,
+}
+
+impl Headers for FromArchive<'_> {
+    fn header(&mut self, rendition: &str, name: &str) -> Option<Header> {
+        let path = format!("{rendition}/{name}");
+        let bytes = self.past.read(self.channel, &path, self.about);
+        let bytes = bytes
+            .inspect_err(|error| tracing::warn!(channel = self.channel, path, %error, "a header"))
+            .ok()?;
+        let mut events = Vec::new();
+        Reader::default().take(&bytes, &mut events).ok()?;
+        let init = events.into_iter().find_map(|event| match event {
+            Event::Header(_, init) => Some(init),
+            Event::Chunk(..) => None,
+        });
+        Some(Arc::new((bytes, init?)))
     }
 }
 
@@ -195,22 +275,23 @@ fn written(tracks: &Tracks, address: &Address<'_>, form: Form) -> Option<String>
             let track = tracks.tracks.iter().find(|track| track.of.name == rendition)?;
             hls::media(track, form, target, up)
         }
+        // It is no text.
+        address::Text::Stream | address::Text::StreamOf(_) => return None,
     })
 }
 
 /// What renditions take, by their names; the lowest of the pictures is everybody's.
-fn rungs(tracks: &Tracks) -> Vec<(String, Rung)> {
+fn rungs<'r>(all: impl Iterator<Item = &'r Recorded> + Clone) -> Vec<(String, Rung)> {
     let of = |one: &Recorded| {
         let is_picture = matches!(one.about.carries, Carried::Video { .. });
         is_picture.then(|| ladder::kbps(one.about.bandwidth.peak))
     };
-    let all = || tracks.tracks.iter().map(|track| &track.of);
-    let lowest = all().filter_map(of).min();
+    let lowest = all.clone().filter_map(of).min();
     let rung = |one: &Recorded| match of(one) {
         Some(kbps) => Rung { kbps, is_capped: lowest.is_some_and(|lowest| kbps > lowest) },
         None => Rung::default(),
     };
-    all().map(|one| (one.name.clone(), rung(one))).collect()
+    all.map(|one| (one.name.clone(), rung(one))).collect()
 }
 
 /// A text as shards hold it, with what it is for who may not have every rendition, gzipped where

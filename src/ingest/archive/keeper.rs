@@ -547,6 +547,7 @@ fn bytes_of(opened: &Opened) -> io::Result<Cow<'_, [u8]>> {
             let bytes = bytes.get(start..start + size);
             bytes.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
         }
+        Payload::Reel(_) => Err(io::Error::other("what is made of an archive is in it already")),
         Payload::File(file) => {
             let mut bytes = vec![0; size];
             File::from(file.fd.try_clone()?).read_exact_at(&mut bytes, extent.offset)?;

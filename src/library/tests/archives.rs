@@ -121,6 +121,7 @@ impl Archive {
                         let file = File::from(file.fd.try_clone().unwrap());
                         file.read_exact_at(&mut bytes, extent.offset).unwrap();
                     }
+                    Payload::Reel(_) => panic!("it is in the archive"),
                 }
                 assert_eq!(object.media_type(), "video/mp4");
                 return Ok((bytes, object.key.source));

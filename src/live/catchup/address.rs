@@ -5,6 +5,7 @@
 //! /tv/{channel}/archive/{start}-now/…         from a moment on: it grows
 //! /tv/{channel}/rewind/…                      the last hours: the window moves on
 //!     master.m3u8 · manifest.mpd · {rendition}/media.m3u8
+//! /tv/{channel}/archive/{start}-{seconds}/stream.ts · {rendition}/stream.ts
 //! ```
 //!
 //! A moment is a number of seconds since 1970. One text has one address: numbers are written
@@ -18,6 +19,8 @@ const ARCHIVE: &str = "archive";
 const REWIND: &str = "rewind";
 const MULTIVARIANT: &str = "master.m3u8";
 const MANIFEST: &str = "manifest.mpd";
+/// Name of a transport stream.
+pub const STREAM: &str = "stream.ts";
 /// Name of a rendition's playlist.
 pub const MEDIA: &str = "media.m3u8";
 
@@ -58,6 +61,10 @@ pub enum Text<'p> {
     Manifest,
     /// The playlist of this rendition.
     Media(&'p str),
+    /// One transport stream, of that rendition that who asks may have.
+    Stream,
+    /// One transport stream of this rendition, with all sounds.
+    StreamOf(&'p str),
 }
 
 /// Why a path is no address.
@@ -78,7 +85,9 @@ impl Fault {
     #[must_use]
     pub fn explanation(self) -> &'static str {
         match self {
-            Self::Text => "catch-up has master.m3u8, manifest.mpd and {rendition}/media.m3u8",
+            Self::Text => {
+                "catch-up has master.m3u8, manifest.mpd, stream.ts and {rendition}/media.m3u8"
+            }
             Self::Start => "a start is a number of seconds since 1970, without zeros in front",
             Self::Length => "a length is a number of seconds, at least 1, or now",
             Self::TooLong => "catch-up is at most 86400 seconds long",
@@ -115,7 +124,13 @@ impl<'p> Address<'p> {
             }
             _ => return Err(Fault::Text),
         };
-        Ok(Self { channel, stretch, text: text(name)? })
+        let text = text(name)?;
+        // What slides has no beginning that a stream could have.
+        let is_stream = matches!(text, Text::Stream | Text::StreamOf(_));
+        if is_stream && stretch == Stretch::Rewind {
+            return Err(Fault::Text);
+        }
+        Ok(Self { channel, stretch, text })
     }
 
     /// The way from the text to the channel's folder.
@@ -133,12 +148,15 @@ fn text(name: &str) -> Result<Text<'_>, Fault> {
     match name {
         MULTIVARIANT => Ok(Text::Multivariant),
         MANIFEST => Ok(Text::Manifest),
+        STREAM => Ok(Text::Stream),
         _ => {
             let (rendition, name) = name.split_once('/').ok_or(Fault::Text)?;
-            if rendition.is_empty() || name != MEDIA {
-                return Err(Fault::Text);
+            match name {
+                _ if rendition.is_empty() => Err(Fault::Text),
+                MEDIA => Ok(Text::Media(rendition)),
+                STREAM => Ok(Text::StreamOf(rendition)),
+                _ => Err(Fault::Text),
             }
-            Ok(Text::Media(rendition))
         }
     }
 }
@@ -190,6 +208,9 @@ mod tests {
         check(&format!("{hours}/manifest.mpd"), Ok((hour, Text::Manifest, "../../")));
         check(&format!("{hours}/v1/media.m3u8"), Ok((hour, media, "../../../")));
         check(&format!("{since}/v1/media.m3u8"), Ok((day, media, "../../../")));
+        check(&format!("{hours}/stream.ts"), Ok((hour, Text::Stream, "../../")));
+        check(&format!("{hours}/v1/stream.ts"), Ok((hour, Text::StreamOf("v1"), "../../")));
+        check("/tv/news/rewind/stream.ts", Err(Fault::Text));
         check("/tv/news/rewind/master.m3u8", Ok((Stretch::Rewind, Text::Multivariant, "../")));
         check("/tv/news/rewind/manifest.mpd", Ok((Stretch::Rewind, Text::Manifest, "../")));
         check("/tv/news/rewind/v1/media.m3u8", Ok((Stretch::Rewind, media, "../../")));

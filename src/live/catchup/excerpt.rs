@@ -108,7 +108,7 @@ pub fn form(record: &Record, stretch: Stretch, now_micros: i64) -> Form {
 pub fn basis(record: &Record, stretch: Stretch, text: Text<'_>, now_micros: i64) -> Basis {
     let is_about = |one: &&Recorded| match text {
         Text::Media(rendition) => one.name == rendition,
-        Text::Multivariant | Text::Manifest => true,
+        Text::Multivariant | Text::Manifest | Text::Stream | Text::StreamOf(_) => true,
     };
     let numbers = |one: &Recorded| {
         let covering = &one.segments[covering(&one.segments, stretch)];

@@ -121,5 +121,6 @@ pub fn passing(
             let track = tracks.tracks.iter().find(|track| track.of.name == name)?;
             hls::media(track, form, target, "../../../")
         }
+        Text::Stream | Text::StreamOf(_) => return None,
     })
 }

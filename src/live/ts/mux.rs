@@ -4,6 +4,8 @@
 //! lags is not waited for beyond a limit. Times are presentation times of the media, in 33 bits, so
 //! a reader that knows about when it is finds them again.
 
+pub mod piece;
+
 use std::collections::VecDeque;
 
 use super::setup::{Setup, setups};
@@ -56,6 +58,8 @@ struct Stream {
     source: usize,
     track: u32,
     timescale: u32,
+    /// Samples a second, of a sound.
+    rate: u32,
     setup: Setup,
     pid: u16,
     counter: u8,
@@ -118,6 +122,7 @@ impl Muxer {
                     source: source.id,
                     track: of.id,
                     timescale: of.timescale,
+                    rate: of.sample.sound.map_or(0, |sound| sound.rate),
                     setup,
                     pid,
                     counter: 0,
@@ -207,7 +212,7 @@ impl Muxer {
             if unit.independent && stream.has_clock {
                 out.extend_from_slice(&self.tables);
             }
-            stream.write(&unit, out);
+            stream.write(&unit, 0, out);
         }
     }
 }
@@ -242,8 +247,39 @@ impl Stream {
         sample.is_some_and(|sample| self.setup.write(sample, piece.independent, bytes))
     }
 
-    /// Writes an access unit as packets (ISO/IEC 13818-1, 2.4.3).
-    fn write(&mut self, unit: &Unit, out: &mut Vec<u8>) {
+    /// Writes an access unit as packets (ISO/IEC 13818-1, 2.4.3), so many more of them than it
+    /// needs, as far as it has a byte for each.
+    fn write(&mut self, unit: &Unit, more: usize, out: &mut Vec<u8>) {
+        let payload = self.payload(unit);
+        let mut packets = self.packets(unit, payload.len()) + more;
+        let mut rest = &payload[..];
+        let mut begins = true;
+        while !rest.is_empty() {
+            let field = self.field(unit, begins);
+            let room = PACKET_SIZE - 4 - field.len();
+            packets = packets.saturating_sub(1);
+            let taken = room.min(rest.len().saturating_sub(packets).max(1));
+            let [p0, p1] = self.pid.to_be_bytes();
+            let stuffed = room - taken;
+            let has_field = !field.is_empty() || stuffed > 0;
+            let kind = if has_field { 0x30 } else { 0x10 };
+            out.extend([SYNC, u8::from(begins) << 6 | p0, p1, kind | self.counter]);
+            put_field(out, field, stuffed);
+            let (now, later) = rest.split_at(taken);
+            out.extend_from_slice(now);
+            self.counter = (self.counter + 1) & 15;
+            (rest, begins) = (later, false);
+        }
+    }
+
+    /// How many packets an access unit needs.
+    fn packets(&self, unit: &Unit, size: usize) -> usize {
+        let room = PACKET_SIZE - 4;
+        1 + size.saturating_sub(room - self.field(unit, true).len()).div_ceil(room)
+    }
+
+    /// An access unit with the header of its packet of the elementary stream.
+    fn payload(&self, unit: &Unit) -> Vec<u8> {
         let (id, has_both) = match (self.setup.is_picture(), &self.setup) {
             (true, _) => (0xe0, unit.decoded != unit.presented),
             (false, Setup::Whole(_)) => (0xbd, false),
@@ -260,23 +296,7 @@ impl Stream {
             put_time(&mut payload, 1, unit.decoded);
         }
         payload.extend_from_slice(&unit.bytes);
-        let mut rest = &payload[..];
-        let mut begins = true;
-        while !rest.is_empty() {
-            let field = self.field(unit, begins);
-            let room = PACKET_SIZE - 4 - field.len();
-            let taken = rest.len().min(room);
-            let [p0, p1] = self.pid.to_be_bytes();
-            let stuffed = room - taken;
-            let has_field = !field.is_empty() || stuffed > 0;
-            let kind = if has_field { 0x30 } else { 0x10 };
-            out.extend([SYNC, u8::from(begins) << 6 | p0, p1, kind | self.counter]);
-            put_field(out, field, stuffed);
-            let (now, later) = rest.split_at(taken);
-            out.extend_from_slice(now);
-            self.counter = (self.counter + 1) & 15;
-            (rest, begins) = (later, false);
-        }
+        payload
     }
 
     /// What an access unit's first packet says beyond its payload: flags and the clock, with the

@@ -66,6 +66,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("journal", shardcast::pack::fuzz::journal),
     // A multivariant playlist, and a manifest, of which caps leave something out.
     ("ladder", shardcast::live::fuzz::ladder),
+    // A path and a query that ask for what is past as others do.
+    ("dialect", shardcast::live::fuzz::dialect),
     // An encoder's stream: one reading however it is cut, and nothing outside of it.
     ("boxes", shardcast::live::fuzz::boxes),
     // A transport stream: one reading however it is cut, in whole packets.

@@ -35,6 +35,7 @@ mod revoked;
 mod clock;
 mod underway;
 mod catchup;
+mod past;
 mod transport;
 mod continuous;
 mod remux;

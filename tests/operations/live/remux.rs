@@ -41,6 +41,11 @@ impl Media {
         }
     }
 
+    /// The picture's segment of a second, behind its header.
+    pub fn of(&self, second: usize) -> Vec<u8> {
+        [&self.headers[0][..], &self.segments[second][0]].concat()
+    }
+
     /// Pushes these segments.
     pub fn push(&self, station: &Station, seconds: std::ops::Range<usize>) {
         for second in seconds {
