@@ -30,6 +30,7 @@ pub mod file;
 pub mod load;
 pub mod shown;
 pub mod sources;
+mod titles;
 pub mod inputs;
 
 pub use accounts::*;
@@ -42,6 +43,7 @@ pub use operators::*;
 pub use outside::*;
 pub use sessions::*;
 pub use sources::{Password, Push};
+pub use titles::*;
 pub use transport::*;
 pub use viewers::*;
 

@@ -484,6 +484,7 @@ pub fn id(kind: Kind, id: &str) -> Result<(), String> {
 }
 
 mod content;
+mod details;
 
 pub use content::is_in_file;
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::details::{self, Details};
 use super::{Checked, id, list, read, text, to, whole};
 use crate::config::file::document;
 use crate::config::sources::{CATEGORIES_MAX, SEASONS_MAX};
@@ -29,6 +30,10 @@ pub(super) struct Asset {
     /// Assets are shown by this, the smallest first, and then by their names.
     #[serde(default)]
     order: i32,
+    /// What else is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Details>)]
+    details: Option<Value>,
 }
 
 /// What an asset is shown as.
@@ -59,6 +64,10 @@ pub(super) struct Series {
     /// Seasons that have a name of their own.
     #[serde(default)]
     seasons: Vec<Season>,
+    /// What else is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Details>)]
+    details: Option<Value>,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -83,6 +92,10 @@ pub(super) struct Episode {
     /// As people see it.
     #[serde(default)]
     name: String,
+    /// What else is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Details>)]
+    details: Option<Value>,
 }
 
 /// A channel: the keys of `[[channel]]` in the config, which says what each may be. What is told of
@@ -131,7 +144,7 @@ pub(super) struct Channel {
     categories: Option<Vec<String>>,
     /// Channels are shown by this, the smallest first, and then by their names.
     order: Option<i32>,
-    /// Where its picture is.
+    /// Its picture: an address, or `img:ID` for one that is stored here.
     logo: Option<String>,
 }
 
@@ -158,13 +171,15 @@ pub fn is_in_file(document: &Value) -> bool {
 pub(super) fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
     match kind {
         Kind::Asset => {
-            let asset: Asset = read(document)?;
+            let mut asset: Asset = read(document)?;
+            asset.details = details::checked(asset.details.take())?;
             text("name", &asset.name, 1)?;
             let references = categories(&asset.categories)?;
             whole(&asset, references)
         }
         Kind::Series => {
-            let series: Series = read(document)?;
+            let mut series: Series = read(document)?;
+            series.details = details::checked(series.details.take())?;
             text("name", &series.name, 1)?;
             if series.seasons.len() > SEASONS_MAX {
                 return Err(format!("seasons: it has more than {SEASONS_MAX} entries"));
@@ -180,7 +195,8 @@ pub(super) fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
             whole(&series, references)
         }
         Kind::Episode => {
-            let episode: Episode = read(document)?;
+            let mut episode: Episode = read(document)?;
+            episode.details = details::checked(episode.details.take())?;
             id(Kind::Series, &episode.series).map_err(|why| format!("series: {why}"))?;
             values::asset_path(&episode.asset).map_err(|why| format!("asset: {why}"))?;
             text("name", &episode.name, 0)?;
