@@ -34,6 +34,7 @@ mod entitled;
 mod explain;
 mod export;
 mod feed;
+pub mod fetch;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod geo;
