@@ -96,8 +96,7 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "server.access",
-        about: "Who may watch where a library or a channel says nothing else: \"token\" or \
-                \"open\".",
+        about: "Who may watch where nothing else is said: \"token\" or \"open\".",
         set: |config, given| put(&mut config.access, given.read(Access::from_word)),
         shown: Some(|config| text(config.access.word())),
         reloads: false,
@@ -275,6 +274,7 @@ pub static SETTINGS: &[Setting] = &[
     geo::ASN,
     geo::UNKNOWN,
     fetch::ALLOW,
+    super::catalogue::EVERY,
     Setting {
         key: "slates.path",
         about: "Folder of what refused viewers see, as shardcast slates make writes it: limit.en.ts \

@@ -37,3 +37,19 @@ pub const PICTURE_ID_SIZE: usize = 32;
 /// Fields of a title of which it is remembered what a sidecar said: all that there are, twice.
 /// Beyond it the title is refused.
 pub const IMPORTED_FIELDS_MAX: usize = 64;
+
+/// Largest sidecar of a title, in bytes: casts of series take 200 KiB. A larger one is not read,
+/// and the report says so.
+pub const NFO_SIZE_MAX: usize = crate::units::MIB;
+
+/// Elements and texts of a sidecar. One that has more is not read.
+pub const NFO_NODES_MAX: u32 = 100_000;
+
+/// Elements within elements of a sidecar; there are five. One that has more is not read.
+pub const NFO_DEPTH_MAX: u32 = 64;
+
+/// Titles of a catalogue that are written at once.
+pub const CATALOGUE_LOT: usize = 200;
+
+/// Lines of what became of titles that one answer tells. Further ones are only counted.
+pub const CATALOGUE_LINES_MAX: usize = 10_000;

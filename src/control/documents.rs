@@ -487,6 +487,7 @@ mod content;
 mod details;
 
 pub use content::is_in_file;
+pub use details::detail;
 
 #[cfg(test)]
 mod tests;

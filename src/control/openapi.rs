@@ -21,8 +21,8 @@ use super::admin::Shared;
 use super::operators::scope::{self, Needs};
 use super::operators::{account, admins, api_keys, cookie_name, login};
 use super::{
-    app_passwords, audit, explain, export, feed, import, objects, portal_password, restore,
-    revocations, sessions, tokens,
+    app_passwords, audit, catalogue, explain, export, feed, import, objects, pictures,
+    portal_password, restore, revocations, sessions, tokens,
 };
 
 mod kinds;
@@ -87,6 +87,10 @@ struct Problem {
         sessions::api::all,
         sessions::api::sharing,
         sessions::api::kick,
+        catalogue::api::make,
+        pictures::api::all,
+        pictures::api::add,
+        pictures::api::remove,
         restore::restore,
         import::import,
         export::export,

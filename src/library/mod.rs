@@ -29,6 +29,7 @@ pub mod state;
 pub mod hours;
 pub mod lender;
 pub mod slates;
+pub mod catalogue;
 mod error;
 
 mod run;

@@ -31,6 +31,11 @@ pub enum Target<'t> {
         /// The path, with its first element.
         path: &'t str,
     },
+    /// `/img/{picture}-{width}.jpg`: everybody's.
+    Picture {
+        /// The path, with its first element.
+        path: &'t str,
+    },
     /// `/healthz`.
     Health,
     /// `/tv/clock`: the time, for players of DASH.
@@ -91,13 +96,14 @@ fn owner(path: &str) -> Option<Target<'_>> {
     match (first, rest) {
         ("healthz", "") if path == "/healthz" => Some(Target::Health),
         ("slate", _) => Some(Target::Slate { path }),
+        ("img", _) => Some(Target::Picture { path }),
         ("s", rest) => {
             let at = rest.find('/').filter(|&at| at > 0)?;
             media(&rest[at..], Some(&rest[..at]))
         }
         // The console has a port of its own.
         ("tv" | "vod" | "admin" | "healthz", _) => None,
-        ("portal" | "hdhr" | "img" | "api" | "live" | "movie" | "series" | "timeshift", _) => {
+        ("portal" | "hdhr" | "api" | "live" | "movie" | "series" | "timeshift", _) => {
             Some(Target::Control)
         }
         _ => is_control(path, first, rest).then_some(Target::Control),

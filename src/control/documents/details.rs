@@ -110,6 +110,12 @@ pub(super) fn checked(details: Option<Value>) -> Result<Option<Value>, String> {
     Ok(Some(whole).filter(|whole| whole.as_object().is_some_and(|fields| !fields.is_empty())))
 }
 
+/// One of them as it would be kept; none if it can't be, or is none of them.
+pub fn detail(key: &str, value: Value) -> Option<Value> {
+    let alone = Map::from_iter([(key.to_owned(), value)]);
+    checked(Some(Value::Object(alone))).ok()??.get_mut(key).map(Value::take)
+}
+
 /// The fields by their types. What serde says of a value does not name its key, so the first that
 /// can't be read by itself is looked for.
 fn read(fields: Map<String, Value>) -> Result<Details, String> {

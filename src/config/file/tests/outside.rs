@@ -42,6 +42,7 @@ pub const KEYS: &[Case] = &[
         "[\"segment\"]",
         "\"segment\" is no event (write \"login\" or \"session\")",
     ),
+    ("catalogue", "every", "\"10min\"", "\"10ms\"", "is shorter than a second"),
     (
         "fetch",
         "allow",
