@@ -31,19 +31,25 @@ pub mod file;
 pub mod load;
 pub mod shown;
 pub mod sources;
+mod catalogue;
+mod pictures;
+mod titles;
 pub mod inputs;
 
 pub use accounts::*;
 pub use apps::*;
 pub use bandwidth::*;
+pub use catalogue::*;
 pub use catch_up::*;
 pub use dash::*;
 pub use guard::*;
 pub use live::*;
 pub use operators::*;
 pub use outside::*;
+pub use pictures::*;
 pub use sessions::*;
 pub use sources::{Password, Push};
+pub use titles::*;
 pub use transport::*;
 pub use viewers::*;
 
@@ -495,6 +501,8 @@ pub struct Config {
     pub tokens: Vec<foreign::Section>,
     /// Who is asked besides, and where addresses are.
     pub outside: Outside,
+    /// How catalogues of the libraries are made.
+    pub catalogue: Catalogue,
     /// What viewers see who are refused.
     pub slates: slates::Section,
     /// The limits.
@@ -535,6 +543,7 @@ impl Default for Config {
             channels: Vec::new(),
             tokens: Vec::new(),
             outside: Outside::default(),
+            catalogue: Catalogue::default(),
             slates: slates::Section::default(),
             limits: Limits::default(),
         }

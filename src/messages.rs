@@ -58,6 +58,18 @@ impl SourceId {
         Self(Self::LIVE | 1 << 60 | number)
     }
 
+    /// The number of a picture, told as what is live: in memory, and nobody's to open.
+    #[must_use]
+    pub fn of_picture(number: u64) -> Self {
+        Self(Self::LIVE | 1 << 59 | number)
+    }
+
+    /// Whether it is a picture, which never changes.
+    #[must_use]
+    pub fn is_picture(self) -> bool {
+        self.0 >> 59 == (Self::LIVE | 1 << 59) >> 59
+    }
+
     /// The number of a text of what is past of a channel, which is told as something live is. They
     /// count on their own, and both kinds together.
     #[must_use]

@@ -25,6 +25,8 @@ mod terminal;
 mod tokens;
 #[path = "operations/content.rs"]
 mod content;
+#[path = "operations/pictures.rs"]
+mod pictures;
 #[path = "operations/registry.rs"]
 mod registry;
 #[path = "operations/admins/mod.rs"]

@@ -67,6 +67,15 @@ impl ServerArgs {
         self.ask_within(PATIENCE_LONG, "POST", path, Some(body))
     }
 
+    /// What the server answers to a `POST` of bytes of this media type.
+    ///
+    /// # Errors
+    ///
+    /// It can't be asked, or refuses.
+    pub fn post_bytes(&self, path: &str, media_type: &str, body: &[u8]) -> Result<Value, Failure> {
+        self.ask_with(PATIENCE, ("POST", path), media_type, body)
+    }
+
     /// What the server answers to a `PUT` of this.
     ///
     /// # Errors
@@ -137,16 +146,26 @@ impl ServerArgs {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.ask_with(patience, (method, path), "application/json", body.as_bytes())
+    }
+
+    fn ask_with(
+        &self,
+        patience: Duration,
+        (method, path): (&str, &str),
+        media_type: &str,
+        body: &[u8],
+    ) -> Result<Value, Failure> {
         let (stream, host, what) = self.connected(patience)?;
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
-        let body = body.map(Value::to_string).unwrap_or_default();
         if !body.is_empty() {
             let size = body.len();
-            request += &format!("Content-Type: application/json\r\nContent-Length: {size}\r\n");
+            request += &format!("Content-Type: {media_type}\r\nContent-Length: {size}\r\n");
         }
         request += &self.authorization()?;
-        request += &format!("Host: {host}\r\n\r\n{body}");
-        asked(stream, &request, &what)
+        request += &format!("Host: {host}\r\n\r\n");
+        asked(stream, &[request.as_bytes(), body].concat(), &what)
     }
 
     /// The header line that shows the key, where a server is asked that wants one.
@@ -244,10 +263,10 @@ fn key() -> Result<Option<String>, Failure> {
     Ok(Some(key.to_owned()))
 }
 
-fn asked(mut stream: impl Read + Write, request: &str, what: &str) -> Result<Value, Failure> {
+fn asked(mut stream: impl Read + Write, request: &[u8], what: &str) -> Result<Value, Failure> {
     let mut answer = Vec::new();
     stream
-        .write_all(request.as_bytes())
+        .write_all(request)
         .and_then(|()| stream.take(ANSWER_SIZE_MAX).read_to_end(&mut answer))
         .map_err(|error| Failure::new(what, error))?;
     let (status, body) = read(&answer).ok_or_else(|| Failure::new(what, "this is no answer"))?;

@@ -9,7 +9,7 @@ use std::io::{BufReader, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +20,7 @@ use crate::config::{IMPORT_LINES_MAX, OPERATOR_BODY_SIZE_MAX};
 
 mod bouquet;
 mod dump;
+mod folder;
 mod json;
 mod list;
 mod rows;
@@ -36,10 +37,13 @@ const TRIES: u32 = 10;
 
 /// Arguments of `shardcast import`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ImportArgs {
+    #[command(subcommand)]
+    verb: Option<ImportVerb>,
     /// The file; - reads from stdin
-    #[arg(value_name = "FILE")]
-    from: PathBuf,
+    #[arg(value_name = "FILE", required = true)]
+    from: Option<PathBuf>,
     /// What it is [default: by its name: .csv, .json, .jsonl, .sql, .m3u, .m3u8]
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -69,6 +73,14 @@ pub struct ImportArgs {
     /// One JSON document instead of a sentence
     #[arg(long)]
     json: bool,
+}
+
+/// What is imported besides files.
+#[derive(Debug, Subcommand)]
+enum ImportVerb {
+    /// Make films, series and episodes of what the server's libraries hold and of the sidecar files
+    /// there, or bring them up to date
+    Folder(folder::FolderArgs),
 }
 
 /// What a file is.
@@ -112,13 +124,17 @@ impl Existing {
 ///
 /// It can't be read, the server can't be asked, or lines were refused. What was written stays.
 pub fn run(args: &ImportArgs) -> Result<(), Failure> {
-    let what = format!("import {}", args.from.display());
+    if let Some(ImportVerb::Folder(args)) = &args.verb {
+        return folder::run(args);
+    }
+    let from = args.from.as_deref().unwrap_or(Path::new("-"));
+    let what = format!("import {}", from.display());
     let failed = |error: std::io::Error| Failure::new(&what, error);
-    let format = args.format.or_else(|| Format::of(&args.from)).ok_or_else(|| {
+    let format = args.format.or_else(|| Format::of(from)).ok_or_else(|| {
         Failure::new(&what, "its name does not say what it is")
             .remedy("say --format csv, json, xtream or m3u")
     })?;
-    let (file, size) = opened(&args.from).map_err(failed)?;
+    let (file, size) = opened(from).map_err(failed)?;
     let bar = bar(size, args.json);
     let file = BufReader::with_capacity(1 << 20, bar.wrap_read(file));
     let wishes = Wishes { table: &args.table, plan: args.plan.as_deref(), prefix: &args.prefix };

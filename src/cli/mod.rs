@@ -26,6 +26,7 @@ pub mod export;
 pub mod import;
 pub mod key;
 pub mod objects;
+pub mod picture;
 pub mod session;
 pub mod slates;
 pub mod token;
@@ -68,6 +69,8 @@ pub enum Verb {
     Series(objects::ObjectArgs<objects::SeriesFields>),
     /// What a series consists of
     Episode(objects::ObjectArgs<objects::EpisodeFields>),
+    /// Posters, backdrops and logos that the server stores
+    Picture(picture::PictureArgs),
     /// Channels and assets that are sold together
     Bouquet(objects::ObjectArgs<objects::BouquetFields>),
     /// What subscribers pay for
@@ -137,6 +140,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Asset(args) => objects::run(args),
         Verb::Series(args) => objects::run(args),
         Verb::Episode(args) => objects::run(args),
+        Verb::Picture(args) => picture::run(args),
         Verb::Bouquet(args) => objects::run(args),
         Verb::Plan(args) => objects::run(args),
         Verb::Subscriber(args) => objects::subscriber::run(args),

@@ -11,6 +11,7 @@ use super::terminal::{printable, say, table, word};
 use crate::units::UnixTime;
 
 mod content;
+mod details;
 mod fields;
 mod password;
 mod portal;
@@ -82,7 +83,8 @@ pub(super) enum ObjectVerb<F: Fields> {
         id: String,
         #[command(flatten)]
         fields: F,
-        /// A field to take back to what it is when it is not given (again for more)
+        /// A field to take back to what it is when it is not given, as notes or details.plot
+        /// (again for more)
         #[arg(long, value_name = "FIELD")]
         unset: Vec<String>,
         #[command(flatten)]
@@ -131,7 +133,7 @@ pub(super) fn run_verb<F: Fields>(verb: &ObjectVerb<F>) -> Result<(), Failure> {
         }
         ObjectVerb::Set { id, fields, unset, server, json } => {
             let mut document = given(fields);
-            document.extend(unset.iter().map(|field| (field.clone(), Value::Null)));
+            unset.iter().for_each(|field| take_back(&mut document, field));
             if document.is_empty() {
                 return Err(Failure::new(format!("set {id}"), "nothing is to be changed"));
             }
@@ -146,6 +148,19 @@ fn given(fields: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(fields) {
         Ok(Value::Object(document)) => document,
         _ => unreachable!("fields are an object of strings, numbers and lists"),
+    }
+}
+
+/// Says of a field, or of one that is within another (`details.plot`), that it is to be taken back.
+fn take_back(document: &mut Map<String, Value>, field: &str) {
+    match field.split_once('.') {
+        None => drop(document.insert(field.to_owned(), Value::Null)),
+        Some((outer, inner)) => {
+            let within = document.entry(outer).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(within) = within {
+                take_back(within, inner);
+            }
+        }
     }
 }
 
@@ -236,6 +251,8 @@ fn cell(field: &str, value: &Value) -> String {
     match value {
         Value::Array(entries) if entries.is_empty() => "-".to_owned(),
         Value::Array(entries) => entries.iter().map(word).collect::<Vec<_>>().join(","),
+        Value::Object(fields) if fields.is_empty() => "-".to_owned(),
+        Value::Object(_) => printable(&value.to_string()),
         Value::Number(at) if is_moment(field) => {
             at.as_u64().map_or_else(|| word(value), |at| UnixTime(at).iso())
         }
@@ -261,6 +278,15 @@ mod tests {
             address::<SubscriberFields>("a@b?c%é"),
             "/api/v1/subscribers/a%40b%3Fc%25%C3%A9"
         );
+    }
+
+    #[test]
+    fn a_field_within_another_can_be_taken_back() {
+        let mut document = Map::from_iter([("details".to_owned(), json!({ "year": 1999 }))]);
+        take_back(&mut document, "details.plot");
+        take_back(&mut document, "order");
+        let expected = json!({ "details": { "year": 1999, "plot": null }, "order": null });
+        assert_eq!(Value::Object(document), expected);
     }
 
     #[test]

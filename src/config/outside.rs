@@ -8,8 +8,11 @@ use hyper::Uri;
 use super::ASK_DEADLINE_MS;
 use crate::units::{KIB, MIB};
 
+pub mod fetch;
 pub mod geo;
 pub mod hook;
+
+pub use fetch::*;
 
 /// Who is asked besides, and where addresses are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct Outside {
     pub hook: Hook,
     /// Where addresses are.
     pub geo: Geo,
+    /// What may be fetched.
+    pub fetch: Fetch,
 }
 
 /// An operator's back end, and how it is asked.

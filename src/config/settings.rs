@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use toml::Value;
 
 use super::given::{Given, Wrong};
-use super::outside::{geo, hook};
+use super::outside::{fetch, geo, hook};
 use super::values::{self, duration_ms, duration_text, rate_text, size, size_text};
 use super::{
     ADMIN_HOSTS_MAX, Access, AccessLog, AdminTls, BAN_AFTER_MAX, Backend, Config, EGRESS_MIN,
@@ -53,8 +53,7 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "server.ingest",
-        about: "Where encoders push; \"off\" for none. Channels without a login take pushes from \
-                loopback addresses only.",
+        about: "Where encoders push; \"off\" for none. Without a login only loopback may push.",
         set: |config, given| put(&mut config.ingest, address_or_off(given)),
         shown: Some(|config| shown_address(config.ingest)),
         reloads: false,
@@ -97,8 +96,7 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "server.access",
-        about: "Who may watch where a library or a channel says nothing else: \"token\" or \
-                \"open\".",
+        about: "Who may watch where nothing else is said: \"token\" or \"open\".",
         set: |config, given| put(&mut config.access, given.read(Access::from_word)),
         shown: Some(|config| text(config.access.word())),
         reloads: false,
@@ -275,6 +273,8 @@ pub static SETTINGS: &[Setting] = &[
     geo::COUNTRY,
     geo::ASN,
     geo::UNKNOWN,
+    fetch::ALLOW,
+    super::catalogue::EVERY,
     Setting {
         key: "slates.path",
         about: "Folder of what refused viewers see, as shardcast slates make writes it: limit.en.ts \
@@ -448,11 +448,11 @@ fn each(given: Given<'_>, check: fn(&str) -> Result<(), String>) -> Result<(), W
     given.list()?.iter().try_for_each(|element| element.read(check))
 }
 
-fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Wrong> {
+pub(super) fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Wrong> {
     given.list()?.iter().map(|element| element.read(values::network)).collect()
 }
 
-fn shown_networks(networks: &[IpNet]) -> Value {
+pub(super) fn shown_networks(networks: &[IpNet]) -> Value {
     Value::Array(networks.iter().map(|network| text(network.to_string())).collect())
 }
 

@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
+use super::sources::PICTURE_ADDRESS_SIZE_MAX;
 use super::{
     ASSET_PATH_SIZE_MAX, Access, AccessLog, Backend, LogFormat, OBJECT_ID_MAX, OnFailure,
-    SecurityLog, foreign,
+    PICTURE_ID_SIZE, SecurityLog, foreign,
 };
 
 /// Units of time, largest first, in milliseconds.
@@ -277,6 +278,43 @@ words!(foreign::Algorithm {
 words!(OnFailure { "allow" => Allow, "refuse" => Refuse });
 words!(SecurityLog { "json" => Json, "nginx" => Nginx });
 words!(LogFormat { "json" => Json, "text" => Text });
+
+/// A picture: its address, or `img:ID` for one that is stored here.
+///
+/// # Errors
+///
+/// It is neither.
+pub fn picture(text: &str) -> Result<String, String> {
+    match text.strip_prefix("img:") {
+        Some(id) if is_picture_id(id) => Ok(text.to_owned()),
+        Some(_) => Err(format!("{text:?} is no stored picture (write \"img:\" and its id)")),
+        None => web_address(text),
+    }
+}
+
+/// Whether this may be the id of a stored picture.
+pub fn is_picture_id(id: &str) -> bool {
+    id.len() == PICTURE_ID_SIZE && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// An address of the web.
+///
+/// # Errors
+///
+/// It is none, or too long.
+pub fn web_address(text: &str) -> Result<String, String> {
+    let is_web = ["http://", "https://"].iter().any(|scheme| {
+        let rest = text.get(..scheme.len()).filter(|begin| begin.eq_ignore_ascii_case(scheme));
+        rest.is_some() && text.len() > scheme.len()
+    });
+    if !is_web || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(format!("{text:?} is no address (write \"https://example.org/logo.png\")"));
+    }
+    if text.len() > PICTURE_ADDRESS_SIZE_MAX {
+        return Err(format!("is longer than {PICTURE_ADDRESS_SIZE_MAX} bytes"));
+    }
+    Ok(text.to_owned())
+}
 
 #[cfg(test)]
 mod tests {

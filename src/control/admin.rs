@@ -18,12 +18,13 @@ use super::hook::Hook;
 use super::idempotency::Running;
 use super::lineup::InFile;
 use super::operators::{Office, account, admins, api_keys, gate, login, page};
+use super::pictures::{self, Pictures};
 use super::secrets::Secrets;
 use super::sessions::{self, Desk};
 use super::tokens::{self, Signer};
 use super::{
-    Parts, Readiness, Stage, actor, app_passwords, audit, channels, events, explain, export, feed,
-    import, objects, openapi, portal_password, problem, restore, revocations,
+    Parts, Readiness, Stage, actor, app_passwords, audit, catalogue, channels, events, explain,
+    export, feed, import, objects, openapi, portal_password, problem, restore, revocations,
 };
 use crate::config::{OPERATOR_BODY_SIZE_MAX, REPORT_DEADLINE_MS, REQUEST_BODY_SIZE_MAX};
 use crate::ingest;
@@ -54,6 +55,10 @@ pub struct Shared {
     pub(super) exchange: Exchange,
     /// Requests with a key that are worked on.
     pub(super) running: Arc<Running>,
+    /// What catalogues are made of.
+    pub(super) libraries: Arc<catalogue::api::Libraries>,
+    /// Stored pictures; none where the state folder can't be used.
+    pub(super) pictures: Option<Arc<Pictures>>,
     /// The channels of the config file.
     pub(super) in_file: watch::Receiver<Arc<InFile>>,
     /// Who is kept out.
@@ -79,6 +84,8 @@ impl Shared {
             app_passwords: app_passwords(&parts.state),
             exchange: parts.exchange.clone(),
             running: Arc::default(),
+            libraries: Arc::clone(&parts.titles.libraries),
+            pictures: parts.titles.pictures.clone(),
             in_file: watch::channel(Arc::clone(&parts.in_file)).1,
             state: parts.state.clone(),
             signer,
@@ -165,6 +172,9 @@ pub fn operated() -> Router<Shared> {
         .route("/api/v1/tokens", post(tokens::mint))
         .route("/api/v1/tokens/revoke", post(revocations::revoke))
         .route("/api/v1/tokens/{session}", delete(revocations::remove))
+        .route("/api/v1/catalogue", post(catalogue::api::make))
+        .route("/api/v1/pictures", get(pictures::api::all).post(pictures::api::add))
+        .route("/api/v1/pictures/{id}", delete(pictures::api::remove))
         .route("/api/v1/restore", post(restore::restore))
         .route("/api/v1/import", post(import::import))
         .route("/api/v1/export", get(export::export))

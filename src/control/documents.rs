@@ -484,8 +484,10 @@ pub fn id(kind: Kind, id: &str) -> Result<(), String> {
 }
 
 mod content;
+mod details;
 
 pub use content::is_in_file;
+pub use details::detail;
 
 #[cfg(test)]
 mod tests;

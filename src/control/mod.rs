@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Extension;
 use tokio::sync::watch;
 
-use crate::config::Limits;
+use crate::config::{Access, Library, Limits};
 use crate::ingest;
 use crate::messages::mail::Outbox;
 use crate::messages::{Ask, SessionNews};
@@ -29,6 +29,7 @@ pub mod audit;
 mod admin;
 mod app_passwords;
 mod beside;
+pub mod catalogue;
 mod channels;
 mod connections;
 mod dialects;
@@ -38,6 +39,7 @@ mod explain;
 mod export;
 mod events;
 mod feed;
+pub mod fetch;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod geo;
@@ -54,6 +56,7 @@ mod openapi;
 pub mod outside;
 pub mod passphrase;
 pub mod operators;
+pub mod pictures;
 mod portal_password;
 mod post;
 mod revocations;
@@ -104,6 +107,8 @@ pub struct Parts {
     pub languages: Arc<[String]>,
     /// Answers them.
     pub answers: axum::Router,
+    /// Pictures, and what catalogues are made of.
+    pub titles: catalogue::Titles,
     /// Exchanges tokens of others.
     pub exchange: foreign::Exchange,
     /// How far the server is.
@@ -128,6 +133,7 @@ pub struct Handle {
     desk: Arc<sessions::Desk>,
     limits: watch::Sender<Arc<Limits>>,
     outside: watch::Sender<Outside>,
+    libraries: Arc<catalogue::api::Libraries>,
     in_file: watch::Sender<Arc<lineup::InFile>>,
 }
 
@@ -140,6 +146,11 @@ impl Handle {
     /// Others are asked from now on, or files were read again.
     pub fn take_outside(&self, outside: Outside) {
         self.outside.send_replace(outside);
+    }
+
+    /// The config file was read again, and these are its libraries.
+    pub fn take_libraries(&self, libraries: Vec<Library>, access: Access) {
+        self.libraries.take(libraries, access);
     }
 
     /// The config file was read again, and these are its channels.
@@ -162,7 +173,7 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
     if let Some(admin) = &parts.admin {
         admin.set_nonblocking(true)?;
     }
-    let registry = parts.registry.clone();
+    let (registry, libraries) = (parts.registry.clone(), Arc::clone(&parts.titles.libraries));
     let (limits, known) = watch::channel(Arc::clone(&parts.limits));
     let (outside, others) = watch::channel(parts.outside.clone());
     let (in_file, named) = watch::channel(Arc::clone(&parts.in_file));
@@ -181,7 +192,7 @@ pub fn start(parts: Parts) -> io::Result<Handle> {
         }
     })?;
     outcome.recv().map_err(io::Error::other)??;
-    Ok(Handle { _socket: guard, registry, desk, limits, outside, in_file })
+    Ok(Handle { _socket: guard, registry, desk, limits, outside, libraries, in_file })
 }
 
 async fn run(

@@ -492,6 +492,10 @@ fn merged(document: Value, fields: Map<String, Value>) -> Map<String, Value> {
     for (name, value) in fields {
         match value {
             Value::Null => drop(document.remove(&name)),
+            Value::Object(fields) if name == "details" => {
+                let details = document.remove(&name).unwrap_or_default();
+                document.insert(name, Value::Object(merged(details, fields)));
+            }
             value => drop(document.insert(name, value)),
         }
     }

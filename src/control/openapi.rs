@@ -22,8 +22,8 @@ use super::json::MERGE_PATCH;
 use super::operators::scope::{self, Needs};
 use super::operators::{account, admins, api_keys, cookie_name, login};
 use super::{
-    app_passwords, audit, events, explain, export, feed, import, objects, portal_password, restore,
-    revocations, sessions, tokens,
+    app_passwords, audit, catalogue, events, explain, export, feed, import, objects, pictures,
+    portal_password, restore, revocations, sessions, tokens,
 };
 
 mod kinds;
@@ -91,6 +91,10 @@ struct Problem {
         sessions::api::sharing,
         sessions::api::one,
         sessions::api::kick,
+        catalogue::api::make,
+        pictures::api::all,
+        pictures::api::add,
+        pictures::api::remove,
         restore::restore,
         import::import,
         export::export,

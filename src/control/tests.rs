@@ -62,6 +62,7 @@ fn started_with(
         desk: None,
         line_up: None,
         in_file: Arc::default(),
+        titles: catalogue::Titles::default(),
     })
     .unwrap();
     Started { admin, asks, inboxes, readiness, state, handle }

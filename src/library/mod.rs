@@ -30,6 +30,7 @@ pub mod hours;
 pub mod past;
 pub mod lender;
 pub mod slates;
+pub mod catalogue;
 mod error;
 
 mod run;

@@ -305,7 +305,7 @@ fn put_cache_control(lines: &mut Lines<'_>, value: &str, is_private: bool) {
 /// Objects of packs never change, but a playlist may get a new pack under its name; folders may
 /// change at any moment, playlists of a running packager every few seconds. Names of live media
 /// are never used again, and live texts change with every segment or part; those of what is past
-/// do not change, but go when it is kept no longer.
+/// do not change, but go when it is kept no longer. A picture's name is made of its content.
 fn cache_control(object: &Object<'_>) -> &'static str {
     let is_media = is_media(object.entry.class);
     match (object.kind, object.source.is_live()) {
@@ -324,7 +324,7 @@ fn cache_control(object: &Object<'_>) -> &'static str {
 #[must_use]
 pub fn cache_control_of_live(source: SourceId, class: Class) -> &'static str {
     match class {
-        class if is_media(class) => IMMUTABLE,
+        class if is_media(class) || source.is_picture() => IMMUTABLE,
         _ if source.is_complete() => "public, max-age=3600",
         _ => "public, max-age=1",
     }

@@ -120,7 +120,9 @@ pub fn located<'c>(
         Target::Vod { path, .. } => catalog.vod(path, grant),
         Target::Live { path, query, .. } if dialect::asks(path, query) => catalog.past(path, grant),
         Target::Live { path, query, .. } => catalog.live(path, &directives(path, query)?, grant),
-        Target::Slate { path } => catalog.live(path, &Directives::default(), grant),
+        Target::Slate { path } | Target::Picture { path } => {
+            catalog.live(path, &Directives::default(), grant)
+        }
         Target::Clock => return Ok(Located::Fixed(Fixed::Clock)),
         Target::Health => return Ok(Located::Fixed(Fixed::Health)),
         Target::Options => return Ok(Located::Fixed(Fixed::Options)),
@@ -138,6 +140,8 @@ pub fn located<'c>(
         // Slates are nobody's secret, and no token helps where there is none.
         Found::Withheld if matches!(target, Target::Slate { .. }) => Err(Refusal::NotFound),
         Found::Withheld => Err(Refusal::TokenMissing),
+        // It may be made, if it is one.
+        Found::Absent if matches!(target, Target::Picture { .. }) => Ok(Located::Ask(Access::Open)),
         Found::Damaged => Err(Refusal::Damaged),
         Found::Absent => Err(Refusal::NotFound),
     }

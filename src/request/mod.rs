@@ -117,7 +117,7 @@ pub fn steps(
         Located::Moved(name) => plan::moved(request, name),
         Located::NotYet(place) => return Ok(Step::Wait(place, permit)),
         Located::Ask(access) => {
-            stranger::may_ask(&target, request.path, view)?;
+            stranger::may_ask(&target, view)?;
             return Ok(Step::Ask { framing: request.body, access, terms: grant.terms() });
         }
         Located::Beyond => return Err(Refusal::Bitrate),

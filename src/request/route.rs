@@ -33,6 +33,11 @@ pub enum Target<'t> {
         /// The path, with its first element.
         path: &'t str,
     },
+    /// `/img/{picture}-{width}.jpg`: everybody's.
+    Picture {
+        /// The path, with its first element.
+        path: &'t str,
+    },
     /// `/healthz`.
     Health,
     /// `/tv/clock`: the time, for players of DASH.
@@ -95,6 +100,7 @@ fn owner(path: &str) -> Option<Target<'_>> {
     match (first, rest) {
         ("healthz", "") if path == "/healthz" => Some(Target::Health),
         ("slate", _) => Some(Target::Slate { path }),
+        ("img", _) => Some(Target::Picture { path }),
         ("s", rest) => {
             let at = memchr::memchr(b'/', rest.as_bytes()).filter(|&at| at > 0)?;
             let below = &rest[at..];
@@ -103,7 +109,7 @@ fn owner(path: &str) -> Option<Target<'_>> {
         }
         // The console has a port of its own.
         ("tv" | "vod" | "admin" | "healthz", _) => None,
-        ("portal" | "hdhr" | "img" | "api" | "live" | "movie" | "series" | "timeshift", _) => {
+        ("portal" | "hdhr" | "api" | "live" | "movie" | "series" | "timeshift", _) => {
             Some(Target::Control)
         }
         _ => is_control(path, first, rest).then_some(Target::Control),

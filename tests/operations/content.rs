@@ -95,6 +95,43 @@ fn films_series_and_episodes_are_kept_and_listed() {
     }
 }
 
+#[test]
+fn details_of_titles_are_set_taken_back_and_refused() {
+    let (place, config, _server) = started("");
+    shelve(&config);
+    let file = place.path("details.json");
+    let told = json!({ "plot": "It begins.", "released": "1999-03-31", "rating": 8.2, "year": 1 });
+    std::fs::write(&file, told.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let details = |kind: &str, id: &str| {
+        let told = done(&config, &[kind, "show", id, "--json"]);
+        serde_json::from_str::<Value>(&told).unwrap()["details"].clone()
+    };
+    for (kind, id) in [("asset", "films/a"), ("series", "lost"), ("episode", "f")] {
+        assert_eq!(details(kind, id), Value::Null);
+        done(&config, &[kind, "set", id, "--details", file, "--year", "1999"]);
+        let more = ["--genre", "Action", "--unset", "details.plot"];
+        done(&config, &[&[kind, "set", id, "--poster", "https://a.example/p"][..], &more].concat());
+        let expected = json!({
+            "released": "1999-03-31", "rating": 8.2, "year": 1999, "genres": ["Action"],
+            "poster": "https://a.example/p",
+        });
+        assert_eq!(details(kind, id), expected);
+    }
+    let said = verb(&config, &["asset", "set", "films/a", "--rating", "11"]);
+    assert!(said.code == 1 && said.err.contains("details.rating: it is to be from 0 to 10"));
+    let exported = done(&config, &["export"]);
+    let (_there, other, _other) = started("");
+    let lines = place.path("all.jsonl");
+    std::fs::write(&lines, &exported).unwrap();
+    done(&other, &["import", lines.to_str().unwrap()]);
+    let there = done(&other, &["asset", "show", "films/a", "--json"]);
+    let there: Value = serde_json::from_str(&there).unwrap();
+    assert_eq!(there["details"], details("asset", "films/a"));
+    done(&config, &["asset", "set", "films/a", "--unset", "details"]);
+    assert_eq!(details("asset", "films/a"), Value::Null);
+}
+
 /// On another server, whose config file names no channel of this one's.
 #[test]
 fn numbers_go_with_content_to_another_server() {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Fields;
+use super::details::Details;
 
 /// Where something is shown.
 #[derive(Debug, Args, Serialize)]
@@ -142,6 +143,9 @@ pub struct AssetFields {
     #[command(flatten)]
     #[serde(flatten)]
     shelf: Shelf,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    details: Details,
 }
 
 impl Fields for AssetFields {
@@ -169,6 +173,9 @@ pub struct SeriesFields {
     #[arg(long = "season", value_name = "N=NAME", value_parser = season)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     seasons: Vec<Value>,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    details: Details,
 }
 
 impl Fields for SeriesFields {
@@ -212,6 +219,9 @@ pub struct EpisodeFields {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    details: Details,
 }
 
 impl Fields for EpisodeFields {

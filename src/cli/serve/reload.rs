@@ -64,6 +64,7 @@ impl Server {
         }
         self.config.libraries = libraries;
         self.config.limits = limits(&self.config.limits, &new.limits);
+        self.control.take_libraries(self.config.libraries.clone(), self.config.access);
         self.library.reload(&for_library(&self.config, new));
         self.take_channels(new);
         self.take_foreign(new);

@@ -15,16 +15,19 @@ use crate::config::{
     ASKS_MAX, AdminPort, Backend, Channel, Config, Listen, PAST_PIECES_WAITING_MAX,
     SESSION_NEWS_MAX, STRIKE_LOTS_MAX, TO_LIBRARY_MAX, TO_LIVE_MAX,
 };
+use crate::control;
+use crate::control::catalogue::Titles;
+use crate::control::catalogue::api::keep_up;
 use crate::control::catchup::CatchUp;
 use crate::control::foreign::{self, Exchange};
 use crate::control::linear::Stations;
 use crate::control::lineup::{self, InFile, Since};
 use crate::control::operators::Rules;
 use crate::control::outside::Outside;
+use crate::control::pictures::{Pictures, addresses};
 use crate::control::registry::Registry;
 use crate::control::secrets::Secrets;
 use crate::control::tls::Certificate;
-use crate::control::{self, Readiness};
 use crate::guard::{Door, Marks, Networks, Strike};
 use crate::live::records::Records;
 use crate::live::slate::Slates;
@@ -53,8 +56,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let with = for_shards(&config, (has_live, descriptors), access);
     let (shards, told, (door, to_guard)) = started(&config, listeners, with)?;
     let mut outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
-    let library = library(&config, &outboxes, told.library)?;
-    let records = Arc::<Records>::default();
+    let (library, records) = (library(&config, &outboxes, told.library)?, Arc::default());
     let parts = || ingest::Parts {
         listener: ingest,
         channels: config.channels.clone(),
@@ -73,7 +75,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let catch_up = catch_up(records, &config, &outboxes, told.pieces)?;
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
-    let readiness = Arc::<Readiness>::default();
+    let (titles, readiness) = (titles(&config, registry.as_ref(), &outboxes)?, Arc::default());
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -89,7 +91,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         limits: Arc::new(config.limits.clone()),
         outside: outside(&draft)?,
         languages,
-        answers: stations.router(control::ask::router(catch_up)),
+        answers: answers(stations.router(control::ask::router(catch_up)), &titles),
+        titles,
         history_ms: config.sessions.history_ms,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
@@ -253,6 +256,39 @@ fn catch_up(
 ) -> Result<CatchUp, Failure> {
     CatchUp::start(records, &config.state, outboxes.to_vec(), pieces)
         .map_err(|error| not_started("start the catch-up thread", &error))
+}
+
+/// Posters and logos, and the catalogue of the libraries, which is made by itself if it is to be.
+/// Without pictures the server shows all else.
+fn titles(
+    config: &Config,
+    registry: Option<&Registry>,
+    outboxes: &[Outbox],
+) -> Result<Titles, Failure> {
+    let titles = Titles { pictures: None, libraries: Arc::default() };
+    titles.libraries.take(config.libraries.clone(), config.access);
+    let Some(registry) = registry else { return Ok(titles) };
+    let allow = config.outside.fetch.allow.clone();
+    let started = Pictures::start(&config.state, outboxes.to_vec()).and_then(|pictures| {
+        addresses::follow(Arc::clone(&pictures), registry.clone(), allow).map(|()| pictures)
+    });
+    let pictures =
+        started.inspect_err(|error| tracing::error!(%error, "there are no pictures")).ok();
+    let every = Duration::from_millis(config.catalogue.every_ms);
+    if !every.is_zero() {
+        let with = (registry.clone(), pictures.clone());
+        keep_up(Arc::clone(&titles.libraries), with, every)
+            .map_err(|error| not_started("start the catalogue's thread", &error))?;
+    }
+    Ok(Titles { pictures, ..titles })
+}
+
+/// What shards' questions are answered by.
+fn answers(others: axum::Router, titles: &Titles) -> axum::Router {
+    match &titles.pictures {
+        Some(pictures) => others.merge(control::pictures::router(Arc::clone(pictures))),
+        None => others,
+    }
 }
 
 /// Whoever exchanges tokens of others; shards are told what to look for.

@@ -12,7 +12,7 @@ use super::inputs::settle_encoded;
 use super::{Reading, Whose, document, nearest, unknown_key};
 use crate::config::given::{Given, Wrong};
 use crate::config::inputs::{CHILD_IDLE_MS_MAX, CHILD_IDLE_MS_MIN, Encode};
-use crate::config::sources::{CATEGORIES_MAX, PICTURE_ADDRESS_SIZE_MAX};
+use crate::config::sources::CATEGORIES_MAX;
 use crate::config::values::{self, duration_ms, duration_text};
 use crate::config::{
     ARCHIVE_MS_MAX, ARCHIVE_MS_MIN, Access, Archive, CHANNELS_MAX, Channel, PART_MS_MAX,
@@ -115,7 +115,7 @@ impl Reading<'_> {
             "folder" => channel.sources.folder = Some(self.file(given)?),
             "categories" => channel.shelf.categories = categories(given)?,
             "order" => channel.shelf.order = given.read_number_or_text(order)?,
-            "logo" => channel.shelf.logo = Some(given.read(picture)?),
+            "logo" => channel.shelf.logo = Some(given.read(values::picture)?),
             "playlist" => channel.sources.playlist = self.playlist(given)?,
             "utc_offset" => channel.sources.utc_offset = given.read(day::utc_offset)?,
             "source" => channel.sources.encoders = self.encoders(given)?,
@@ -271,21 +271,6 @@ fn categories(given: Given<'_>) -> Result<Vec<String>, Wrong> {
 
 fn order(text: &str) -> Result<i32, String> {
     text.trim().parse().map_err(|_| format!("{text} is not a whole number of 32 bits"))
-}
-
-/// The address of a picture, which clients fetch, and we do not.
-pub fn picture(text: &str) -> Result<String, String> {
-    let is_web = ["http://", "https://"].iter().any(|scheme| {
-        let rest = text.get(..scheme.len()).filter(|begin| begin.eq_ignore_ascii_case(scheme));
-        rest.is_some() && text.len() > scheme.len()
-    });
-    if !is_web || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Err(format!("{text:?} is no address (write \"https://example.org/logo.png\")"));
-    }
-    if text.len() > PICTURE_ADDRESS_SIZE_MAX {
-        return Err(format!("is longer than {PICTURE_ADDRESS_SIZE_MAX} bytes"));
-    }
-    Ok(text.to_owned())
 }
 
 /// The channel's archive, which begins without a limit but that of its age.

@@ -4,16 +4,17 @@
 //! file (`config::file::document`). A channel of the file has an object as well, which holds its
 //! number and how it is shown; the server writes it, and nobody else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::details::{self, Details};
 use super::{Checked, id, list, read, text, to, whole};
 use crate::config::file::document;
 use crate::config::sources::{CATEGORIES_MAX, SEASONS_MAX};
-use crate::config::values;
+use crate::config::{IMPORTED_FIELDS_MAX, NAME_SIZE_MAX, values};
 use crate::control::registry::{Kind, Reference};
 
 /// Something in the libraries. Its id is its path below `/vod/`.
@@ -29,6 +30,17 @@ pub(super) struct Asset {
     /// Assets are shown by this, the smallest first, and then by their names.
     #[serde(default)]
     order: i32,
+    /// What else is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Details>)]
+    details: Option<Value>,
+    /// Whether it is in no library any more: whoever watches is not shown it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    missing: bool,
+    /// What was last put into which field from the libraries, as digests: what says something else
+    /// is an operator's, and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<BTreeMap<String, String>>,
 }
 
 /// What an asset is shown as.
@@ -59,6 +71,17 @@ pub(super) struct Series {
     /// Seasons that have a name of their own.
     #[serde(default)]
     seasons: Vec<Season>,
+    /// What else is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Details>)]
+    details: Option<Value>,
+    /// Whether it is in no library any more: whoever watches is not shown it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    missing: bool,
+    /// What was last put into which field from the libraries, as digests: what says something else
+    /// is an operator's, and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -83,6 +106,17 @@ pub(super) struct Episode {
     /// As people see it.
     #[serde(default)]
     name: String,
+    /// What else is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Details>)]
+    details: Option<Value>,
+    /// Whether it is in no library any more: whoever watches is not shown it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    missing: bool,
+    /// What was last put into which field from the libraries, as digests: what says something else
+    /// is an operator's, and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<BTreeMap<String, String>>,
 }
 
 /// A channel: the keys of `[[channel]]` in the config, which says what each may be. What is told of
@@ -131,7 +165,7 @@ pub(super) struct Channel {
     categories: Option<Vec<String>>,
     /// Channels are shown by this, the smallest first, and then by their names.
     order: Option<i32>,
-    /// Where its picture is.
+    /// Its picture: an address, or `img:ID` for one that is stored here.
     logo: Option<String>,
 }
 
@@ -158,13 +192,17 @@ pub fn is_in_file(document: &Value) -> bool {
 pub(super) fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
     match kind {
         Kind::Asset => {
-            let asset: Asset = read(document)?;
+            let mut asset: Asset = read(document)?;
+            asset.details = details::checked(asset.details.take())?;
+            imported(asset.imported.as_ref())?;
             text("name", &asset.name, 1)?;
             let references = categories(&asset.categories)?;
             whole(&asset, references)
         }
         Kind::Series => {
-            let series: Series = read(document)?;
+            let mut series: Series = read(document)?;
+            series.details = details::checked(series.details.take())?;
+            imported(series.imported.as_ref())?;
             text("name", &series.name, 1)?;
             if series.seasons.len() > SEASONS_MAX {
                 return Err(format!("seasons: it has more than {SEASONS_MAX} entries"));
@@ -180,7 +218,9 @@ pub(super) fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
             whole(&series, references)
         }
         Kind::Episode => {
-            let episode: Episode = read(document)?;
+            let mut episode: Episode = read(document)?;
+            episode.details = details::checked(episode.details.take())?;
+            imported(episode.imported.as_ref())?;
             id(Kind::Series, &episode.series).map_err(|why| format!("series: {why}"))?;
             values::asset_path(&episode.asset).map_err(|why| format!("asset: {why}"))?;
             text("name", &episode.name, 0)?;
@@ -195,6 +235,19 @@ pub(super) fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
         }
         _ => channel(document),
     }
+}
+
+/// Digests of fields: short, and of so many.
+fn imported(fields: Option<&BTreeMap<String, String>>) -> Result<(), String> {
+    let Some(fields) = fields else { return Ok(()) };
+    if fields.len() > IMPORTED_FIELDS_MAX {
+        return Err(format!("imported: it has more than {IMPORTED_FIELDS_MAX} entries"));
+    }
+    let mut entries = fields.iter().flat_map(|(field, digest)| [field, digest]);
+    entries.try_for_each(|one| match one.len() {
+        0..=NAME_SIZE_MAX => text("imported", one, 0),
+        _ => Err(format!("imported: one of it has more than {NAME_SIZE_MAX} bytes")),
+    })
 }
 
 /// A channel that runs.

@@ -140,7 +140,12 @@ fn secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(bytes)
 }
 
-fn tls(file: Option<&Path>, vouchers: &[u8]) -> Result<ClientConfig, String> {
+/// What a client shows and believes: these vouchers, or whom this machine trusts.
+///
+/// # Errors
+///
+/// Nobody may vouch for anybody.
+pub fn tls(file: Option<&Path>, vouchers: &[u8]) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = file {
         let wrong = |why: &dyn Display| format!("{}: {why}", path.display());

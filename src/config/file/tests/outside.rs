@@ -42,6 +42,14 @@ pub const KEYS: &[Case] = &[
         "[\"segment\"]",
         "\"segment\" is no event (write \"login\" or \"session\")",
     ),
+    ("catalogue", "every", "\"10min\"", "\"10ms\"", "is shorter than a second"),
+    (
+        "fetch",
+        "allow",
+        "[\"192.168.1.0/24\", \"::1\"]",
+        "[\"home\"]",
+        "\"home\" is not a network (write \"10.0.0.0/8\" or \"192.0.2.7\")",
+    ),
     ("geo", "country", "\"country.mmdb\"", "1", "is a whole number, not a string"),
     ("geo", "asn", "\"off\"", "[]", "is a list, not a string"),
     (
