@@ -96,6 +96,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     /// Sends a response whose body, if it has any, is written with its head.
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "it moves into what is sent, or is copied"
+    )]
     pub(super) fn respond_without_object(&mut self, owner: u32, plan: Plan) {
         let plan = self.while_draining(plan);
         if let Content::Refused(refusal) = plan.content {
@@ -305,6 +309,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
     }
 
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "it moves into what is sent, or is copied"
+    )]
     fn respond_large(&mut self, owner: u32, plan: Plan, key: ObjectKey) {
         self.catalog.lease(key.source);
         let (at, end, parts) = stretch(&plan, 0).expect("a planned body has bytes");
@@ -314,6 +322,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     }
 
     /// Writes the head of a response of several steps, and queues it.
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "it moves into what is sent, or is copied"
+    )]
     fn begin_sending(&mut self, owner: u32, plan: Plan, work: Work) {
         let mut buffer = self.head_buffer();
         let way = if self.common.tells_players { self.way(owner) } else { None };

@@ -6,7 +6,7 @@ use shardcast::messages::SourceId;
 use shardcast::shard::kernel::Errno;
 
 use crate::client::{Client, Ended, Manner};
-use crate::content::{Place, Planned};
+use crate::content::{self, Place, Planned};
 use crate::library::Action;
 use crate::net::{Server, Sock};
 use crate::request::Request;
