@@ -243,11 +243,12 @@ async fn run(
         tokio::task::spawn_local(guard.hear(strikes));
     }
     let exchange = foreign::router(parts.exchange, signing, Arc::clone(&desk));
-    let answers = match sign_ins {
-        Some(sign_ins) => parts.answers.layer(Extension(Arc::new(sign_ins))),
+    let sign_ins = sign_ins.map(Arc::new);
+    let answers = match &sign_ins {
+        Some(sign_ins) => parts.answers.layer(Extension(Arc::clone(sign_ins))),
         None => parts.answers,
     };
-    ask::answer_all(parts.asks, (answers, exchange), post).await;
+    ask::answer_all(parts.asks, (answers, exchange), sign_ins, post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
 }

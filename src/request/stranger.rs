@@ -25,7 +25,8 @@ pub fn refused(refusal: Refusal, view: &View<'_>) -> Refusal {
 ///
 /// `Banned`.
 pub fn may_ask(target: &Target<'_>, path: &[u8], view: &View<'_>) -> Result<(), Refusal> {
-    let lets_in = *target == Target::Control && !path.starts_with(b"/img/");
+    let lets_in =
+        matches!(target, Target::Control | Target::Start(_)) && !path.starts_with(b"/img/");
     if lets_in && is_suspected(view) { Err(Refusal::Banned) } else { Ok(()) }
 }
 

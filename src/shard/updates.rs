@@ -49,12 +49,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 }
             }
             Update::Answered(answer) => self.handle_answer(answer),
+            Update::SignedIn(key, said) => self.handle_signed_in(key, said),
             Update::Report(to) => {
                 // Whoever asked may have given up.
                 let _ = to.try_send(Box::new(self.report()));
             }
             Update::Refusals(subscriber, to) => {
-                // Whoever asked may have given up.
                 let _ = to.try_send(self.refusals.of(subscriber));
             }
             Update::Limits(limits) => {
