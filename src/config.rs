@@ -339,6 +339,8 @@ pub struct Limits {
     pub ingest_idle_ms: u64,
     /// How fast players are sent to.
     pub bandwidth: Bandwidth,
+    /// Whether an app that starts a channel as a playlist is redirected to it.
+    pub start_redirects: bool,
 }
 
 impl Default for Limits {
@@ -358,6 +360,7 @@ impl Default for Limits {
             drain_timeout_ms: 30_000,
             ingest_idle_ms: INGEST_IDLE_MS,
             bandwidth: Bandwidth::default(),
+            start_redirects: false,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::viewer::foreign::Unexchanged;
 use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::leases::{Asking, News, Verdict};
 use crate::viewer::players::Share;
+use crate::viewer::sign_ins::{NotLetIn, Said};
 use crate::viewer::{Apps, Keys, Rights, SessionId, Terms};
 
 pub mod mail;
@@ -303,6 +304,8 @@ pub enum Update {
     Piece(SourceId, u32, Made),
     /// What control says to an `Ask`.
     Answered(Answer),
+    /// Whether control lets somebody in who asked for that.
+    SignedIn(AskKey, Result<(), NotLetIn>),
     /// Tell what you counted.
     Report(SyncSender<Box<ShardReport>>),
     /// Tell what this subscriber was refused last.
@@ -413,6 +416,8 @@ pub enum Wants {
     Answer(Access, Terms),
     /// One of our tokens for the one of others that the request carries. It may have nothing yet.
     Exchange,
+    /// Whether somebody is let in who says this: `SignedIn` says so.
+    SignIn(Said),
 }
 
 /// A complete answer. `response` is shared, so that a cached answer costs a reference.

@@ -18,16 +18,18 @@ use shardcast::guard::Door;
 use shardcast::library::disk::RealDisk;
 use shardcast::library::{open, write};
 use shardcast::messages::{
-    Beside, Change, Device, FilePayload, Index, Listing, Opened, Payload, SourceId, SourceKind,
-    Update, mail,
+    Beside, Change, Device, FilePayload, Index, Listing, Opened, Payload, Single, SourceId,
+    SourceKind, Update, mail,
 };
 use shardcast::shard::{Outside, Settings, Shard};
 use shardcast::sys::features::Features;
 use shardcast::sys::ring::Ring;
 use shardcast::sys::{calls, files};
-use shardcast::units::{Rung, UnixTime};
+use shardcast::units::{Class, ETag, Extent, Rung, UnixTime, Variant};
+use shardcast::viewer::accounts::{Accounts, Credential, Entry, Hasher, Login, Tag};
+use shardcast::viewer::numbers::{Numbered, Played};
 use shardcast::viewer::rights::{Plan, PlanIndex, Standing};
-use shardcast::viewer::{Claims, Key, Keys, Rights, Terms, token};
+use shardcast::viewer::{Apps, Claims, Key, Keys, Numbers, Rights, Terms, token};
 
 const OBJECTS: usize = 100;
 const CONNECTIONS: usize = 64;
@@ -149,6 +151,83 @@ fn check(access: Access, updates: Vec<Update>, requests: &[String]) {
     assert!(counted.count_total <= told, "{counted:?}");
 }
 
+/// The playlist of a channel, of which whoever starts it gets `BODY_SIZE` bytes with this last.
+fn playlist(number: usize) -> (Listing, String) {
+    let path = format!("/tv/c{number}/master.m3u8");
+    let whole = format!("/s/{}/tv/c{number}/v\n", "t".repeat(46));
+    let mut text = b"#EXTM3U\nv\n#".to_vec();
+    text.resize(BODY_SIZE - (whole.len() - "v\n".len()) - 1, b'x');
+    text.push(number as u8);
+    let size = text.len() as u64;
+    let identity = Variant { extent: Extent { offset: 0, size }, etag: ETag([0; 16]) };
+    let single = Single {
+        media_type: "application/vnd.apple.mpegurl",
+        class: Class::Playlist,
+        modified: UnixTime(1),
+        identity,
+        gzip: None,
+        narrowed: Box::default(),
+        rung: Rung::default(),
+    };
+    let source = SourceId::of_live(number as u64);
+    let payload = Payload::Heap(text.into());
+    let opened = Opened { source, index: Index::Single(single), payload, beside: None };
+    let (kind, opened) = (SourceKind::File, Some(Arc::new(opened)));
+    let change = Change::Present { source, kind, access: Access::Token, opened };
+    (Listing { path: path.into(), change }, format!("tv/c{number}"))
+}
+
+/// Every second app starts a channel, the others a film.
+#[test]
+fn apps_that_start_something_allocate_nothing() {
+    let hasher = Hasher::new(&[7; 32]);
+    let (mut requests, mut subscribers, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut numbers, mut listings) = (Vec::new(), Vec::new());
+    let mut content = vec!["vod/a".to_owned()];
+    for number in 0..OBJECTS {
+        let at = 1 + number as u32;
+        let subscriber = NonZeroU32::new(at).unwrap();
+        subscribers.push((subscriber, Some(standing())));
+        let user = format!("user{number}");
+        let credential = Credential::of(&hasher.hash(&user, "a password"));
+        entries.push(Entry::new(credential, Login { subscriber, which: 0 }, Tag::of(7)));
+        let (listing, channel) = playlist(number);
+        listings.push(listing);
+        content.push(channel);
+        numbers.push(((Numbered::Channel, at), Some(Played::channel(&format!("c{number}")))));
+        numbers.push(((Numbered::Film, at), Some(Played::asset(&format!("a/{number}.m4s")))));
+        let (kind, extension) = if number % 2 == 0 { ("live", "m3u8") } else { ("movie", "mp4") };
+        requests.push(format!(
+            "GET /{kind}/{user}/a%20password/{at}.{extension} HTTP/1.1\r\nHost: tv\r\n\
+             User-Agent: App/1.0\r\n\r\n"
+        ));
+    }
+    let plans = vec![Plan::of(content.iter().map(String::as_str))];
+    let rights = Rights::default().with_plans(plans).with(&subscribers);
+    let accounts = Accounts::new(hasher).with(&[], &entries);
+    let apps = Apps { accounts, numbers: Numbers::default().with(&numbers) };
+    let keys = Keys { current: Some(Key::new(1, &[1; 32], 0)), previous: None };
+    let told = vec![
+        Update::Listed(listings.into()),
+        Update::Keys(Arc::new(keys)),
+        Update::Rights(Arc::new(rights)),
+        Update::Apps(Arc::new(apps)),
+    ];
+    check(Access::Token, told, &requests);
+}
+
+fn standing() -> Standing {
+    Standing {
+        plan: Some(PlanIndex(0)),
+        expires: None,
+        is_blocked: false,
+        limits: None,
+        sessions_max: None,
+        country: None,
+        language: None,
+    }
+}
+
 fn request(token: &str, number: usize) -> String {
     format!("GET {token}/vod/a/{number}.m4s HTTP/1.1\r\nHost: tv\r\n\r\n")
 }
@@ -162,15 +241,7 @@ fn hot_requests_allocate_nothing() {
 #[test]
 fn hot_requests_with_tokens_allocate_nothing() {
     let key = Key::new(1, &[1; 32], 0);
-    let standing = Standing {
-        plan: Some(PlanIndex(0)),
-        expires: None,
-        is_blocked: false,
-        limits: None,
-        sessions_max: None,
-        country: None,
-        language: None,
-    };
+    let standing = standing();
     let (mut requests, mut subscribers) = (Vec::new(), Vec::new());
     for number in 0..OBJECTS {
         let subscriber = NonZeroU32::new(1 + number as u32).unwrap();

@@ -190,7 +190,7 @@ impl Reading<'_> {
                 },
                 unknown => {
                     let sections = [
-                        "server", "admin", "http", "log", "guard", "hook", "geo", "slates",
+                        "server", "admin", "http", "log", "guard", "hook", "geo", "apps", "slates",
                         "limits", "library", "channel", "token",
                     ];
                     let why = unknown_key("section", nearest(unknown, sections.into_iter()));

@@ -275,6 +275,7 @@ pub static SETTINGS: &[Setting] = &[
     geo::UNKNOWN,
     fetch::ALLOW,
     super::catalogue::EVERY,
+    super::apps::START,
     Setting {
         key: "slates.path",
         about: "Folder of what refused viewers see, as shardcast slates make writes it: limit.en.ts \
@@ -506,9 +507,7 @@ fn log_level(text: &str) -> Result<String, String> {
         LEVELS.contains(&level.trim())
     });
     good.then(|| text.to_owned()).ok_or_else(|| {
-        format!(
-            "{text:?} is not a log level (write \"info\", or \"info,shardcast::library=debug\")"
-        )
+        format!("{text:?} is no log level (write \"info\", or \"info,shardcast::library=debug\")")
     })
 }
 

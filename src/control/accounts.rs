@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ahash::RandomState;
+use ahash::{AHashSet, RandomState};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -30,6 +30,9 @@ struct Known {
     apps: Apps,
     /// Of tags.
     names: RandomState,
+    /// Tags of all names of which there were entries: to look for those of a new one, which an
+    /// import has by the million, costs nothing.
+    tags: AHashSet<Tag>,
 }
 
 /// What matters here of an episode's document.
@@ -42,8 +45,8 @@ impl Known {
     fn new(hasher: Option<Hasher>) -> Self {
         let accounts = hasher.clone().map_or_else(Accounts::default, Accounts::new);
         let apps = Apps { accounts, numbers: Numbers::default() };
-        let names = RandomState::new();
-        Self { since: Revision(0), epoch: 0, hasher, apps, names }
+        let (names, tags) = (RandomState::new(), AHashSet::new());
+        Self { since: Revision(0), epoch: 0, hasher, apps, names, tags }
     }
 
     /// Takes in what has changed; false if none of it is any shard's business.
@@ -93,6 +96,7 @@ impl Known {
                 entries.extend(self.entries(of.id, *number, of.document));
             }
         })?;
+        self.tags.extend(entries.iter().map(Entry::tag));
         self.apps.accounts = self.apps.accounts.with(&[], &entries);
         let mut changes = Vec::new();
         for kind in [Kind::Channel, Kind::Asset, Kind::Episode] {
@@ -122,10 +126,15 @@ impl Known {
 
     fn take_passwords(&mut self, store: &dyn Store, changes: &[Changed]) -> Result<(), StoreError> {
         let ids: BTreeSet<_> = changes.iter().map(|change| change.id.as_str()).collect();
-        let tags: Vec<_> = ids.iter().map(|id| self.tag(id)).collect();
+        let tags = ids.iter().map(|id| self.tag(id)).filter(|tag| self.tags.contains(tag));
+        let tags: Vec<_> = tags.collect();
         let mut owners: BTreeMap<NonZeroU32, bool> = BTreeMap::new();
         let mut gone = Vec::new();
-        for (_, entry) in self.apps.accounts.tagged(&tags) {
+        let had = match tags.is_empty() {
+            true => Vec::new(),
+            false => self.apps.accounts.tagged(&tags),
+        };
+        for (_, entry) in had {
             let number = entry.login().subscriber;
             // Another one's name may have the same tag.
             let is_theirs = match owners.get(&number) {
@@ -147,6 +156,7 @@ impl Known {
                 come.extend(self.entries(&change.id, number, &document.to_string()));
             }
         }
+        self.tags.extend(come.iter().map(Entry::tag));
         self.apps.accounts = self.apps.accounts.with(&gone, &come);
         Ok(())
     }
@@ -194,14 +204,19 @@ impl Followed {
         Arc::clone(&self.told.borrow().1)
     }
 
-    /// What holds by now: what was committed before is in it, or it takes too long.
-    pub async fn caught_up(&self) -> Arc<Apps> {
+    /// Whether all that was committed by now is in it.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.told.borrow().0 >= *self.newest.borrow()
+    }
+
+    /// Waits until what was committed before is in it, or it takes too long.
+    pub async fn catch_up(&self) {
         let newest = *self.newest.borrow();
         let mut told = self.told.clone();
         let caught_up = told.wait_for(|(revision, _)| *revision >= newest);
         let patience = Duration::from_millis(SIGN_IN_CATCH_UP_MS);
         drop(tokio::time::timeout(patience, caught_up).await);
-        self.current()
     }
 }
 

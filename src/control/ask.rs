@@ -19,13 +19,17 @@ use super::catchup::{self, CatchUp};
 use super::dialects;
 use super::post::Post;
 use super::problem;
+use super::sign_in::{self, NotSignedIn, SignIns};
 use crate::config::{
     ANSWER_BODY_SIZE_MAX, ANSWER_LINES_SIZE_MAX, ANSWERS_AT_ONCE_MAX, ASK_DEADLINE_MS, Access,
-    HEADER_LINES_MAX, REQUEST_BODY_SIZE_MAX,
+    HEADER_LINES_MAX, REQUEST_BODY_SIZE_MAX, SIGN_INS_AT_ONCE_MAX, TARGET_SIZE_MAX,
 };
-use crate::messages::{Answer, Ask, Response, Wants};
+use crate::messages::{Answer, Ask, Response, Update, Wants};
+use crate::request::parse;
+use crate::request::route::{self, Target};
 use crate::viewer::Terms;
 use crate::viewer::foreign::Unexchanged;
+use crate::viewer::sign_ins::NotLetIn;
 
 /// The client's address, as an extension of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +58,20 @@ pub fn router(catch_up: CatchUp) -> Router {
 pub async fn answer_all(
     mut asks: mpsc::Receiver<Ask>,
     (answers, exchange): (Router, Router),
+    sign_ins: Option<Arc<SignIns>>,
     post: Arc<Post>,
 ) {
     let places = Arc::new(Semaphore::new(ANSWERS_AT_ONCE_MAX));
+    let signing_in = Arc::new(Semaphore::new(SIGN_INS_AT_ONCE_MAX));
     while let Some(ask) = asks.recv().await {
+        if let Wants::SignIn(_) = ask.wants {
+            sign_in(ask, sign_ins.clone(), &signing_in, &post);
+            continue;
+        }
         let place = Arc::clone(&places).acquire_owned().await;
         let router = match ask.wants {
-            Wants::Answer(..) => answers.clone(),
             Wants::Exchange => exchange.clone(),
+            _ => answers.clone(),
         };
         let post = Arc::clone(&post);
         tokio::task::spawn_local(async move {
@@ -73,6 +83,48 @@ pub async fn answer_all(
             drop(place);
         });
     }
+}
+
+/// Says whether somebody is let in. An operator's back end may be asked of it, so these have places
+/// of their own: nobody else waits for that.
+fn sign_in(ask: Ask, sign_ins: Option<Arc<SignIns>>, places: &Arc<Semaphore>, post: &Arc<Post>) {
+    let key = ask.key;
+    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        post.tell_one(key.shard, Update::SignedIn(key, Err(NotLetIn::Busy)));
+        return;
+    };
+    let post = Arc::clone(post);
+    tokio::task::spawn_local(async move {
+        let said = match sign_ins {
+            Some(sign_ins) => signed_in(&ask, &sign_ins).await,
+            None => Err(NotLetIn::Wrong),
+        };
+        post.tell_one(key.shard, Update::SignedIn(key, said));
+        drop(place);
+    });
+}
+
+async fn signed_in(ask: &Ask, sign_ins: &SignIns) -> Result<(), NotLetIn> {
+    let mut scratch = [0; TARGET_SIZE_MAX];
+    // The shard has read it in the same way.
+    let Ok(Some(request)) = parse::request(&ask.head) else { return Err(NotLetIn::Wrong) };
+    let Ok(Target::Start(start)) = route::target(&request, &mut scratch) else {
+        return Err(NotLetIn::Wrong);
+    };
+    let said = sign_in::Said {
+        user: start.user,
+        password: start.password,
+        from: ask.peer,
+        agent: request.agent.unwrap_or_default(),
+        head: &ask.head,
+    };
+    // Whether it may watch is looked at by the shard.
+    sign_ins.signed_in(&said).await.map(drop).map_err(|why| match why {
+        NotSignedIn::Wrong => NotLetIn::Wrong,
+        NotSignedIn::LockedOut(_) => NotLetIn::LockedOut,
+        NotSignedIn::Hook(_) => NotLetIn::Hook,
+        NotSignedIn::HookFailed => NotLetIn::HookFailed,
+    })
 }
 
 /// One whole response.

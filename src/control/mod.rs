@@ -256,8 +256,9 @@ async fn run(
         tokio::task::spawn_local(guard.hear(strikes));
     }
     let exchange = foreign::router(parts.exchange, signing.clone(), Arc::clone(&desk));
-    let answers = with_sign_ins(parts.answers, sign_ins, signing);
-    ask::answer_all(parts.asks, (answers, exchange), post).await;
+    let sign_ins = sign_ins.map(Arc::new);
+    let answers = with_sign_ins(parts.answers, sign_ins.clone(), signing);
+    ask::answer_all(parts.asks, (answers, exchange), sign_ins, post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
 }
@@ -265,12 +266,12 @@ async fn run(
 /// Answers, of which each finds where people sign in.
 fn with_sign_ins(
     answers: axum::Router,
-    sign_ins: Option<sign_in::SignIns>,
+    sign_ins: Option<Arc<sign_in::SignIns>>,
     signing: Option<Arc<tokens::Signer>>,
 ) -> axum::Router {
     let Some(sign_ins) = sign_ins else { return answers };
-    let doors = dialects::Doors::new(sign_ins.clone(), signing);
-    answers.layer(Extension(Arc::new(sign_ins))).layer(Extension(doors))
+    let doors = dialects::Doors::new(sign_in::SignIns::clone(&sign_ins), signing);
+    answers.layer(Extension(sign_ins)).layer(Extension(doors))
 }
 
 /// Where apps sign in. Before clients come, every shard is told what they may say.

@@ -24,7 +24,7 @@ use crate::viewer::rights::Bar;
 use crate::viewer::{Apps, Rights};
 
 /// What somebody says who signs in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Said<'a> {
     /// The subscriber's id.
     pub user: &'a str,
@@ -36,6 +36,13 @@ pub struct Said<'a> {
     pub agent: &'a [u8],
     /// The request's head, or its first line, for the log: secrets in its address are taken out.
     pub head: &'a [u8],
+}
+
+impl std::fmt::Debug for Said<'_> {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Said({:?} from {:?})", self.user, self.from)
+    }
 }
 
 /// Somebody who has said a right password.
@@ -108,8 +115,17 @@ impl SignIns {
             credential: said.password.as_bytes(),
             head: said.head,
         };
+        // From here to where it is counted nothing is awaited: of many at once no more
+        // are looked at than may be.
         self.guard.may_try(&attempt).map_err(NotSignedIn::LockedOut)?;
-        let Some(login) = self.login(said).await else {
+        let mut login = self.login(said);
+        if login.is_none() && !self.followed.is_caught_up() {
+            // A password may be used as soon as it was given.
+            self.followed.catch_up().await;
+            self.guard.may_try(&attempt).map_err(NotSignedIn::LockedOut)?;
+            login = self.login(said);
+        }
+        let Some(login) = login else {
             self.guard.failed(&attempt).await;
             return Err(NotSignedIn::Wrong);
         };
@@ -122,17 +138,11 @@ impl SignIns {
         Ok(SignedIn { subscriber, which, standing })
     }
 
-    /// Whose it is. What is not there is looked for again once everything is heard of that was
-    /// committed by now: a password may be used as soon as it was given.
-    async fn login(&self, said: &Said<'_>) -> Option<Login> {
-        let found = |apps: &Apps| {
-            let hash = apps.accounts.hasher()?.hash(said.user, said.password);
-            apps.accounts.find(Credential::of(&hash))
-        };
-        match found(&self.followed.current()) {
-            Some(login) => Some(login),
-            None => found(&*self.followed.caught_up().await),
-        }
+    /// Whose it is, as far as is known.
+    fn login(&self, said: &Said<'_>) -> Option<Login> {
+        let apps = self.followed.current();
+        let hash = apps.accounts.hasher()?.hash(said.user, said.password);
+        apps.accounts.find(Credential::of(&hash))
     }
 
     /// What an operator's back end says; what it said is remembered there.

@@ -11,7 +11,7 @@ use crate::viewer::foreign::{Denied, Unexchanged};
 use crate::viewer::leases::Over;
 use crate::viewer::permit::{Ended, Permit};
 use crate::viewer::rights::{Bar, From, Wanted};
-use crate::viewer::{Claims, Denial, Recent, Terms, token};
+use crate::viewer::{Claims, Denial, Key, Recent, Terms, token};
 
 /// Proof that this viewer was looked at.
 ///
@@ -98,34 +98,53 @@ pub fn grant(
     };
     let (claims, key, is_in_scope) = said(text, (first, rest), view, recent)?;
     let permitted = || {
-        let now = view.now.unix;
-        claims.hold(view.peer, now).map_err(refused)?;
+        claims.hold(view.peer, view.now.unix).map_err(refused)?;
         if view.rights.revoked().has(claims.session) {
             return Err(Refusal::TokenRevoked);
         }
         if !is_in_scope {
             return Err(Refusal::NotEntitled);
         }
-        let from = From { peer: view.peer, agent };
-        let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), &from, now);
-        let held = claims.subscriber.map(verdict).transpose().map_err(barred)?;
-        let mut terms = held.map_or(Terms::ALL, |held| held.terms);
-        let of_token = claims.bitrate_max.unwrap_or(u32::MAX);
-        terms.bitrate_max_kbps = terms.bitrate_max_kbps.min(of_token);
-        let is_limited = held.is_some_and(|held| held.is_limited);
-        Ok((Permit::of(key, &claims, held.map(|held| held.entry)), terms, is_limited))
+        granted(&claims, || Ok(key), target, agent, view)
     };
-    match permitted() {
-        Ok((permit, terms, is_limited)) => {
-            let Claims { subscriber, session, .. } = claims;
-            let viewer = Some(Viewer { subscriber, session, is_limited });
-            Ok(Grant { permit, viewer, terms })
-        }
-        Err(refusal) => {
-            recent.refuse(claims.subscriber);
-            Err(refusal)
-        }
-    }
+    permitted().inspect_err(|_| recent.refuse(claims.subscriber))
+}
+
+/// What the viewer may have who signed in, and whose token would say this.
+///
+/// # Errors
+///
+/// See `grant`; `Busy` where there is no key to sign with.
+pub(super) fn of_app(
+    claims: &Claims,
+    target: &Target<'_>,
+    agent: Option<&[u8]>,
+    view: &View<'_>,
+    recent: &mut Recent,
+) -> Result<Grant, Refusal> {
+    let mark = || view.keys.current.as_ref().map(Key::mark).ok_or(Refusal::Busy);
+    granted(claims, mark, target, agent, view).inspect_err(|_| recent.refuse(claims.subscriber))
+}
+
+/// What a viewer may have with a token that says this and is good, of a key of this mark.
+fn granted(
+    claims: &Claims,
+    mark: impl FnOnce() -> Result<u32, Refusal>,
+    target: &Target<'_>,
+    agent: Option<&[u8]>,
+    view: &View<'_>,
+) -> Result<Grant, Refusal> {
+    let (from, now) = (From { peer: view.peer, agent }, view.now.unix);
+    let verdict = |subscriber| view.rights.verdict(subscriber, wanted(target), &from, now);
+    let held = claims.subscriber.map(verdict).transpose().map_err(barred)?;
+    let permit = Permit::of(mark()?, claims, held.map(|held| held.entry));
+    let mut terms = held.map_or(Terms::ALL, |held| held.terms);
+    let of_token = claims.bitrate_max.unwrap_or(u32::MAX);
+    terms.bitrate_max_kbps = terms.bitrate_max_kbps.min(of_token);
+    let is_limited = held.is_some_and(|held| held.is_limited);
+    let Claims { subscriber, session, .. } = *claims;
+    let viewer = Some(Viewer { subscriber, session, is_limited });
+    Ok(Grant { permit, viewer, terms })
 }
 
 /// What a token of ours says, the mark of the key that signed it, and whether its patterns hold this
@@ -235,7 +254,7 @@ mod tests {
     use crate::units::{Now, UnixTime};
     use crate::viewer::foreign::carrier::Watched;
     use crate::viewer::rights::{Plan, PlanIndex, Standing};
-    use crate::viewer::{Key, Keys, Rights};
+    use crate::viewer::{Apps, Keys, Rights};
 
     const ANNA: NonZeroU32 = NonZeroU32::new(7).unwrap();
 
@@ -292,10 +311,10 @@ mod tests {
             language: None,
         };
         let rights = Rights::default().with_plans(vec![gold]).with(&[(ANNA, Some(standing))]);
-        let (catalog, keys, rights) = (&catalog, &keys, &rights);
+        let (catalog, keys, rights, apps) = (&catalog, &keys, &rights, &Apps::default());
         let (foreign, bans) = (&Watched::default(), &Bans::default());
         let slates = &Shown::default();
-        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &|| peer, now };
+        let view = View { catalog, keys, rights, apps, foreign, bans, slates, peer: &|| peer, now };
         let mut recent = Recent::default();
         let first = grant(target, None, &view, &mut recent);
         // Whoever is known again is judged as before.

@@ -19,7 +19,7 @@ use crate::pack::index::PackIndex;
 use crate::pack::writer::{Layout, Object, Written};
 use crate::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
 use crate::viewer::foreign::carrier::Watched;
-use crate::viewer::{Claims, Key, Keys, Known, Recent, Rights, token};
+use crate::viewer::{Apps, Claims, Key, Keys, Known, Recent, Rights, token};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 pub(crate) const MODIFIED: UnixTime = UnixTime(784_111_777);
@@ -133,6 +133,7 @@ pub(crate) fn catalog() -> Catalog {
 }
 
 static FOREIGN: LazyLock<Watched> = LazyLock::new(Watched::default);
+static APPS: LazyLock<Apps> = LazyLock::new(Apps::default);
 static RIGHTS: LazyLock<Rights> = LazyLock::new(Rights::default);
 static SLATES: LazyLock<Shown> = LazyLock::new(Shown::default);
 static BANS: LazyLock<Bans> = LazyLock::new(Bans::default);
@@ -145,6 +146,7 @@ pub(crate) fn view(catalog: &Catalog) -> View<'_> {
         catalog,
         keys: &KEYS,
         rights: &RIGHTS,
+        apps: &APPS,
         foreign: &FOREIGN,
         bans: &BANS,
         slates: &SLATES,

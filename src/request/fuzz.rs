@@ -2,11 +2,13 @@
 
 use super::body::Receiving;
 use super::head::{self, Common};
+use super::opening::{self, Base};
 use super::parse::{self, BodyFraming};
 use super::plan;
 use super::range::{self, Selection};
 use super::refusal::Refusal;
 use super::route;
+use super::start::{Start, may_be};
 use crate::config::{HEAD_SIZE_MAX, RESPONSE_HEAD_SIZE_MAX, TARGET_SIZE_MAX};
 use crate::live::slate::language;
 
@@ -48,6 +50,30 @@ fn waits(request: &parse::Request<'_>, head: &[u8]) {
     let size = kept.len();
     assert!(size <= head.len());
     assert_eq!(parse::request(&kept), Ok(Some(parse::Request { size, ..*request })));
+}
+
+/// Bytes as the path by which an app starts something: known before it is decoded, and of three
+/// elements that are what they were; and as a playlist, which is written whole or not at all.
+///
+/// # Panics
+///
+/// If something does not hold.
+pub fn start(data: &[u8]) {
+    let mut scratch = [0; TARGET_SIZE_MAX];
+    if data.len() <= TARGET_SIZE_MAX
+        && let Ok(path) = route::unescaped(data, &mut scratch)
+        && let Some(start) = Start::of_path(path)
+    {
+        assert!(may_be(data), "{path:?}");
+        assert!(!start.user.is_empty() && !start.password.is_empty());
+        let rest = format!("{}/{}/{}", start.user, start.password, start.number);
+        assert_eq!(rest.matches('/').count(), 2, "{path:?}");
+    }
+    let base = Base { token: b"token", folder: b"/tv/news/" };
+    let mut out = vec![0; data.len() * 2];
+    if let Some(size) = opening::written(data, &base, &mut out) {
+        assert!(size >= data.len() && size <= out.len());
+    }
 }
 
 fn has_bare_line_end(head: &[u8]) -> bool {
@@ -191,6 +217,11 @@ mod tests {
         #[test]
         fn any_head(data in prop_oneof![near_head(), proptest::collection::vec(any::<u8>(), 0..64)]) {
             super::head(&data);
+        }
+
+        #[test]
+        fn any_address(data in "(/|%2f)(live|movie|s|%[0-9a-f]{2})?[/a-z0-9%.#\"=\n]{0,30}") {
+            super::start(data.as_bytes());
         }
 
         #[test]

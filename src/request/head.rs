@@ -7,6 +7,7 @@ pub mod cmsd;
 mod date;
 mod lines;
 mod slate;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use date::{Date, date};
 use lines::{Lines, digits, is_value};
 use slate::put_shown;
 pub use slate::write_slate;
+pub use start::{Begins, write_start};
 
 /// What every head has in common, prepared once.
 #[derive(Clone, Debug, Default)]
@@ -186,7 +188,7 @@ fn compose(
         Content::Object { variant, .. } if let Some(slate) = plan.slate => {
             put_shown(&mut lines, of(), variant, slate);
         }
-        Content::Slate { .. } => unreachable!("its head is written with its text"),
+        Content::Slate { .. } | Content::Start { .. } => unreachable!("written with its text"),
         Content::Object { gzip, variant, part, .. } => {
             let object = of();
             put_object(&mut lines, object, variant, *gzip, part);
@@ -523,6 +525,8 @@ fn explanation(refusal: Refusal) -> &'static str {
         Refusal::Banned => {
             "too much that was wrong came from this address: sign in from another, or wait.\n"
         }
+        Refusal::PasswordWrong => "there is no such user, or another password.\n",
+        Refusal::LockedOut => "too many passwords were wrong. Try again in an hour.\n",
         Refusal::TooMany => "this address has as many connections as it may.\n",
         Refusal::Malformed => "the request is not well-formed HTTP/1.1.\n",
         Refusal::HeadTooLarge => "the request's head is too long, or has too many lines.\n",

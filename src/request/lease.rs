@@ -86,6 +86,22 @@ pub fn segment(
     view.catalog.hold_ms(path).map(|_| segment)
 }
 
+/// Whether the session of a request goes on already. What is no media has none, and goes on.
+#[must_use]
+pub fn goes_on(
+    target: &Target<'_>,
+    located: &Located<'_>,
+    (grant, agent): (&Grant, Option<&[u8]>),
+    view: &View<'_>,
+    known: &Known,
+) -> bool {
+    let Some(Viewer { subscriber, session: token, .. }) = grant.viewer() else { return true };
+    let Some(content) = content(target, located, view) else { return true };
+    let agent = agent.unwrap_or_default();
+    let viewing = Viewing { subscriber, token, peer: (view.peer)(), agent, content };
+    known.leases.goes_on(viewing.id(), view.now.ticks)
+}
+
 /// What is watched, if anything is.
 fn content<'t>(target: &Target<'t>, located: &Located<'_>, view: &View<'_>) -> Option<Content<'t>> {
     let path = match *target {

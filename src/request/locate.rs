@@ -126,6 +126,8 @@ pub fn located<'c>(
         Target::Clock => return Ok(Located::Fixed(Fixed::Clock)),
         Target::Health => return Ok(Located::Fixed(Fixed::Health)),
         Target::Options => return Ok(Located::Fixed(Fixed::Options)),
+        // What it leads to is located in its place.
+        Target::Start(_) => return Err(Refusal::NotFound),
         Target::Control => return Ok(Located::Ask(Access::Open)),
     };
     match found {

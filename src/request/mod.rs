@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bytes → parse → route → authorise → locate → terms → lease → plan → (the driver's operations)
+//!                       or sign_in
 //! ```
 //!
 //! Every step is a pure function in a file of its own name; each gives a value that the next one
@@ -10,7 +11,10 @@
 
 pub mod parse;
 pub mod route;
+pub mod start;
 pub mod authorise;
+pub mod sign_in;
+pub mod opening;
 pub mod locate;
 pub mod terms;
 pub mod lease;
@@ -39,12 +43,16 @@ use crate::live::slate::Shown;
 use crate::live::slate::text::Reader;
 use crate::units::Now;
 use crate::viewer::foreign::carrier::Watched;
-use crate::viewer::{Keys, Known, Permit, Rights, Terms};
+use crate::viewer::sign_ins::Said;
+use crate::viewer::{Apps, Keys, Known, Permit, Rights, Terms};
 
 use self::lease::Leased;
 use self::locate::Located;
 use self::plan::Plan;
 use self::refusal::Refusal;
+use self::route::Target;
+use self::sign_in::{Signed, SignedIn};
+use self::start::{Form, Start};
 
 /// What the steps look at besides the request: all of it is the shard's own.
 #[derive(Clone, Copy)]
@@ -55,6 +63,8 @@ pub struct View<'v> {
     pub keys: &'v Keys,
     /// What subscribers may have.
     pub rights: &'v Rights,
+    /// What apps sign in with, and start.
+    pub apps: &'v Apps,
     /// Where tokens of others are carried.
     pub foreign: &'v Watched,
     /// Who is banned.
@@ -83,6 +93,13 @@ pub enum Step {
         /// On what terms this viewer may.
         terms: Terms,
     },
+    /// Only control can say whether somebody is let in who says this.
+    SignIn {
+        /// How the request's body comes.
+        framing: parse::BodyFraming,
+        /// What is said.
+        said: Said,
+    },
 }
 
 /// Answers one request. Every line is a step, every step has a file of its own name. `known`
@@ -99,6 +116,9 @@ pub fn steps(
 ) -> Result<Step, Refusal> {
     let met = |refusal| stranger::refused(refusal, view);
     let target = route::target(request, scratch).map_err(met)?;
+    if let Target::Start(start) = &target {
+        return started(start, &target, request, view, known);
+    }
     let grant = authorise::grant(&target, request.agent, view, &mut known.recent).map_err(met)?;
     if let Some(index) = slate::that_goes_on(&target, view) {
         return Ok(Step::Respond(plan::slate(request, index, Reader::Opened)));
@@ -125,4 +145,77 @@ pub fn steps(
     let segment = lease::segment(&target, &located, &grant, view).filter(|_| plan.is_whole());
     let played = terms::played(&located);
     Ok(Step::Respond(Plan { permit, segment, played, ..plan }))
+}
+
+/// Answers one request by which an app starts something: as with a token, of what its number
+/// stands for, in place wherever that is one object.
+fn started(
+    start: &Start<'_>,
+    asked: &Target<'_>,
+    request: &parse::Request<'_>,
+    view: &View<'_>,
+    known: &mut Known,
+) -> Result<Step, Refusal> {
+    let ask = |said| {
+        stranger::may_ask(asked, view)?;
+        Ok(Step::SignIn { framing: request.body, said })
+    };
+    let signed = match sign_in::signed_in(start, request.agent, view, known)? {
+        SignedIn::In(signed) => signed,
+        SignedIn::Ask(said) => return ask(said),
+    };
+    let Signed { target, grant, begun, said, .. } = signed;
+    slate::on_air(&target, &grant, view, &mut known.recent)?;
+    let Some(located) = in_place(&signed, view)? else {
+        return Ok(Step::Respond(plan::start(request, begun, None)));
+    };
+    let needs = terms::met(&target, &located, &grant, view, &mut known.recent)?;
+    let with = (&grant, request.agent);
+    if known.leases.asks_logins()
+        && !known.sign_ins.is_let_in(&said, view.now.ticks)
+        && !lease::goes_on(&target, &located, with, view, known)
+    {
+        return ask(said);
+    }
+    let permit = match lease::leased(&target, &located, with, view, known)? {
+        Leased::Goes(permit) => permit.needing(needs),
+        Leased::NotYet(place, permit) => return Ok(Step::Wait(place, permit.needing(needs))),
+    };
+    let plan = match located {
+        Located::Object(object) if begun.form == Form::Playlist && start.is_live() => {
+            plan::start(request, begun, Some((object.key, object.entry.identity)))
+        }
+        Located::Object(object) => plan::response(request, &object),
+        Located::Growing(growing) => plan::growing(request, &growing),
+        Located::NotYet(place) => return Ok(Step::Wait(place, permit)),
+        Located::Beyond => return Err(Refusal::Bitrate),
+        Located::Ask(_) | Located::Moved(_) | Located::Fixed(_) => {
+            plan::start(request, begun, None)
+        }
+    };
+    Ok(Step::Respond(Plan { permit, ..plan }))
+}
+
+/// What an app starts, where it can be sent in place; none = it is redirected to what is a path of
+/// its own: a playlist of a film, and what control writes.
+fn in_place<'v>(signed: &Signed<'v>, view: &View<'v>) -> Result<Option<Located<'v>>, Refusal> {
+    let Signed { target, grant, begun, played, .. } = signed;
+    let located = |target: &Target<'_>| locate::located(target, grant, view.catalog);
+    let Target::Vod { .. } = target else {
+        return located(target).map(|found| match found {
+            Located::Ask(_) | Located::Moved(_) => None,
+            found => Some(found),
+        });
+    };
+    let has_playlist = || {
+        let path = played.master().strip_prefix("/vod/").unwrap_or_default();
+        located(&Target::Vod { path, token: None }).is_ok()
+    };
+    if begun.form == Form::Playlist && has_playlist() {
+        return Ok(None);
+    }
+    match located(target) {
+        Err(Refusal::NotFound) if has_playlist() => Ok(None),
+        found => found.map(Some),
+    }
 }

@@ -15,6 +15,7 @@ pub use fields::accepts_gzip;
 pub use kept::kept;
 
 use super::refusal::Refusal;
+use super::start::holds_secret;
 use crate::config::{HEAD_SIZE_MAX, HEADER_LINES_MAX, TARGET_SIZE_MAX};
 use crate::viewer::cmcd;
 
@@ -83,7 +84,8 @@ pub struct Request<'b> {
     pub host: &'b [u8],
     /// Range.
     pub range: Option<&'b [u8]>,
-    /// User-Agent, of a client whose path holds a token: a subscriber may be bound to some.
+    /// User-Agent, of a client whose path holds a token or a password: a subscriber may be
+    /// bound to some.
     pub agent: Option<&'b [u8]>,
     /// Accept-Language, of the same: who is refused may be told so in one of these.
     pub languages: Option<&'b [u8]>,
@@ -165,8 +167,8 @@ fn checked<'b>(parsed: &httparse::Request<'_, 'b>, head: &'b [u8]) -> Result<Req
         // RFC 9112, 3.2.2: an absolute target replaces Host, whatever that says.
         host: target.authority.unwrap_or(host),
         range: fields.range,
-        agent: fields.agent.filter(|_| target.path.starts_with(b"/s/")),
-        languages: fields.languages.filter(|_| target.path.starts_with(b"/s/")),
+        agent: fields.agent.filter(|_| holds_secret(target.path)),
+        languages: fields.languages.filter(|_| holds_secret(target.path)),
         conditions: fields.conditions,
         accepts_gzip: fields.encodings.accept_gzip(),
         preflight: method == Method::Options && fields.origin && fields.request_method,

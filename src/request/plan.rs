@@ -10,6 +10,8 @@ use super::locate::{Fixed, Growing, Object, ObjectKey};
 use super::parse::{BodyFraming, Method, Request, Version};
 use super::range::{self, ByteRange, Ranges, Selection};
 use super::refusal::Refusal;
+use super::sign_in::Begun;
+use super::start::holds_secret;
 use crate::catalog::GrowingSlot;
 use crate::live::playlist::name::Name;
 use crate::live::slate::SlateIndex;
@@ -93,6 +95,13 @@ pub enum Content {
         index: SlateIndex,
         /// For whom.
         reader: Reader,
+    },
+    /// What an app starts (200, or 302): a playlist that is written as it is sent, or where it is.
+    Start {
+        /// Who has begun what.
+        begun: Begun,
+        /// The channel's own playlist; none = it goes on elsewhere.
+        text: Option<(ObjectKey, Variant)>,
     },
     /// A refusal.
     Refused(Refusal),
@@ -225,6 +234,13 @@ pub fn slate(request: &Request<'_>, index: SlateIndex, reader: Reader) -> Plan {
     plan(request, 200, Content::Slate { index, reader }, Class::Playlist)
 }
 
+/// The response to an app that starts something.
+#[must_use]
+pub fn start(request: &Request<'_>, begun: Begun, text: Option<(ObjectKey, Variant)>) -> Plan {
+    let status = if text.is_some() { 200 } else { 302 };
+    plan(request, status, Content::Start { begun, text }, Class::Playlist)
+}
+
 /// All of an object of a slate, in place of a refusal: whatever else the request says is of what it
 /// does not get.
 #[must_use]
@@ -302,7 +318,7 @@ fn plan(request: &Request<'_>, status: u16, content: Content, class: Class) -> P
         connection: goes(request),
         class,
         lacks_gzip: false,
-        is_private: request.path.starts_with(b"/s/"),
+        is_private: holds_secret(request.path),
         permit: Permit::OPEN,
         slate: None,
         segment: None,

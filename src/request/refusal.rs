@@ -78,6 +78,10 @@ pub enum Refusal {
     Banned,
     /// As many connections come from there as one address may have. 429 with Retry-After.
     TooMany,
+    /// No such user, or another password. 403.
+    PasswordWrong,
+    /// Too many different wrong passwords were said of this account from there. 403.
+    LockedOut,
     /// No memory, descriptor or place in a queue is left. 503 with Retry-After.
     Busy,
     /// Nobody answered in time. 503 with Retry-After.
@@ -86,7 +90,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for counters.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::Malformed,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -123,6 +127,8 @@ impl Refusal {
         Self::OffAir,
         Self::Banned,
         Self::TooMany,
+        Self::PasswordWrong,
+        Self::LockedOut,
         Self::Damaged,
         Self::Busy,
         Self::TimedOut,
@@ -153,6 +159,8 @@ impl Refusal {
             | Self::HookRefused
             | Self::SessionLimit
             | Self::SessionKicked
+            | Self::PasswordWrong
+            | Self::LockedOut
             | Self::Banned => 403,
             Self::NotFound | Self::OffAir => 404,
             Self::MethodNotAllowed => 405,
@@ -230,6 +238,8 @@ impl Refusal {
             Self::OffAir => "off-air",
             Self::Banned => "banned",
             Self::TooMany => "too-many-connections",
+            Self::PasswordWrong => "password-wrong",
+            Self::LockedOut => "locked-out",
             Self::Damaged => "damaged",
             Self::Busy => "busy",
             Self::TimedOut => "timed-out",

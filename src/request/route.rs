@@ -5,6 +5,7 @@ mod tests;
 
 use super::parse::{BodyFraming, Method, Request};
 use super::refusal::Refusal;
+use super::start::Start;
 use crate::config::TARGET_SIZE_MAX;
 use crate::live::catchup::dialect;
 use crate::units::split_first;
@@ -28,6 +29,8 @@ pub enum Target<'t> {
         /// The token of `/s/{token}/tv/…`.
         token: Option<&'t str>,
     },
+    /// `/live/{user}/{password}/{number}` and its like: what an app starts.
+    Start(Start<'t>),
     /// `/slate/{slate}/{name}`: what refused viewers see.
     Slate {
         /// The path, with its first element.
@@ -109,10 +112,11 @@ fn owner(path: &str) -> Option<Target<'_>> {
         }
         // The console has a port of its own.
         ("tv" | "vod" | "admin" | "healthz", _) => None,
-        ("portal" | "hdhr" | "api" | "live" | "movie" | "series" | "timeshift", _) => {
-            Some(Target::Control)
-        }
-        _ => is_control(path, first, rest).then_some(Target::Control),
+        ("portal" | "hdhr" | "api" | "timeshift", _) => Some(Target::Control),
+        _ => match Start::of_path(path) {
+            Some(start) => Some(Target::Start(start)),
+            None => is_control(path, first, rest).then_some(Target::Control),
+        },
     }
 }
 
@@ -146,15 +150,7 @@ fn is_control(path: &str, first: &str, rest: &str) -> bool {
     if first.is_empty() || first == "streaming" || first.ends_with(".php") {
         return false;
     }
-    match rest.split_once('/') {
-        // `/{user}/{password}/{id}` with digits, and `.ts` or `.m3u8`.
-        Some((password, id)) => {
-            let id = id.strip_suffix(".ts").or(id.strip_suffix(".m3u8")).unwrap_or(id);
-            let digits = id.bytes().all(|byte| byte.is_ascii_digit());
-            !password.is_empty() && !id.is_empty() && digits
-        }
-        None => dialect::is_name(rest),
-    }
+    !rest.contains('/') && dialect::is_name(rest)
 }
 
 /// Whether the path is one of Flussonic's for what is past: `/{channel}/archive-…`.

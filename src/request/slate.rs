@@ -12,6 +12,7 @@ use super::parse::{Method, Request};
 use super::plan::{self, Instead, Plan};
 use super::refusal::Refusal;
 use super::route::Target;
+use super::start::{Form, Start};
 use crate::catalog::Found;
 use crate::config::slates::SlateReason;
 use crate::live::reload::Directives;
@@ -120,6 +121,15 @@ fn asked(path: &[u8]) -> Option<(Asked, &str)> {
         Some(token) => &token[token.find('/')?..],
         None => path,
     };
+    if let Some(start) = Start::of_path(path) {
+        let asked = match start.form {
+            Form::Stream => Asked::Stream,
+            Form::Playlist if start.is_live() => Asked::Channel,
+            Form::Playlist => Asked::Film,
+            Form::File => return None,
+        };
+        return Some((asked, path));
+    }
     if path.starts_with("/vod/") {
         return path.ends_with(".m3u8").then_some((Asked::Film, path));
     }
@@ -156,6 +166,10 @@ mod tests {
             ("/vod/films/a/master.m3u8", Some(Asked::Film)),
             ("/vod/a%20b.m3u8", Some(Asked::Film)),
             ("/vod/films/a/1.ts", None),
+            ("/live/anna/pw/1.m3u8", Some(Asked::Channel)),
+            ("/anna/pw/1", Some(Asked::Stream)),
+            ("/movie/anna/pw/1.m3u8", Some(Asked::Film)),
+            ("/movie/anna/pw/1.mp4", None),
             ("/slate/limit.en/live.m3u8", None),
             ("", None),
         ] {

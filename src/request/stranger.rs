@@ -25,7 +25,8 @@ pub fn refused(refusal: Refusal, view: &View<'_>) -> Refusal {
 ///
 /// `Banned`.
 pub fn may_ask(target: &Target<'_>, view: &View<'_>) -> Result<(), Refusal> {
-    if *target == Target::Control && is_suspected(view) { Err(Refusal::Banned) } else { Ok(()) }
+    let lets_in = matches!(target, Target::Control | Target::Start(_));
+    if lets_in && is_suspected(view) { Err(Refusal::Banned) } else { Ok(()) }
 }
 
 fn is_suspected(view: &View<'_>) -> bool {

@@ -107,6 +107,12 @@ fn wish_of(
             wants: Wants::Answer(access, terms),
             expects_continue: request.expects_continue,
         }),
+        Ok(Step::SignIn { framing, said }) => Wish::Ask(Question {
+            head: bytes[..size].into(),
+            framing,
+            wants: Wants::SignIn(said),
+            expects_continue: request.expects_continue,
+        }),
         Err(Refusal::TokenMissing)
             if exchange::may_be_exchanged(request, &bytes[..size], view.foreign) =>
         {
@@ -233,10 +239,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         let bytes = self.kernel.received(&received);
         let connection = &self.connections[owner];
         let peer = || connection.peer(&self.kernel);
-        let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
+        let (catalog, keys, rights, apps) = (&self.catalog, &self.keys, &self.rights, &self.apps);
         let (foreign, bans) = (&self.foreign, &self.bans);
         let (slates, now) = (&self.slates, self.now);
-        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
+        let view = View { catalog, keys, rights, apps, foreign, bans, slates, peer: &peer, now };
         let wish =
             wish((bytes, shut), &view, (&mut self.known, &mut self.refusals), &mut self.path);
         if let Some(record) = self.record_of(bytes, &wish) {
@@ -310,10 +316,10 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         let connection = &self.connections[owner];
         let peer = || connection.peer(&self.kernel);
-        let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
+        let (catalog, keys, rights, apps) = (&self.catalog, &self.keys, &self.rights, &self.apps);
         let (foreign, bans) = (&self.foreign, &self.bans);
         let (slates, now) = (&self.slates, self.now);
-        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
+        let view = View { catalog, keys, rights, apps, foreign, bans, slates, peer: &peer, now };
         let wish = wish(
             (pending.rest(), shut),
             &view,

@@ -39,6 +39,7 @@ mod proxied;
 mod review;
 mod sessions;
 mod slates;
+mod starts;
 mod updates;
 pub mod thread;
 
@@ -60,6 +61,7 @@ use self::recent::Recent;
 use self::refusals::Refusals;
 use self::review::Review;
 use self::slab::Slab;
+use self::starts::Texts;
 use self::strikes::Strikes;
 use self::waits::Wait;
 use self::wheel::Wheel;
@@ -130,6 +132,12 @@ struct Listener {
     copied: u32,
     /// Whether its accept is in flight.
     accepting: bool,
+}
+
+impl Listener {
+    fn of(backend: Backend) -> Self {
+        Self { backend, let_gos: 0, copied: 0, accepting: false }
+    }
 }
 
 /// A shard over some kernel.
@@ -205,6 +213,8 @@ pub struct Shard<K: Kernel, I: Inbox> {
     small_body: Vec<u8>,
     /// and its response built here.
     small_response: Vec<u8>,
+    /// Playlists for apps are written here.
+    texts: Texts,
     draining: Option<Ticks>,
     listening: bool,
     listeners_closed: bool,
@@ -218,8 +228,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub fn new(mut kernel: K, inbox: I, outside: Outside, settings: Settings) -> Self {
         let (now, is_heard) = (kernel.now(), outside.strikes.is_some());
         let refusals = Refusals::new(Strikes::new(settings.door.marks.clone(), is_heard));
-        let listener = |&backend| Listener { backend, let_gos: 0, copied: 0, accepting: false };
-        let listeners = settings.backends.iter().map(listener).collect();
+        let listeners = settings.backends.iter().copied().map(Listener::of).collect();
         let mut shard = Self {
             kernel,
             inbox,
@@ -272,6 +281,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             path: Box::new([0; TARGET_SIZE_MAX]),
             small_body: Vec::new(),
             small_response: Vec::new(),
+            texts: Texts::default(),
             draining: None,
             listening: !settings.waits_to_accept,
             listeners_closed: false,

@@ -8,6 +8,7 @@ use crate::config::{REFUSALS_REMEMBERED, REFUSALS_TOLD_MAX};
 use crate::messages::Refused;
 use crate::request::View;
 use crate::request::refusal::Refusal;
+use crate::request::start::holds_secret;
 
 /// Among so many of the newest, one that is repeated is found and counted: a player that is refused
 /// asks again and again.
@@ -73,6 +74,10 @@ fn path(bytes: &[u8]) -> String {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let path = match path.strip_prefix(b"/s/") {
         Some(token) => &token[token.iter().position(|byte| *byte == b'/').unwrap_or(token.len())..],
+        // A password is in it, and a user name.
+        None if holds_secret(path) => {
+            &path[path.iter().rposition(|byte| *byte == b'/').unwrap_or(0)..]
+        }
         // It carries one of others, and not in its path.
         None if path.starts_with(b"/") => path,
         // Of a whole address nobody knows where its token is.
@@ -89,7 +94,7 @@ mod tests {
     use crate::live::slate::Shown;
     use crate::units::{Now, UnixTime};
     use crate::viewer::foreign::carrier::Watched;
-    use crate::viewer::{Keys, Rights};
+    use crate::viewer::{Apps, Keys, Rights};
 
     fn refusals() -> Refusals {
         Refusals::new(Strikes::new(Marks::default(), false))
@@ -101,10 +106,10 @@ mod tests {
         let catalog = Catalog::new(Capacity { sources: 0, heap_bytes: 0 });
         let (keys, rights) = (Keys::default(), Rights::default());
         let now = Now { unix: UnixTime(at), ..Now::default() };
-        let (catalog, keys, rights) = (&catalog, &keys, &rights);
+        let (catalog, keys, rights, apps) = (&catalog, &keys, &rights, &Apps::default());
         let (foreign, bans) = (&Watched::default(), &Bans::default());
         let slates = &Shown::default();
-        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &|| None, now };
+        let view = View { catalog, keys, rights, apps, foreign, bans, slates, peer: &|| None, now };
         let subscriber = NonZeroU32::new(subscriber).unwrap();
         refusals.note(subscriber, (refusal, head.as_bytes()), &view);
     }
@@ -128,6 +133,8 @@ mod tests {
         note(7, Refusal::NotEntitled, "/s/secret/tv/news/v/1.m4s", 12);
         note(7, Refusal::SubscriberExpired, "/s/secret/tv/news/v/1.m4s", 13);
         note(7, Refusal::NotEntitled, "/s/secret", 14);
+        note(9, Refusal::NotEntitled, "/live/anna/secret/12.ts", 15);
+        note(9, Refusal::NotEntitled, "/anna/secret/13", 16);
         let expected = [
             "not-entitled  1x 14-14",
             "subscriber-expired /tv/news/v/1.m4s 1x 13-13",
@@ -135,7 +142,9 @@ mod tests {
         ];
         assert_eq!(shown(&refusals, 7), expected);
         assert_eq!(shown(&refusals, 8), ["subscriber-blocked /vod/a 1x 11-11"]);
-        assert_eq!(shown(&refusals, 9), [""; 0]);
+        let expected = ["not-entitled /13 1x 16-16", "not-entitled /12.ts 1x 15-15"];
+        assert_eq!(shown(&refusals, 9), expected);
+        assert_eq!(shown(&refusals, 10), [""; 0]);
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         }
         match plan.content {
             Content::Slate { index, reader } => self.respond_slate(owner, plan, index, reader),
+            Content::Start { begun, text } => self.respond_start(owner, plan, &begun, text),
             Content::Object { key, gzip, variant, part } if plan.with_body => {
                 if plan.lacks_gzip {
                     self.want_gzip(key);
@@ -435,10 +436,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         {
             let connection = &self.connections[exchange.owner];
             let peer = || connection.peer(&self.kernel);
-            let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
+            let (catalog, keys, rights, apps) =
+                (&self.catalog, &self.keys, &self.rights, &self.apps);
             let (foreign, bans) = (&self.foreign, &self.bans);
             let (slates, now) = (&self.slates, self.now);
-            let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
+            let view =
+                View { catalog, keys, rights, apps, foreign, bans, slates, peer: &peer, now };
             self.refusals.note(of, (refusal, head), &view);
         }
         self.answer_refused(place, refusal);

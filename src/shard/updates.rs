@@ -50,6 +50,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 }
             }
             Update::Answered(answer) => self.handle_answer(answer),
+            Update::SignedIn(key, said) => self.handle_signed_in(key, said),
             Update::Report(to) => {
                 // Whoever asked may have given up.
                 let _ = to.try_send(Box::new(self.report()));

@@ -107,10 +107,12 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             let Some(Wait { started, head, .. }) = self.end_wait(owner) else { continue };
             let connection = &self.connections[owner];
             let peer = || connection.peer(&self.kernel);
-            let (catalog, keys, rights) = (&self.catalog, &self.keys, &self.rights);
+            let (catalog, keys, rights, apps) =
+                (&self.catalog, &self.keys, &self.rights, &self.apps);
             let (foreign, bans) = (&self.foreign, &self.bans);
             let (slates, now) = (&self.slates, self.now);
-            let view = View { catalog, keys, rights, foreign, bans, slates, peer: &peer, now };
+            let view =
+                View { catalog, keys, rights, apps, foreign, bans, slates, peer: &peer, now };
             let both = (&mut self.known, &mut self.refusals);
             let wish = wish_again(&head, &view, both, &mut self.path);
             match wish {

@@ -161,7 +161,9 @@ impl Entry {
         Login { subscriber: self.subscriber, which }
     }
 
-    fn tag(&self) -> Tag {
+    /// The tag of the name that it is said with.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
         Tag(self.tag >> WHICH_BITS)
     }
 }

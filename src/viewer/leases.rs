@@ -74,11 +74,13 @@ pub struct Asking {
     pub within_ms: u64,
     /// Whether they are refused then, and not let in.
     pub refuses: bool,
+    /// Whether control is asked of apps that sign in, also where their password is right.
+    pub of_logins: bool,
 }
 
 impl Default for Asking {
     fn default() -> Self {
-        Self { of_all: false, within_ms: SESSION_ASK_MS, refuses: false }
+        Self { of_all: false, within_ms: SESSION_ASK_MS, refuses: false, of_logins: false }
     }
 }
 
@@ -209,6 +211,19 @@ impl Leases {
     /// Which sessions control is asked about from now on.
     pub fn ask_as(&mut self, asking: Asking) {
         self.asking = asking;
+    }
+
+    /// Whether control is asked of apps that sign in.
+    #[must_use]
+    pub fn asks_logins(&self) -> bool {
+        self.asking.of_logins
+    }
+
+    /// Whether a session goes on.
+    #[must_use]
+    pub fn goes_on(&self, id: SessionId, now: Ticks) -> bool {
+        let lease = self.known.get(&id);
+        lease.is_some_and(|lease| lease.standing == Standing::Held && now < lease.until)
     }
 
     /// Where the session of a request stands. One that is new, or has been silent for longer than

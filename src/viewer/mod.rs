@@ -15,6 +15,7 @@ pub mod session;
 pub mod fetched;
 pub mod accounts;
 pub mod numbers;
+pub mod sign_ins;
 pub mod leases;
 pub mod cmcd;
 pub mod foreign;
@@ -31,6 +32,7 @@ pub use recent::Recent;
 pub use rights::Rights;
 pub use scope::Scope;
 pub use session::{SessionId, Viewing};
+pub use sign_ins::SignIns;
 pub use terms::{Needs, Terms};
 pub use token::{Claims, Denial, Key, Keys, Token};
 
@@ -50,6 +52,8 @@ pub struct Known {
     pub recent: Recent,
     /// what they watch,
     pub leases: Leases,
-    /// and what their players say, and how fast they are sent to.
+    /// what their players say, and how fast they are sent to,
     pub players: Players,
+    /// and what their apps said to sign in.
+    pub sign_ins: SignIns,
 }

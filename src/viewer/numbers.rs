@@ -23,8 +23,8 @@ pub struct Played {
     /// Where it begins: `/tv/news/master.m3u8` of a channel, `films/a` of an asset, whose path
     /// follows `/vod/`.
     path: Arc<str>,
-    /// The transport stream of a channel.
-    stream: Arc<str>,
+    /// Besides: the transport stream of a channel, the playlist of an asset.
+    more: Arc<str>,
 }
 
 impl Played {
@@ -32,13 +32,13 @@ impl Played {
     #[must_use]
     pub fn channel(id: &str) -> Self {
         let path = format!("/tv/{id}/master.m3u8").into();
-        Self { path, stream: format!("/tv/{id}/stream.ts").into() }
+        Self { path, more: format!("/tv/{id}/stream.ts").into() }
     }
 
     /// Of what lies at this path below `/vod/`.
     #[must_use]
     pub fn asset(path: &str) -> Self {
-        Self { path: path.into(), stream: Arc::default() }
+        Self { path: path.into(), more: format!("/vod/{path}/master.m3u8").into() }
     }
 
     /// Where it begins.
@@ -47,10 +47,22 @@ impl Played {
         &self.path
     }
 
-    /// The transport stream of a channel.
+    /// The folder of a channel's playlists: `/tv/news/`.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        &self.path[..self.path.rfind('/').map_or(0, |at| at + 1)]
+    }
+
+    /// The transport stream of a channel: `/tv/news/stream.ts`.
     #[must_use]
     pub fn stream(&self) -> &str {
-        &self.stream
+        &self.more
+    }
+
+    /// The playlist of an asset that is a folder or a pack: `/vod/films/a/master.m3u8`.
+    #[must_use]
+    pub fn master(&self) -> &str {
+        &self.more
     }
 }
 
@@ -114,6 +126,8 @@ mod tests {
         let numbers = Numbers::default().with(&[(news, Some(Played::channel("news")))]);
         let found = numbers.find(Numbered::Channel, 7).unwrap();
         assert_eq!((found.path(), found.stream()), ("/tv/news/master.m3u8", "/tv/news/stream.ts"));
+        assert_eq!(found.folder(), "/tv/news/");
+        assert_eq!(Played::asset("films/a").master(), "/vod/films/a/master.m3u8");
         assert_eq!(numbers.find(Numbered::Film, 7), None, "each kind counts on its own");
         let many: Vec<Change> = (1..=1_000)
             .map(|number| {

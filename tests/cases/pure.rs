@@ -14,7 +14,7 @@ use shardcast::request::plan::{Connection, Content, Part, Plan};
 use shardcast::request::{Step, View, parse, plan, steps};
 use shardcast::units::{Class, ETag, Extent, Now, UnixTime, Variant, media_type};
 use shardcast::viewer::foreign::carrier::Watched;
-use shardcast::viewer::{Keys, Known, Rights};
+use shardcast::viewer::{Apps, Keys, Known, Rights};
 
 use crate::fixture::{self, Library};
 use crate::wire::Wire;
@@ -110,12 +110,13 @@ impl<'c> Pure<'c> {
         let (keys, rights, now) = (Keys::default(), Rights::default(), Now::default());
         let catalog = self.catalog;
         let (foreign, bans) = (&Watched::default(), &Bans::default());
-        let (keys, rights) = (&keys, &rights);
+        let (keys, rights, apps) = (&keys, &rights, &Apps::default());
         let slates = &Shown::default();
-        let view = View { catalog, keys, rights, foreign, bans, slates, peer: &|| None, now };
+        let view = View { catalog, keys, rights, apps, foreign, bans, slates, peer: &|| None, now };
         match steps(request, &view, &mut Known::default(), &mut [0; TARGET_SIZE_MAX]) {
             Ok(Step::Respond(plan)) => Some(plan),
             Ok(Step::Wait(place, _)) => panic!("nothing is awaited here, but {place:?}"),
+            Ok(Step::SignIn { .. }) => panic!("nobody signs in here"),
             Ok(Step::Ask { framing, .. }) => match Receiving::new(framing) {
                 Ok(receiving) => {
                     if request.expects_continue && request.size == received {

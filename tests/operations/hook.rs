@@ -246,6 +246,11 @@ fn fetch(public: SocketAddr, token: &str, path: &str, agent: &str) -> String {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!("GET /s/{token}/vod/{path} HTTP/1.1\r\nHost: tv\r\nUser-Agent: {agent}\r\n");
     write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
+    outcome(&mut stream)
+}
+
+/// Status and reason of the answer that ends a connection.
+fn outcome(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     let head = String::from_utf8_lossy(&answer);
@@ -508,6 +513,42 @@ fn whoever_signs_in_is_asked_about_and_places_are_counted_all_the_same() {
         "agent": "App",
     });
     assert_eq!(body, expected);
+}
+
+#[test]
+fn an_app_that_starts_something_is_asked_about_once_and_never_while_it_watches() {
+    let back_end = BackEnd::new(Mood::Allows);
+    let asking = Asking::new(back_end.address, &format!("{PATIENT}events = [\"login\"]\n"));
+    let add = json!({ "name": "app", "password": "correct-horse-7" });
+    asking.post("subscribers/Anna/app-passwords", &add);
+    let film = asking.post("assets", &json!({ "id": "a/1.ts", "name": "A" }));
+    let path = |password: &str| format!("/movie/Anna/{password}/{}.ts", film["number"]);
+    let starts = |password: &str, agent: &str| {
+        let mut stream = TcpStream::connect(asking.server.public).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head =
+            format!("GET {} HTTP/1.1\r\nHost: tv\r\nUser-Agent: {agent}\r\n", path(password));
+        write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
+        outcome(&mut stream)
+    };
+    until("it is let in", || starts("correct-horse-7", "App") == "200");
+    let asked = back_end.questions();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let expected = json!({
+        "version": 1, "event": "login", "subscriber": "Anna", "external_id": "crm-Anna",
+        "content": null, "device": null, "address": "127.0.0.1", "country": null, "asn": null,
+        "agent": "App",
+    });
+    assert_eq!(asked[0].1, expected);
+    back_end.become_mood(Mood::Refuses);
+    for _ in 0..5 {
+        assert_eq!(starts("correct-horse-7", "App"), "200", "who watches goes on");
+    }
+    assert_eq!(starts("wrong", "App"), "403 password-wrong");
+    assert_eq!(back_end.count(), 1, "whoever is not known is not asked about");
+    assert_eq!(starts("correct-horse-7", "Other"), "403 hook-refused");
+    assert_eq!(back_end.count(), 2);
+    assert!(!format!("{:?}", back_end.questions()).contains("horse"), "nothing secret is said");
 }
 
 impl Asking {

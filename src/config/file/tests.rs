@@ -114,7 +114,7 @@ const KEYS: &[Case] = &[
         "level",
         "\"info,shardcast::shard=trace\"",
         "\"loud\"",
-        "\"loud\" is not a log level (write \"info\", or \"info,shardcast::library=debug\")",
+        "\"loud\" is no log level (write \"info\", or \"info,shardcast::library=debug\")",
     ),
     ("log", "access", "\"combined\"", "true", "is true or false, not a string"),
     ("log", "access_path", "\"-\"", "[]", "is a list, not a string"),

@@ -139,6 +139,7 @@ fn questions_beyond_those_at_once_wait_until_one_is_given_up() {
     local.spawn_local(answer_all(
         received,
         (test_router(), Router::new()),
+        None,
         Arc::new(Post::new(vec![outbox])),
     ));
     let answers_after = |millis| {

@@ -203,13 +203,16 @@ impl Hook {
     pub fn asking(&self) -> Asking {
         let state = self.state();
         let settings = state.endpoint.as_ref().map(|endpoint| &endpoint.settings);
-        let Some(settings) = settings.filter(|of| of.asks_sessions) else {
-            return Asking::default();
-        };
+        let Some(settings) = settings else { return Asking::default() };
+        let of_logins = settings.asks_logins;
+        if !settings.asks_sessions {
+            return Asking { of_logins, ..Asking::default() };
+        }
         Asking {
             of_all: true,
             within_ms: SESSION_ASK_MS.max(settings.deadline_ms + HOOK_GRACE_MS),
             refuses: settings.on_failure == OnFailure::Refuse,
+            of_logins,
         }
     }
 

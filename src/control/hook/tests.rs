@@ -201,12 +201,12 @@ fn nobody_is_asked_where_there_is_nobody_and_shards_are_told_how_long_to_wait() 
         assert_eq!(hook.asking(), Asking::default());
         assert!(hook.figures().is_none() && !hook.asks(Event::Session));
         let (hook, _folder) = self::hook("http://127.0.0.1:1/", |of| of.deadline_ms = 3_000);
-        let asking = Asking { of_all: true, within_ms: 3_500, refuses: false };
+        let asking = Asking { of_all: true, within_ms: 3_500, refuses: false, of_logins: true };
         assert_eq!(hook.asking(), asking);
         hook.take(None);
         assert_eq!(hook.asking(), Asking::default());
         let (hook, _folder) = self::hook("http://127.0.0.1:1/", |of| of.asks_sessions = false);
-        assert_eq!(hook.asking(), Asking::default());
+        assert_eq!(hook.asking(), Asking { of_logins: true, ..Asking::default() });
         assert!(hook.asks(Event::Login) && !hook.asks(Event::Session));
     });
 }

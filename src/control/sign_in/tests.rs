@@ -140,3 +140,25 @@ fn of_ten_thousand_guesses_twenty_are_looked_at_of_a_user_and_of_nobody_alike() 
         assert!(place.says("192.0.2.8", "anna", "right").await.is_ok(), "elsewhere");
     });
 }
+
+#[test]
+fn of_many_guesses_at_once_no_more_are_looked_at() {
+    run(async {
+        let place = Place::new();
+        // What was written last is not heard of yet.
+        place.add("anna", "right", json!({})).await;
+        let place = std::rc::Rc::new(place);
+        let guesses = (0..200).map(|guess| {
+            let place = std::rc::Rc::clone(&place);
+            tokio::task::spawn_local(async move {
+                place.says("192.0.2.7", "anna", &format!("guess {guess}")).await
+            })
+        });
+        let guesses: Vec<_> = guesses.collect();
+        let mut looked_at = 0;
+        for guess in guesses {
+            looked_at += usize::from(guess.await.unwrap() == Err(NotSignedIn::Wrong));
+        }
+        assert_eq!(looked_at, GUESSES_AN_HOUR_MAX);
+    });
+}

@@ -138,7 +138,7 @@ fn where_control_does_not_speak_whoever_has_paid_is_let_in() {
 #[test]
 fn where_a_back_end_is_asked_all_wait_for_it_and_may_be_refused_without_it() {
     let mut leases = Leases::default();
-    leases.ask_as(Asking { of_all: true, within_ms: 3_000, refuses: true });
+    leases.ask_as(Asking { of_all: true, within_ms: 3_000, refuses: true, of_logins: false });
     let id = viewing(1, NEWS).id();
     let unlimited =
         |leases: &mut Leases, now| leases.ask(&viewing(1, NEWS), false, Ticks(now), || None).1;

@@ -66,6 +66,17 @@ fn the_smallest_is_46_characters_and_the_same_everywhere() {
 }
 
 #[test]
+fn the_text_that_takes_no_memory_is_the_same() {
+    let nobody = Claims { subscriber: None, ..claims() };
+    for claims in [claims(), nobody] {
+        let text = plain(&claims, &key(2)).unwrap();
+        assert_eq!(text.text(), sealed(&claims, &[], &key(2)).unwrap().as_bytes());
+    }
+    let late = Claims { expires: UnixTime(u64::from(u32::MAX) + 1), ..claims() };
+    assert!(plain(&late, &key(2)).is_none());
+}
+
+#[test]
 fn it_is_good_before_the_second_in_which_it_expires() {
     let text = sealed(&claims(), &[], &key(2)).unwrap();
     check(&text, &keys(), "", UnixTime(NOON.0 + 59), "70000");

@@ -74,6 +74,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("transport", shardcast::live::fuzz::transport),
     // Peers at the driver, over the simulator's kernel.
     ("connection", connection::play),
+    // An address by which an app starts something, and the playlist that it gets.
+    ("start", shardcast::request::fuzz::start),
     // What an operator's back end answers.
     ("hook", shardcast::control::fuzz::hook),
     // A file that says where addresses are.

@@ -9,6 +9,7 @@ mod boxes;
 pub mod http;
 mod statuses;
 mod aligned;
+mod apps;
 mod repeats;
 mod torn;
 mod mistakes;

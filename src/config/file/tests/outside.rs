@@ -4,6 +4,13 @@ use super::Case;
 
 pub const KEYS: &[Case] = &[
     (
+        "apps",
+        "start",
+        "\"redirect\"",
+        "\"302\"",
+        "\"302\" is neither (write \"playlist\" or \"redirect\")",
+    ),
+    (
         "hook",
         "url",
         "\"https://crm.example.org/hook\"",
