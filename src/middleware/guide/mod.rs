@@ -5,10 +5,16 @@
 //! it as the source's next edition (`import`, `store`); which of a source's channels is which of
 //! ours is found in `matching`. Everything that is asked of the guide goes through a `Reader`.
 
-pub mod matching;
+mod time;
+mod piece;
+pub mod xmltv;
+mod unpack;
+mod zip;
+pub mod import;
 pub mod programme;
-pub mod read;
 pub mod store;
+pub mod matching;
+pub mod read;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
