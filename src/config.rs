@@ -496,6 +496,8 @@ pub struct Config {
     pub outside: Outside,
     /// What viewers see who are refused.
     pub slates: slates::Section,
+    /// How guides are taken from elsewhere.
+    pub guide: guide::Guide,
     /// The limits.
     pub limits: Limits,
 }
@@ -535,6 +537,7 @@ impl Default for Config {
             tokens: Vec::new(),
             outside: Outside::default(),
             slates: slates::Section::default(),
+            guide: guide::Guide::default(),
             limits: Limits::default(),
         }
     }

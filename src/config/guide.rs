@@ -7,6 +7,8 @@ use ipnet::IpNet;
 
 use crate::units::{KIB, MIB};
 
+pub mod settings;
+
 /// How guides are taken from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guide {
@@ -127,7 +129,8 @@ impl Address {
     ///
     /// Why it is none that is fetched from.
     pub fn of_text(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("it {why} (write \"https://guide.example.org/all.xml.gz\")");
+        let wrong =
+            |why: &str| format!("it {why} (write \"https://guide.example.org/all.xml.gz\")");
         let uri: Uri = text.parse().map_err(|_| wrong("is no URL"))?;
         let authority = uri.authority().ok_or_else(|| wrong("is no URL"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
@@ -224,7 +227,8 @@ mod tests {
             ("", None),
         ] {
             let address = Address::of_text(text).ok();
-            let parts = address.as_ref().map(|of| (of.host(), of.port(), of.authority(), of.target()));
+            let parts =
+                address.as_ref().map(|of| (of.host(), of.port(), of.authority(), of.target()));
             assert_eq!(parts, expected, "{text}");
         }
     }

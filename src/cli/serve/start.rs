@@ -30,6 +30,7 @@ use crate::live::records::Records;
 use crate::live::slate::Slates;
 use crate::messages::mail::Outbox;
 use crate::messages::{AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update};
+use crate::middleware::guide;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
 use crate::shard::thread::ShardHandle;
@@ -72,6 +73,9 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
     let readiness = Arc::<Readiness>::default();
+    // Whoever serves a folder by naming it has no guide either.
+    let (_guide, guide_desk) =
+        guide(&config, registry.as_ref().filter(|_| since.is_some()))?.unzip();
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -89,6 +93,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         languages,
         answers: stations.router(control::ask::router(catch_up)),
         history_ms: config.sessions.history_ms,
+        guide: guide_desk,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
@@ -105,6 +110,23 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         (log, security_log),
         (readiness, received),
     ))
+}
+
+/// What is on, and where it is asked.
+type OfGuide = (guide::Guide, control::guide::Desk);
+
+/// What reads guides and knows what is on.
+fn guide(config: &Config, registry: Option<&Registry>) -> Result<Option<OfGuide>, Failure> {
+    let Some(registry) = registry.cloned() else { return Ok(None) };
+    let archive = |channel: &Channel| {
+        let archive = channel.archive.as_ref()?;
+        Some((channel.id.clone(), archive.age_ms / 1000))
+    };
+    let archives = config.channels.iter().filter_map(archive).collect();
+    let (state, config) = (config.state.clone(), config.guide.clone());
+    guide::start(guide::Parts { state, registry, config, archives })
+        .map(Some)
+        .map_err(|error| not_started("start the guide", &error))
 }
 
 /// What finds and opens what is served.

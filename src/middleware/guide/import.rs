@@ -138,9 +138,7 @@ pub fn import(store: &mut Store, reading: &Reading, order: &Order<'_>) -> Result
     }
     report.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.size = order.progress.size.load(std::sync::atomic::Ordering::Relaxed);
-    let text = serde_json::to_string(&report).unwrap_or_default();
-    let kept = Kept { report: text, ..order.kept.clone() };
-    store.finish((order.source, edition), &kept, order.now)?;
+    store.finish((order.source, edition), &order.kept, order.now)?;
     Ok(report)
 }
 
