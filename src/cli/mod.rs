@@ -22,6 +22,7 @@ pub mod backup;
 pub mod ban;
 pub mod channel;
 pub mod export;
+pub mod guide;
 pub mod import;
 pub mod key;
 pub mod objects;
@@ -79,6 +80,8 @@ pub enum Verb {
     Session(session::SessionArgs),
     /// Keep networks out
     Ban(ban::BanArgs),
+    /// Where guides are read, which channel of them is which of ours, and what is on
+    Guide(guide::GuideArgs),
     /// List and change the keys that sign tokens
     Key(key::KeyArgs),
     /// Who administers the server over the network, and the keys of programs that do
@@ -140,6 +143,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Token(args) => token::run(args),
         Verb::Session(args) => session::run(args),
         Verb::Ban(args) => ban::run(args),
+        Verb::Guide(args) => guide::run(args),
         Verb::Key(args) => key::run(args),
         Verb::Admin(args) => admin::run(args),
         Verb::Import(args) => import::run(args),

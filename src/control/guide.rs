@@ -1,7 +1,7 @@
 //! The guide in the API: how sources are, which of their channels are which of ours, and what is on.
 //!
-//! What operators say of it are objects of the registry like others: `guide-sources`, and
-//! `guide-channels`, which say by what a channel is found in them and by how much its programmes are
+//! What operators say of it are objects of the registry like others: `guides`, and
+//! `guide-matches`, which say by what a channel is found in them and by how much its programmes are
 //! moved. What came of it is asked of the guide's own thread, through a bounded queue.
 
 use axum::Router;
@@ -165,7 +165,7 @@ pub async fn channels(State(shared): State<Shared>, Query(of): Query<Channels>) 
 }
 
 /// `GET /api/v1/guide/channels/{id}`: one of our channels, with channels of sources that may be it.
-/// Nothing of that is taken before somebody writes it into `guide-channels`.
+/// Nothing of that is taken before somebody writes it into `guide-matches`.
 #[utoipa::path(
     get, path = "/api/v1/guide/channels/{id}", tag = "guide",
     params(("id" = String, Path, description = "The channel.")),

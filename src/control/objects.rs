@@ -47,8 +47,8 @@ pub(super) const PLURALS: [(&str, Kind); 12] = [
     ("subscribers", Kind::Subscriber),
     ("bans", Kind::Ban),
     ("revocations", Kind::Revocation),
-    ("guide-sources", Kind::GuideSource),
-    ("guide-channels", Kind::GuideChannel),
+    ("guides", Kind::GuideSource),
+    ("guide-matches", Kind::GuideChannel),
 ];
 
 fn kind(plural: &str) -> Option<Kind> {

@@ -54,6 +54,7 @@ fn started_with(
         answers: ask::router(
             catchup::CatchUp::start(Arc::default(), state.path(), Vec::new()).unwrap(),
         ),
+        guide: None,
         exchange: foreign::Exchange::open(&Config::default()).unwrap(),
         readiness: Arc::clone(&readiness),
         log: None,

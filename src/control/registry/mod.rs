@@ -107,7 +107,7 @@ impl Kind {
             Self::Ban => "ban",
             Self::Revocation => "revocation",
             Self::GuideSource => "guide-source",
-            Self::GuideChannel => "guide-channel",
+            Self::GuideChannel => "guide-match",
             Self::Admin => "admin",
             Self::ApiKey => "api-key",
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -22,6 +22,7 @@ use crate::config::guide::{GUIDE_PROGRAMMES_TOLD_MAX, GUIDE_SOURCES_MAX};
 use crate::config::values;
 use crate::control::guide::{Question, Told, Wish};
 use crate::control::registry::{Busy, Kind, Registry, Revision, Store, StoreError};
+use crate::sys::priority;
 use crate::units::UnixTime;
 
 /// A source's document.
@@ -46,7 +47,7 @@ struct ChannelDocument {
 }
 
 /// A guide-channel's document.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct SaidDocument {
     xmltv: Option<String>,
@@ -87,6 +88,8 @@ pub fn start(
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("guide".to_owned()).spawn(move || {
+        // Fifty thousand names are compared after each change of a channel.
+        priority::give_way(5);
         let (known, sources) = (Known::default(), Vec::new());
         let desk = Desk {
             guide,
@@ -141,6 +144,13 @@ impl Desk {
                 }
                 question = questions.recv() => {
                     let Some(Question { wish, answer }) = question else { return };
+                    // Whoever has written something and asks then, is told of it.
+                    if newest.has_changed().unwrap_or_default() {
+                        newest.mark_unchanged();
+                        if !self.follow(&registry).await {
+                            newest.mark_changed();
+                        }
+                    }
                     // Whoever asked may have gone.
                     let _ = answer.send(self.told(wish));
                 }
@@ -257,9 +267,12 @@ impl Desk {
             }
             Wish::Refresh(id) => {
                 let found = self.known.sources.get_key_value(&id).ok_or_else(no_source)?;
-                if let Some(status) = seen(&self.keeper.board).get_mut(&id) {
-                    status.state = keeper::State::Queued;
+                let mut board = seen(&self.keeper.board);
+                let state = &mut board.entry(id.clone()).or_default().state;
+                if *state == keeper::State::Waiting {
+                    *state = keeper::State::Queued;
                 }
+                drop(board);
                 let _ = self.keeper.tasks.send(Task::Refresh(id.clone()));
                 Ok(self.source(found.0, found.1))
             }
@@ -271,7 +284,9 @@ impl Desk {
                 let line = lines.channels.get(&id).ok_or_else(no_channel)?;
                 let ours = Ours { name: line.name.clone(), id, ..Ours::default() };
                 let proposals = Alike::new(&self.sources).proposals(&ours);
-                Ok(channel(&ours.id, line, Some(proposals)))
+                let mut told = channel(&ours.id, line, Some(proposals));
+                told["said"] = json!(self.known.said.get(&ours.id));
+                Ok(told)
             }
             Wish::Programmes { channel, from, to } => self.programmes(&channel, (from, to)),
         }

@@ -309,7 +309,7 @@ impl Work<'_> {
             if channel.last <= from || channel.first >= to {
                 continue;
             }
-            let mut gathered = Gathered::default();
+            let (mut gathered, mut packed) = (Gathered::default(), Vec::new());
             reading.blocks(channel.number, (from, to), |bytes| {
                 for mut programme in unpacked(bytes).unwrap_or_default() {
                     if programme.stop.0 > from && programme.start.0 < to {
@@ -318,25 +318,34 @@ impl Work<'_> {
                             programme.stop = UnixTime(known.unwrap_or_default());
                         }
                         gathered.add(&programme);
+                        if gathered.is_full() {
+                            packed.extend(gathered.packed(true));
+                        }
                     }
                 }
             })?;
-            if let Some(packed) = gathered.packed(true) {
-                let at = self.channel(&channel.xmltv)?;
-                let building = &mut self.channels[at];
-                if !building.is_said {
-                    building.is_said = true;
-                    building.channel.names.clone_from(&channel.names);
-                    building.channel.icon.clone_from(&channel.icon);
-                }
-                building.channel.first = building.channel.first.min(packed.first);
-                building.channel.last = building.channel.last.max(packed.last);
-                building.channel.programmes += packed.count;
-                self.report.past_programmes += packed.count;
-                self.ready(at, packed)?;
+            packed.extend(gathered.packed(true));
+            for block in packed {
+                self.carried(&channel, block)?;
             }
         }
         Ok(())
+    }
+
+    /// Takes a block of the edition before.
+    fn carried(&mut self, before: &SourceChannel, packed: Packed) -> Result<(), Failure> {
+        let at = self.channel(&before.xmltv)?;
+        let building = &mut self.channels[at];
+        if !building.is_said {
+            building.is_said = true;
+            building.channel.names.clone_from(&before.names);
+            building.channel.icon.clone_from(&before.icon);
+        }
+        building.channel.first = building.channel.first.min(packed.first);
+        building.channel.last = building.channel.last.max(packed.last);
+        building.channel.programmes += packed.count;
+        self.report.past_programmes += packed.count;
+        self.ready(at, packed)
     }
 }
 

@@ -109,6 +109,7 @@ pub struct Lines {
 /// What a source's channels can be found by.
 struct Names<'s> {
     source: &'s Source,
+    exactly: HashMap<&'s str, &'s SourceChannel>,
     by_id: HashMap<String, &'s SourceChannel>,
     by_name: HashMap<String, &'s SourceChannel>,
 }
@@ -116,6 +117,7 @@ struct Names<'s> {
 impl<'s> Names<'s> {
     fn of(source: &'s Source) -> Self {
         let (mut by_id, mut by_name) = (HashMap::new(), HashMap::new());
+        let exactly = source.channels.iter().map(|of| (of.xmltv.as_str(), of)).collect();
         for channel in &source.channels {
             by_id.entry(channel.xmltv.to_lowercase()).or_insert(channel);
             for name in channel.names.iter().map(|name| plain(name)).filter(|of| !of.is_empty()) {
@@ -126,7 +128,7 @@ impl<'s> Names<'s> {
                 }
             }
         }
-        Self { source, by_id, by_name }
+        Self { source, exactly, by_id, by_name }
     }
 
     fn found(&self, ours: &Ours) -> Option<(&'s SourceChannel, How)> {
@@ -134,7 +136,7 @@ impl<'s> Names<'s> {
         if let Some(xmltv) = &ours.said.xmltv {
             let is_meant = ours.said.source.as_ref().is_none_or(|source| *source == self.source.id);
             // Ids may differ in their letters' case alone.
-            let exact = self.source.channels.iter().find(|channel| channel.xmltv == *xmltv);
+            let exact = self.exactly.get(xmltv.as_str()).copied();
             return exact.or_else(|| of(xmltv)).filter(|_| is_meant).map(|of| (of, How::Said));
         }
         let by_id = of(&ours.id).map(|channel| (channel, How::Id));

@@ -1,6 +1,6 @@
 //! Guides: what is on, on which channel, from whoever says so.
 //!
-//! Sources (`registry`: guide-sources) are files and addresses of XMLTV. A thread of low priority
+//! Sources (`registry`: guides) are files and addresses of XMLTV. A thread of low priority
 //! fetches what is due (`fetch`), unpacks it (`unpack`), reads it as a stream (`xmltv`) and writes
 //! it as the source's next edition (`import`, `store`); which of a source's channels is which of
 //! ours is found in `matching`. Everything that is asked of the guide goes through a `Reader`.
@@ -17,6 +17,8 @@ pub mod programme;
 pub mod store;
 pub mod matching;
 pub mod read;
+pub mod export;
+pub mod listings;
 pub mod keeper;
 mod desk;
 

@@ -295,7 +295,9 @@ impl<R: Read> Guide<R> {
         match name {
             "icon" => {
                 let address = self.attribute(tag, "src");
-                self.text = Some(address);
+                // It ends up in others' pages, where `javascript:` would be one, too.
+                let is_one = ["http://", "https://"].iter().any(|of| address.starts_with(of));
+                self.text = is_one.then_some(address);
             }
             "episode-num" | "rating" | "star-rating" => {
                 self.system = self.attribute(tag, "system");

@@ -156,6 +156,7 @@ fn texts_are_cut_and_cleaned() {
     assert_eq!(programme("<title>a & b</title>").title, "a & b", "an ampersand that is none");
     assert_eq!(programme("<title>a&#7;b&#10;c</title>").title, "ab\nc");
     assert_eq!(programme("<title>a</title><desc/>").description, "");
+    assert_eq!(programme("<title>a</title><icon src=\"javascript:x\"/>").icon, "");
     let long = "é".repeat(GUIDE_TEXT_SIZE_MAX);
     let read = programme(&format!("<title>{long}</title><desc>{long}</desc>"));
     assert_eq!(read.title.len(), GUIDE_WORD_SIZE_MAX);
