@@ -1,4 +1,5 @@
-//! The guide in the API: how sources are, which of their channels are which of ours, and what is on.
+//! The guide in the API: how sources are, which of their channels are which of ours, and what is
+//! on.
 //!
 //! What operators say of it are objects of the registry like others: `guides`, and
 //! `guide-matches`, which say by what a channel is found in them and by how much its programmes are

@@ -132,7 +132,10 @@ mod tests {
     proptest! {
         #[test]
         fn blocks_in_any_order_are_one_member(
-            pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..5000), any::<bool>()), 0..8)
+            pieces in prop::collection::vec(
+                (prop::collection::vec(any::<u8>(), 0..5000), any::<bool>()),
+                0..8,
+            )
         ) {
             let block = |(piece, is_stored): &(Vec<u8>, bool)| match is_stored {
                 true => Block::stored(piece),

@@ -106,7 +106,7 @@ fn a_guide_is_imported_from_a_file_in_whatever_it_is_packed() {
     // The same file is not read again; another one is, whatever its name says that it is.
     assert_eq!(done(&config, &["guide", "refresh", "a"]), "a: it is what it was\n");
     for (tool, title) in [("gzip", "second"), ("xz", "third")] {
-        let packed = by(tool, guide("n", "News", 0..3, title).as_bytes());
+        let packed = by(tool, guide("n", "The News", 0..3, title).as_bytes());
         std::fs::write(folder.join("a.xml"), packed).unwrap();
         done(&config, &["guide", "refresh", "a"]);
         assert_eq!(titles(&config, "news", 0, 1), [format!("{title} 0")]);

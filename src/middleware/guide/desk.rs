@@ -144,7 +144,12 @@ impl Desk {
                 }
                 question = questions.recv() => {
                     let Some(Question { wish, answer }) = question else { return };
-                    // Whoever has written something and asks then, is told of it.
+                    // Whoever has written or imported something and asks then, is told of it.
+                    if editions.has_changed().unwrap_or_default() {
+                        editions.mark_unchanged();
+                        self.read_sources();
+                        self.match_all();
+                    }
                     if newest.has_changed().unwrap_or_default() {
                         newest.mark_unchanged();
                         if !self.follow(&registry).await {

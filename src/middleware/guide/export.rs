@@ -261,11 +261,14 @@ pub(super) mod tests {
                 let _ = write!(
                     text,
                     "<programme channel=\"{channel}\" start=\"{start}\" stop=\"{stop}\">\
-                     <title lang=\"de\">{channel} &lt;{hour}&gt; &amp; \"x\"</title><sub-title>s</sub-title>\
-                     <desc>é\n]]&gt;</desc><credits><actor>A</actor><director>D</director></credits>\
+                     <title lang=\"de\">{channel} &lt;{hour}&gt; &amp; \"x\"</title>\
+                     <sub-title>s</sub-title>\
+                     <desc>é\n]]&gt;</desc>\
+                     <credits><actor>A</actor><director>D</director></credits>\
                      <date>2026</date><category>News</category><icon src=\"http://e/?a&amp;b\"/>\
                      <country>DE</country><episode-num system=\"xmltv_ns\">0.1.</episode-num>\
-                     <episode-num system=\"onscreen\">S1E2</episode-num><previously-shown/><premiere/>\
+                     <episode-num system=\"onscreen\">S1E2</episode-num>\
+                     <previously-shown/><premiere/>\
                      <new/><live/><rating system=\"FSK\"><value>12</value></rating>\
                      <star-rating><value>7/10</value></star-rating></programme>"
                 );
@@ -325,7 +328,7 @@ pub(super) mod tests {
         assert_ne!(one.etag, body(&reader, &CHANNELS, (NOW, 2), 6).unwrap().etag);
         let mut read = Read::new(plain(&one).as_bytes().to_vec().leak() as &[u8], 0).unwrap();
         let (mut channels, mut starts) = (Vec::new(), Vec::new());
-        while let Some(item) = read.next().unwrap() {
+        while let Some(item) = read.next_item().unwrap() {
             match item {
                 Item::Channel { xmltv, names, icon } => channels.push((xmltv, names, icon)),
                 Item::Programme { xmltv, programme } => {

@@ -163,7 +163,7 @@ impl Work<'_> {
         let unpacked = unpack::opened(path, unpacked_max, progress).map_err(file)?;
         let malformed = |of: super::xmltv::Malformed| Failure::File(of.to_string());
         let mut guide = Guide::new(unpacked, offset_minutes).map_err(malformed)?;
-        while let Some(item) = guide.next().map_err(malformed)? {
+        while let Some(item) = guide.next_item().map_err(malformed)? {
             match item {
                 Item::Channel { xmltv, names, icon } => {
                     let at = self.channel(&xmltv)?;

@@ -245,17 +245,12 @@ impl Work {
 
     /// When a source is looked at again, by what was seen last.
     fn next(&self, source: &Source, outcome: &Outcome) -> u64 {
-        let period = source.refresh_ms.unwrap_or(self.config.refresh_ms).max(GUIDE_REFRESH_MS_MIN);
-        // What fails is tried again sooner, and then less and less often.
-        let period = match outcome.failures {
-            0 => period,
-            failures => period.min(GUIDE_REFRESH_MS_MIN << failures.min(10)),
-        };
-        // Up to a tenth later, so that not all who fetch a guide come at the same second.
         let mut noise = [0; 2];
+        // Without noise it is looked at in time.
         let _ = getrandom::fill(&mut noise);
-        let later = period / 10 * u64::from(u16::from_le_bytes(noise)) / u64::from(u16::MAX);
-        outcome.looked_at + (period + later) / 1000
+        let period = source.refresh_ms.unwrap_or(self.config.refresh_ms);
+        let seconds = seconds_to_next(period, outcome.failures, u16::from_le_bytes(noise));
+        outcome.looked_at + seconds
     }
 
     /// The next source that is to be looked at.
@@ -427,6 +422,19 @@ impl Work {
     }
 }
 
+/// Seconds from one look to the next: up to a tenth later than is asked for, so that not all who
+/// fetch a guide come at the same second. What fails is tried again sooner, and then less and less
+/// often.
+fn seconds_to_next(period_ms: u64, failures: u32, noise: u16) -> u64 {
+    let period = period_ms.max(GUIDE_REFRESH_MS_MIN);
+    let period = match failures {
+        0 => period,
+        failures => period.min(GUIDE_REFRESH_MS_MIN << failures.min(10)),
+    };
+    let later = period / 10 * u64::from(noise) / u64::from(u16::MAX);
+    (period + later) / 1000
+}
+
 /// Where a source is, for whoever compares.
 fn place(source: &Source) -> String {
     let of = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -442,4 +450,21 @@ fn folder(state: &Path) -> PathBuf {
 pub fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixTime(since.map(|since| since.as_secs()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_come_up_to_a_tenth_later_and_sooner_where_one_failed() {
+        let hour = 3_600_000;
+        assert_eq!(seconds_to_next(hour, 0, 0), 3600);
+        assert_eq!(seconds_to_next(hour, 0, u16::MAX), 3960);
+        assert_eq!(seconds_to_next(hour, 1, 0), 600);
+        assert_eq!(seconds_to_next(hour, 2, u16::MAX), 1320);
+        assert_eq!(seconds_to_next(hour, 9, 0), 3600, "never later than it would be");
+        assert_eq!(seconds_to_next(hour, u32::MAX, 0), 3600);
+        assert_eq!(seconds_to_next(1, 0, 0), 300, "nor every second");
+    }
 }

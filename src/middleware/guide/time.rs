@@ -178,7 +178,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(second in 40_000_000_u64..7_000_000_000, unsaid in -840_i32..=840) {
+        fn what_is_written_is_read_again(
+            second in 40_000_000_u64..7_000_000_000,
+            unsaid in -840_i32..=840,
+        ) {
             prop_assert_eq!(read(&written(UnixTime(second)), unsaid), Some(UnixTime(second)));
         }
 

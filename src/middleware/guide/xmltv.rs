@@ -139,7 +139,7 @@ impl<R: Read> Guide<R> {
     /// # Errors
     ///
     /// It is no guide from here on.
-    pub fn next(&mut self) -> Result<Option<Item>, Malformed> {
+    pub fn next_item(&mut self) -> Result<Option<Item>, Malformed> {
         loop {
             self.place.begin_piece();
             let mut buffer = std::mem::take(&mut self.buffer);
@@ -189,9 +189,8 @@ impl<R: Read> Guide<R> {
             Event::DocType(said) => {
                 let said = said.trim();
                 if said.contains(['[', '<']) || said.to_ascii_uppercase().contains("ENTITY") {
-                    return Err(self.malformed(
-                        "its DOCTYPE declares something of its own, which is refused (XMLTV needs none)",
-                    ));
+                    return Err(self
+                        .malformed("its DOCTYPE declares something of its own, which is refused"));
                 }
                 Ok(None)
             }

@@ -8,7 +8,7 @@ use super::*;
 fn all(text: &str) -> Result<Vec<Item>, Malformed> {
     let mut guide = Guide::new(text.as_bytes(), 0)?;
     let mut items = Vec::new();
-    while let Some(item) = guide.next()? {
+    while let Some(item) = guide.next_item()? {
         items.push(item);
     }
     Ok(items)
@@ -55,7 +55,8 @@ fn a_channel_and_a_programme_are_read_with_all_that_is_kept() {
       Erste Zeile
       <![CDATA[zwei <b>]]>
     </desc>
-    <credits><director>A</director><actor role="x">B</actor><actor>C</actor><writer>D</writer></credits>
+    <credits><director>A</director><actor role="x">B</actor><actor>C</actor>
+      <writer>D</writer></credits>
     <date>2026</date>
     <category>News</category><category>News</category><category>Info</category>
     <icon src="http://example.org/p.jpg"/>
@@ -173,7 +174,7 @@ fn what_is_no_guide_is_refused_with_its_line() {
     for (text, line, why) in [
         (lol, 1, "DOCTYPE declares"),
         (
-            "<!DOCTYPE tv SYSTEM \"file:///etc/passwd\" [\n<!ENTITY % x SYSTEM \"y\">\n%x;]>\n<tv/>",
+            "<!DOCTYPE tv SYSTEM \"file:///etc\" [\n<!ENTITY % x SYSTEM \"y\">\n%x;]>\n<tv/>",
             3,
             "DOCTYPE declares",
         ),
@@ -206,7 +207,7 @@ proptest! {
     #[test]
     fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         if let Ok(mut guide) = Guide::new(bytes.as_slice(), 0) {
-            while let Ok(Some(_)) = guide.next() {}
+            while let Ok(Some(_)) = guide.next_item() {}
         }
     }
 
@@ -215,13 +216,15 @@ proptest! {
         pieces in prop::collection::vec(prop::sample::select(vec![
             "<tv>", "</tv>", "<programme channel=\"c\" start=\"2026\" stop=\"202601020000\">",
             "</programme>", "<title>", "</title>", "<channel id=\"c\">", "</channel>", "<value>",
-            "</value>", "<rating>", "<star-rating>", "&amp;", "&x;", "&", "text", "<![CDATA[", "]]>",
-            "<!--", "-->", "<icon src='a'/>", "<credits>", "<actor>", "\u{fffd}", "<", ">", "<?", "?>",
+            "</value>", "<rating>", "<star-rating>", "&amp;", "&x;", "&", "text", "<![CDATA[",
+            "]]>",
+            "<!--", "-->", "<icon src='a'/>", "<credits>", "<actor>", "\u{fffd}", "<", ">",
+            "<?", "?>",
         ]), 0..60)
     ) {
         let text = format!("<tv>{}", pieces.concat());
         if let Ok(mut guide) = Guide::new(text.as_bytes(), 0) {
-            while let Ok(Some(item)) = guide.next() {
+            while let Ok(Some(item)) = guide.next_item() {
                 if let Item::Programme { programme, .. } = item {
                     prop_assert!(!programme.title.is_empty() && programme.start.0 > 0);
                 }
