@@ -68,20 +68,17 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         marks: door.marks.clone(),
         strikes: to_guard.clone(),
     };
-    let live = live(has_live.then(parts))?;
-    let catch_up = catch_up(records, &config, &outboxes)?;
+    let (live, catch_up) = (live(has_live.then(parts))?, catch_up(records, &config, &outboxes)?);
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
     let readiness = Arc::<Readiness>::default();
-    // Whoever serves a folder by naming it has no guide either.
-    let (_guide, guide_desk) =
-        guide(&config, registry.as_ref().filter(|_| since.is_some()))?.unzip();
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
         certificate: certificate.clone(),
         state: config.state.clone(),
         outboxes: outboxes.clone(),
+        guide: guide(&config, registry.as_ref(), since.as_ref())?,
         registry,
         line_up: since.map(|since| (since, told_to(to_server))),
         in_file,
@@ -93,7 +90,6 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         languages,
         answers: stations.router(control::ask::router(catch_up)),
         history_ms: config.sessions.history_ms,
-        guide: guide_desk,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
@@ -112,12 +108,14 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     ))
 }
 
-/// What is on, and where it is asked.
-type OfGuide = (guide::Guide, control::guide::Desk);
-
-/// What reads guides and knows what is on.
-fn guide(config: &Config, registry: Option<&Registry>) -> Result<Option<OfGuide>, Failure> {
-    let Some(registry) = registry.cloned() else { return Ok(None) };
+/// What reads guides and knows what is on, and where it is asked. Whoever serves a folder by naming
+/// it has no guide either.
+fn guide(
+    config: &Config,
+    registry: Option<&Registry>,
+    since: Option<&Since>,
+) -> Result<Option<control::guide::Desk>, Failure> {
+    let Some(registry) = registry.filter(|_| since.is_some()).cloned() else { return Ok(None) };
     let archive = |channel: &Channel| {
         let archive = channel.archive.as_ref()?;
         Some((channel.id.clone(), archive.age_ms / 1000))
@@ -125,7 +123,7 @@ fn guide(config: &Config, registry: Option<&Registry>) -> Result<Option<OfGuide>
     let archives = config.channels.iter().filter_map(archive).collect();
     let (state, config) = (config.state.clone(), config.guide.clone());
     guide::start(guide::Parts { state, registry, config, archives })
-        .map(Some)
+        .map(|(_, desk)| Some(desk))
         .map_err(|error| not_started("start the guide", &error))
 }
 
