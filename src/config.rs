@@ -21,6 +21,7 @@ mod apps;
 pub mod slates;
 pub mod foreign;
 mod guard;
+pub mod guide;
 mod outside;
 mod sessions;
 pub mod values;
@@ -508,6 +509,8 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// What viewers see who are refused.
     pub slates: slates::Section,
+    /// How guides are taken from elsewhere.
+    pub guide: guide::Guide,
     /// The limits.
     pub limits: Limits,
 }
@@ -548,6 +551,7 @@ impl Default for Config {
             outside: Outside::default(),
             catalogue: Catalogue::default(),
             slates: slates::Section::default(),
+            guide: guide::Guide::default(),
             limits: Limits::default(),
         }
     }

@@ -69,6 +69,8 @@ mod pacing;
 mod front_cache;
 #[path = "operations/kinds.rs"]
 mod kinds;
+#[path = "operations/guide.rs"]
+mod guide;
 #[path = "operations/story.rs"]
 mod story;
 #[path = "operations/reload.rs"]

@@ -23,6 +23,7 @@ pub mod ban;
 pub mod channel;
 pub mod event;
 pub mod export;
+pub mod guide;
 pub mod import;
 pub mod key;
 pub mod objects;
@@ -85,6 +86,8 @@ pub enum Verb {
     Event(event::EventArgs),
     /// Keep networks out
     Ban(ban::BanArgs),
+    /// Where guides are read, which channel of them is which of ours, and what is on
+    Guide(guide::GuideArgs),
     /// List and change the keys that sign tokens
     Key(key::KeyArgs),
     /// Who administers the server over the network, and the keys of programs that do
@@ -148,6 +151,7 @@ fn run(verb: &Verb) -> Result<(), Failure> {
         Verb::Session(args) => session::run(args),
         Verb::Event(args) => event::run(args),
         Verb::Ban(args) => ban::run(args),
+        Verb::Guide(args) => guide::run(args),
         Verb::Key(args) => key::run(args),
         Verb::Admin(args) => admin::run(args),
         Verb::Import(args) => import::run(args),

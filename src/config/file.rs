@@ -218,7 +218,7 @@ impl Reading<'_> {
                         Some(folder),
                         "server.state" | "log.access_path" | "log.security_path" | "admin.tls"
                         | "hook.secret_file" | "hook.ca_file" | "geo.country" | "geo.asn"
-                        | "slates.path",
+                        | "slates.path" | "guide.folder",
                     ) = (self.path.parent(), setting.key)
                     {
                         make_absolute(&mut self.draft.config, setting.key, folder);
@@ -297,6 +297,7 @@ fn make_absolute(config: &mut Config, key: &str, folder: &Path) {
         "geo.country" => config.outside.geo.country.iter_mut().collect(),
         "geo.asn" => config.outside.geo.asn.iter_mut().collect(),
         "slates.path" => config.slates.path.iter_mut().collect(),
+        "guide.folder" => config.guide.folder.iter_mut().collect(),
         "admin.tls" => tls.flat_map(|tls| [&mut tls.cert, &mut tls.key]).collect(),
         _ => config.guard.log_path.iter_mut().collect(),
     };

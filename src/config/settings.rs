@@ -10,7 +10,9 @@ use ipnet::IpNet;
 use toml::Value;
 
 use super::given::{Given, Wrong};
+use super::guide::settings as guide;
 use super::outside::{fetch, geo, hook};
+use super::slates::settings as slates;
 use super::values::{self, duration_ms, duration_text, rate_text, size, size_text};
 use super::{
     ADMIN_HOSTS_MAX, Access, AccessLog, AdminTls, BAN_AFTER_MAX, Backend, Config, EGRESS_MIN,
@@ -276,28 +278,14 @@ pub static SETTINGS: &[Setting] = &[
     fetch::ALLOW,
     super::catalogue::EVERY,
     super::apps::START,
-    Setting {
-        key: "slates.path",
-        about: "Folder of what refused viewers see, as shardcast slates make writes it: limit.en.ts \
-                and so on; \"off\" for none.",
-        set: |config, given| config.slates.set_path(given),
-        shown: Some(|config| config.slates.shown_path()),
-        reloads: false,
-    },
-    Setting {
-        key: "slates.languages",
-        about: "Languages that there are slates in; the first is for whoever says none.",
-        set: |config, given| config.slates.set_languages(given),
-        shown: Some(|config| config.slates.shown_languages()),
-        reloads: false,
-    },
-    Setting {
-        key: "slates.reasons",
-        about: "What there are slates for: \"limit\", \"expired\", \"blocked\", \"off-air\".",
-        set: |config, given| config.slates.set_reasons(given),
-        shown: Some(|config| config.slates.shown_reasons()),
-        reloads: false,
-    },
+    slates::PATH,
+    slates::LANGUAGES,
+    slates::REASONS,
+    guide::REFRESH,
+    guide::DOWNLOAD_MAX,
+    guide::UNPACKED_MAX,
+    guide::NETWORKS,
+    guide::FOLDER,
     Setting {
         key: "sessions.history",
         about: "How long sessions that are over are kept for `session history`. 0 = not at all.",

@@ -44,6 +44,7 @@ pub mod fetch;
 pub mod fuzz;
 pub mod geo;
 pub mod guard;
+pub mod guide;
 pub mod hook;
 pub mod idempotency;
 mod import;
@@ -109,6 +110,8 @@ pub struct Parts {
     pub answers: axum::Router,
     /// Pictures, and what catalogues are made of.
     pub titles: catalogue::Titles,
+    /// Where the guide is asked; none without a registry.
+    pub guide: Option<guide::Desk>,
     /// Exchanges tokens of others.
     pub exchange: foreign::Exchange,
     /// How far the server is.

@@ -22,8 +22,8 @@ use super::json::MERGE_PATCH;
 use super::operators::scope::{self, Needs};
 use super::operators::{account, admins, api_keys, cookie_name, login};
 use super::{
-    app_passwords, audit, catalogue, events, explain, export, feed, import, objects, pictures,
-    portal_password, restore, revocations, sessions, tokens,
+    app_passwords, audit, catalogue, events, explain, export, feed, guide, import, objects,
+    pictures, portal_password, restore, revocations, sessions, tokens,
 };
 
 mod kinds;
@@ -107,6 +107,12 @@ struct Problem {
         portal_password::set,
         portal_password::remove,
         portal_password::check,
+        guide::sources,
+        guide::source,
+        guide::refresh,
+        guide::channels,
+        guide::channel,
+        guide::programmes,
         objects::all,
         objects::create,
         objects::one,

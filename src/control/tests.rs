@@ -55,6 +55,7 @@ fn started_with(
             let wanted = std::sync::mpsc::sync_channel(1).1;
             catchup::CatchUp::start(Arc::default(), state.path(), Vec::new(), wanted).unwrap()
         }),
+        guide: None,
         exchange: foreign::Exchange::open(&Config::default()).unwrap(),
         readiness: Arc::clone(&readiness),
         log: None,

@@ -35,6 +35,7 @@ use crate::messages::mail::Outbox;
 use crate::messages::{
     AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update, WantedPiece,
 };
+use crate::middleware::guide;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
 use crate::shard::thread::ShardHandle;
@@ -82,6 +83,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         certificate: certificate.clone(),
         state: config.state.clone(),
         outboxes: outboxes.clone(),
+        guide: guide(&config, registry.as_ref(), since.as_ref())?,
         registry,
         line_up: since.map(|since| (since, told_to(to_server))),
         in_file,
@@ -110,6 +112,25 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         (log, security_log),
         (readiness, received),
     ))
+}
+
+/// What reads guides and knows what is on, and where it is asked. Whoever serves a folder by naming
+/// it has no guide either.
+fn guide(
+    config: &Config,
+    registry: Option<&Registry>,
+    since: Option<&Since>,
+) -> Result<Option<control::guide::Desk>, Failure> {
+    let Some(registry) = registry.filter(|_| since.is_some()).cloned() else { return Ok(None) };
+    let archive = |channel: &Channel| {
+        let archive = channel.archive.as_ref()?;
+        Some((channel.id.clone(), archive.age_ms / 1000))
+    };
+    let archives = config.channels.iter().filter_map(archive).collect();
+    let (state, config) = (config.state.clone(), config.guide.clone());
+    guide::start(guide::Parts { state, registry, config, archives })
+        .map(|(_, desk)| Some(desk))
+        .map_err(|error| not_started("start the guide", &error))
 }
 
 /// What finds and opens what is served.

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::audit::{self, Act, Note};
@@ -24,6 +24,7 @@ use crate::units::UnixTime;
 
 mod announcing;
 mod sqlite;
+mod whole;
 
 use announcing::Announcing;
 pub use sqlite::{Sqlite, backup, verified};
@@ -57,6 +58,10 @@ pub enum Kind {
     Ban,
     /// A device's session whose tokens are good for nothing any more: its id is the session.
     Revocation,
+    /// Where a guide is read: a file or an address of XMLTV.
+    GuideSource,
+    /// By what a channel is found in guides: its id is the channel's.
+    GuideChannel,
     /// Whoever administers the server over the network.
     Admin,
     /// What a program administers it with.
@@ -65,7 +70,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, those that others speak of first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::SigningKey,
         Self::Category,
         Self::Channel,
@@ -79,6 +84,8 @@ impl Kind {
         Self::PortalPassword,
         Self::Ban,
         Self::Revocation,
+        Self::GuideSource,
+        Self::GuideChannel,
         Self::Admin,
         Self::ApiKey,
     ];
@@ -100,6 +107,8 @@ impl Kind {
             Self::PortalPassword => "portal-password",
             Self::Ban => "ban",
             Self::Revocation => "revocation",
+            Self::GuideSource => "guide-source",
+            Self::GuideChannel => "guide-match",
             Self::Admin => "admin",
             Self::ApiKey => "api-key",
         }
@@ -180,32 +189,6 @@ pub struct Text<'s> {
     pub number: Option<u32>,
     /// What it says, in JSON.
     pub document: &'s str,
-}
-
-impl Object {
-    /// All of it as one value.
-    #[must_use]
-    pub fn told_whole(self) -> Value {
-        json!({
-            "kind": self.kind.word(),
-            "id": self.id,
-            "number": self.number,
-            "revision": self.revision.0,
-            "document": self.document,
-        })
-    }
-
-    /// The object that was told so.
-    #[must_use]
-    pub fn of_whole(mut told: Value) -> Option<Self> {
-        Some(Self {
-            kind: Kind::of(told["kind"].as_str()?)?,
-            id: told["id"].as_str()?.to_owned(),
-            number: told["number"].as_u64().and_then(|number| u32::try_from(number).ok()),
-            revision: Revision(told["revision"].as_u64()?),
-            document: told["document"].take(),
-        })
-    }
 }
 
 /// A write, and what it was made from.
