@@ -61,7 +61,7 @@ pub struct Walk {
     counts: HashMap<PathBuf, usize>,
     /// Its assets, in the order of their paths.
     pub titles: Vec<Title>,
-    /// Whether all of it could be read: else what is not among its assets may be there all the same.
+    /// Whether all of it could be read: else what is not among its assets may still be there.
     pub is_whole: bool,
 }
 

@@ -139,11 +139,13 @@ pub fn located<'c>(
         Found::Moved(name) => Ok(Located::Moved(name)),
         Found::Beyond => Ok(Located::Beyond),
         Found::TooFar => Err(Refusal::Directive),
+        // It may be made, if it is one; nothing that takes a token lies there.
+        Found::Absent | Found::Withheld if matches!(target, Target::Picture { .. }) => {
+            Ok(Located::Ask(Access::Open))
+        }
         // Slates are nobody's secret, and no token helps where there is none.
         Found::Withheld if matches!(target, Target::Slate { .. }) => Err(Refusal::NotFound),
         Found::Withheld => Err(Refusal::TokenMissing),
-        // It may be made, if it is one.
-        Found::Absent if matches!(target, Target::Picture { .. }) => Ok(Located::Ask(Access::Open)),
         Found::Damaged => Err(Refusal::Damaged),
         Found::Absent => Err(Refusal::NotFound),
     }

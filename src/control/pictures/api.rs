@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::decode::{Form, Seen};
-use super::{Added, Job, Pictures, Unadded};
+use super::{Added, Job, Unadded};
 use crate::config::{LIST_ENTRIES, PICTURES_LISTED_MAX, values};
 use crate::control::admin::Shared;
 use crate::control::audit::{Act, Deed, Note};
@@ -77,9 +77,10 @@ pub struct Page {
     limit: Option<usize>,
 }
 
-fn pictures(shared: &Shared) -> Result<&Pictures, Response<Body>> {
-    let missing = "the state folder can't be used, so there are no pictures";
-    shared.pictures.as_deref().ok_or_else(|| problem(StatusCode::SERVICE_UNAVAILABLE, missing))
+/// Where there are none.
+fn unusable() -> Response<Body> {
+    let why = "the state folder can't be used, so there are no pictures";
+    problem(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 /// `GET /api/v1/pictures?after=&limit=`: a page of them in the order of their ids.
@@ -88,10 +89,7 @@ fn pictures(shared: &Shared) -> Result<&Pictures, Response<Body>> {
     responses((status = 200, body = PictureList))
 )]
 pub async fn all(State(shared): State<Shared>, Query(page): Query<Page>) -> Response<Body> {
-    let pictures = match pictures(&shared) {
-        Ok(pictures) => pictures,
-        Err(problem) => return problem,
-    };
+    let Some(pictures) = shared.pictures.as_deref() else { return unusable() };
     let limit = page.limit.unwrap_or(LIST_ENTRIES).clamp(1, PICTURES_LISTED_MAX);
     let mut listed = pictures.listed(&page.after, limit + 1);
     let has_more = listed.len() > limit;
@@ -120,10 +118,7 @@ pub async fn add(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let pictures = match pictures(&shared) {
-        Ok(pictures) => pictures,
-        Err(problem) => return problem,
-    };
+    let Some(pictures) = shared.pictures.as_deref() else { return unusable() };
     let Some(signer) = &shared.signer else { return nowhere() };
     let media_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let essence = media_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
@@ -192,10 +187,7 @@ pub async fn remove(
     act: Act,
     Path(id): Path<String>,
 ) -> Response<Body> {
-    let pictures = match pictures(&shared) {
-        Ok(pictures) => pictures,
-        Err(problem) => return problem,
-    };
+    let Some(pictures) = shared.pictures.as_deref() else { return unusable() };
     let Some(signer) = &shared.signer else { return nowhere() };
     let absent = || problem(StatusCode::NOT_FOUND, "there is no such picture");
     if !values::is_picture_id(&id) || !pictures.has(&id) {

@@ -18,6 +18,7 @@ use image::{
 use crate::config::{
     PICTURE_DECODE_SIZE_MAX, PICTURE_PIXELS_MAX, PICTURE_QUALITY, PICTURE_SIDE_MAX,
 };
+use crate::units::KIB;
 
 /// What a picture's file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,12 +162,22 @@ pub fn variant(bytes: &[u8], width: u32) -> Result<(Vec<u8>, Form), Unfit> {
     Ok((file, form))
 }
 
+/// Whether a JPEG ends, but for what cameras put behind it.
+fn has_end(bytes: &[u8]) -> bool {
+    let tail = &bytes[bytes.len().saturating_sub(64 * KIB)..];
+    memchr::memmem::find(tail, b"\xff\xd9").is_some()
+}
+
 /// All pixels, the right way up.
 fn decoded(bytes: &[u8]) -> Result<(Form, DynamicImage), Unfit> {
     let guessed = image::guess_format(bytes).map_err(|_| Unfit::Unknown)?;
     let form = Form::ALL.into_iter().find(|form| form.format() == guessed);
     let form = form.ok_or(Unfit::Unknown)?;
     let damaged = |error: image::ImageError| Unfit::Damaged(error.to_string());
+    // Its decoder makes up what is missing of a JPEG; one that was cut has no end.
+    if form == Form::Jpeg && !has_end(bytes) {
+        return Err(Unfit::Damaged("it has no end".to_owned()));
+    }
     let mut limits = Limits::default();
     limits.max_alloc = Some(PICTURE_DECODE_SIZE_MAX);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), guessed);
