@@ -20,6 +20,7 @@ mod accounts;
 pub mod slates;
 pub mod foreign;
 mod guard;
+pub mod guide;
 mod outside;
 mod sessions;
 pub mod values;
