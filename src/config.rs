@@ -17,6 +17,7 @@ mod dash;
 mod transport;
 mod viewers;
 mod accounts;
+mod apps;
 pub mod slates;
 pub mod foreign;
 mod guard;
@@ -34,6 +35,7 @@ pub mod sources;
 pub mod inputs;
 
 pub use accounts::*;
+pub use apps::*;
 pub use bandwidth::*;
 pub use catch_up::*;
 pub use dash::*;
