@@ -11,6 +11,7 @@ use crate::units::{KIB, MIB};
 
 mod bandwidth;
 mod catch_up;
+mod catalogue;
 mod live;
 mod operators;
 mod dash;
@@ -37,6 +38,7 @@ pub mod inputs;
 pub use accounts::*;
 pub use apps::*;
 pub use bandwidth::*;
+pub use catalogue::*;
 pub use catch_up::*;
 pub use dash::*;
 pub use guard::*;
@@ -498,6 +500,8 @@ pub struct Config {
     pub outside: Outside,
     /// What viewers see who are refused.
     pub slates: slates::Section,
+    /// What subscribers' apps get.
+    pub apps: Apps,
     /// The limits.
     pub limits: Limits,
 }
@@ -537,6 +541,7 @@ impl Default for Config {
             tokens: Vec::new(),
             outside: Outside::default(),
             slates: slates::Section::default(),
+            apps: Apps::default(),
             limits: Limits::default(),
         }
     }

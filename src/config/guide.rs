@@ -43,7 +43,8 @@ pub const GUIDE_CHANNELS_MAX: usize = 50_000;
 /// Names of one channel that are kept; further ones are left out.
 pub const GUIDE_NAMES_MAX: usize = 16;
 
-/// Programmes of one source: 10,000 channels have 4 million in ten days. Beyond it the import fails.
+/// Programmes of one source: 10,000 channels have 4 million in ten days. Beyond it the import
+/// fails.
 pub const GUIDE_PROGRAMMES_MAX: u64 = 16_000_000;
 
 /// Longest piece of XML between two angle brackets, in bytes: a text, or a tag with its attributes.

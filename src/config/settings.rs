@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use toml::Value;
 
+use super::catalogue;
 use super::given::{Given, Wrong};
 use super::outside::{geo, hook};
 use super::values::{self, duration_ms, duration_text, rate_text, size, size_text};
@@ -66,13 +67,7 @@ pub static SETTINGS: &[Setting] = &[
         shown: Some(|config| shown_address(config.admin)),
         reloads: false,
     },
-    Setting {
-        key: "server.public",
-        about: "Base URLs for playlists and guides, and then the only Host names answered.",
-        set: |_, given| each(given, values::origin),
-        shown: None,
-        reloads: false,
-    },
+    catalogue::PUBLIC,
     Setting {
         key: "server.trusted_proxies",
         about: "Networks of proxies: their PROXY v2 header, or else the rightmost address in \
@@ -297,6 +292,8 @@ pub static SETTINGS: &[Setting] = &[
         shown: Some(|config| config.slates.shown_reasons()),
         reloads: false,
     },
+    catalogue::REFUSE,
+    catalogue::MEMORY,
     Setting {
         key: "sessions.history",
         about: "How long sessions that are over are kept for `session history`. 0 = not at all.",
@@ -442,10 +439,6 @@ pub(super) fn text(text: impl Into<String>) -> Value {
 
 pub(super) fn number(number: usize) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-fn each(given: Given<'_>, check: fn(&str) -> Result<(), String>) -> Result<(), Wrong> {
-    given.list()?.iter().try_for_each(|element| element.read(check))
 }
 
 fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Wrong> {

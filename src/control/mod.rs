@@ -60,6 +60,7 @@ pub mod sign_in;
 pub mod sessions;
 mod socket;
 mod tokens;
+pub mod answers;
 pub mod ask;
 pub mod catchup;
 pub mod foreign;
@@ -68,6 +69,7 @@ pub mod problem;
 pub mod registry;
 pub mod restore;
 pub mod secrets;
+pub mod subscription;
 pub mod tls;
 
 pub use readiness::{Readiness, Stage};
@@ -247,6 +249,7 @@ async fn run(
         Some(sign_ins) => parts.answers.layer(Extension(Arc::new(sign_ins))),
         None => parts.answers,
     };
+    let answers = answers.layer(Extension(desk));
     ask::answer_all(parts.asks, (answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;

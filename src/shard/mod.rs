@@ -213,11 +213,8 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
     pub fn new(mut kernel: K, inbox: I, outside: Outside, settings: Settings) -> Self {
         let (now, is_heard) = (kernel.now(), outside.strikes.is_some());
         let refusals = Refusals::new(Strikes::new(settings.door.marks.clone(), is_heard));
-        let listeners = settings
-            .backends
-            .iter()
-            .map(|&backend| Listener { backend, let_gos: 0, copied: 0, accepting: false })
-            .collect();
+        let listener = |&backend| Listener { backend, let_gos: 0, copied: 0, accepting: false };
+        let listeners = settings.backends.iter().map(listener).collect();
         let mut shard = Self {
             kernel,
             inbox,
