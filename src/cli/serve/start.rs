@@ -30,6 +30,8 @@ use crate::live::records::Records;
 use crate::live::slate::Slates;
 use crate::messages::mail::Outbox;
 use crate::messages::{AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update};
+use crate::middleware;
+use crate::middleware::catalogue::Catalogue;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
 use crate::shard::thread::ShardHandle;
@@ -68,10 +70,10 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         strikes: to_guard.clone(),
     };
     let live = live(has_live.then(parts))?;
-    let catch_up = catch_up(records, &config, &outboxes)?;
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
-    let readiness = Arc::<Readiness>::default();
+    let (past, readiness) = (catch_up(records, &config, &outboxes)?, Arc::<Readiness>::default());
+    let (catalogue, answers) = apps(registry.as_ref(), &config, (&stations, past))?;
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -87,7 +89,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         limits: Arc::new(config.limits.clone()),
         outside: outside(&draft)?,
         languages,
-        answers: stations.router(control::ask::router(catch_up)),
+        answers,
         history_ms: config.sessions.history_ms,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
@@ -101,10 +103,23 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         (shards, outboxes),
         library,
         (live, line_up),
-        (control, stations, exchange, certificate),
+        (control, (stations, catalogue), exchange, certificate),
         (log, security_log),
         (readiness, received),
     ))
+}
+
+/// What apps talk to, in front of everything else that shards ask.
+fn apps(
+    registry: Option<&Registry>,
+    config: &Config,
+    (stations, past): (&Stations, CatchUp),
+) -> Result<(Option<Catalogue>, axum::Router), Failure> {
+    let others = stations.router(control::ask::router(past));
+    let Some(registry) = registry else { return Ok((None, others)) };
+    middleware::start(registry.clone(), config, others)
+        .map(|(catalogue, router)| (Some(catalogue), router))
+        .map_err(|error| not_started("the threads that answer apps", &error))
 }
 
 /// What finds and opens what is served.

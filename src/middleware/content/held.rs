@@ -77,25 +77,39 @@ type Place = usize;
 impl Content {
     /// What the bouquets of a set name, each path once, at its first place.
     fn paths(&self, set: &Set) -> Vec<&str> {
-        let bouquets = set.bouquets.iter().filter_map(|id| self.bouquets.get(id));
         let mut seen = HashSet::new();
-        let all = bouquets.flat_map(|content| content.iter().map(|path| &**path));
-        all.filter(|path| seen.insert(*path)).collect()
+        self.named(set).filter(|path| seen.insert(*path)).collect()
+    }
+
+    fn named<'c>(&'c self, set: &Set) -> impl Iterator<Item = &'c str> {
+        let bouquets = set.bouquets.iter().filter_map(|id| self.bouquets.get(id));
+        bouquets.flat_map(|content| content.iter().map(|path| &**path))
     }
 
     /// Whether a set holds a channel.
     #[must_use]
     pub fn holds_channel(&self, set: &Set, id: &str) -> bool {
-        self.paths(set).iter().any(|path| path.strip_prefix("tv/") == Some(id))
+        self.named(set).any(|path| path.strip_prefix("tv/") == Some(id))
     }
 
     /// Whether a set holds an asset, by itself or with a folder.
     #[must_use]
     pub fn holds_asset(&self, set: &Set, id: &str) -> bool {
-        self.paths(set).iter().filter_map(|path| path.strip_prefix("vod/")).any(|path| {
+        self.named(set).filter_map(|path| path.strip_prefix("vod/")).any(|path| {
             let rest = id.strip_prefix(path);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
+    }
+
+    /// Episodes of a series that a set holds, by season and place.
+    #[must_use]
+    pub fn episodes_of(&self, series: &str, set: &Set) -> Vec<Arc<Episode>> {
+        let of = |episode: &&Arc<Episode>| {
+            *episode.series == *series && self.holds_asset(set, &episode.asset)
+        };
+        let mut episodes: Vec<_> = self.episodes.values().filter(of).cloned().collect();
+        in_order(&mut episodes);
+        episodes
     }
 
     /// What a set holds.
@@ -152,9 +166,7 @@ impl Content {
             .into_iter()
             .filter_map(|(id, (place, mut episodes))| {
                 let series = Arc::clone(self.series.get(id)?);
-                episodes.sort_by(|a, b| {
-                    (a.season, a.episode, &a.id).cmp(&(b.season, b.episode, &b.id))
-                });
+                in_order(&mut episodes);
                 Some((place, Shown { series, episodes }))
             })
             .collect();
@@ -193,6 +205,10 @@ impl Content {
         held.categories = ids.cloned().collect();
         held.categories.sort_by(|a, b| (a.order, &a.name, &a.id).cmp(&(b.order, &b.name, &b.id)));
     }
+}
+
+fn in_order(episodes: &mut [Arc<Episode>]) {
+    episodes.sort_by(|a, b| (a.season, a.episode, &a.id).cmp(&(b.season, b.episode, &b.id)));
 }
 
 fn by(a: (i32, Place, &str), b: (i32, Place, &str)) -> Ordering {

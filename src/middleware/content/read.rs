@@ -62,6 +62,12 @@ impl Reader {
         &self.content
     }
 
+    /// Whether all is to be read anew.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.epoch.is_none()
+    }
+
     /// The config file was read again, and has these channels.
     pub fn take_channels(&mut self, channels: &[config::Channel]) {
         let in_file = in_file(channels);
