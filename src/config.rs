@@ -11,6 +11,7 @@ use crate::units::{KIB, MIB};
 
 mod bandwidth;
 mod catch_up;
+mod app_answers;
 mod live;
 mod operators;
 mod dash;
@@ -38,6 +39,7 @@ mod titles;
 pub mod inputs;
 
 pub use accounts::*;
+pub use app_answers::*;
 pub use apps::*;
 pub use bandwidth::*;
 pub use catalogue::*;
@@ -511,6 +513,8 @@ pub struct Config {
     pub slates: slates::Section,
     /// How guides are taken from elsewhere.
     pub guide: guide::Guide,
+    /// What subscribers' apps get.
+    pub apps: Apps,
     /// The limits.
     pub limits: Limits,
 }
@@ -552,6 +556,7 @@ impl Default for Config {
             catalogue: Catalogue::default(),
             slates: slates::Section::default(),
             guide: guide::Guide::default(),
+            apps: Apps::default(),
             limits: Limits::default(),
         }
     }

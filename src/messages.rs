@@ -71,6 +71,12 @@ impl SourceId {
         self.0 >> 59 == (Self::LIVE | 1 << 59) >> 59
     }
 
+    /// The number of something that is listed nowhere, and is sent as an answer.
+    #[must_use]
+    pub fn of_answer(number: u64) -> Self {
+        Self(Self::LIVE | 1 << 58 | number)
+    }
+
     /// The number of a text of what is past of a channel, which is told as something live is. They
     /// count on their own, and both kinds together.
     #[must_use]
@@ -401,6 +407,8 @@ pub struct Ask {
     pub key: AskKey,
     /// The client's address.
     pub peer: Option<IpAddr>,
+    /// Whether a trusted proxy passed it on, whose lines are believed.
+    pub is_forwarded: bool,
     /// What for.
     pub wants: Wants,
     /// The request's head, exactly as it was received and accepted by the parser.
@@ -440,6 +448,9 @@ pub struct Response {
     pub body: bytes::Bytes,
     /// Why there is nothing of that, if so: the shard refuses then as it does by itself.
     pub refused: Option<Unexchanged>,
+    /// An object that is sent in place of all of that, as if it were listed where it was asked
+    /// for: with its tag, gzipped, in ranges. It may be for this one client.
+    pub object: Option<Arc<Opened>>,
 }
 
 /// What a shard tells control of sessions.
@@ -526,19 +537,20 @@ mod tests {
                 SourceId::of_archive(number),
                 SourceId::of_archived_object(number),
                 SourceId::of_slate(number),
+                SourceId::of_answer(number),
             ]
         };
-        for number in [0, 7, (1 << 60) - 1] {
+        for number in [0, 7, (1 << 59) - 1] {
             let ids = of(number);
             for (at, id) in ids.iter().enumerate() {
                 assert!(!ids[..at].contains(id), "{id:?}");
             }
             let live = ids.map(SourceId::is_live);
-            assert_eq!(live, [false, true, true, true, false, true, true]);
+            assert_eq!(live, [false, true, true, true, false, true, true, true]);
             let archived = ids.map(SourceId::is_archived);
-            assert_eq!(archived, [false, false, false, false, true, false, false]);
+            assert_eq!(archived, [false, false, false, false, true, false, false, false]);
             let complete = ids.map(SourceId::is_complete);
-            assert_eq!(complete, [false, false, false, true, false, false, false]);
+            assert_eq!(complete, [false, false, false, true, false, false, false, false]);
         }
     }
 }

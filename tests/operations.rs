@@ -3,6 +3,10 @@
 
 #[path = "operations/running.rs"]
 mod running;
+#[path = "operations/schema.rs"]
+mod schema;
+#[path = "operations/xtream.rs"]
+mod xtream;
 #[path = "operations/verbs.rs"]
 mod verbs;
 #[path = "operations/package.rs"]

@@ -470,6 +470,27 @@ impl Catalog {
         self.pieces.get(&source)?.get(&number)
     }
 
+    /// Takes in an object that is listed nowhere, to answer with: it stays as long as there are
+    /// leases on it. Whoever has answered abandons it.
+    pub fn adopt(&mut self, opened: &Arc<Opened>) -> SourceSlot {
+        if let Some(&slot) = self.ids.get(&opened.source) {
+            return slot;
+        }
+        let slot = self.add(opened.source, SourceKind::File, Access::Open);
+        let source = &mut self.sources[slot.0 as usize];
+        source.state = State::Open(Rc::new(Arc::clone(opened)));
+        source.gone = true;
+        slot
+    }
+
+    /// Forgets what was taken in, unless it is being sent.
+    pub fn abandon(&mut self, slot: SourceSlot) {
+        let source = &self.sources[slot.0 as usize];
+        if source.gone && source.leases == 0 && self.ids.get(&source.id) == Some(&slot) {
+            self.forget(slot);
+        }
+    }
+
     /// A source could not be opened.
     pub fn fail(&mut self, id: SourceId, fault: OpenFault, effects: &mut Vec<Effect>) {
         let Some(&slot) = self.ids.get(&id) else { return };

@@ -495,3 +495,27 @@ fn a_film_in_folders_is_the_topmost_with_a_playlist() {
     assert_eq!(catalog.film_of("films/a/video/1.m4s"), Some("films/a/video"));
     assert_eq!(catalog.film_of("films/a/audio/1.mp4"), None);
 }
+
+#[test]
+fn what_is_taken_in_for_an_answer_stays_as_long_as_it_is_sent() {
+    let mut catalog = empty();
+    let answer = |number| file(SourceId::of_answer(number), "x.json", &[1; 10]);
+    let opened = answer(1);
+    let slot = catalog.adopt(&opened);
+    catalog.abandon(slot);
+    assert_eq!(catalog.slot_of(opened.source), None, "nobody is sent it");
+    let slot = catalog.adopt(&opened);
+    catalog.lease(slot);
+    catalog.abandon(slot);
+    assert_eq!(catalog.adopt(&opened), slot, "it is being sent");
+    catalog.lease(slot);
+    catalog.abandon(slot);
+    catalog.give_back(slot);
+    assert_eq!(catalog.slot_of(opened.source), Some(slot));
+    catalog.give_back(slot);
+    assert_eq!(catalog.slot_of(opened.source), None);
+    // Once more is once too often, and does nothing.
+    catalog.abandon(slot);
+    let places = [2, 3].map(|number| catalog.adopt(&answer(number)));
+    assert_ne!(places[0], places[1]);
+}

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use toml::Value;
 
+use super::app_answers;
 use super::given::{Given, Wrong};
 use super::guide::settings as guide;
 use super::outside::{fetch, geo, hook};
@@ -67,13 +68,7 @@ pub static SETTINGS: &[Setting] = &[
         shown: Some(|config| shown_address(config.admin)),
         reloads: false,
     },
-    Setting {
-        key: "server.public",
-        about: "Base URLs for playlists and guides, and then the only Host names answered.",
-        set: |_, given| each(given, values::origin),
-        shown: None,
-        reloads: false,
-    },
+    app_answers::PUBLIC,
     Setting {
         key: "server.trusted_proxies",
         about: "Networks of proxies: their PROXY v2 header, or else the rightmost address in \
@@ -286,6 +281,8 @@ pub static SETTINGS: &[Setting] = &[
     guide::UNPACKED_MAX,
     guide::NETWORKS,
     guide::FOLDER,
+    app_answers::REFUSE,
+    app_answers::MEMORY,
     Setting {
         key: "sessions.history",
         about: "How long sessions that are over are kept for `session history`. 0 = not at all.",
@@ -431,10 +428,6 @@ pub(super) fn text(text: impl Into<String>) -> Value {
 
 pub(super) fn number(number: usize) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-fn each(given: Given<'_>, check: fn(&str) -> Result<(), String>) -> Result<(), Wrong> {
-    given.list()?.iter().try_for_each(|element| element.read(check))
 }
 
 pub(super) fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Wrong> {

@@ -24,7 +24,7 @@ use crate::config::{
     ANSWER_BODY_SIZE_MAX, ANSWER_LINES_SIZE_MAX, ANSWERS_AT_ONCE_MAX, ASK_DEADLINE_MS, Access,
     HEADER_LINES_MAX, REQUEST_BODY_SIZE_MAX, SIGN_INS_AT_ONCE_MAX, TARGET_SIZE_MAX,
 };
-use crate::messages::{Answer, Ask, Response, Update, Wants};
+use crate::messages::{Answer, Ask, Opened, Response, Update, Wants};
 use crate::request::parse;
 use crate::request::route::{self, Target};
 use crate::viewer::Terms;
@@ -34,6 +34,14 @@ use crate::viewer::sign_ins::NotLetIn;
 /// The client's address, as an extension of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub Option<IpAddr>);
+
+/// Whether a trusted proxy passed the request on, whose lines are believed; an extension of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forwarded(pub bool);
+
+/// What a shard sends as if it were listed, in place of a body; an extension of the response.
+#[derive(Clone, Debug)]
+pub struct Object(pub Arc<Opened>);
 
 /// Something that only viewers of this access may have; an extension of the request says so of what
 /// is asked for.
@@ -175,6 +183,7 @@ fn request(ask: Ask) -> Result<Request<Body>, (StatusCode, &'static str)> {
     }
     let mut request = request.body(Body::from(ask.body)).map_err(|_| BAD)?;
     request.extensions_mut().insert(Peer(ask.peer));
+    request.extensions_mut().insert(Forwarded(ask.is_forwarded));
     if let Wants::Answer(access, terms) = ask.wants {
         request.extensions_mut().insert(Granted { what: (), access, terms });
     }
@@ -186,6 +195,7 @@ async fn flattened(answer: axum::http::Response<Body>) -> Result<Response, &'sta
     let (parts, body) = answer.into_parts();
     let status = parts.status.as_u16();
     let refused = parts.extensions.get::<Unexchanged>().copied();
+    let object = parts.extensions.get::<Object>().map(|object| Arc::clone(&object.0));
     if parts.status.is_informational() {
         return Err("a router answered with an interim status");
     }
@@ -198,7 +208,7 @@ async fn flattened(answer: axum::http::Response<Body>) -> Result<Response, &'sta
         .map_err(|_| "the body of an answer is too long or broke off")?;
     let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if bodiless { bytes::Bytes::new() } else { body };
-    Ok(Response { status, lines, body, refused })
+    Ok(Response { status, lines, body, refused, object })
 }
 
 /// Says of an answer to an address with a token what shards say of theirs: it is for its viewer,

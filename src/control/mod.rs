@@ -66,6 +66,7 @@ pub mod sign_in;
 pub mod sessions;
 mod socket;
 mod tokens;
+pub mod answers;
 pub mod ask;
 pub mod catchup;
 pub mod foreign;
@@ -74,6 +75,7 @@ pub mod problem;
 pub mod registry;
 pub mod restore;
 pub mod secrets;
+pub mod subscription;
 pub mod tls;
 
 pub use readiness::{Readiness, Stage};
@@ -261,6 +263,7 @@ async fn run(
     let exchange = foreign::router(parts.exchange, signing.clone(), Arc::clone(&desk));
     let sign_ins = sign_ins.map(Arc::new);
     let answers = with_sign_ins(parts.answers, sign_ins.clone(), signing);
+    let answers = answers.layer(Extension(desk));
     ask::answer_all(parts.asks, (answers, exchange), sign_ins, post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;

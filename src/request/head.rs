@@ -163,6 +163,9 @@ fn connection_line(connection: Connection) -> &'static [u8] {
     }
 }
 
+/// The media type of a list of channels, which is to be saved and no playlist of any of them.
+pub const CHANNEL_LIST: &str = "audio/x-mpegurl";
+
 const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
 
 fn compose(
@@ -269,6 +272,9 @@ fn put_object(
     }
     if !matches!(part, Part::Ranges(_)) {
         lines.field("Content-Type", media_type);
+    }
+    if media_type == CHANNEL_LIST {
+        lines.put(b"Content-Disposition: attachment; filename=\"tv.m3u\"\r\n");
     }
     lines.put(b"Content-Length: ");
     lines.number(body_size);

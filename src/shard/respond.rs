@@ -1,17 +1,20 @@
 //! From a plan to its first operation: one SEND for what is small, an exchange for the rest.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Shard;
 use super::cache::Key;
-use super::connection::{Ending, Phase, Quick};
+use super::connection::{Ending, Phase, Quick, Via};
 use super::exchange::{Exchange, Frame, State, Waiter, Work};
 use super::input::{Wish, wish_size};
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
 use super::wheel::tick_of;
 use crate::config::{RESPONSE_HEAD_SIZE_MAX, SEND_RATE_WINDOW_MS, SMALL_BODY_SIZE_MAX};
 use crate::messages::mail::Inbox;
-use crate::messages::{AccessRecord, Answer, Ask, AskKey, Response, SourceId, ToLibrary, ToLive};
+use crate::messages::{
+    AccessRecord, Answer, Ask, AskKey, Opened, Response, SourceId, ToLibrary, ToLive,
+};
 use crate::request::View;
 use crate::request::authorise::unexchanged;
 use crate::request::head;
@@ -392,6 +395,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 generation: exchange.generation,
             },
             peer,
+            is_forwarded: self.connections[owner].via == Via::Forwarding,
             wants: *wants,
             head: head.clone(),
             body: std::mem::take(&mut body.bytes),
@@ -420,12 +424,34 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             self.refuse_to_exchange(place, why);
             return;
         }
+        if let Some(opened) = &answer.response.object {
+            self.answer_with_object(place, opened);
+            return;
+        }
         let Work::Ask { head, .. } = &exchange.work else { return };
         let Ok(Some(request)) = parse::request(head) else {
             unreachable!("it was parsed before it was asked")
         };
         let (with_body, goes) = (request.method != Method::Head, plan::goes(&request));
         self.send_answer(owner, place, answer.response, with_body, goes);
+    }
+
+    /// What is asked for is sent as an object is, and forgotten when nobody is sent it any more.
+    fn answer_with_object(&mut self, place: u32, opened: &Arc<Opened>) {
+        let exchange = &mut self.exchanges[place];
+        let (owner, started) = (exchange.owner, exchange.started);
+        let Work::Ask { head, .. } = &mut exchange.work else { return };
+        let head = std::mem::take(head);
+        self.drop_exchange(owner);
+        let Ok(Some(request)) = parse::request(&head) else {
+            unreachable!("it was parsed before it was asked")
+        };
+        let slot = self.catalog.adopt(opened);
+        let object = self.catalog.entry(ObjectKey { source: slot, entry: 0 });
+        let plan = Plan { is_private: true, ..plan::response(&request, &object) };
+        self.respond(owner, &plan);
+        self.backdate(owner, started);
+        self.catalog.abandon(slot);
     }
 
     /// A token of others is not good enough. Whose it is remembers that as of any token.
@@ -451,7 +477,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
         &mut self,
         owner: u32,
         place: u32,
-        response: std::sync::Arc<Response>,
+        response: Arc<Response>,
         with_body: bool,
         goes: Goes,
     ) {

@@ -1,10 +1,13 @@
 //! Requests that wait: for an update, for control, for an object that grows.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use shardcast::config::Access;
-use shardcast::messages::{Ask, Change, GrowingId, Growth, Response, Update};
-use shardcast::units::{Class, Extent};
+use shardcast::messages::{
+    Ask, Change, GrowingId, Growth, Index, Opened, Payload, Response, Single, SourceId, Update,
+};
+use shardcast::units::{Class, ETag, Extent, Rung, UnixTime, Variant};
 
 use crate::client::Cut;
 use crate::content::{self, bytes};
@@ -122,7 +125,70 @@ fn echo(ask: &Ask) -> Option<Response> {
     let mut body = ask.head.to_vec();
     body.extend(&ask.body);
     let lines = b"Content-Type: text/plain\r\n".to_vec();
-    Some(Response { status: 200, lines, body: body.into(), refused: None })
+    Some(Response { status: 200, lines, body: body.into(), refused: None, object: None })
+}
+
+/// Answers with an object, plain and gzipped: always the same at `/live/one`, a new one elsewhere.
+fn object(ask: &Ask) -> Option<Response> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let is_one = ask.head.starts_with(b"GET /live/one");
+    let number = if is_one { 0 } else { NEXT.fetch_add(1, Ordering::Relaxed) };
+    let (plain, gzip) = (bytes(1, 900_000), bytes(2, 100_000));
+    let variant = |offset: usize, of: &[u8]| {
+        let extent = Extent { offset: offset as u64, size: of.len() as u64 };
+        Variant { extent, etag: ETag::of(of) }
+    };
+    let single = Single {
+        media_type: "application/json",
+        class: Class::Api,
+        modified: UnixTime(1_700_000_000),
+        identity: variant(0, &plain),
+        gzip: Some(variant(plain.len(), &gzip)),
+        narrowed: Box::default(),
+        rung: Rung::default(),
+    };
+    let payload = Payload::Heap([plain, gzip].concat().into());
+    let source = SourceId::of_answer(number);
+    let opened = Opened { source, index: Index::Single(single), payload, beside: None };
+    let (lines, body) = (Vec::new(), bytes::Bytes::new());
+    Some(Response { status: 200, lines, body, refused: None, object: Some(Arc::new(opened)) })
+}
+
+#[test]
+fn an_answer_that_is_an_object_is_sent_as_one() {
+    let server = Server::with(Setup { answer: object, ..Setup::default() });
+    let mut client = server.client();
+    for path in ["/live/one", "/live/two", "/live/one"] {
+        let mut ask = |method: &str, lines: &str| {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: tv\r\n{lines}\r\n");
+            client.write(head.as_bytes());
+            client.reply(method).unwrap()
+        };
+        let whole = ask("GET", "");
+        assert!(whole.status == 200 && whole.body == bytes(1, 900_000));
+        let etag = whole.field("etag").unwrap().to_owned();
+        assert!(whole.field("cache-control").unwrap().starts_with("private"));
+        assert_eq!(ask("GET", &format!("If-None-Match: {etag}\r\n")).status, 304);
+        let part = ask("GET", "Range: bytes=10-19\r\n");
+        assert!(part.status == 206 && part.body == bytes(1, 900_000)[10..20]);
+        let gzip = ask("GET", "Accept-Encoding: gzip\r\n");
+        assert!(gzip.body == bytes(2, 100_000));
+        assert_eq!(gzip.field("content-encoding"), Some("gzip"));
+        let head = ask("HEAD", "");
+        assert_eq!((head.body.len(), head.field("content-length")), (0, Some("900000")));
+    }
+    // Many at once, of which some go in the middle.
+    let mut clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+    for (at, client) in clients.iter_mut().enumerate() {
+        let path = if at % 2 == 0 { "one" } else { "more" };
+        client.write(format!("GET /live/{path} HTTP/1.1\r\nHost: tv\r\n\r\n").as_bytes());
+    }
+    for (at, mut client) in clients.into_iter().enumerate() {
+        if at % 3 > 0 {
+            assert!(client.reply("GET").unwrap().body == bytes(1, 900_000));
+        }
+    }
+    assert_eq!(client.get("/healthz").status, 200);
 }
 
 #[test]

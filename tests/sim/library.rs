@@ -269,7 +269,8 @@ impl World {
         let Some(ms) = value("ms") else { return };
         let body = content::bytes_of(SourceId(number), Extent { offset: 0, size });
         let lines = b"Content-Type: text/plain\r\nX-Answer: yes\r\n".to_vec();
-        let response = Arc::new(Response { status: 200, lines, body: body.into(), refused: None });
+        let (status, body, refused) = (200, body.into(), None);
+        let response = Arc::new(Response { status, lines, body, refused, object: None });
         let update = Update::Answered(Answer { key: ask.key, response });
         self.after(ms * MS, Event::Update(Box::new(update)));
     }

@@ -22,6 +22,9 @@ impl Server {
             warn_of(&draft);
             self.take(&draft.config);
             self.control.take_channels(InFile::of(&draft));
+            if let Some(catalogue) = &self.catalogue {
+                catalogue.take_channels(&draft.config.channels);
+            }
             self.take_certificate();
             self.status()
         } else {

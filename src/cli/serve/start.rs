@@ -35,7 +35,8 @@ use crate::messages::mail::Outbox;
 use crate::messages::{
     AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update, WantedPiece,
 };
-use crate::middleware::guide;
+use crate::middleware::catalogue::Catalogue;
+use crate::middleware::{self, guide};
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
 use crate::shard::thread::ShardHandle;
@@ -73,17 +74,20 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         strikes: to_guard.clone(),
     };
     let live = live(has_live.then(parts))?;
-    let catch_up = catch_up(records, &config, &outboxes, told.pieces)?;
+    let past = catch_up(records, &config, &outboxes, told.pieces)?;
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
     let (titles, readiness) = (titles(&config, registry.as_ref(), &outboxes)?, Arc::default());
+    let (guide, guide_desk) = guide(&config, registry.as_ref(), since.as_ref())?.unzip();
+    let others = answers(stations.router(control::ask::router(past)), &titles);
+    let (catalogue, answers) = apps(registry.as_ref(), &config, guide, others)?;
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
         certificate: certificate.clone(),
         state: config.state.clone(),
         outboxes: outboxes.clone(),
-        guide: guide(&config, registry.as_ref(), since.as_ref())?,
+        guide: guide_desk,
         registry,
         line_up: since.map(|since| (since, told_to(to_server))),
         in_file,
@@ -93,7 +97,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         limits: Arc::new(config.limits.clone()),
         outside: outside(&draft)?,
         languages,
-        answers: answers(stations.router(control::ask::router(catch_up)), &titles),
+        answers,
         titles,
         history_ms: config.sessions.history_ms,
         exchange: exchange.clone(),
@@ -108,7 +112,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         (shards, outboxes),
         library,
         (live, line_up),
-        (control, stations, exchange, certificate),
+        (control, (stations, catalogue), exchange, certificate),
         (log, security_log),
         (readiness, received),
     ))
@@ -120,7 +124,7 @@ fn guide(
     config: &Config,
     registry: Option<&Registry>,
     since: Option<&Since>,
-) -> Result<Option<control::guide::Desk>, Failure> {
+) -> Result<Option<(guide::Guide, control::guide::Desk)>, Failure> {
     let Some(registry) = registry.filter(|_| since.is_some()).cloned() else { return Ok(None) };
     let archive = |channel: &Channel| {
         let archive = channel.archive.as_ref()?;
@@ -129,8 +133,22 @@ fn guide(
     let archives = config.channels.iter().filter_map(archive).collect();
     let (state, config) = (config.state.clone(), config.guide.clone());
     guide::start(guide::Parts { state, registry, config, archives })
-        .map(|(_, desk)| Some(desk))
+        .map(Some)
         .map_err(|error| not_started("start the guide", &error))
+}
+
+/// What apps talk to, in front of everything else that shards ask.
+fn apps(
+    registry: Option<&Registry>,
+    config: &Config,
+    guide: Option<guide::Guide>,
+    others: axum::Router,
+) -> Result<(Option<Catalogue>, axum::Router), Failure> {
+    let Some(registry) = registry else { return Ok((None, others)) };
+    let guide = guide.unwrap_or_else(|| guide::Guide::new(&config.state));
+    middleware::start(registry.clone(), config, guide, others)
+        .map(|(catalogue, router)| (Some(catalogue), router))
+        .map_err(|error| not_started("the threads that answer apps", &error))
 }
 
 /// What finds and opens what is served.

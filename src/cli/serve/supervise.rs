@@ -17,6 +17,7 @@ use crate::ingest;
 use crate::library;
 use crate::messages::Update;
 use crate::messages::mail::Outbox;
+use crate::middleware::catalogue::Catalogue;
 use crate::ops::signals::Wish;
 use crate::ops::{access_log, scrape, systemd};
 use crate::shard::thread::ShardHandle;
@@ -58,6 +59,8 @@ pub struct Server {
     pub(super) linear: Vec<Channel>,
     /// What answers for them.
     pub(super) stations: Stations,
+    /// What apps get; none without a registry.
+    pub(super) catalogue: Option<Catalogue>,
     /// What the admin port shows, if it has TLS.
     pub(super) certificate: Option<Arc<Certificate>>,
     /// Tokens of others.
@@ -70,6 +73,9 @@ pub struct Server {
     watchdog: Option<(Duration, Instant)>,
 }
 
+/// What answers what shards ask.
+type Answering = (Stations, Option<Catalogue>);
+
 impl Server {
     /// Everything that `start` made.
     pub(super) fn new(
@@ -77,9 +83,9 @@ impl Server {
         (shards, outboxes): (Vec<ShardHandle>, Vec<Outbox>),
         library: library::Handle,
         (live, line_up): (Option<ingest::Handle>, LineUp),
-        (control, stations, exchange, certificate): (
+        (control, (stations, catalogue), exchange, certificate): (
             control::Handle,
-            Stations,
+            Answering,
             Exchange,
             Option<Arc<Certificate>>,
         ),
@@ -100,6 +106,7 @@ impl Server {
             control,
             linear,
             stations,
+            catalogue,
             certificate,
             exchange,
             log,

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::sources::{Encoder, Shelf, Sources};
 use crate::config::{Archive, CHANNELS_MAX, Channel, Password, Push};
 
+mod apps;
 mod outside;
 mod paths;
 
@@ -252,7 +253,7 @@ const KEYS: &[Case] = &[
 
 #[test]
 fn every_key_is_read_and_refused_with_its_line() {
-    let keys = || KEYS.iter().chain(outside::KEYS);
+    let keys = || KEYS.iter().chain(outside::KEYS).chain(apps::KEYS);
     for (section, key, good, wrong, why) in keys() {
         if !good.ends_with('#') {
             let draft = read(&format!("[{section}]\n{key} = {good}\n"));
@@ -584,13 +585,11 @@ fn a_file_that_is_not_toml_is_refused_by_line() {
 }
 
 #[test]
-fn keys_of_later_versions_are_checked_and_warned_of() {
+fn every_key_of_the_contract_is_used() {
     let text = "[server]\ningest = \"127.0.0.1:8082\"\npublic = []\n\
                 [[channel]]\nid = \"news\"\nname = \"N\"\nwindow = \"60s\"\n\
                 ingest = { user = \"enc1\", password_file = \"/etc/shardcast/enc1\" }\n";
     let draft = read(text);
     assert_eq!(draft.errors, []);
-    let mut warnings: Vec<_> = draft.warnings.iter().map(ToString::to_string).collect();
-    warnings.sort();
-    assert_eq!(warnings, ["/etc/x.toml:3: server.public: is not used by this version"]);
+    assert_eq!(draft.warnings, []);
 }

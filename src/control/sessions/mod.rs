@@ -284,6 +284,15 @@ impl Desk {
         Moment { ticks, unix: now() }
     }
 
+    /// At how many places a subscriber watches.
+    #[must_use]
+    pub fn count_of(&self, subscriber: NonZeroU32) -> usize {
+        let now = self.now().ticks;
+        let table = self.table();
+        let sessions = table.of(table::Owner::Subscriber(subscriber)).iter();
+        sessions.filter(|session| !session.is_over(now)).count()
+    }
+
     /// How many sessions there are.
     #[must_use]
     pub fn count(&self) -> usize {
