@@ -17,6 +17,7 @@ mod dash;
 mod transport;
 mod viewers;
 mod accounts;
+pub mod portal;
 pub mod slates;
 pub mod foreign;
 mod guard;

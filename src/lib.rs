@@ -14,5 +14,6 @@ pub mod library;
 pub mod ingest;
 pub mod ops;
 pub mod control;
+pub mod middleware;
 pub mod cli;
 pub mod sys;

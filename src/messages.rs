@@ -362,6 +362,8 @@ pub struct Ask {
     pub key: AskKey,
     /// The client's address.
     pub peer: Option<IpAddr>,
+    /// Whether a trusted proxy passes its requests on: what its header fields say counts.
+    pub is_forwarded: bool,
     /// What for.
     pub wants: Wants,
     /// The request's head, exactly as it was received and accepted by the parser.

@@ -30,6 +30,11 @@ use crate::viewer::foreign::Unexchanged;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub Option<IpAddr>);
 
+/// Whether a trusted proxy passed a request on, as an extension of it: what such a one says of how
+/// it was asked can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forwarded(pub bool);
+
 /// Something that only viewers of this access may have; an extension of the request says so of what
 /// is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +127,7 @@ fn request(ask: Ask) -> Result<Request<Body>, (StatusCode, &'static str)> {
     }
     let mut request = request.body(Body::from(ask.body)).map_err(|_| BAD)?;
     request.extensions_mut().insert(Peer(ask.peer));
+    request.extensions_mut().insert(Forwarded(ask.is_forwarded));
     if let Wants::Answer(access, terms) = ask.wants {
         request.extensions_mut().insert(Granted { what: (), access, terms });
     }

@@ -46,6 +46,12 @@ impl InFile {
         Self(channels.map(named).collect())
     }
 
+    /// What the file says of a channel, if it is in it.
+    #[must_use]
+    pub fn channel(&self, id: &str) -> Option<&Channel> {
+        self.0.get(id).map(|named| &named.channel)
+    }
+
     /// File and line of a channel, if it is in the file.
     #[must_use]
     pub fn place(&self, id: &str) -> Option<&str> {

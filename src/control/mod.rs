@@ -41,7 +41,8 @@ pub mod guard;
 pub mod hook;
 pub mod idempotency;
 mod import;
-mod json;
+pub mod inside;
+pub mod json;
 mod key_file;
 mod keys;
 pub mod lineup;
@@ -190,7 +191,7 @@ async fn run(
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
     parts.outside.hold(&desk, &post);
     tokio::task::spawn_local(outside::follow(others, Arc::clone(&desk), Arc::clone(&post)));
-    let mut signing = None;
+    let (mut signing, mut inside) = (None, None);
     let (guard, strikes) = guard::Guard::new(
         std::mem::take(&mut parts.guard),
         parts.registry.clone(),
@@ -205,6 +206,7 @@ async fn run(
         let (office, guard) = (office(&parts), Arc::clone(&guard));
         let shared = admin::Shared::new(&parts, signer, office, Arc::clone(&desk), guard);
         let shared = shared.with_channels_of(in_file.clone());
+        inside = shared.inside();
         if let Some(admin) = parts.admin.take() {
             let listener = tokio::net::TcpListener::from_std(admin)?;
             let port = admin::port(shared.clone());
@@ -239,7 +241,11 @@ async fn run(
         tokio::task::spawn_local(guard.hear(strikes));
     }
     let exchange = foreign::router(parts.exchange, signing, Arc::clone(&desk));
-    ask::answer_all(parts.asks, (parts.answers, exchange), post).await;
+    let answers = match inside {
+        Some(inside) => parts.answers.layer(axum::Extension(inside)),
+        None => parts.answers,
+    };
+    ask::answer_all(parts.asks, (answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
 }

@@ -255,6 +255,7 @@ fn what_a_shard_asks_is_answered_to_that_shard() {
         .try_send(Ask {
             key,
             peer: None,
+            is_forwarded: false,
             wants: Wants::Answer(Access::Open, crate::viewer::Terms::ALL),
             head,
             body: Vec::new(),

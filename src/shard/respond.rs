@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Shard;
 use super::cache::Key;
-use super::connection::{Ending, Phase, Quick};
+use super::connection::{Ending, Phase, Quick, Via};
 use super::exchange::{Exchange, Frame, State, Waiter, Work};
 use super::input::{Wish, wish_size};
 use super::kernel::{Errno, Kernel, Operation, Outgoing};
@@ -376,6 +376,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 generation: exchange.generation,
             },
             peer,
+            is_forwarded: self.connections[owner].via == Via::Forwarding,
             wants: *wants,
             head: head.clone(),
             body: std::mem::take(&mut body.bytes),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
+use axum::Router;
+
 use super::line_up::LineUp;
 use super::supervise::{Event, Server};
 use crate::cli::{Failure, slates};
@@ -30,6 +32,7 @@ use crate::live::records::Records;
 use crate::live::slate::Slates;
 use crate::messages::mail::Outbox;
 use crate::messages::{AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update};
+use crate::middleware::portal::Portal;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
 use crate::shard::thread::ShardHandle;
@@ -87,7 +90,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         limits: Arc::new(config.limits.clone()),
         outside: outside(&draft)?,
         languages,
-        answers: stations.router(control::ask::router(catch_up)),
+        answers: portal(&config, stations.router(control::ask::router(catch_up))),
         history_ms: config.sessions.history_ms,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
@@ -105,6 +108,17 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         (log, security_log),
         (readiness, received),
     ))
+}
+
+/// The portal before these answers. A state folder that can't be used costs it and a line.
+fn portal(config: &Config, others: Router) -> Router {
+    match Portal::open(&config.state) {
+        Ok(portal) => portal.router(others),
+        Err(error) => {
+            tracing::warn!(%error, "there is no portal: what it remembers can't be opened");
+            others
+        }
+    }
 }
 
 /// What finds and opens what is served.

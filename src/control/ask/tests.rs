@@ -17,6 +17,7 @@ fn ask(head: &str, body: &[u8]) -> Ask {
     Ask {
         key: AskKey { shard: 0, exchange: 7, generation: 3 },
         peer: Some([192, 0, 2, 7].into()),
+        is_forwarded: false,
         wants: Wants::Answer(Access::Open, Terms::ALL),
         head: head.as_bytes().into(),
         body: body.to_vec(),

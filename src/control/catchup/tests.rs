@@ -33,6 +33,7 @@ fn asked(catch_up: &CatchUp, path: &str, lines: &str, access: Access) -> Whole {
     let ask = Ask {
         key,
         peer,
+        is_forwarded: false,
         wants: Wants::Answer(access, Terms::ALL),
         head: head.into_bytes().into(),
         body,
