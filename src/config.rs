@@ -21,6 +21,7 @@ pub mod portal;
 pub mod slates;
 pub mod foreign;
 mod guard;
+pub mod guide;
 mod outside;
 mod sessions;
 pub mod values;
