@@ -18,6 +18,7 @@ mod transport;
 mod viewers;
 mod accounts;
 pub mod portal;
+mod apps;
 pub mod slates;
 pub mod foreign;
 mod guard;
@@ -35,6 +36,7 @@ pub mod sources;
 pub mod inputs;
 
 pub use accounts::*;
+pub use apps::*;
 pub use bandwidth::*;
 pub use catch_up::*;
 pub use dash::*;

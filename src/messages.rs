@@ -22,7 +22,7 @@ use crate::viewer::foreign::Unexchanged;
 use crate::viewer::foreign::carrier::Watched;
 use crate::viewer::leases::{Asking, News, Verdict};
 use crate::viewer::players::Share;
-use crate::viewer::{Keys, Rights, SessionId, Terms};
+use crate::viewer::{Apps, Keys, Rights, SessionId, Terms};
 
 pub mod mail;
 mod narrow;
@@ -302,6 +302,8 @@ pub enum Update {
     /// What subscribers may have, from now on. Whoever tells it holds on to the one before until
     /// every shard has let go: to free it takes as long as there are subscribers.
     Rights(Arc<Rights>),
+    /// What apps sign in with and start, from now on. It is held on to likewise.
+    Apps(Arc<Apps>),
     /// Who is banned, from now on.
     Bans(Arc<Bans>),
     /// What refused viewers see, from now on. Said behind what is listed of it.
@@ -362,7 +364,7 @@ pub struct Ask {
     pub key: AskKey,
     /// The client's address.
     pub peer: Option<IpAddr>,
-    /// Whether a trusted proxy passes its requests on: what its header fields say counts.
+    /// Whether a trusted proxy passed it on, whose lines are believed.
     pub is_forwarded: bool,
     /// What for.
     pub wants: Wants,

@@ -10,9 +10,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -21,6 +19,7 @@ use super::registry::{Expected, Kind, Object, Reference, Write};
 use super::secrets::Secrets;
 use crate::config::{APP_PASSWORD_NAME_MAX, APP_PASSWORD_SIZE_MAX, APP_PASSWORDS_MAX};
 use crate::units::UnixTime;
+use crate::viewer::accounts::{Credential, Hasher};
 
 pub mod api;
 mod strength;
@@ -32,7 +31,7 @@ const SEAL: &str = "app-password";
 
 /// What hashes and seals.
 pub struct Keys {
-    hash: [u8; 32],
+    hasher: Hasher,
     secrets: Secrets,
 }
 
@@ -101,7 +100,7 @@ impl Keys {
     /// Derived from the server's secrets.
     #[must_use]
     pub fn new(secrets: Secrets) -> Self {
-        Self { hash: secrets.key("app-password-hash"), secrets }
+        Self { hasher: Hasher::new(&secrets.key("app-password-hash")), secrets }
     }
 
     /// What they are derived from.
@@ -110,11 +109,14 @@ impl Keys {
         &self.secrets
     }
 
+    /// What hashes them.
+    #[must_use]
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
     fn hashed(&self, user: &str, password: &str) -> [u8; 32] {
-        let mac = Hmac::<Sha256>::new_from_slice(&self.hash).expect("any size is a key");
-        // A user name has no NUL in it, so no two pairs are the same text.
-        let text = [user.as_bytes(), b"\0", password.as_bytes()];
-        text.iter().fold(mac, |mac, bytes| mac.chain_update(bytes)).finalize().into_bytes().into()
+        self.hasher.hash(user, password)
     }
 
     fn sealed(&self, user: &str, password: &str) -> Result<String, String> {
@@ -259,6 +261,17 @@ pub fn removal(found: Option<Object>) -> Option<Write> {
     let (document, number, references) = (None, None, Vec::new());
     let expected = Expected::At(found.revision);
     Some(Write { kind: Kind::AppPasswords, id: found.id, expected, document, number, references })
+}
+
+/// What the hashes in a document stand for, in their order; none of one that can't be read.
+#[must_use]
+pub fn credentials(document: &str) -> Vec<Option<Credential>> {
+    let Ok(known) = serde_json::from_str::<Document>(document) else { return Vec::new() };
+    let credential = |kept: &Kept| {
+        let hash = URL_SAFE_NO_PAD.decode(&kept.hash).ok()?;
+        Some(Credential::of(hash.as_slice().try_into().ok()?))
+    };
+    known.passwords.iter().map(credential).collect()
 }
 
 /// Whether a document of the registry is one of these.

@@ -30,8 +30,7 @@ use crate::viewer::foreign::Unexchanged;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub Option<IpAddr>);
 
-/// Whether a trusted proxy passed a request on, as an extension of it: what such a one says of how
-/// it was asked can be believed.
+/// Whether a trusted proxy passed the request on, whose lines are believed; an extension of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forwarded(pub bool);
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use axum::Extension;
 use tokio::sync::watch;
 
 use crate::config::Limits;
@@ -22,6 +23,7 @@ use outside::Outside;
 use secrets::Secrets;
 
 pub mod readiness;
+mod accounts;
 mod actor;
 pub mod audit;
 mod admin;
@@ -55,6 +57,7 @@ mod portal_password;
 mod post;
 mod revocations;
 mod sealed;
+pub mod sign_in;
 pub mod sessions;
 mod socket;
 mod tokens;
@@ -191,7 +194,7 @@ async fn run(
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
     parts.outside.hold(&desk, &post);
     tokio::task::spawn_local(outside::follow(others, Arc::clone(&desk), Arc::clone(&post)));
-    let (mut signing, mut inside) = (None, None);
+    let (mut signing, mut sign_ins, mut inside) = (None, None, None);
     let (guard, strikes) = guard::Guard::new(
         std::mem::take(&mut parts.guard),
         parts.registry.clone(),
@@ -203,6 +206,7 @@ async fn run(
         let signer = |registry| signer(registry, &post, &desk, &parts.languages);
         let signer = parts.registry.clone().map(signer).transpose()?.map(Arc::new);
         signing.clone_from(&signer);
+        sign_ins = signed_in(&parts, &post, &desk, &guard)?;
         let (office, guard) = (office(&parts), Arc::clone(&guard));
         let shared = admin::Shared::new(&parts, signer, office, Arc::clone(&desk), guard);
         let shared = shared.with_channels_of(in_file.clone());
@@ -241,13 +245,31 @@ async fn run(
         tokio::task::spawn_local(guard.hear(strikes));
     }
     let exchange = foreign::router(parts.exchange, signing, Arc::clone(&desk));
-    let answers = match inside {
-        Some(inside) => parts.answers.layer(axum::Extension(inside)),
+    let answers = match sign_ins {
+        Some(sign_ins) => parts.answers.layer(Extension(Arc::new(sign_ins))),
         None => parts.answers,
+    };
+    let answers = match inside {
+        Some(inside) => answers.layer(Extension(inside)),
+        None => answers,
     };
     ask::answer_all(parts.asks, (answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
+}
+
+/// Where apps sign in. Before clients come, every shard is told what they may say.
+fn signed_in(
+    parts: &Parts,
+    post: &Arc<post::Post>,
+    desk: &Arc<sessions::Desk>,
+    guard: &Arc<guard::Guard>,
+) -> io::Result<Option<sign_in::SignIns>> {
+    let Some(registry) = parts.registry.clone() else { return Ok(None) };
+    let keys = Secrets::open(&parts.state).ok().map(app_passwords::Keys::new);
+    let followed = accounts::start(registry, Arc::clone(post), keys.as_ref())
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(Some(sign_in::SignIns::new(followed, Arc::clone(guard), Arc::clone(desk))))
 }
 
 /// Where people sign in. Without it the socket is there, and viewers need none.

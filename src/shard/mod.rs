@@ -72,7 +72,7 @@ use crate::request::head::{Common, Date};
 use crate::request::locate::Place;
 use crate::units::{Now, Ticks, UnixTime};
 use crate::viewer::foreign::carrier::Watched;
-use crate::viewer::{Keys, Known, Rights};
+use crate::viewer::{Apps, Keys, Known, Rights};
 
 /// Head buffers that are kept when nothing is being sent.
 const SPARE_HEADS_MAX: usize = 64;
@@ -140,6 +140,7 @@ pub struct Shard<K: Kernel, I: Inbox> {
     catalog: Catalog,
     keys: Arc<Keys>,
     rights: Arc<Rights>,
+    apps: Arc<Apps>,
     foreign: Arc<Watched>,
     bans: Arc<Bans>,
     slates: Shown,
@@ -225,6 +226,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
             catalog: Catalog::new(capacity(&settings)),
             keys: Arc::default(),
             rights: Arc::default(),
+            apps: Arc::default(),
             foreign: Arc::default(),
             bans: Arc::default(),
             slates: Shown::default(),

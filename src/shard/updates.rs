@@ -77,6 +77,7 @@ impl<K: Kernel, I: Inbox> Shard<K, I> {
                 self.look_for_caps();
                 self.review.begin();
             }
+            Update::Apps(apps) => self.apps = apps,
             Update::Slates(slates) => self.slates = Shown::new(slates, self.now.ticks),
             Update::Bans(bans) => self.hear_of_bans(bans),
             Update::Sessions(said) => self.hear_of_sessions(&said),

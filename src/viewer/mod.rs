@@ -12,6 +12,8 @@ pub mod rights;
 pub mod terms;
 pub mod revoked;
 pub mod session;
+pub mod accounts;
+pub mod numbers;
 pub mod leases;
 pub mod cmcd;
 pub mod foreign;
@@ -19,7 +21,9 @@ pub mod players;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
+pub use accounts::Accounts;
 pub use leases::Leases;
+pub use numbers::Numbers;
 pub use permit::Permit;
 pub use players::Players;
 pub use recent::Recent;
@@ -28,6 +32,15 @@ pub use scope::Scope;
 pub use session::{SessionId, Viewing};
 pub use terms::{Needs, Terms};
 pub use token::{Claims, Denial, Key, Keys, Token};
+
+/// What apps start by: who they are, and what their numbers stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Apps {
+    /// What they sign in with.
+    pub accounts: Accounts,
+    /// What is played.
+    pub numbers: Numbers,
+}
 
 /// What a shard remembers of viewers.
 #[derive(Debug, Default)]
