@@ -57,8 +57,24 @@ pub const PIN_WRONG_MAX: u32 = 5;
 /// See `PIN_WRONG_MAX`.
 pub const PIN_EVERY_MS: u64 = 60_000;
 
-/// What the portal shows that was read of the registry is kept so long, in milliseconds, and of so
-/// many bouquet sets. Beyond it the oldest goes.
-pub const SHELF_KEPT_MS: u64 = 2_000;
-/// See `SHELF_KEPT_MS`.
-pub const SHELVES_MAX: usize = 64;
+/// Questions that wait for the thread that reads what there is to watch. Beyond it: 503.
+pub const SHELF_JOBS_MAX: usize = 256;
+
+/// Milliseconds for which it is not read again what is on: a programme's end is seen by the browser.
+pub const ON_AIR_EVERY_MS: u64 = 20_000;
+
+/// Bouquet sets whose answers are kept. Beyond it the one made first goes.
+pub const SHELF_SETS_MAX: usize = 64;
+
+/// Channels, and seconds, of which programmes are told at once. Beyond either: 400.
+pub const GUIDE_CHANNELS_AT_ONCE_MAX: usize = 100;
+/// See `GUIDE_CHANNELS_AT_ONCE_MAX`.
+pub const GUIDE_SECONDS_AT_ONCE_MAX: u64 = 48 * 3_600;
+
+/// Programmes that a search finds, seconds before and after now in which it looks, and milliseconds
+/// that it takes at most. What is beyond is not found.
+pub const GUIDE_FOUND_MAX: usize = 60;
+/// See `GUIDE_FOUND_MAX`.
+pub const GUIDE_SEARCH_SECONDS: u64 = 7 * 86_400;
+/// See `GUIDE_FOUND_MAX`.
+pub const GUIDE_SEARCH_MS: u64 = 2_000;

@@ -46,10 +46,10 @@ impl InFile {
         Self(channels.map(named).collect())
     }
 
-    /// What the file says of a channel, if it is in it.
+    /// The channels, in no order.
     #[must_use]
-    pub fn channel(&self, id: &str) -> Option<&Channel> {
-        self.0.get(id).map(|named| &named.channel)
+    pub fn channels(&self) -> Vec<Channel> {
+        self.0.values().map(|named| named.channel.clone()).collect()
     }
 
     /// File and line of a channel, if it is in the file.

@@ -32,6 +32,7 @@ use crate::live::records::Records;
 use crate::live::slate::Slates;
 use crate::messages::mail::Outbox;
 use crate::messages::{AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update};
+use crate::middleware::guide::Guide;
 use crate::middleware::portal::Portal;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
@@ -75,6 +76,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
     let readiness = Arc::<Readiness>::default();
+    let answers = control::ask::router(catch_up);
+    let answers = portal(&config, registry.as_ref(), stations.router(answers));
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -90,7 +93,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         limits: Arc::new(config.limits.clone()),
         outside: outside(&draft)?,
         languages,
-        answers: portal(&config, stations.router(control::ask::router(catch_up))),
+        answers,
         history_ms: config.sessions.history_ms,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
@@ -111,8 +114,9 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
 }
 
 /// The portal before these answers. A state folder that can't be used costs it and a line.
-fn portal(config: &Config, others: Router) -> Router {
-    match Portal::open(&config.state) {
+fn portal(config: &Config, registry: Option<&Registry>, others: Router) -> Router {
+    let guide = Guide::new(&config.state);
+    match Portal::open(&config.state, registry, guide) {
         Ok(portal) => portal.router(others),
         Err(error) => {
             tracing::warn!(%error, "there is no portal: what it remembers can't be opened");

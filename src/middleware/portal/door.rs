@@ -26,6 +26,7 @@ use crate::control::inside::{Credential, Inside, Refused, unix_now};
 use crate::control::operators::{full, is_foreign};
 use crate::control::problem::{problem, problem_with};
 use crate::control::registry::Object;
+use crate::control::sign_in::SignIns;
 
 /// Name of the cookie over TLS: `__Host-` binds it to this host, to TLS and to every path
 /// (RFC 6265bis, 4.1.3.2).
@@ -44,6 +45,8 @@ pub type Problem = Response<Body>;
 pub struct Visitor {
     /// What of control may be asked.
     pub inside: Arc<Inside>,
+    /// Where every app password is looked at that somebody types.
+    pub sign_ins: Arc<SignIns>,
     /// From where.
     pub address: IpAddr,
     /// Whether it came over TLS.
@@ -162,7 +165,9 @@ impl<'t, I: Iterator<Item = &'t str>> LastSaid<'t> for I {}
 impl Visitor {
     #[expect(clippy::result_large_err, reason = "the answer, as it is sent")]
     fn of(parts: &Parts) -> Result<Self, Problem> {
-        let Some(inside) = parts.extensions.get::<Arc<Inside>>().cloned() else {
+        let inside = parts.extensions.get::<Arc<Inside>>().cloned();
+        let sign_ins = parts.extensions.get::<Arc<SignIns>>().cloned();
+        let Some((inside, sign_ins)) = inside.zip(sign_ins) else {
             let why = "nobody signs in: the server has no registry, and its log says why";
             return Err(problem(StatusCode::SERVICE_UNAVAILABLE, why));
         };
@@ -187,7 +192,7 @@ impl Visitor {
         let agent = headers.get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
         let agent = String::from_utf8_lossy(agent).chars().take(200).collect();
         let address = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        Ok(Self { inside, address, is_tls, agent })
+        Ok(Self { inside, sign_ins, address, is_tls, agent })
     }
 }
 

@@ -45,7 +45,7 @@ pub fn router() -> Router {
 
 /// Whether the app was built in.
 #[must_use]
-pub fn is_there() -> bool {
+pub fn are_there() -> bool {
     !FILES.is_empty()
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The app is files that were built into the binary (`files`). What it asks passes the door
 //! (`door`): over TLS or from this machine, of no page of somebody else's, and by somebody who is
-//! signed in. `signing_in` and `television` are how one gets in, `account`, `shelf` and `liked` what
-//! there is inside. What has to outlive a restart is in a file of its own (`store`).
+//! signed in. `signing_in` and `television` are how one gets in, `account`, `watching` and
+//! `liked` what there is inside. What has to outlive a restart is in a file of its own (`store`).
 
 use std::io;
 use std::path::Path;
@@ -18,6 +18,8 @@ use axum::routing::{delete, get, post};
 use crate::config::REQUEST_BODY_SIZE_MAX;
 use crate::control::operators::Backoff;
 use crate::control::problem;
+use crate::control::registry::Registry;
+use crate::middleware::guide::Guide;
 
 mod account;
 mod codes;
@@ -28,8 +30,10 @@ mod shelf;
 mod signing_in;
 mod store;
 mod television;
+mod watching;
 
 use codes::Codes;
+use shelf::Shelf;
 use store::Store;
 
 /// What the handlers share.
@@ -40,24 +44,28 @@ struct Shared {
     store: Store,
     backoff: Mutex<Backoff>,
     codes: Mutex<Codes>,
-    shelves: shelf::Shelves,
+    shelf: Option<Shelf>,
     pins: liked::Pins,
     setting_up: account::SettingUp,
     began: Instant,
 }
 
 impl Portal {
-    /// With what it remembers in a state folder.
+    /// With what it remembers in a state folder, for what this registry has and this guide says.
     ///
     /// # Errors
     ///
-    /// The file can't be opened.
-    pub fn open(state: &Path) -> io::Result<Self> {
+    /// The file can't be opened, or no thread be made.
+    pub fn open(state: &Path, registry: Option<&Registry>, guide: Guide) -> io::Result<Self> {
+        if !files::are_there() {
+            tracing::info!("the portal's pages were not built in: scripts/portal makes them");
+        }
+        let shelf = registry.map(|registry| Shelf::start(registry.clone(), guide)).transpose()?;
         Ok(Self(Arc::new(Shared {
             store: Store::open(state)?,
             backoff: Mutex::default(),
             codes: Mutex::default(),
-            shelves: shelf::Shelves::default(),
+            shelf,
             pins: liked::Pins::default(),
             setting_up: account::SettingUp::default(),
             began: Instant::now(),
@@ -74,11 +82,13 @@ impl Portal {
             .route("/tv-codes/fetch", post(television::fetch))
             .route("/tv-codes/look", post(television::look))
             .route("/tv-codes/confirm", post(television::confirm))
-            .route("/play", post(shelf::play))
-            .route("/channels", get(shelf::channels))
-            .route("/films", get(shelf::films))
-            .route("/series", get(shelf::series))
-            .route("/series/{id}", get(shelf::one_series))
+            .route("/play", post(watching::play))
+            .route("/channels", get(watching::channels))
+            .route("/guide", get(watching::guide))
+            .route("/guide/search", get(watching::search))
+            .route("/films", get(watching::films))
+            .route("/series", get(watching::series))
+            .route("/series/{id}", get(watching::one_series))
             .route("/preferences", get(liked::preferences).put(liked::prefer))
             .route("/pin", post(liked::try_pin).put(liked::set_pin))
             .route("/positions", get(liked::positions).post(liked::stop_at))

@@ -1,364 +1,276 @@
-//! What there is to watch for whoever is signed in, and the token that it is watched with:
-//! `/api/v1/channels`, `/api/v1/films`, `/api/v1/series`, `/api/v1/play`.
+//! What there is to watch and what is on, read by a thread that may wait for a disk, and told as
+//! JSON.
 //!
-//! What a plan holds is read of the registry, and kept for a moment: a household whose televisions
-//! are switched on together asks for the same.
+//! It follows the registry by itself: all of it once, then what changes. What was told of a bouquet
+//! set is kept while nothing changes, and what is on for some seconds, since televisions of many
+//! households are switched on at the hour.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::extract::{Path, Query, State};
-use axum::http::{Response, StatusCode};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Portal;
-use super::door::{self, Caller, Problem};
-use crate::config::portal::{SHELF_KEPT_MS, SHELVES_MAX};
-use crate::config::values;
-use crate::config::{LIST_ENTRIES, LIST_ENTRIES_MAX};
-use crate::control::inside::{Inside, Refused, unix_now};
-use crate::control::json::answer;
+use crate::config::portal::{
+    GUIDE_FOUND_MAX, GUIDE_SEARCH_MS, GUIDE_SEARCH_SECONDS, ON_AIR_EVERY_MS, SHELF_JOBS_MAX,
+    SHELF_SETS_MAX,
+};
 use crate::control::lineup::InFile;
-use crate::control::problem::{problem, problem_with};
-use crate::control::registry::{Kind, Object, Store, StoreError};
+use crate::control::registry::{Registry, StoreError};
+use crate::middleware::content::{Category, Channel, Content, Details, Held, Reader, Set};
+use crate::middleware::guide::{self, Guide, NowNext, Programme};
+use crate::units::UnixTime;
 
-/// Milliseconds of a day.
-const DAY_MS: u64 = 86_400_000;
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
-/// What a plan holds, as the app is told of it.
-#[derive(Debug, Default)]
-pub struct Shelf {
-    categories: Vec<Value>,
-    channels: Vec<Value>,
-    films: Vec<Value>,
-    series: Vec<Value>,
-    episodes: HashMap<String, Vec<Value>>,
+/// Why there is no answer: too much waits, or a file failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread;
+
+/// What the thread has.
+pub struct Books {
+    reader: Reader,
+    guide: Guide,
+    in_file: Option<Arc<InFile>>,
+    kept: HashMap<Set, Kept>,
 }
 
-/// What was read of some plans, and when.
-#[derive(Default)]
-pub struct Shelves(Mutex<HashMap<String, (u64, Arc<Shelf>)>>);
-
-impl Shelves {
-    fn found(&self, plan: &str, now: u64) -> Option<Arc<Shelf>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, shelf) = all.get(plan)?;
-        (now < at + SHELF_KEPT_MS).then(|| Arc::clone(shelf))
-    }
-
-    fn keep(&self, plan: &str, shelf: &Arc<Shelf>, now: u64) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= SHELVES_MAX && !all.contains_key(plan) {
-            let oldest = all.iter().min_by_key(|(_, (at, _))| *at).map(|(plan, _)| plan.clone());
-            oldest.and_then(|oldest| all.remove(&oldest));
-        }
-        all.insert(plan.to_owned(), (now, Arc::clone(shelf)));
-    }
+/// What is known of a bouquet set.
+struct Kept {
+    /// The edition that it is of.
+    content: Arc<Content>,
+    held: Arc<Held>,
+    /// What was told of its channels, and when.
+    channels: Option<(Instant, Arc<str>)>,
+    made: Instant,
 }
 
-/// What whoever asks may watch.
-async fn shelf(portal: &Portal, caller: &Caller) -> Result<Arc<Shelf>, Problem> {
-    let Some(plan) = caller.subscriber.document["plan"].as_str() else {
-        return Ok(Arc::default());
-    };
-    let now = portal.ticks();
-    if let Some(found) = portal.0.shelves.found(plan, now) {
-        return Ok(found);
-    }
-    let inside: &Inside = &caller.visitor.inside;
-    let (id, in_file) = (plan.to_owned(), inside.in_file());
-    let read = inside.registry().ask(move |store| Shelf::read(store, &id, &in_file)).await;
-    let shelf = match read {
-        Ok(Ok(shelf)) => Arc::new(shelf),
-        Ok(Err(error)) => return Err(door::refused(Refused::Store(error))),
-        Err(_) => return Err(door::refused(Refused::Busy)),
-    };
-    portal.0.shelves.keep(plan, &shelf, now);
-    Ok(shelf)
-}
+type Job = Box<dyn FnOnce(&mut Books) + Send>;
+
+/// The way to the thread, which ends when nobody is left who could ask.
+#[derive(Clone)]
+pub struct Shelf(SyncSender<Job>);
 
 impl Shelf {
-    fn read(store: &dyn Store, plan: &str, in_file: &InFile) -> Result<Self, StoreError> {
-        let Some(plan) = store.object(Kind::Plan, plan)? else { return Ok(Self::default()) };
-        let days = plan.document["catch_up_days"].as_u64().unwrap_or(0);
-        let mut content = Vec::new();
-        for bouquet in texts(&plan.document["bouquets"]) {
-            if let Some(bouquet) = store.object(Kind::Bouquet, &bouquet)? {
-                content.extend(texts(&bouquet.document["content"]));
-            }
-        }
-        let mut shelf = Self::default();
-        let mut seen = BTreeSet::new();
-        let mut folders = Vec::new();
-        for path in content {
-            if let Some(id) = path.strip_prefix("tv/") {
-                if seen.insert(id.to_owned())
-                    && let Some(channel) = store.object(Kind::Channel, id)?
-                {
-                    shelf.channels.push(channel_told(&channel, in_file, days));
-                }
-            } else if let Some(folder) = path.strip_prefix("vod/") {
-                folders.push(folder.to_owned());
-            }
-        }
-        shelf.channels.sort_by_key(|of| of["order"].as_i64());
-        shelf.read_assets(store, &folders)?;
-        shelf.read_categories(store)?;
-        Ok(shelf)
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// No thread can be made.
+    pub fn start(registry: Registry, guide: Guide) -> io::Result<Self> {
+        let (jobs, received): (_, Receiver<Job>) = sync_channel(SHELF_JOBS_MAX);
+        let reader = Reader::new(registry, &[]);
+        let mut books = Books { reader, guide, in_file: None, kept: HashMap::new() };
+        let thread = std::thread::Builder::new().name("portal-shelf".to_owned());
+        thread.spawn(move || received.into_iter().for_each(|job| job(&mut books)))?;
+        Ok(Self(jobs))
     }
 
-    fn read_assets(&mut self, store: &dyn Store, folders: &[String]) -> Result<(), StoreError> {
-        let is_held = |id: &str| {
-            folders.iter().any(|folder| {
-                id.strip_prefix(folder.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
+    /// Asks it something.
+    ///
+    /// # Errors
+    ///
+    /// `Unread`.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        in_file: Arc<InFile>,
+        work: impl FnOnce(&mut Books) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unread> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let job = move |books: &mut Books| {
+            books.take_channels(in_file);
+            drop(reply.send(work(books)));
         };
-        if folders.is_empty() {
-            return Ok(());
-        }
-        let mut assets = BTreeMap::new();
-        store.each(Kind::Asset, &mut |of| {
-            if let Ok(document) = serde_json::from_str::<Value>(of.document)
-                && is_held(of.id)
-            {
-                assets.insert(of.id.to_owned(), (of.number, document));
-            }
-        })?;
-        for (id, (number, document)) in &assets {
-            if document["form"] == "film" {
-                self.films.push(told(&format!("vod/{id}"), *number, document));
-            }
-        }
-        store.each(Kind::Episode, &mut |of| {
-            let Ok(document) = serde_json::from_str::<Value>(of.document) else { return };
-            let (asset, series) = (document["asset"].as_str(), document["series"].as_str());
-            let (Some(asset), Some(series)) = (asset.filter(|id| is_held(id)), series) else {
-                return;
-            };
-            let mut episode = told(&format!("vod/{asset}"), of.number, &document);
-            episode["season"] = document["season"].clone();
-            episode["episode"] = document["episode"].clone();
-            self.episodes.entry(series.to_owned()).or_default().push(episode);
-        })?;
-        let place = |of: &Value| (of["season"].as_u64(), of["episode"].as_u64());
-        self.episodes.values_mut().for_each(|all| all.sort_by_key(place));
-        for id in self.episodes.keys() {
-            if let Some(Object { number, document, .. }) = store.object(Kind::Series, id)? {
-                let mut series = told(id, number, &document);
-                series["seasons"] = document["seasons"].clone();
-                self.series.push(series);
-            }
-        }
-        for list in [&mut self.films, &mut self.series] {
-            list.sort_by_cached_key(|of| (of["order"].as_i64(), of["name"].to_string()));
-        }
-        Ok(())
-    }
-
-    /// The categories that something is in.
-    fn read_categories(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        let all = self.channels.iter().chain(&self.films).chain(&self.series);
-        let ids: BTreeSet<_> = all.flat_map(|of| texts(&of["categories"])).collect();
-        for id in ids {
-            if let Some(category) = store.object(Kind::Category, &id)? {
-                let Value::Object(mut told) = category.document else { continue };
-                told.insert("id".to_owned(), json!(id));
-                self.categories.push(Value::Object(told));
-            }
-        }
-        self.categories.sort_by_cached_key(|of| (of["order"].as_i64(), of["name"].to_string()));
-        Ok(())
+        self.0.try_send(Box::new(job)).map_err(|_| Unread)?;
+        answer.await.map_err(|_| Unread)?.map_err(|error| {
+            tracing::error!(%error, "what there is to watch can't be read");
+            Unread
+        })
     }
 }
 
-fn texts(list: &Value) -> Vec<String> {
-    let list = list.as_array().into_iter().flatten();
-    list.filter_map(Value::as_str).map(str::to_owned).collect()
+impl Books {
+    fn take_channels(&mut self, in_file: Arc<InFile>) {
+        if !self.in_file.as_ref().is_some_and(|known| Arc::ptr_eq(known, &in_file)) {
+            self.reader.take_channels(&in_file.channels());
+            self.in_file = Some(in_file);
+        }
+    }
+
+    /// What a plan holds.
+    ///
+    /// # Errors
+    ///
+    /// The registry failed; so in all of these.
+    pub fn held(&mut self, plan: &str) -> Result<Arc<Held>, StoreError> {
+        self.kept(plan).map(|kept| Arc::clone(&kept.held))
+    }
+
+    fn kept(&mut self, plan: &str) -> Result<&mut Kept, StoreError> {
+        self.reader.follow()?;
+        let content = self.reader.content();
+        let set = content.set_of(plan);
+        let is_new = !self.kept.get(&set).is_some_and(|kept| Arc::ptr_eq(&kept.content, content));
+        if is_new {
+            if self.kept.len() >= SHELF_SETS_MAX && !self.kept.contains_key(&set) {
+                let first = self.kept.iter().min_by_key(|(_, kept)| kept.made);
+                let first = first.map(|(set, _)| set.clone());
+                first.and_then(|first| self.kept.remove(&first));
+            }
+            let (content, held) = (Arc::clone(content), Arc::new(content.held(&set)));
+            let kept = Kept { content, held, channels: None, made: Instant::now() };
+            self.kept.insert(set.clone(), kept);
+        }
+        Ok(self.kept.get_mut(&set).expect("it is kept from here on"))
+    }
+
+    /// The channels of a plan with what is on, as text.
+    ///
+    /// # Errors
+    ///
+    /// See `held`.
+    pub fn channels(&mut self, plan: &str, now: UnixTime) -> Result<Arc<str>, StoreError> {
+        let reader = self.guide.reader().ok();
+        let kept = self.kept(plan)?;
+        let is_fresh = |at: &Instant| at.elapsed() < Duration::from_millis(ON_AIR_EVERY_MS);
+        if let Some((_, text)) = kept.channels.as_ref().filter(|(at, _)| is_fresh(at)) {
+            return Ok(Arc::clone(text));
+        }
+        let held = &kept.held;
+        let on = reader.and_then(|reader| {
+            let ids = held.channels.iter().map(|channel| &*channel.id);
+            let found = reader.now_next(ids, now);
+            found.inspect_err(|error| tracing::error!(%error, "the guide can't be read")).ok()
+        });
+        let on = on.unwrap_or_else(|| vec![NowNext::default(); held.channels.len()]);
+        let all = held.channels.iter().zip(on);
+        let told: Vec<_> = all.map(|(channel, on)| channel_told(channel, held, &on)).collect();
+        let categories: Vec<_> = held.categories.iter().map(|of| category_told(of)).collect();
+        let text = json!({ "categories": categories, "channels": told }).to_string();
+        let text: Arc<str> = text.into();
+        kept.channels = Some((Instant::now(), Arc::clone(&text)));
+        Ok(text)
+    }
+
+    /// Programmes of these channels of a plan between these seconds.
+    ///
+    /// # Errors
+    ///
+    /// See `held`.
+    pub fn programmes(
+        &mut self,
+        plan: &str,
+        channels: &[String],
+        window: (UnixTime, UnixTime),
+    ) -> Result<Value, StoreError> {
+        let held = self.held(plan)?;
+        let Some(reader) = self.guide.reader().ok() else { return Ok(json!({})) };
+        let is_held = |id: &&String| held.channels.iter().any(|channel| *channel.id == ***id);
+        let mut all = serde_json::Map::new();
+        for id in channels.iter().filter(is_held) {
+            let found = reader.programmes(id, window).map_err(unread)?;
+            let told: Vec<_> = found.iter().map(programme_told).collect();
+            all.insert(id.clone(), Value::Array(told));
+        }
+        Ok(Value::Object(all))
+    }
+
+    /// Programmes with these letters in their titles, those that are on soonest first.
+    ///
+    /// # Errors
+    ///
+    /// See `held`.
+    pub fn search(
+        &mut self,
+        plan: &str,
+        wanted: &str,
+        now: UnixTime,
+    ) -> Result<Vec<Value>, StoreError> {
+        let (held, wanted) = (self.held(plan)?, wanted.to_lowercase());
+        let Some(reader) = self.guide.reader().ok() else { return Ok(Vec::new()) };
+        let began = Instant::now();
+        let window = (
+            UnixTime(now.0.saturating_sub(GUIDE_SEARCH_SECONDS)),
+            UnixTime(now.0 + GUIDE_SEARCH_SECONDS),
+        );
+        let (mut found, patience) = (Vec::new(), Duration::from_millis(GUIDE_SEARCH_MS));
+        let ids = held.channels.iter().map(|channel| &*channel.id);
+        let see = |id: &str, _: &guide::matching::Line, all: &[Programme]| {
+            let is_it = |of: &&Programme| of.title.to_lowercase().contains(&wanted);
+            found.extend(all.iter().filter(is_it).map(|of| (id.to_owned(), of.clone())));
+            let goes_on = found.len() < 4 * GUIDE_FOUND_MAX && began.elapsed() < patience;
+            if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        reader.each(ids, |_, _| window, see).map_err(unread)?;
+        // What is on or comes, then what was, the newest first.
+        found.sort_by_key(|(_, of)| {
+            let is_over = of.stop <= now;
+            (is_over, if is_over { now.0 - of.stop.0 } else { of.start.0 })
+        });
+        found.truncate(GUIDE_FOUND_MAX);
+        let told = |(id, of): &(String, Programme)| {
+            let mut told = programme_told(of);
+            told["channel"] = json!(id);
+            told
+        };
+        Ok(found.iter().map(told).collect())
+    }
 }
 
-/// What the app is told of something.
-fn told(id: &str, number: Option<u32>, document: &Value) -> Value {
+fn unread(error: guide::store::StoreError) -> StoreError {
+    StoreError(error.0)
+}
+
+fn programme_told(of: &Programme) -> Value {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     json!({
-        "id": id,
-        "number": number,
-        "name": document["name"],
-        "categories": document["categories"],
-        "order": document["order"],
-        "details": document["details"],
+        "start": of.start.0,
+        "stop": of.stop.0,
+        "title": of.title,
+        "subtitle": text(&of.sub_title),
+        "text": text(&of.description),
+        "category": of.categories.first(),
     })
 }
 
-fn channel_told(channel: &Object, in_file: &InFile, days: u64) -> Value {
-    let Object { id, number, document, .. } = channel;
-    let mut told = told(id, *number, document);
-    if told["name"].is_null() {
-        told["name"] = json!(id);
-    }
-    told["logo"] = document["logo"].clone();
-    let archive_ms = match in_file.channel(id) {
-        Some(channel) => channel.archive.as_ref().map(|archive| archive.age_ms),
-        None => document["archive"].as_str().and_then(|text| values::duration_ms(text).ok()),
-    };
-    let past_ms = archive_ms.unwrap_or(0).min(days.saturating_mul(DAY_MS));
-    told["past_s"] = json!(past_ms / 1000);
-    told
+fn channel_told(channel: &Channel, held: &Held, on: &NowNext) -> Value {
+    json!({
+        "id": &*channel.id,
+        "number": channel.number,
+        "name": channel.name,
+        "logo": channel.logo,
+        "categories": channel.categories,
+        "adult": channel.adult,
+        "past_s": u64::from(held.archive_days(channel)) * DAY,
+        "now": on.now.as_ref().map(programme_told),
+        "next": on.next.as_ref().map(programme_told),
+    })
 }
 
-/// `GET /api/v1/channels`: the channels that may be watched, in the order in which they are shown.
-pub async fn channels(State(portal): State<Portal>, caller: Caller) -> Response<Body> {
-    match shelf(&portal, &caller).await {
-        Ok(shelf) => {
-            let told = json!({ "categories": shelf.categories, "channels": shelf.channels });
-            answer(StatusCode::OK, &told)
-        }
-        Err(problem) => problem,
-    }
+/// A category as the app is told of it.
+pub fn category_told(category: &Category) -> Value {
+    let sorts = format!("{:?}", category.sorts).to_lowercase();
+    json!({ "id": &*category.id, "name": category.name, "sorts": sorts })
 }
 
-/// Which films are asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Asked {
-    /// In this category.
-    category: Option<String>,
-    /// With these letters in their names.
-    search: Option<String>,
-    /// How many are left out before.
-    from: usize,
-    /// How many at most.
-    limit: Option<usize>,
-}
-
-impl Asked {
-    fn page<'s>(&self, all: &'s [Value]) -> (Vec<&'s Value>, usize) {
-        let search = self.search.as_ref().map(|text| text.to_lowercase());
-        let is_wanted = |of: &&Value| {
-            let in_category = |id: &String| {
-                of["categories"].as_array().is_some_and(|ids| ids.iter().any(|one| one == id))
-            };
-            let is_named = |text: &String| {
-                of["name"].as_str().is_some_and(|name| name.to_lowercase().contains(text))
-            };
-            self.category.as_ref().is_none_or(in_category) && search.as_ref().is_none_or(is_named)
-        };
-        let wanted: Vec<_> = all.iter().filter(is_wanted).collect();
-        let limit = self.limit.unwrap_or(LIST_ENTRIES).clamp(1, LIST_ENTRIES_MAX);
-        let count = wanted.len();
-        (wanted.into_iter().skip(self.from).take(limit).collect(), count)
-    }
-}
-
-/// `GET /api/v1/films?category=&search=&from=&limit=`: some of the films.
-pub async fn films(
-    State(portal): State<Portal>,
-    caller: Caller,
-    Query(asked): Query<Asked>,
-) -> Response<Body> {
-    match shelf(&portal, &caller).await {
-        Ok(shelf) => {
-            let (films, count) = asked.page(&shelf.films);
-            let categories = of_sort(&shelf.categories, "film");
-            let told = json!({ "categories": categories, "films": films, "count": count });
-            answer(StatusCode::OK, &told)
-        }
-        Err(problem) => problem,
-    }
-}
-
-/// `GET /api/v1/series?category=&search=&from=&limit=`: some of the series.
-pub async fn series(
-    State(portal): State<Portal>,
-    caller: Caller,
-    Query(asked): Query<Asked>,
-) -> Response<Body> {
-    match shelf(&portal, &caller).await {
-        Ok(shelf) => {
-            let (series, count) = asked.page(&shelf.series);
-            let categories = of_sort(&shelf.categories, "series");
-            let told = json!({ "categories": categories, "series": series, "count": count });
-            answer(StatusCode::OK, &told)
-        }
-        Err(problem) => problem,
-    }
-}
-
-/// `GET /api/v1/series/{id}`: a series with its episodes.
-pub async fn one_series(
-    State(portal): State<Portal>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Response<Body> {
-    match shelf(&portal, &caller).await {
-        Ok(shelf) => match shelf.series.iter().find(|of| of["id"] == id.as_str()) {
-            Some(series) => {
-                let told = json!({ "series": series, "episodes": shelf.episodes.get(&id) });
-                answer(StatusCode::OK, &told)
-            }
-            None => problem(StatusCode::NOT_FOUND, "there is no such series"),
-        },
-        Err(problem) => problem,
-    }
-}
-
-fn of_sort<'s>(categories: &'s [Value], sorts: &str) -> Vec<&'s Value> {
-    categories.iter().filter(|of| of["sorts"] == sorts).collect()
-}
-
-/// `POST /api/v1/play`: what stands before the paths of what is watched, and until when: 200. The
-/// shards say what of it may be watched, with each request.
-pub async fn play(caller: Caller) -> Response<Body> {
-    let now = unix_now();
-    let device = caller.session.device;
-    match caller.visitor.inside.token(&caller.subscriber, device, now) {
-        Ok((token, expires)) => {
-            let told = json!({ "path": format!("/s/{token}/"), "expires": expires.0 });
-            answer(StatusCode::OK, &told)
-        }
-        Err(why) => {
-            let besides = json!({ "reason": "subscriber-expired" });
-            problem_with(StatusCode::FORBIDDEN, &why, &besides)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_is_of_what_is_wanted() {
-        let film = |id: &str, category: &str| json!({ "name": id, "categories": [category] });
-        let all = [film("Alpha", "a"), film("Beta", "b"), film("Alphabet", "a")];
-        let page = |asked: Asked| {
-            let (page, count) = asked.page(&all);
-            let names: Vec<_> = page.iter().filter_map(|of| of["name"].as_str()).collect();
-            (names.join(" "), count)
-        };
-        let text = |text: &str| Some(text.to_owned());
-        assert_eq!(page(Asked::default()), ("Alpha Beta Alphabet".to_owned(), 3));
-        let in_a = Asked { category: text("a"), ..Asked::default() };
-        assert_eq!(page(in_a), ("Alpha Alphabet".to_owned(), 2));
-        let found = Asked { search: text("BET"), from: 1, ..Asked::default() };
-        assert_eq!(page(found), ("Alphabet".to_owned(), 2));
-        let first = Asked { limit: Some(1), ..Asked::default() };
-        assert_eq!(page(first), ("Alpha".to_owned(), 3));
-        let beyond = Asked { from: usize::MAX, ..Asked::default() };
-        assert_eq!(page(beyond), (String::new(), 3));
-    }
-
-    #[test]
-    fn what_was_read_is_kept_for_a_moment_and_of_so_many_plans() {
-        let shelves = Shelves::default();
-        shelves.keep("a", &Arc::default(), 0);
-        assert!(shelves.found("a", SHELF_KEPT_MS - 1).is_some());
-        assert!(shelves.found("a", SHELF_KEPT_MS).is_none());
-        for at in 0..SHELVES_MAX as u64 {
-            shelves.keep(&at.to_string(), &Arc::default(), 1 + at);
-        }
-        assert!(shelves.found("a", 1).is_none());
-        assert!(shelves.found("0", 1).is_some());
-    }
+/// What is said of something besides its name.
+pub fn details_told(details: &Details) -> Value {
+    json!({
+        "plot": details.plot,
+        "genres": details.genres,
+        "cast": details.cast,
+        "directors": details.directors,
+        "country": details.country,
+        "year": details.year,
+        "rating": details.rating,
+        "age": details.age,
+        "duration_s": details.duration_s,
+        "poster": details.poster,
+        "backdrops": details.backdrops,
+        "adult": details.adult,
+    })
 }

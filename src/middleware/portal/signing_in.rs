@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::Portal;
 use super::door::{self, Caller, Problem, Visitor};
@@ -13,7 +14,8 @@ use super::store::{Session, Unkept};
 use crate::control::inside::{Credential, Refused, event, unix_now};
 use crate::control::json::{answer, nothing, wanted};
 use crate::control::operators::{Wait, wait};
-use crate::control::problem::problem;
+use crate::control::problem::{problem, problem_with};
+use crate::control::sign_in::{NotSignedIn, Said};
 
 /// What somebody signs in with.
 #[derive(Deserialize)]
@@ -59,6 +61,15 @@ async fn identified(
         portal.backoff().code(&claim.user, portal.ticks()).map_err(wait)?;
     }
     let found = inside.identified(&claim.user, &claim.password, claim.code.as_deref()).await;
+    // An app password is looked at as it is wherever one is typed: an address that is locked out
+    // stays so, what is wrong counts, and an operator's back end has its say.
+    let is_of_app = match &found {
+        Ok(credential) => credential.app.is_some(),
+        Err(why) => matches!(why, Refused::Wrong),
+    };
+    if is_of_app && let Err(problem) = said_as_app(visitor, claim).await {
+        return Err(problem);
+    }
     match &found {
         Ok(_) => {
             portal.backoff().succeeded(*address, &claim.user, portal.ticks());
@@ -68,6 +79,34 @@ async fn identified(
         Err(_) => portal.backoff().forgiven(*address, &claim.user, portal.ticks()),
     }
     found.map_err(door::refused)
+}
+
+async fn said_as_app(visitor: &Visitor, claim: &Claim) -> Result<(), Problem> {
+    let said = Said {
+        user: &claim.user,
+        password: &claim.password,
+        from: Some(visitor.address),
+        agent: visitor.agent.as_bytes(),
+        head: b"POST /api/v1/session HTTP/1.1",
+    };
+    let refused = |status, reason: &str, detail: &str| {
+        Err(problem_with(status, detail, &json!({ "reason": reason })))
+    };
+    match visitor.sign_ins.signed_in(&said).await {
+        // What is wrong is said by whoever looked at the portal password as well.
+        Ok(_) | Err(NotSignedIn::Wrong) => Ok(()),
+        Err(NotSignedIn::LockedOut(_)) => {
+            refused(StatusCode::TOO_MANY_REQUESTS, "banned", "too many were wrong from there")
+        }
+        Err(NotSignedIn::Hook(why)) => {
+            let why = why.unwrap_or_else(|| "the operator's back end refuses it".into());
+            refused(StatusCode::FORBIDDEN, "hook-refused", &why)
+        }
+        Err(NotSignedIn::HookFailed) => {
+            let why = "the operator's back end does not answer";
+            refused(StatusCode::SERVICE_UNAVAILABLE, "hook-failed", why)
+        }
+    }
 }
 
 /// `POST /api/v1/session`: somebody signs in: 204 with a cookie.
