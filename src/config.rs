@@ -499,6 +499,8 @@ pub struct Config {
     pub outside: Outside,
     /// What viewers see who are refused.
     pub slates: slates::Section,
+    /// How guides are taken from elsewhere.
+    pub guide: guide::Guide,
     /// The limits.
     pub limits: Limits,
 }
@@ -538,6 +540,7 @@ impl Default for Config {
             tokens: Vec::new(),
             outside: Outside::default(),
             slates: slates::Section::default(),
+            guide: guide::Guide::default(),
             limits: Limits::default(),
         }
     }

@@ -1,6 +1,6 @@
 // What is known to all pages: channels, and what somebody likes. Kept while the app is open.
 import { useEffect, useState } from 'preact/hooks';
-import { ask, get, post } from './api';
+import { get, post } from './api';
 import type { Category, Channel, Position, Preferences } from './api';
 
 interface Shelf {
@@ -54,7 +54,7 @@ export async function refresh(): Promise<void> {
 
 export async function prefer(change: Partial<Preferences>): Promise<void> {
   set({ preferences: { ...shelf.preferences, ...change } });
-  await ask('PUT', 'preferences', shelf.preferences);
+  await post('preferences', shelf.preferences);
 }
 
 export function favour(id: string): void {
@@ -68,7 +68,7 @@ export async function unlock(pin: string): Promise<void> {
 }
 
 export async function setPin(pin: string, next: string): Promise<void> {
-  await ask('PUT', 'pin', { pin, new: next });
+  await post('pin/set', { pin, new: next });
   set({ hasPin: next !== '', unlocked: next === '' });
 }
 

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use hyper::Uri;
 use ipnet::IpNet;
 
 use crate::units::{KIB, MIB};
+
+pub mod settings;
 
 /// How guides are taken from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,3 +117,152 @@ pub const GUIDE_PROGRAMMES_TOLD_MAX: usize = 5_000;
 
 /// Questions to the guide that wait for its thread. Beyond it who asks is told 503.
 pub const GUIDE_QUESTIONS_MAX: usize = 64;
+
+/// Where a guide is, in the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(Uri);
+
+impl Address {
+    /// The address that a text is.
+    ///
+    /// # Errors
+    ///
+    /// Why it is none that is fetched from.
+    pub fn of_text(text: &str) -> Result<Self, String> {
+        let wrong =
+            |why: &str| format!("it {why} (write \"https://guide.example.org/all.xml.gz\")");
+        let uri: Uri = text.parse().map_err(|_| wrong("is no URL"))?;
+        let authority = uri.authority().ok_or_else(|| wrong("is no URL"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(wrong("is not of http or https"));
+        }
+        if authority.as_str().contains('@') {
+            return Err(wrong("has a login in it, which is not sent"));
+        }
+        if text.contains('#') || authority.host().is_empty() || authority.port_u16() == Some(0) {
+            return Err(wrong("is no URL that can be fetched"));
+        }
+        Ok(Self(uri))
+    }
+
+    /// Where a redirect of it leads.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not followed.
+    pub fn redirected(&self, to: &str) -> Result<Self, String> {
+        let text = match to {
+            to if to.starts_with("//") => {
+                format!("{}:{to}", self.0.scheme_str().unwrap_or_default())
+            }
+            to if to.starts_with('/') => {
+                let scheme = self.0.scheme_str().unwrap_or_default();
+                format!("{scheme}://{}{to}", self.authority())
+            }
+            to => to.to_owned(),
+        };
+        // What comes behind # is for browsers.
+        let text = text.split('#').next().unwrap_or_default();
+        let to = Self::of_text(text).map_err(|why| format!("it is redirected, and there {why}"))?;
+        if self.is_tls() && !to.is_tls() {
+            return Err("it is redirected from https to http, which is not followed".to_owned());
+        }
+        Ok(to)
+    }
+
+    /// Whether it is fetched over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.0.scheme_str() == Some("https")
+    }
+
+    /// Its host, without the brackets of IPv6 addresses.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
+    }
+
+    /// What the field `Host` says.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.0.authority().map_or("", |authority| authority.as_str())
+    }
+
+    /// Path and query.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.0.path_and_query().map_or("/", |target| target.as_str())
+    }
+}
+
+/// Whether a text names a file below `guide.folder`: no way out of it, and nothing hidden.
+#[must_use]
+pub fn is_file_name(text: &str) -> bool {
+    let is_good = |part: &str| !part.is_empty() && !part.starts_with('.');
+    text.len() <= 1024 && text.split('/').all(is_good) && !text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_where_to_fetch_and_nothing_else() {
+        for (text, expected) in [
+            ("http://epg/a.xml?b=c", Some(("epg", 80, "epg", "/a.xml?b=c"))),
+            ("https://[::1]:99", Some(("::1", 99, "[::1]:99", "/"))),
+            ("https://anna:secret@epg/", None),
+            ("file:///etc/passwd", None),
+            ("ftp://epg/", None),
+            ("data:text/xml,<tv/>", None),
+            ("http://epg:0/", None),
+            ("http://epg/#a", None),
+            ("/a", None),
+            ("", None),
+        ] {
+            let address = Address::of_text(text).ok();
+            let parts =
+                address.as_ref().map(|of| (of.host(), of.port(), of.authority(), of.target()));
+            assert_eq!(parts, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn redirects_lead_to_addresses_only_and_not_out_of_tls() {
+        let from = |text: &str, to: &str| {
+            let address = Address::of_text(text).unwrap().redirected(to).ok();
+            address.map(|of| format!("{} {} {}", of.is_tls(), of.authority(), of.target()))
+        };
+        let plain = |to: &str| from("http://epg:81/a/b", to);
+        assert_eq!(plain("/c?d").as_deref(), Some("false epg:81 /c?d"));
+        assert_eq!(plain("//other/c").as_deref(), Some("false other /c"));
+        assert_eq!(plain("https://other/c#x").as_deref(), Some("true other /c"));
+        assert_eq!(plain("file:///etc/passwd"), None);
+        assert_eq!(plain("gopher://other/"), None);
+        assert_eq!(plain("c"), None);
+        assert_eq!(from("https://epg/", "http://epg/"), None);
+    }
+
+    #[test]
+    fn a_file_is_named_below_its_folder() {
+        for (text, expected) in [
+            ("guide.xml.gz", true),
+            ("de/guide.xml", true),
+            ("../guide.xml", false),
+            ("/etc/passwd", false),
+            ("a//b", false),
+            ("a/./b", false),
+            (".hidden", false),
+            ("", false),
+            ("a\0b", false),
+        ] {
+            assert_eq!(is_file_name(text), expected, "{text}");
+        }
+    }
+}

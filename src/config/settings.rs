@@ -10,7 +10,9 @@ use ipnet::IpNet;
 use toml::Value;
 
 use super::given::{Given, Wrong};
+use super::guide::settings as guide;
 use super::outside::{geo, hook};
+use super::slates::settings as slates;
 use super::values::{self, duration_ms, duration_text, rate_text, size, size_text};
 use super::{
     ADMIN_HOSTS_MAX, Access, AccessLog, AdminTls, BAN_AFTER_MAX, Backend, Config, EGRESS_MIN,
@@ -275,28 +277,14 @@ pub static SETTINGS: &[Setting] = &[
     geo::COUNTRY,
     geo::ASN,
     geo::UNKNOWN,
-    Setting {
-        key: "slates.path",
-        about: "Folder of what refused viewers see, as shardcast slates make writes it: limit.en.ts \
-                and so on; \"off\" for none.",
-        set: |config, given| config.slates.set_path(given),
-        shown: Some(|config| config.slates.shown_path()),
-        reloads: false,
-    },
-    Setting {
-        key: "slates.languages",
-        about: "Languages that there are slates in; the first is for whoever says none.",
-        set: |config, given| config.slates.set_languages(given),
-        shown: Some(|config| config.slates.shown_languages()),
-        reloads: false,
-    },
-    Setting {
-        key: "slates.reasons",
-        about: "What there are slates for: \"limit\", \"expired\", \"blocked\", \"off-air\".",
-        set: |config, given| config.slates.set_reasons(given),
-        shown: Some(|config| config.slates.shown_reasons()),
-        reloads: false,
-    },
+    slates::PATH,
+    slates::LANGUAGES,
+    slates::REASONS,
+    guide::REFRESH,
+    guide::DOWNLOAD_MAX,
+    guide::UNPACKED_MAX,
+    guide::NETWORKS,
+    guide::FOLDER,
     Setting {
         key: "sessions.history",
         about: "How long sessions that are over are kept for `session history`. 0 = not at all.",
@@ -448,11 +436,11 @@ fn each(given: Given<'_>, check: fn(&str) -> Result<(), String>) -> Result<(), W
     given.list()?.iter().try_for_each(|element| element.read(check))
 }
 
-fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Wrong> {
+pub(super) fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Wrong> {
     given.list()?.iter().map(|element| element.read(values::network)).collect()
 }
 
-fn shown_networks(networks: &[IpNet]) -> Value {
+pub(super) fn shown_networks(networks: &[IpNet]) -> Value {
     Value::Array(networks.iter().map(|network| text(network.to_string())).collect())
 }
 

@@ -8,6 +8,8 @@ use super::given::{Given, Wrong};
 use super::settings::path;
 use crate::units::MIB;
 
+pub mod settings;
+
 /// Languages that there are slates in. Beyond it the config is refused; each costs a slate a
 /// reason.
 pub const SLATE_LANGUAGES_MAX: usize = 32;

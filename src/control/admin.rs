@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::foreign::Exchange;
 use super::guard::Guard;
+use super::guide;
 use super::hook::Hook;
 use super::idempotency::Running;
 use super::inside::Inside;
@@ -59,6 +60,8 @@ pub struct Shared {
     pub(super) in_file: watch::Receiver<Arc<InFile>>,
     /// Who is kept out.
     pub(super) guard: Arc<Guard>,
+    /// Where the guide is asked.
+    pub(super) guide: Option<guide::Desk>,
     /// One scrape at a time: a second one waits for the first.
     scraper: Arc<Mutex<scrape::Scraper>>,
 }
@@ -77,6 +80,7 @@ impl Shared {
             sessions,
             office,
             guard,
+            guide: parts.guide.clone(),
             app_passwords: app_passwords(&parts.state),
             exchange: parts.exchange.clone(),
             running: Arc::default(),
@@ -150,7 +154,7 @@ pub fn signing_in() -> Router<Shared> {
 
 /// What an operator may do. Each route has a line in `operators::scope::ROUTES`.
 pub fn operated() -> Router<Shared> {
-    Router::new()
+    guide::routes()
         .route("/api/v1/admins", get(admins::all).post(admins::create))
         .route("/api/v1/admins/{id}", get(admins::one).patch(admins::patch).delete(admins::remove))
         .route("/api/v1/admins/{id}/password", post(admins::set_password))

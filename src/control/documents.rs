@@ -273,6 +273,8 @@ pub fn described(kind: Kind) -> Option<Described> {
         Kind::Asset => Some(of::<content::Asset>()),
         Kind::Series => Some(of::<content::Series>()),
         Kind::Episode => Some(of::<content::Episode>()),
+        Kind::GuideSource => Some(of::<guide::GuideSource>()),
+        Kind::GuideChannel => Some(of::<guide::GuideChannel>()),
         Kind::SigningKey
         | Kind::AppPasswords
         | Kind::PortalPassword
@@ -306,6 +308,7 @@ pub fn checked(kind: Kind, document: Value) -> Result<Checked, String> {
         Kind::Channel | Kind::Asset | Kind::Series | Kind::Episode => {
             content::checked(kind, document)
         }
+        Kind::GuideSource | Kind::GuideChannel => guide::checked(kind, document),
         Kind::Bouquet => {
             let bouquet: Bouquet = read(document)?;
             text("name", &bouquet.name, 1)?;
@@ -447,7 +450,7 @@ fn content(path: &str) -> Result<(), String> {
 /// Why not.
 pub fn id(kind: Kind, id: &str) -> Result<(), String> {
     match kind {
-        Kind::Channel => return values::identifier(id),
+        Kind::Channel | Kind::GuideChannel => return values::identifier(id),
         Kind::Asset => return values::asset_path(id),
         _ => {}
     }
@@ -484,6 +487,7 @@ pub fn id(kind: Kind, id: &str) -> Result<(), String> {
 }
 
 mod content;
+mod guide;
 
 pub use content::is_in_file;
 

@@ -186,6 +186,8 @@ impl Known {
             | Kind::PortalPassword
             | Kind::Ban
             | Kind::Revocation
+            | Kind::GuideSource
+            | Kind::GuideChannel
             | Kind::Admin
             | Kind::ApiKey => return false,
         }

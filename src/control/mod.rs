@@ -40,6 +40,7 @@ mod feed;
 pub mod fuzz;
 pub mod geo;
 pub mod guard;
+pub mod guide;
 pub mod hook;
 pub mod idempotency;
 mod import;
@@ -103,6 +104,8 @@ pub struct Parts {
     pub languages: Arc<[String]>,
     /// Answers them.
     pub answers: axum::Router,
+    /// Where the guide is asked; none without a registry.
+    pub guide: Option<guide::Desk>,
     /// Exchanges tokens of others.
     pub exchange: foreign::Exchange,
     /// How far the server is.

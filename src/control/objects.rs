@@ -36,7 +36,7 @@ mod condition;
 use condition::condition;
 
 /// Kinds that operators write by themselves, as addresses call them.
-pub(super) const PLURALS: [(&str, Kind); 10] = [
+pub(super) const PLURALS: [(&str, Kind); 12] = [
     ("categories", Kind::Category),
     ("channels", Kind::Channel),
     ("assets", Kind::Asset),
@@ -47,6 +47,8 @@ pub(super) const PLURALS: [(&str, Kind); 10] = [
     ("subscribers", Kind::Subscriber),
     ("bans", Kind::Ban),
     ("revocations", Kind::Revocation),
+    ("guide-sources", Kind::GuideSource),
+    ("guide-channels", Kind::GuideChannel),
 ];
 
 fn kind(plural: &str) -> Option<Kind> {

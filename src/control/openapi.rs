@@ -21,7 +21,7 @@ use super::admin::Shared;
 use super::operators::scope::{self, Needs};
 use super::operators::{account, admins, api_keys, cookie_name, login};
 use super::{
-    app_passwords, audit, explain, export, feed, import, objects, portal_password, restore,
+    app_passwords, audit, explain, export, feed, guide, import, objects, portal_password, restore,
     revocations, sessions, tokens,
 };
 
@@ -99,6 +99,12 @@ struct Problem {
         portal_password::set,
         portal_password::remove,
         portal_password::check,
+        guide::sources,
+        guide::source,
+        guide::refresh,
+        guide::channels,
+        guide::channel,
+        guide::programmes,
         objects::all,
         objects::create,
         objects::one,

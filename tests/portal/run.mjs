@@ -232,7 +232,6 @@ const parts = {
     await page.waitForTimeout(1_200);
     await visit.shot('film-player');
     await page.keyboard.press('Escape');
-    await page.keyboard.press('Escape');
     await page.waitForSelector('.posters');
     await page.reload();
     await page.waitForSelector('.row-of .poster');
@@ -306,7 +305,7 @@ const parts = {
     await page.fill('.dialog input[type=password]', ANNA.password);
     await page.click('.dialog button[type=submit]');
     await page.waitForSelector('.app:has-text("bedroom")');
-    await page.click('text=Set up');
+    await page.click('button:has-text("Set up")');
     const secret = await page.textContent('.secret');
     await page.waitForSelector('.dialog svg.qr path');
     await visit.shot('factor');
@@ -315,19 +314,19 @@ const parts = {
     await page.waitForSelector('.codes li');
     assert.equal(await page.locator('.codes li').count(), 10);
     await page.click('.dialog button.primary');
-    await page.click('text=Deutsch');
+    await page.click('button:has-text("Deutsch")');
     await page.waitForSelector('h1:has-text("Konto")');
     await visit.shot('account-german');
-    await page.click('text=Abmelden');
+    await page.click('button:has-text("Abmelden")');
     await page.waitForSelector('input[name=username]');
     // The code of this step is used up: the next one is as good.
     await visit.signIn(ANNA, ANNA.password, () => oneTime(secret.trim(), thisStep() + 1));
     await visit.go('/account');
     await page.waitForSelector('.app code');
     assert.match(await page.textContent('.wide-panel'), /get\.php\?username=anna&password=/);
-    await page.click('text=Entfernen');
-    await page.waitForSelector('text=Einrichten');
-    await page.click('text=As the browser').catch(() => page.click('text=Wie der Browser'));
+    await page.click('button:text-is("Entfernen")');
+    await page.waitForSelector('button:text-is("Einrichten")');
+    await page.click('button:has-text("Wie der Browser")');
     await visit.end();
   },
 

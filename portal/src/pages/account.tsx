@@ -1,7 +1,7 @@
 // The account: what is paid for, addresses for apps, who watches, passwords, language.
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { ask, forget, get, post, Refused } from '../api';
+import { forget, get, post, Refused } from '../api';
 import { Code, Dialog, Field, Icon, sentence, Spinner, useEvery } from '../parts';
 import { to } from '../route';
 import { empty, prefer, useShelf } from '../shelf';
@@ -96,7 +96,7 @@ function Sessions(): JSX.Element {
         {(all || []).map((one) => (
           <li key={one.id} data-session={one.content}>
             <div class="grow"><b>{nameOf(one.content)}</b><span class="quiet">{browser(one.agent)} · {one.from}{one.own ? ` · ${say('account.sessions.this')}` : ''} · {say('account.sessions.since', { time: clock(one.since) })}</span></div>
-            <button onClick={() => void ask('DELETE', `sessions/${encodeURIComponent(one.id)}`).then(load, load)} aria-label={`${say('account.sessions.end')}: ${nameOf(one.content)}`}>{say('account.sessions.end')}</button>
+            <button onClick={() => void post(`sessions/${encodeURIComponent(one.id)}/end`).then(load, load)} aria-label={`${say('account.sessions.end')}: ${nameOf(one.content)}`}>{say('account.sessions.end')}</button>
           </li>
         ))}
       </ul>
@@ -142,7 +142,7 @@ function Apps({ told, proved, changed }: Part): JSX.Element {
               <Address name={say('account.guide')} text={`${origin}/xmltv.php?username=${encodeURIComponent(told.user)}&password=${encodeURIComponent(app.password)}`} />
             </dl>
           ) : <p class="row"><span class="quiet">{say('account.hidden')}</span><button onClick={() => proved(changed)}>{say('account.prove')}</button></p>}
-          <p><button class="danger" onClick={() => proved(() => void ask('DELETE', `account/apps/${encodeURIComponent(app.name)}`).then(changed, (refused) => setError(sentence(refused))))}>{say('account.app.remove', { name: app.name })}</button></p>
+          <p><button class="danger" onClick={() => proved(() => void post('account/apps/remove', { name: app.name }).then(changed, (refused) => setError(sentence(refused))))}>{say('account.app.remove', { name: app.name })}</button></p>
         </details>
       ))}
       <form class="row add" onSubmit={(event) => { event.preventDefault(); proved(() => void add()); }}>
@@ -203,7 +203,7 @@ function Security({ told, proved, changed }: Part): JSX.Element {
           <h3>{say('account.factor')}</h3>
           <p class="quiet">{say(told.has_factor ? 'account.factor.on' : 'account.factor.off')}</p>
           {told.has_factor
-            ? <button onClick={() => proved(() => void ask('DELETE', 'account/factor').then(changed, (refused) => setError(sentence(refused))))}>{say('account.factor.remove')}</button>
+            ? <button onClick={() => proved(() => void post('account/factor/remove').then(changed, (refused) => setError(sentence(refused))))}>{say('account.factor.remove')}</button>
             : <button onClick={() => proved(begin)}>{say('account.factor.add')}</button>}
         </>
       )}

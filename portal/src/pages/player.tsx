@@ -18,6 +18,9 @@ const PASSES = ['busy', 'timed-out', 'egress-full', 'hook-failed', 'off-air', 'n
 const RENEWED = ['token-expired', 'token-unknown', 'token-elsewhere', 'token-missing'];
 const HIDE_MS = 4_000;
 
+/** Contents that have no low-latency form: channels that are made of films. */
+const plain = new Set<string>();
+
 interface Past { start: number; seconds: number; title: string }
 
 function pastOf({ at, for: seconds, title }: Record<string, string>): Past | null {
@@ -80,6 +83,11 @@ function Player({ content, channel, channels, past, title, from }: Props): JSX.E
         void permitted(true).then(() => setRound((one) => one + 1), () => setFailure(told));
         return;
       }
+      if (told.reason === 'not-found' && live && lowLatency && !plain.has(content)) {
+        plain.add(content);
+        setRound((one) => one + 1);
+        return;
+      }
       setFailure(told);
       setBars(true);
     };
@@ -89,7 +97,7 @@ function Player({ content, channel, channels, past, title, from }: Props): JSX.E
       const path = content.split('/').map(encodeURIComponent).join('/');
       const archived = past ? `archive/${Math.floor(past.start)}-${past.seconds > 0 ? Math.floor(past.seconds) : 'now'}/` : '';
       const at = from;
-      const made = await play(element, { base: `${token}${path}/${archived}`, live, lowLatency: live && lowLatency, at }, protocol, fail, () => !gone && redraw((one) => one + 1));
+      const made = await play(element, { base: `${token}${path}/${archived}`, live, lowLatency: live && lowLatency && !plain.has(content), at }, protocol, fail, () => !gone && redraw((one) => one + 1));
       if (gone) return made.destroy();
       engine.current = made;
       element.play().catch(() => !gone && setState('paused'));

@@ -32,7 +32,7 @@ use crate::live::records::Records;
 use crate::live::slate::Slates;
 use crate::messages::mail::Outbox;
 use crate::messages::{AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update};
-use crate::middleware::guide::Guide;
+use crate::middleware::guide::{self, Guide};
 use crate::middleware::portal::Portal;
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
@@ -76,8 +76,11 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
     let readiness = Arc::<Readiness>::default();
-    let answers = control::ask::router(catch_up);
-    let answers = portal(&config, registry.as_ref(), stations.router(answers));
+    // Whoever serves a folder by naming it has no guide either.
+    let (guide, guide_desk) =
+        guide(&config, registry.as_ref().filter(|_| since.is_some()))?.unzip();
+    let answers = stations.router(control::ask::router(catch_up));
+    let answers = portal(&config, registry.as_ref(), guide, answers);
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -95,6 +98,7 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         languages,
         answers,
         history_ms: config.sessions.history_ms,
+        guide: guide_desk,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
@@ -114,8 +118,13 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
 }
 
 /// The portal before these answers. A state folder that can't be used costs it and a line.
-fn portal(config: &Config, registry: Option<&Registry>, others: Router) -> Router {
-    let guide = Guide::new(&config.state);
+fn portal(
+    config: &Config,
+    registry: Option<&Registry>,
+    guide: Option<Guide>,
+    others: Router,
+) -> Router {
+    let guide = guide.unwrap_or_else(|| Guide::new(&config.state));
     match Portal::open(&config.state, registry, guide) {
         Ok(portal) => portal.router(others),
         Err(error) => {
@@ -123,6 +132,23 @@ fn portal(config: &Config, registry: Option<&Registry>, others: Router) -> Route
             others
         }
     }
+}
+
+/// What is on, and where it is asked.
+type OfGuide = (guide::Guide, control::guide::Desk);
+
+/// What reads guides and knows what is on.
+fn guide(config: &Config, registry: Option<&Registry>) -> Result<Option<OfGuide>, Failure> {
+    let Some(registry) = registry.cloned() else { return Ok(None) };
+    let archive = |channel: &Channel| {
+        let archive = channel.archive.as_ref()?;
+        Some((channel.id.clone(), archive.age_ms / 1000))
+    };
+    let archives = config.channels.iter().filter_map(archive).collect();
+    let (state, config) = (config.state.clone(), config.guide.clone());
+    guide::start(guide::Parts { state, registry, config, archives })
+        .map(Some)
+        .map_err(|error| not_started("start the guide", &error))
 }
 
 /// What finds and opens what is served.

@@ -57,6 +57,10 @@ pub enum Kind {
     Ban,
     /// A device's session whose tokens are good for nothing any more: its id is the session.
     Revocation,
+    /// Where a guide is read: a file or an address of XMLTV.
+    GuideSource,
+    /// By what a channel is found in guides: its id is the channel's.
+    GuideChannel,
     /// Whoever administers the server over the network.
     Admin,
     /// What a program administers it with.
@@ -65,7 +69,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, those that others speak of first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::SigningKey,
         Self::Category,
         Self::Channel,
@@ -79,6 +83,8 @@ impl Kind {
         Self::PortalPassword,
         Self::Ban,
         Self::Revocation,
+        Self::GuideSource,
+        Self::GuideChannel,
         Self::Admin,
         Self::ApiKey,
     ];
@@ -100,6 +106,8 @@ impl Kind {
             Self::PortalPassword => "portal-password",
             Self::Ban => "ban",
             Self::Revocation => "revocation",
+            Self::GuideSource => "guide-source",
+            Self::GuideChannel => "guide-channel",
             Self::Admin => "admin",
             Self::ApiKey => "api-key",
         }

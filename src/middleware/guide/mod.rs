@@ -5,16 +5,31 @@
 //! it as the source's next edition (`import`, `store`); which of a source's channels is which of
 //! ours is found in `matching`. Everything that is asked of the guide goes through a `Reader`.
 
-pub mod matching;
+mod addresses;
+mod fetch;
+mod time;
+mod piece;
+pub mod xmltv;
+mod unpack;
+mod zip;
+pub mod import;
 pub mod programme;
-pub mod read;
 pub mod store;
+pub mod matching;
+pub mod read;
+pub mod keeper;
+mod desk;
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
+use crate::config;
+use crate::control;
+use crate::control::registry::Registry;
 use matching::Lines;
 pub use programme::Programme;
 pub use read::{NowNext, Reader};
@@ -64,4 +79,30 @@ impl Guide {
         *self.lines.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lines);
         self.version.send_replace(version);
     }
+}
+
+/// What the guide needs.
+pub struct Parts {
+    /// The state folder.
+    pub state: PathBuf,
+    /// What operators say of it.
+    pub registry: Registry,
+    /// How guides are taken.
+    pub config: config::guide::Guide,
+    /// How long the past of the config file's channels can be watched, in seconds.
+    pub archives: BTreeMap<String, u64>,
+}
+
+/// Starts its threads: one that keeps guides up to date, and one that follows the registry and
+/// answers what control is asked. They run until the process ends.
+///
+/// # Errors
+///
+/// No thread can be made.
+pub fn start(parts: Parts) -> io::Result<(Guide, control::guide::Desk)> {
+    let guide = Guide::new(&parts.state);
+    let keeper = keeper::start(&parts.state, parts.config, guide.clone())?;
+    let (desk, questions) = control::guide::desk();
+    desk::start(guide.clone(), keeper, (parts.registry, parts.archives), questions)?;
+    Ok((guide, desk))
 }

@@ -312,6 +312,18 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Store {
+    /// How many editions and blocks there are.
+    pub fn left(&self) -> (i64, i64) {
+        let count = |of: &str| {
+            let select = format!("SELECT COUNT(*) FROM {of}");
+            self.connection.query_row(&select, [], |row| row.get(0)).unwrap()
+        };
+        (count("edition"), count("block"))
+    }
+}
+
 /// What is written of an edition within one transaction.
 #[derive(Debug)]
 pub struct Writing<'s> {

@@ -155,7 +155,7 @@ pub async fn confirm_factor(
     }
 }
 
-/// `DELETE /api/v1/account/factor`: there is no second factor any more: 204.
+/// `POST /api/v1/account/factor/remove`: there is no second factor any more: 204.
 pub async fn remove_factor(caller: Caller) -> Response<Body> {
     if let Err(problem) = caller.proved() {
         return problem;
@@ -185,11 +185,13 @@ pub async fn add_app(caller: Caller, headers: HeaderMap, body: Bytes) -> Respons
     }
 }
 
-/// `DELETE /api/v1/account/apps/{name}`: it is good for nothing from now on: 204.
-pub async fn remove_app(caller: Caller, Path(name): Path<String>) -> Response<Body> {
-    if let Err(problem) = caller.proved() {
-        return problem;
-    }
+/// `POST /api/v1/account/apps/remove`: the app password of a name is good for nothing from now on:
+/// 204.
+pub async fn remove_app(caller: Caller, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let NewApp { name } = match caller.proved().and_then(|()| wanted(&headers, &body)) {
+        Ok(named) => named,
+        Err(problem) => return problem,
+    };
     let removed = caller.visitor.inside.remove_app_password(&caller.session.user, name).await;
     removed.map_or_else(door::refused, |()| nothing())
 }
@@ -205,7 +207,7 @@ pub async fn sessions(caller: Caller) -> Response<Body> {
     answer(StatusCode::OK, &json!({ "sessions": all.into_iter().map(told).collect::<Vec<_>>() }))
 }
 
-/// `DELETE /api/v1/sessions/{id}`: one of them ends: 204.
+/// `POST /api/v1/sessions/{id}/end`: one of them ends: 204.
 pub async fn end_session(caller: Caller, Path(id): Path<String>) -> Response<Body> {
     let ended = caller.visitor.inside.end_session(&caller.credential(), &id).await;
     ended.map_or_else(door::refused, |()| nothing())

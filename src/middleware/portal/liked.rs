@@ -71,7 +71,7 @@ pub async fn preferences(State(portal): State<Portal>, caller: Caller) -> Respon
     answer(StatusCode::OK, &json!({ "preferences": kept, "pin": pin.is_some() }))
 }
 
-/// `PUT /api/v1/preferences`: 204.
+/// `POST /api/v1/preferences`: 204.
 pub async fn prefer(
     State(portal): State<Portal>,
     caller: Caller,
@@ -142,7 +142,7 @@ pub async fn try_pin(
     is_right(&portal, &caller, &pin).await.map_or_else(|problem| problem, |()| nothing())
 }
 
-/// `PUT /api/v1/pin`: another PIN, or none: 204. It takes the one of now, or the portal password of
+/// `POST /api/v1/pin/set`: another PIN, or none: 204. It takes the one of now, or the portal password of
 /// a short time ago.
 pub async fn set_pin(
     State(portal): State<Portal>,

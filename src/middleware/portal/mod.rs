@@ -13,7 +13,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 
 use crate::config::REQUEST_BODY_SIZE_MAX;
 use crate::control::operators::Backoff;
@@ -74,6 +74,7 @@ impl Portal {
 
     /// Answers for it; for all that is not its, these others do.
     pub fn router(self, others: Router) -> Router {
+        // What changes something is a POST: a public port takes no other method with a body.
         let api = Router::new()
             .route("/session", get(signing_in::session).post(signing_in::sign_in))
             .route("/session/end", post(signing_in::sign_out))
@@ -89,17 +90,19 @@ impl Portal {
             .route("/films", get(watching::films))
             .route("/series", get(watching::series))
             .route("/series/{id}", get(watching::one_series))
-            .route("/preferences", get(liked::preferences).put(liked::prefer))
-            .route("/pin", post(liked::try_pin).put(liked::set_pin))
+            .route("/preferences", get(liked::preferences).post(liked::prefer))
+            .route("/pin", post(liked::try_pin))
+            .route("/pin/set", post(liked::set_pin))
             .route("/positions", get(liked::positions).post(liked::stop_at))
             .route("/account", get(account::account))
             .route("/account/password", post(account::password))
-            .route("/account/factor", post(account::factor).delete(account::remove_factor))
+            .route("/account/factor", post(account::factor))
+            .route("/account/factor/remove", post(account::remove_factor))
             .route("/account/factor/confirm", post(account::confirm_factor))
             .route("/account/apps", post(account::add_app))
-            .route("/account/apps/{name}", delete(account::remove_app))
+            .route("/account/apps/remove", post(account::remove_app))
             .route("/sessions", get(account::sessions))
-            .route("/sessions/{id}", delete(account::end_session))
+            .route("/sessions/{id}/end", post(account::end_session))
             .fallback(problem::unknown)
             .layer(DefaultBodyLimit::max(REQUEST_BODY_SIZE_MAX))
             .layer(map_response(problem::uniform))
