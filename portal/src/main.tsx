@@ -13,12 +13,13 @@ import { empty, load, useShelf } from './shelf';
 import { choose, say } from './words';
 import type { Key } from './words';
 import { Account } from './pages/account';
+import { Guide } from './pages/guide';
 import { Films, OneSeries, SeriesAll } from './pages/films';
 import { Watch } from './pages/player';
 import { Confirm, isTelevision, SignIn } from './pages/signin';
 import { Tv } from './pages/tv';
 
-const PAGES: [string, Key][] = [['tv', 'app.tv'], ['films', 'app.films'], ['series', 'app.series'], ['account', 'app.account']];
+const PAGES: [string, Key][] = [['tv', 'app.tv'], ['guide', 'app.guide'], ['films', 'app.films'], ['series', 'app.series'], ['account', 'app.account']];
 
 function App(): JSX.Element {
   const place = usePlace();
@@ -81,7 +82,7 @@ function App(): JSX.Element {
         ))}
       </nav>
       <main id="main" tabIndex={-1}>
-        {place.page === 'films' ? <Films />
+        {place.page === 'guide' ? <Guide /> : place.page === 'films' ? <Films />
           : place.page === 'series' ? (place.rest ? <OneSeries id={place.rest} /> : <SeriesAll />)
             : place.page === 'account' ? <Account left={() => setWho(null)} spoken={() => redraw((one) => one + 1)} />
               : place.page === 'code' ? <Confirm scanned={place.rest} />

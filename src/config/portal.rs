@@ -35,8 +35,8 @@ pub const PORTAL_POSITIONS_AT_ONCE_MAX: usize = 32;
 pub const PORTAL_PREFERENCES_SIZE_MAX: usize = 32 * 1024;
 const _: () = assert!(PORTAL_PREFERENCES_SIZE_MAX < REQUEST_BODY_SIZE_MAX, "it fits a request");
 
-/// Characters of a television's code, without those between groups. Of 20 consonants (RFC 8628, 6.1)
-/// eight have 34 bits.
+/// Characters of a television's code, without those between groups. Of 20 consonants (RFC 8628,
+/// 6.1) eight have 34 bits.
 pub const TV_CODE_CHARACTERS: usize = 8;
 
 /// Seconds for which a television's code is good.
@@ -60,7 +60,7 @@ pub const PIN_EVERY_MS: u64 = 60_000;
 /// Questions that wait for the thread that reads what there is to watch. Beyond it: 503.
 pub const SHELF_JOBS_MAX: usize = 256;
 
-/// Milliseconds for which it is not read again what is on: a programme's end is seen by the browser.
+/// Milliseconds for which it is not read again what is on: browsers see a programme's end.
 pub const ON_AIR_EVERY_MS: u64 = 20_000;
 
 /// Bouquet sets whose answers are kept. Beyond it the one made first goes.

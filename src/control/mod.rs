@@ -248,17 +248,25 @@ async fn run(
         tokio::task::spawn_local(guard.hear(strikes));
     }
     let exchange = foreign::router(parts.exchange, signing, Arc::clone(&desk));
-    let answers = match sign_ins {
-        Some(sign_ins) => parts.answers.layer(Extension(Arc::new(sign_ins))),
-        None => parts.answers,
-    };
-    let answers = match inside {
-        Some(inside) => answers.layer(Extension(inside)),
-        None => answers,
-    };
+    let answers = extended(parts.answers, sign_ins, inside);
     ask::answer_all(parts.asks, (answers, exchange), post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
+}
+
+/// The middleware's answers, with what its handlers may ask of control.
+fn extended(
+    mut answers: axum::Router,
+    sign_ins: Option<sign_in::SignIns>,
+    inside: Option<Arc<inside::Inside>>,
+) -> axum::Router {
+    if let Some(sign_ins) = sign_ins {
+        answers = answers.layer(Extension(Arc::new(sign_ins)));
+    }
+    if let Some(inside) = inside {
+        answers = answers.layer(Extension(inside));
+    }
+    answers
 }
 
 /// Where apps sign in. Before clients come, every shard is told what they may say.

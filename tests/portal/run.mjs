@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 import { ANNA, BELA, startStation } from './station.mjs';
 import { until } from '../players/until.mjs';
 
@@ -21,7 +22,7 @@ const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, heig
 const ZAP_MS = 1_500;
 const TV_AGENT = 'Mozilla/5.0 (SMART-TV; Linux; Tizen 5.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/69.0 Safari/537.36';
 
-const { values } = parseArgs({ options: { server: { type: 'string' }, only: { type: 'string' } } });
+const { values } = parseArgs({ options: { server: { type: 'string' }, only: { type: 'string' }, pages: { type: 'string' } } });
 if (!values.server) throw new Error('--server BINARY is missing');
 
 /** A time-based password of this moment (RFC 6238), as an authenticator app shows it. */
@@ -36,17 +37,33 @@ function oneTime(secret, step) {
 }
 const thisStep = () => Math.floor(Date.now() / 30_000);
 
+/** With --pages: what scripts/portal has made since the server was built, while somebody works on it. */
+function unbuilt(route) {
+  const name = new URL(route.request().url()).pathname.replace('/portal/', '') || 'index.html';
+  const type = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }[name.split('.').pop()];
+  return route.fulfill({ body: gunzipSync(readFileSync(join(values.pages, `${name}.gz`))), contentType: type });
+}
+
+const visits = [];
+
 class Visit {
   static async begin(browser, station, size, more = {}) {
     const visit = new Visit();
+    visits.push(visit);
     visit.size = size;
     visit.station = station;
     visit.context = await browser.newContext({ viewport: SIZES[size], colorScheme: 'dark', locale: 'en-GB', ...more });
+    if (values.pages) await visit.context.route('**/portal/**', (route) => unbuilt(route));
     visit.page = await visit.context.newPage();
     visit.complaints = [];
     visit.page.on('pageerror', (error) => visit.complaints.push(String(error)));
     visit.page.on('console', (line) => {
       if (line.type() === 'error' && /Content Security|Refused to/.test(line.text())) visit.complaints.push(line.text());
+    });
+    visit.refusals = [];
+    visit.page.on('response', (response) => {
+      const reason = response.headers()['x-shardcast-reason'];
+      if (reason) visit.refusals.push(`${response.status()} ${reason} ${new URL(response.url()).pathname.replace(/^\/s\/[^/]+/, '')}`);
     });
     visit.page.setDefaultTimeout(20_000);
     await visit.page.goto(`${station.base}/portal/`);
@@ -61,7 +78,7 @@ class Visit {
       await this.page.fill('input[name=code]', code());
       await this.page.click('button[type=submit]');
     }
-    await this.page.waitForSelector('.channels');
+    await this.page.waitForSelector('.frame');
   }
 
   async shot(name) {
@@ -85,14 +102,27 @@ class Visit {
     return this.page.evaluate((to) => { location.hash = to; }, hash);
   }
 
-  /** Waits until this is played, and gives how long its first picture took. */
+  /** Waits until this is played. */
   async playing(content) {
     await this.page.waitForFunction((what) => {
       const player = document.querySelector('.player');
       const video = document.querySelector('video');
-      return player && player.dataset.content === what && player.dataset.state === 'playing' && Number(player.dataset.start) > 0 && video.videoWidth > 0;
+      return player && player.dataset.content === what && player.dataset.state === 'playing' && video.videoWidth > 0;
     }, content);
-    return Number(await this.page.getAttribute('.player', 'data-start'));
+  }
+
+  /** Presses a key that changes the channel, and gives the milliseconds until a frame of it is shown. */
+  async zap(key, content) {
+    const measured = this.page.evaluate((pressed) => new Promise((resolve) => {
+      const video = document.querySelector('video');
+      let began = 0;
+      addEventListener('keydown', (event) => { if (event.key === pressed && !began) began = performance.now(); }, { capture: true, once: true });
+      // Of another source: the old one is taken away first.
+      video.addEventListener('emptied', () => video.requestVideoFrameCallback((at) => resolve(Math.round(at - began))), { once: true });
+    }), key);
+    await this.page.keyboard.press(key);
+    await this.playing(content);
+    return measured;
   }
 
   async end() {
@@ -176,11 +206,9 @@ const parts = {
     const times = [];
     for (const next of ['tv/two', 'tv/three']) {
       await page.evaluate(() => document.activeElement.blur());
-      await page.keyboard.press('ArrowUp');
-      times.push(await visit.playing(next));
+      times.push(await visit.zap('ArrowUp', next));
     }
-    await page.keyboard.press('1');
-    times.push(await visit.playing('tv/one'));
+    times.push(await visit.zap('ArrowDown', 'tv/two'));
     await page.keyboard.press('5');
     await visit.playing('tv/kids');
     await page.keyboard.press('ArrowDown');
@@ -216,6 +244,40 @@ const parts = {
     await visit.shot('player-channels');
     await page.keyboard.press('Escape');
     await visit.end();
+  },
+
+  async 'the guide: what is on, what was is played, what is looked for is found'(browser, station) {
+    for (const size of ['phone', 'tv', 'desktop']) {
+      const visit = await Visit.begin(browser, station, size);
+      const { page } = visit;
+      await visit.signIn(ANNA);
+      await page.waitForSelector('.channel-on');
+      await visit.shot('tv-grid');
+      await visit.go('/guide');
+      await page.waitForSelector('.programme.on');
+      await visit.shot('guide');
+      await visit.axe(`the guide (${size})`);
+      if (size === 'desktop') {
+        await page.fill('.search input', 'harb');
+        await page.waitForSelector('.found button');
+        await visit.shot('guide-search');
+        await page.fill('.search input', '');
+        await page.waitForSelector('.programme.on');
+        const short = page.locator('.programme:has-text("Erste Welt"):has-text("Short News")');
+        await until('a short programme that is over', async () => /over/.test(await short.getAttribute('class')));
+        // It is a hair wide on the grid; a remote control gets there all the same.
+        await short.focus();
+        await page.keyboard.press('Enter');
+        await page.waitForSelector('.dialog');
+        await visit.shot('guide-programme');
+        await page.click('.dialog button.primary');
+        await page.waitForSelector('.player');
+        await visit.playing('tv/one');
+        assert.match(await page.textContent('.top-bar'), /Short News/);
+        await visit.shot('player-past');
+      }
+      await visit.end();
+    }
   },
 
   async 'a film is gone on with where it was left'(browser, station) {
@@ -300,8 +362,8 @@ const parts = {
     const { page } = visit;
     await visit.signIn(ANNA);
     await visit.go('/account');
-    await page.fill('.app ~ form input, .add input', 'bedroom');
-    await page.click('.wide-panel form button');
+    await page.locator('.wide-panel').first().locator('form.add input').fill('bedroom');
+    await page.locator('.wide-panel').first().locator('form.add button').click();
     await page.fill('.dialog input[type=password]', ANNA.password);
     await page.click('.dialog button[type=submit]');
     await page.waitForSelector('.app:has-text("bedroom")');
@@ -322,8 +384,8 @@ const parts = {
     // The code of this step is used up: the next one is as good.
     await visit.signIn(ANNA, ANNA.password, () => oneTime(secret.trim(), thisStep() + 1));
     await visit.go('/account');
-    await page.waitForSelector('.app code');
-    assert.match(await page.textContent('.wide-panel'), /get\.php\?username=anna&password=/);
+    await page.waitForSelector('.app code', { state: 'attached' });
+    assert.match(await page.locator('.wide-panel').first().textContent(), /get\.php\?username=anna&password=/);
     await page.click('button:text-is("Entfernen")');
     await page.waitForSelector('button:text-is("Einrichten")');
     await page.click('button:has-text("Wie der Browser")');
@@ -370,6 +432,7 @@ try {
   for (const [name, part] of Object.entries(parts)) {
     if (values.only && !name.includes(values.only)) continue;
     const at = Date.now();
+    visits.length = 0;
     try {
       await part(browser, station);
       console.log(`portal: ${name}: ${((Date.now() - at) / 1000).toFixed(1)} s`);
@@ -377,6 +440,7 @@ try {
       failed += 1;
       console.error(`portal: ${name}: ${error.stack}`);
       let number = 0;
+      for (const { refusals } of visits) if (refusals.length) console.error(`portal: refused: ${refusals.slice(-5).join('; ')}`);
       for (const context of browser.contexts()) {
         for (const page of context.pages()) await page.screenshot({ path: join(SHOTS, `failed-${failed}-${(number += 1)}.png`) }).catch(() => {});
         await context.close();

@@ -85,6 +85,33 @@ async function films(binary, folder) {
   return library;
 }
 
+const SHOWS = [['Morning Report', 'What happened overnight, and what the day will bring.'], ['The Harbour', 'A new pilot has her first night on the river.'], ['Kitchen Stories', 'Three cooks, one pan.'],
+  ['World Today', 'Reports from five continents.'], ['Mountain Lines', 'A railway that was given up, and the people who reopened it.'], ['Late Film', 'A letter arrives forty years late.'], ['Match of the Week', 'Both halves, and everything between.'], ['Ocean Voices', 'What whales say when nobody listens.']];
+
+/** A guide of yesterday and the two days after, in which something began a minute ago and just before. */
+export function guideOf(channels, at) {
+  const stamp = (seconds) => `${new Date(seconds * 1000).toISOString().slice(0, 19).replace(/[-:T]/g, '')} +0000`;
+  const lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<tv>', ...channels.map(([id, name]) => `<channel id="${id}"><display-name>${name.replace('&', '&amp;')}</display-name></channel>`)];
+  channels.forEach(([id], place) => {
+    const show = (start, stop, [title, text]) => lines.push(`<programme start="${stamp(start)}" stop="${stamp(stop)}" channel="${id}"><title>${title}</title><desc>${text}</desc><category>Series</category></programme>`);
+    let time = at - 86_400;
+    for (let number = place; time < at - 30; number += 1) {
+      const stop = Math.min(at - 30, time + [1800, 2700, 3600, 5400][(number + place) % 4]);
+      show(time, stop, SHOWS[number % 8]);
+      time = stop;
+    }
+    // What was on for the half minute before now, and is kept by the time that it is asked for.
+    show(at - 30, at + 20, ['Short News', 'The day in fifty seconds.']);
+    time = at + 20;
+    for (let number = place + 3; time < at + 2 * 86_400; number += 1) {
+      const stop = time + [2700, 1800, 5400, 3600][(number + place) % 4];
+      show(time, stop, SHOWS[number % 8]);
+      time = stop;
+    }
+  });
+  return [...lines, '</tv>', ''].join('\n');
+}
+
 /** Starts all of it. */
 export async function startStation(binary, folder) {
   const drawn = await pictures();
@@ -95,7 +122,7 @@ export async function startStation(binary, folder) {
   const config = join(folder, 'portal.toml');
   writeFileSync(config, [
     `[server]\nlisten = ["127.0.0.1:${ports.listen}"]\nadmin = "127.0.0.1:${ports.admin}"\ningest = "127.0.0.1:${ports.ingest}"\nstate = "${state}"\naccess = "token"\nshards = 1\n`,
-    `[[library]]\npath = "${library}"\n`,
+    `[guide]\nfolder = "${folder}"\n[[library]]\npath = "${library}"\n`,
     ...LIVE.map(([id, name, group], at) => `[[channel]]\n${shelf(id, name, group, at)}archive = "1d"\n`),
     ...MADE.map(([id, name, group], at) => `[[channel]]\n${shelf(id, name, group, 10 + at)}playlist = ["films/harbour"]\n`),
   ].join('\n'));
@@ -108,6 +135,8 @@ export async function startStation(binary, folder) {
   const admin = (method, path, body) => administered(join(state, 'admin.sock'), method, path, body);
   const encoders = LIVE.map(([id], at) => encoder(`http://127.0.0.1:${ports.ingest}/ingest/${id}`, ['testsrc2', 'testsrc', 'smptehdbars'][at]));
   await furnished(admin, drawn.base);
+  writeFileSync(join(folder, 'guide.xml'), guideOf([...LIVE, ...MADE], Math.floor(Date.now() / 1000) + 25));
+  await admin('POST', 'guide-sources', { id: 'own', name: 'Own', file: 'guide.xml' });
   const stop = async () => {
     for (const one of encoders) await one.end((stdin) => stdin.write('q'), 5_000).catch(() => {});
     await server.end('SIGTERM');

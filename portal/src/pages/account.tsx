@@ -41,9 +41,9 @@ export function Account({ left, spoken }: { left: () => void; spoken: () => void
           <div class="row who-actions"><a class="button" href={to('code')}><Icon name="tv" />{say('account.tv')}</a><button onClick={() => void signOut()}>{say('account.signout')}</button></div>
         </section>
         <Sessions />
+        <Language spoken={spoken} />
         <Apps told={told} proved={proved} changed={load} />
         <Security told={told} proved={proved} changed={load} />
-        <Language spoken={spoken} />
       </div>
       {proving && <Prove told={told} close={() => setProving(null)} done={() => { setProving(null); load(); proving(); }} />}
     </section>
@@ -191,7 +191,7 @@ function Security({ told, proved, changed }: Part): JSX.Element {
   };
   const begin = (): void => void post<{ secret: string; address: string }>('account/factor').then(setSetUp, (refused) => setError(sentence(refused)));
   return (
-    <section class="panel">
+    <section class="panel wide-panel">
       <h2>{say('account.security')}</h2>
       {!told.has_password ? <p class="quiet">{say('account.noPassword')}</p> : (
         <>

@@ -21,6 +21,8 @@ const HIDE_MS = 4_000;
 /** Contents that have no low-latency form: channels that are made of films. */
 const plain = new Set<string>();
 
+type State = 'loading' | 'playing' | 'paused' | 'waiting';
+
 interface Past { start: number; seconds: number; title: string }
 
 function pastOf({ at, for: seconds, title }: Record<string, string>): Past | null {
@@ -44,7 +46,7 @@ function Player({ content, channel, channels, past, title, from }: Props): JSX.E
   const root = useRef<HTMLDivElement>(null);
   const engine = useRef<Engine | null>(null);
   const shelf = useShelf();
-  const [state, setState] = useState<'loading' | 'playing' | 'paused' | 'waiting'>('loading');
+  const [told, setTold] = useState<{ of: string; state: State }>({ of: '', state: 'loading' });
   const [failure, setFailure] = useState<Failure | null>(null);
   const [retryIn, setRetryIn] = useState(0);
   const [bars, setBars] = useState(true);
@@ -59,6 +61,10 @@ function Player({ content, channel, channels, past, title, from }: Props): JSX.E
   const [startUp, setStartUp] = useState(0);
   const renewed = useRef(false);
   const live = channel !== null && past === null;
+  // What the element said of something that was played before is nothing of this.
+  const of = [content, past ? past.start : '', round, protocol, lowLatency].join(' ');
+  const state = told.of === of ? told.state : 'loading';
+  const setState = (next: State): void => setTold({ of, state: next });
 
   const wake = useCallback(() => setBars(true), []);
   useEffect(() => {

@@ -52,11 +52,10 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let line_up = line_up.closed_at(config.ingest.filter(|_| ingest.is_none()));
     let (access, log) = log_of(&config)?.unzip();
     let (security, security_log) = security_log(&config)?;
-    let with = for_shards(&config, (has_live, descriptors), access);
-    let (shards, told, (door, to_guard)) = started(&config, listeners, with)?;
+    let (shards, told, (door, to_guard)) =
+        started(&config, listeners, for_shards(&config, (has_live, descriptors), access))?;
     let mut outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
-    let library = library(&config, &outboxes, told.library)?;
-    let records = Arc::<Records>::default();
+    let (records, library) = (Arc::default(), library(&config, &outboxes, told.library)?);
     let parts = || ingest::Parts {
         listener: ingest,
         channels: config.channels.clone(),
@@ -75,12 +74,9 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let catch_up = catch_up(records, &config, &outboxes)?;
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
-    let readiness = Arc::<Readiness>::default();
-    // Whoever serves a folder by naming it has no guide either.
-    let (guide, guide_desk) =
-        guide(&config, registry.as_ref().filter(|_| since.is_some()))?.unzip();
-    let answers = stations.router(control::ask::router(catch_up));
-    let answers = portal(&config, registry.as_ref(), guide, answers);
+    let (readiness, others) = (Arc::<Readiness>::default(), control::ask::router(catch_up));
+    let (answers, guide_desk) =
+        answers(&config, (registry.as_ref(), since.is_some()), stations.router(others))?;
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -117,19 +113,20 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     ))
 }
 
-/// The portal before these answers. A state folder that can't be used costs it and a line.
-fn portal(
+/// The middleware before these answers, and where the guide is asked. Whoever serves a folder by
+/// naming it has no guide. A state folder that can't be used costs the portal and a line.
+fn answers(
     config: &Config,
-    registry: Option<&Registry>,
-    guide: Option<Guide>,
+    (registry, has_guide): (Option<&Registry>, bool),
     others: Router,
-) -> Router {
+) -> Result<(Router, Option<control::guide::Desk>), Failure> {
+    let (guide, desk) = guide(config, registry.filter(|_| has_guide))?.unzip();
     let guide = guide.unwrap_or_else(|| Guide::new(&config.state));
     match Portal::open(&config.state, registry, guide) {
-        Ok(portal) => portal.router(others),
+        Ok(portal) => Ok((portal.router(others), desk)),
         Err(error) => {
             tracing::warn!(%error, "there is no portal: what it remembers can't be opened");
-            others
+            Ok((others, desk))
         }
     }
 }

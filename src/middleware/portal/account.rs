@@ -1,8 +1,8 @@
 //! The account: addresses for apps, passwords, what runs: `/api/v1/account`, `/api/v1/sessions`.
 //!
-//! Everybody who is signed in sees what runs and ends it. Addresses with passwords in them are shown
-//! to whoever typed such a password, and all of them to whoever gave the portal password a short
-//! time ago; that is what changes take as well.
+//! Everybody who is signed in sees what runs and ends it. Addresses with passwords in them are
+//! shown to whoever typed such a password, and all of them to whoever gave the portal password a
+//! short time ago; that is what changes take as well.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -142,8 +142,8 @@ pub async fn try_pin(
     is_right(&portal, &caller, &pin).await.map_or_else(|problem| problem, |()| nothing())
 }
 
-/// `POST /api/v1/pin/set`: another PIN, or none: 204. It takes the one of now, or the portal password of
-/// a short time ago.
+/// `POST /api/v1/pin/set`: another PIN, or none: 204. It takes the one of now, or the portal
+/// password of a short time ago.
 pub async fn set_pin(
     State(portal): State<Portal>,
     caller: Caller,

@@ -127,3 +127,38 @@ impl Portal {
         self.0.codes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::request::refusal::Refusal;
+
+    fn words(text: &str) -> BTreeMap<String, String> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn every_refusal_has_a_sentence_and_every_sentence_stands_in_both_languages() {
+        let english = words(include_str!("../../../portal/src/words/en.json"));
+        let german = words(include_str!("../../../portal/src/words/de.json"));
+        assert_eq!(english.keys().collect::<Vec<_>>(), german.keys().collect::<Vec<_>>());
+        for refusal in Refusal::ALL {
+            let key = format!("reason.{}", refusal.reason());
+            for words in [&english, &german] {
+                let sentence = words.get(&key).unwrap_or_else(|| panic!("{key} has none"));
+                assert!(sentence.ends_with('.'), "{key}: {sentence}");
+            }
+        }
+        let values = |text: &str| -> Vec<String> {
+            let parts = text.split('{').skip(1);
+            parts.filter_map(|part| part.split_once('}')).map(|(name, _)| name.to_owned()).collect()
+        };
+        for (key, sentence) in &english {
+            let (mut one, mut other) = (values(sentence), values(&german[key]));
+            one.sort_unstable();
+            other.sort_unstable();
+            assert_eq!(one, other, "{key} says the same");
+        }
+    }
+}
