@@ -1,7 +1,7 @@
 // What is known to all pages: channels, and what somebody likes. Kept while the app is open.
 import { useEffect, useState } from 'preact/hooks';
 import { get, post } from './api';
-import type { Category, Channel, Position, Preferences } from './api';
+import type { Category, Channel, Position, Preferences, Programme } from './api';
 
 interface Shelf {
   channels: Channel[] | null;
@@ -89,6 +89,14 @@ export function shown(all: Shelf): Channel[] {
 
 /** The number that a channel is reached by: its place in the whole list. */
 export const numberOf = (channel: Channel): number => (shelf.channels || []).indexOf(channel) + 1;
+
+/** What is on at a second, of what was told a moment before it. */
+export function onAir({ now: told, next }: Channel, at: number): { on: Programme | null; next: Programme | null } {
+  const isOn = (of: Programme): boolean => of.start <= at && of.stop > at;
+  if (told && isOn(told)) return { on: told, next: next || null };
+  if (next && isOn(next)) return { on: next, next: null };
+  return { on: null, next: next && next.start > at ? next : null };
+}
 
 const waiting = new Map<string, Position>();
 let timer = 0;

@@ -9,7 +9,7 @@ import { isBack } from '../focus';
 import { Dialog, Icon, Picture, Progress, sentence, Spinner, useEvery } from '../parts';
 import { go, swap, to } from '../route';
 import type { Place } from '../route';
-import { favour, numberOf, refresh, shown, stoppedAt, tellPositions, useShelf } from '../shelf';
+import { favour, numberOf, onAir, refresh, shown, stoppedAt, tellPositions, useShelf } from '../shelf';
 import { clock, say, span, why } from '../words';
 
 /** What passes by itself, and is tried again. */
@@ -106,7 +106,8 @@ function Player({ content, channel, channels, past, title, from }: Props): JSX.E
       const made = await play(element, { base: `${token}${path}/${archived}`, live, lowLatency: live && lowLatency && !plain.has(content), at }, protocol, fail, () => !gone && redraw((one) => one + 1));
       if (gone) return made.destroy();
       engine.current = made;
-      element.play().catch(() => !gone && setState('paused'));
+      // What is taken away again while it loads rejects, too; a browser that forbids it says so.
+      element.play().catch((error) => !gone && error.name === 'NotAllowedError' && setState('paused'));
     };
     start().catch((error) => fail({ reason: error.reason || 'network', detail: sentence(error) }));
     return () => {
@@ -220,7 +221,7 @@ function Player({ content, channel, channels, past, title, from }: Props): JSX.E
   });
 
   const element = video.current;
-  const on = channel && channel.now;
+  const on = channel && onAir(channel, now()).on;
   const visible = bars || state !== 'playing' || failure !== null;
   return (
     <div ref={root} class={visible ? 'player' : 'player calm'} data-state={failure ? 'failed' : state} data-content={content} data-start={startUp} onMouseMove={wake} onClick={(event) => event.target === video.current && (visible ? setBars(false) : wake())}>
@@ -296,7 +297,7 @@ function isAtEdge(video: HTMLVideoElement | null, engine: Engine | null): boolea
 }
 
 function OnAir({ channel }: { channel: Channel }): JSX.Element | null {
-  const { now: on, next } = channel;
+  const { on, next } = onAir(channel, now());
   if (!on) return null;
   return (
     <div class="on-air">
@@ -360,7 +361,7 @@ function ChannelList({ channels, current, close }: { channels: Channel[]; curren
             <a href={to(`watch/tv/${one.id}`)} aria-current={current === `tv/${one.id}` ? 'true' : undefined} onClick={(event) => { event.preventDefault(); close(); swap(`watch/tv/${one.id}`); }}>
               <span class="channel-number">{numberOf(one)}</span>
               <span class="channel-logo"><Picture source={one.logo} name={one.name} wide={160} /></span>
-              <span class="channel-text"><span class="channel-name">{one.name}</span>{one.now && <span class="channel-next">{one.now.title}</span>}</span>
+              <span class="channel-text"><span class="channel-name">{one.name}</span><span class="channel-next">{(onAir(one, now()).on || { title: '' }).title}</span></span>
             </a>
           </li>
         ))}

@@ -5,7 +5,7 @@ import { now } from '../api';
 import type { Channel } from '../api';
 import { Dialog, Empty, Field, Icon, Picture, Progress, sentence, Spinner, useEvery } from '../parts';
 import { to } from '../route';
-import { favour, isLocked, numberOf, prefer, refresh, setPin, shown, unlock, useShelf } from '../shelf';
+import { favour, isLocked, numberOf, onAir, prefer, refresh, setPin, shown, unlock, useShelf } from '../shelf';
 import { clock, say } from '../words';
 import { warm } from '../engine';
 
@@ -57,7 +57,8 @@ function Chip({ on, pick, name, icon }: { on: boolean; pick: () => void; name: s
 }
 
 function Card({ channel, at, liked }: { channel: Channel; at: number; liked: boolean }): JSX.Element {
-  const { id, name, logo, now: on, next } = channel;
+  const { id, name, logo } = channel;
+  const { on, next } = onAir(channel, at);
   return (
     <li class="channel">
       <a href={to(`watch/tv/${id}`)} class="channel-link">

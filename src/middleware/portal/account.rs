@@ -18,7 +18,7 @@ use super::door::{self, Caller};
 use super::store::Unkept;
 use crate::config::portal::PORTAL_STEP_UP_SECONDS;
 use crate::control::inside::{event, unix_now};
-use crate::control::json::{answer, nothing, wanted};
+use crate::control::json::{answer, nothing};
 use crate::control::problem::problem;
 
 /// Second factors that are being set up, by subscribers' numbers: secret, and until when. Whoever
@@ -92,7 +92,7 @@ pub async fn password(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let NewPassword { password } = match caller.proved().and_then(|()| wanted(&headers, &body)) {
+    let NewPassword { password } = match caller.wanted(&headers, &body) {
         Ok(new) => new,
         Err(problem) => return problem,
     };
@@ -137,7 +137,7 @@ pub async fn confirm_factor(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let Confirmation { code } = match caller.proved().and_then(|()| wanted(&headers, &body)) {
+    let Confirmation { code } = match caller.wanted(&headers, &body) {
         Ok(confirmation) => confirmation,
         Err(problem) => return problem,
     };
@@ -174,7 +174,7 @@ struct NewApp {
 
 /// `POST /api/v1/account/apps`: one more app password: 201 with it.
 pub async fn add_app(caller: Caller, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let NewApp { name } = match caller.proved().and_then(|()| wanted(&headers, &body)) {
+    let NewApp { name } = match caller.wanted(&headers, &body) {
         Ok(new) => new,
         Err(problem) => return problem,
     };
@@ -188,7 +188,7 @@ pub async fn add_app(caller: Caller, headers: HeaderMap, body: Bytes) -> Respons
 /// `POST /api/v1/account/apps/remove`: the app password of a name is good for nothing from now on:
 /// 204.
 pub async fn remove_app(caller: Caller, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let NewApp { name } = match caller.proved().and_then(|()| wanted(&headers, &body)) {
+    let NewApp { name } = match caller.wanted(&headers, &body) {
         Ok(named) => named,
         Err(problem) => return problem,
     };

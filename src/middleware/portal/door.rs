@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -23,6 +24,7 @@ use super::store::{Session, Unkept};
 use crate::config::portal::{PORTAL_SEEN_EVERY_SECONDS, PORTAL_STEP_UP_SECONDS};
 use crate::control::ask::{Forwarded, Peer};
 use crate::control::inside::{Credential, Inside, Refused, unix_now};
+use crate::control::json::wanted;
 use crate::control::operators::{full, is_foreign};
 use crate::control::problem::{problem, problem_with};
 use crate::control::registry::Object;
@@ -97,6 +99,23 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// What a request says that changes the account, if it may.
+    ///
+    /// # Errors
+    ///
+    /// The problem.
+    #[expect(clippy::result_large_err, reason = "the answer, as it is sent")]
+    pub fn wanted<T: DeserializeOwned>(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<T, Problem> {
+        self.proved()?;
+        wanted(headers, body)
+    }
+}
+
 /// What is kept of a session's id.
 pub fn hash_of(id: &str) -> [u8; 32] {
     Sha256::digest(id.as_bytes()).into()
@@ -156,7 +175,7 @@ fn is_tls(headers: &HeaderMap, is_forwarded: bool) -> bool {
 /// The last one that says something.
 trait LastSaid<'t>: Iterator<Item = &'t str> + Sized {
     fn rev_find(self, say: impl Fn(&str) -> Option<bool>) -> bool {
-        self.filter_map(|one| say(one)).last().unwrap_or(false)
+        self.filter_map(say).last().unwrap_or(false)
     }
 }
 

@@ -90,21 +90,21 @@ async fn said_as_app(visitor: &Visitor, claim: &Claim) -> Result<(), Problem> {
         head: b"POST /api/v1/session HTTP/1.1",
     };
     let refused = |status, reason: &str, detail: &str| {
-        Err(problem_with(status, detail, &json!({ "reason": reason })))
+        problem_with(status, detail, &json!({ "reason": reason }))
     };
     match visitor.sign_ins.signed_in(&said).await {
         // What is wrong is said by whoever looked at the portal password as well.
         Ok(_) | Err(NotSignedIn::Wrong) => Ok(()),
         Err(NotSignedIn::LockedOut(_)) => {
-            refused(StatusCode::TOO_MANY_REQUESTS, "banned", "too many were wrong from there")
+            Err(refused(StatusCode::TOO_MANY_REQUESTS, "banned", "too many were wrong from there"))
         }
         Err(NotSignedIn::Hook(why)) => {
             let why = why.unwrap_or_else(|| "the operator's back end refuses it".into());
-            refused(StatusCode::FORBIDDEN, "hook-refused", &why)
+            Err(refused(StatusCode::FORBIDDEN, "hook-refused", &why))
         }
         Err(NotSignedIn::HookFailed) => {
             let why = "the operator's back end does not answer";
-            refused(StatusCode::SERVICE_UNAVAILABLE, "hook-failed", why)
+            Err(refused(StatusCode::SERVICE_UNAVAILABLE, "hook-failed", why))
         }
     }
 }

@@ -315,7 +315,6 @@ impl File {
     /// # Errors
     ///
     /// See `begin`.
-    #[expect(clippy::type_complexity, reason = "a document and a hash, which may be there or not")]
     pub fn preferences(
         &mut self,
         number: u32,
