@@ -85,7 +85,8 @@ export function Dialog({ title, close, children, narrow = false }: { title: stri
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    const first = box.current && box.current.querySelector<HTMLElement>('[data-first],input,button');
+    const found = (what: string): HTMLElement | null => box.current && box.current.querySelector<HTMLElement>(what);
+    const first = found('[data-first]') || found('header ~ * input,header ~ * a,header ~ * button,header ~ button') || found('button');
     if (first) first.focus();
     return () => before && before.focus && before.focus();
   }, []);

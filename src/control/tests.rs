@@ -42,6 +42,7 @@ fn started_with(
         admin: Some(listener),
         admin_rules: operators::Rules::default(),
         history_ms: 0,
+        guide: None,
         certificate: None,
         state: state.path().join("state"),
         outboxes,
