@@ -43,7 +43,7 @@ use crate::{ingest, library, shard};
 pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (mut config, certificate) = (draft.config.clone(), certificate(&draft)?);
     let (inherited, descriptors) = (inherited(&mut config, &draft)?, raise_nofile());
-    let (to_server, received) = events()?;
+    let ((to_server, received), readiness) = (events()?, Arc::<Readiness>::default());
     let (registry, in_file) = (registry(&config)?, Arc::new(InFile::of(&draft)));
     let (since, line_up) = line_up(&sources, &config, registry.as_ref(), &in_file)?;
     let channels = line_up.of(&config);
@@ -70,13 +70,11 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         marks: door.marks.clone(),
         strikes: to_guard.clone(),
     };
-    let live = live(has_live.then(parts))?;
-    let catch_up = catch_up(records, &config, &outboxes)?;
+    let (live, catch_up) = (live(has_live.then(parts))?, catch_up(records, &config, &outboxes)?);
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
-    let (readiness, others) = (Arc::<Readiness>::default(), control::ask::router(catch_up));
     let (answers, guide_desk) =
-        answers(&config, (registry.as_ref(), since.is_some()), stations.router(others))?;
+        answers(&config, (registry.as_ref(), since.is_some()), (&stations, catch_up))?;
     let control = control::start(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
@@ -113,13 +111,14 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     ))
 }
 
-/// The middleware before these answers, and where the guide is asked. Whoever serves a folder by
+/// The middleware before answers for channels, and where the guide is asked. Whoever serves a folder by
 /// naming it has no guide. A state folder that can't be used costs the portal and a line.
 fn answers(
     config: &Config,
     (registry, has_guide): (Option<&Registry>, bool),
-    others: Router,
+    (stations, catch_up): (&Stations, CatchUp),
 ) -> Result<(Router, Option<control::guide::Desk>), Failure> {
+    let others = stations.router(control::ask::router(catch_up));
     let (guide, desk) = guide(config, registry.filter(|_| has_guide))?.unzip();
     let guide = guide.unwrap_or_else(|| Guide::new(&config.state));
     match Portal::open(&config.state, registry, guide) {
