@@ -111,8 +111,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     ))
 }
 
-/// The middleware before answers for channels, and where the guide is asked. Whoever serves a folder by
-/// naming it has no guide. A state folder that can't be used costs the portal and a line.
+/// The middleware before answers for channels, and where the guide is asked. Whoever serves a
+/// folder by naming it has no guide. A state folder that can't be used costs the portal and a line.
 fn answers(
     config: &Config,
     (registry, has_guide): (Option<&Registry>, bool),
