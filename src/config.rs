@@ -18,6 +18,7 @@ mod dash;
 mod transport;
 mod viewers;
 mod accounts;
+pub mod portal;
 mod apps;
 pub mod slates;
 pub mod foreign;

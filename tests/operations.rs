@@ -55,6 +55,8 @@ mod hook;
 mod group;
 #[path = "operations/portal.rs"]
 mod portal;
+#[path = "operations/portal_app.rs"]
+mod portal_app;
 #[path = "operations/passphrase.rs"]
 mod passphrase;
 #[path = "operations/history.rs"]

@@ -31,6 +31,8 @@ pub enum Actor {
     Operator(String),
     /// A program with a key of the API: the key's id.
     Key(String),
+    /// Somebody who watches, in the portal: the subscriber's id.
+    Subscriber(String),
     /// The server, by itself.
     Server,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for Actor {
             Self::Local(None) => f.write_str("local"),
             Self::Operator(id) => write!(f, "operator:{id}"),
             Self::Key(id) => write!(f, "key:{id}"),
+            Self::Subscriber(id) => write!(f, "subscriber:{id}"),
             Self::Server => f.write_str("server"),
         }
     }

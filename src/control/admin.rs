@@ -17,6 +17,7 @@ use super::guard::Guard;
 use super::guide;
 use super::hook::Hook;
 use super::idempotency::Running;
+use super::inside::Inside;
 use super::lineup::InFile;
 use super::operators::{Office, account, admins, api_keys, gate, login, page};
 use super::pictures::{self, Pictures};
@@ -103,6 +104,14 @@ impl Shared {
 }
 
 impl Shared {
+    /// What the middleware may ask; none without a registry, or without a key for app passwords.
+    pub fn inside(&self) -> Option<Arc<Inside>> {
+        let (signer, office) = (self.signer.clone()?, self.office.clone()?);
+        let desk = Arc::clone(&self.sessions);
+        let (keys, in_file) = (self.app_passwords.clone()?, self.in_file.clone());
+        Some(Arc::new(Inside::new((signer, office, desk), keys, in_file)))
+    }
+
     /// The same, which follows what the config file says of channels.
     #[must_use]
     pub fn with_channels_of(self, in_file: watch::Receiver<Arc<InFile>>) -> Self {

@@ -156,6 +156,13 @@ impl<'k> Passwords<'k> {
         found.fold(None, |_, kept| Some(kept.name.as_str()))
     }
 
+    /// What tells the one of this name from any that comes after it; none if there is none.
+    #[must_use]
+    pub fn stamp(&self, name: &str) -> Option<&str> {
+        let found = self.document.passwords.iter().find(|kept| kept.name == name);
+        found.map(|kept| kept.hash.as_str())
+    }
+
     /// Whether it is exactly these that are kept, under these names.
     #[must_use]
     pub fn are(&self, given: &[Given]) -> bool {

@@ -46,6 +46,12 @@ impl InFile {
         Self(channels.map(named).collect())
     }
 
+    /// The channels, in no order.
+    #[must_use]
+    pub fn channels(&self) -> Vec<Channel> {
+        self.0.values().map(|named| named.channel.clone()).collect()
+    }
+
     /// File and line of a channel, if it is in the file.
     #[must_use]
     pub fn place(&self, id: &str) -> Option<&str> {

@@ -48,7 +48,8 @@ pub mod guide;
 pub mod hook;
 pub mod idempotency;
 mod import;
-mod json;
+pub mod inside;
+pub mod json;
 mod key_file;
 mod keys;
 pub mod lineup;
@@ -211,7 +212,7 @@ async fn run(
     tokio::task::spawn_local(async move { flushing.flush_for_ever().await });
     parts.outside.hold(&desk, &post);
     tokio::task::spawn_local(outside::follow(others, Arc::clone(&desk), Arc::clone(&post)));
-    let (mut signing, mut sign_ins) = (None, None);
+    let (mut signing, mut sign_ins, mut inside) = (None, None, None);
     let (guard, strikes) = guard::Guard::new(
         std::mem::take(&mut parts.guard),
         parts.registry.clone(),
@@ -227,6 +228,7 @@ async fn run(
         let (office, guard) = (office(&parts), Arc::clone(&guard));
         let shared = admin::Shared::new(&parts, signer, office, Arc::clone(&desk), guard);
         let shared = shared.with_channels_of(in_file.clone());
+        inside = shared.inside();
         if let Some(admin) = parts.admin.take() {
             let listener = tokio::net::TcpListener::from_std(admin)?;
             let port = admin::port(shared.clone());
@@ -262,22 +264,27 @@ async fn run(
     }
     let exchange = foreign::router(parts.exchange, signing.clone(), Arc::clone(&desk));
     let sign_ins = sign_ins.map(Arc::new);
-    let answers = with_sign_ins(parts.answers, sign_ins.clone(), signing);
-    let answers = answers.layer(Extension(desk));
+    let answers = extended(parts.answers, (sign_ins.clone(), signing), (inside, desk));
     ask::answer_all(parts.asks, (answers, exchange), sign_ins, post).await;
     // No shard is left that could ask. Health and metrics go on until the process ends.
     std::future::pending::<()>().await;
 }
 
-/// Answers, of which each finds where people sign in.
-fn with_sign_ins(
+/// The middleware's answers, with what its handlers may ask of control.
+fn extended(
     answers: axum::Router,
-    sign_ins: Option<Arc<sign_in::SignIns>>,
-    signing: Option<Arc<tokens::Signer>>,
+    (sign_ins, signing): (Option<Arc<sign_in::SignIns>>, Option<Arc<tokens::Signer>>),
+    (inside, desk): (Option<Arc<inside::Inside>>, Arc<sessions::Desk>),
 ) -> axum::Router {
-    let Some(sign_ins) = sign_ins else { return answers };
-    let doors = dialects::Doors::new(sign_in::SignIns::clone(&sign_ins), signing);
-    answers.layer(Extension(sign_ins)).layer(Extension(doors))
+    let mut answers = answers.layer(Extension(desk));
+    if let Some(sign_ins) = sign_ins {
+        let doors = dialects::Doors::new(sign_in::SignIns::clone(&sign_ins), signing);
+        answers = answers.layer(Extension(sign_ins)).layer(Extension(doors));
+    }
+    if let Some(inside) = inside {
+        answers = answers.layer(Extension(inside));
+    }
+    answers
 }
 
 /// Where apps sign in. Before clients come, every shard is told what they may say.

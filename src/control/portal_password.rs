@@ -16,6 +16,7 @@ use super::admin::Shared;
 use super::audit::Act;
 use super::beside::{self, Missed};
 use super::json::{answer, nothing, wanted};
+use super::operators::people::Factor;
 use super::operators::{Office, admins, is_hash, wire_full};
 use super::registry::{
     Busy, Expected, Kind, Object, Reference, Registry, Store, StoreError, Write,
@@ -32,6 +33,9 @@ struct Document {
     hash: String,
     /// When it was given, in seconds since 1970.
     changed: u64,
+    /// The second factor, once it is set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    factor: Option<Factor>,
 }
 
 /// Whether a document of the registry is one.
@@ -57,7 +61,30 @@ pub fn hash_of(found: &Object) -> Option<&str> {
     found.document["hash"].as_str()
 }
 
-/// What makes the registry say that this is the hash of a subscriber's.
+/// The second factor in an object.
+#[must_use]
+pub(super) fn factor_of(found: &Object) -> Option<Factor> {
+    serde_json::from_value(found.document["factor"].clone()).ok()
+}
+
+/// What makes the registry say that this is the second factor beside a password; none = there is
+/// no longer one.
+#[must_use]
+pub(super) fn with_factor(found: &Object, factor: Option<&Factor>) -> Write {
+    let mut document = found.document.clone();
+    document["factor"] = serde_json::json!(factor);
+    let reference = Reference { kind: Kind::Subscriber, id: found.id.clone() };
+    Write {
+        kind: Kind::PortalPassword,
+        id: found.id.clone(),
+        expected: Expected::At(found.revision),
+        document: Some(document),
+        number: None,
+        references: vec![reference],
+    }
+}
+
+/// What makes the registry say that this is the hash of a subscriber's. A second factor stays.
 ///
 /// # Errors
 ///
@@ -69,7 +96,8 @@ pub fn write(
     now: UnixTime,
 ) -> Result<Write, String> {
     self::hash(hash)?;
-    let document = Document { hash: hash.to_owned(), changed: now.0 };
+    let factor = found.and_then(factor_of);
+    let document = Document { hash: hash.to_owned(), changed: now.0, factor };
     let id = subscriber.to_owned();
     Ok(Write {
         kind: Kind::PortalPassword,

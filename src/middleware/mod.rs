@@ -23,6 +23,7 @@ pub mod guide;
 pub mod base;
 pub mod catalogue;
 pub mod list;
+pub mod portal;
 pub mod xmltv;
 pub mod xtream;
 

@@ -69,6 +69,8 @@ pub fn played(located: &Located<'_>) -> Option<Played> {
 fn days(target: &Target<'_>, located: &Located<'_>, now: UnixTime) -> u32 {
     let Target::Live { path, .. } = *target else { return 0 };
     match located {
+        // What a rendition begins with shows nothing of what is past, and live needs it as well.
+        Located::Object(object) if object.entry.class == Class::Init => 0,
         // What is in an archive is as old as it is since it came.
         Located::Object(object) if object.source.is_kept() => {
             let age = now.0.saturating_sub(object.entry.modified.0);
@@ -131,10 +133,10 @@ mod tests {
 
     /// How many days back a segment lies that came so long ago.
     #[track_caller]
-    fn check(source: SourceId, seconds_back: u64, expected: u32) {
+    fn check((source, class): (SourceId, Class), seconds_back: u64, expected: u32) {
         let variant = Variant { extent: Extent { offset: 0, size: 1 }, etag: Default::default() };
         let modified = UnixTime(NOON - seconds_back);
-        let (class, gzip) = (Class::Segment, None);
+        let gzip = None;
         let single = Single {
             media_type: "video/mp4",
             class,
@@ -165,12 +167,14 @@ mod tests {
     fn a_segment_of_an_archive_lies_back_since_it_came_less_a_pause() {
         let kept = [SourceId::of_archive(1), SourceId::of_archived_object(1)];
         for source in kept {
-            check(source, 0, 1);
-            check(source, DAY_SECONDS + CATCH_UP_PAUSE_SECONDS, 1);
-            check(source, DAY_SECONDS + CATCH_UP_PAUSE_SECONDS + 1, 2);
+            let segment = (source, Class::Segment);
+            check(segment, 0, 1);
+            check(segment, DAY_SECONDS + CATCH_UP_PAUSE_SECONDS, 1);
+            check(segment, DAY_SECONDS + CATCH_UP_PAUSE_SECONDS + 1, 2);
+            check((source, Class::Init), 9 * DAY_SECONDS, 0);
         }
         for source in [SourceId(1), SourceId::of_live(1), SourceId::of_past(1, true)] {
-            check(source, 9 * DAY_SECONDS, 0);
+            check((source, Class::Segment), 9 * DAY_SECONDS, 0);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
+
 use super::line_up::LineUp;
 use super::supervise::{Event, Server};
 use crate::cli::{Failure, slates};
@@ -36,6 +37,7 @@ use crate::messages::{
     AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update, WantedPiece,
 };
 use crate::middleware::catalogue::Catalogue;
+use crate::middleware::portal::Portal;
 use crate::middleware::{self, guide};
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
@@ -55,8 +57,8 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let line_up = line_up.closed_at(config.ingest.filter(|_| ingest.is_none()));
     let (access, log) = log_of(&config)?.unzip();
     let (security, security_log) = security_log(&config)?;
-    let with = for_shards(&config, (has_live, descriptors), access);
-    let (shards, told, (door, to_guard)) = started(&config, listeners, with)?;
+    let (shards, told, (door, to_guard)) =
+        started(&config, listeners, for_shards(&config, (has_live, descriptors), access))?;
     let mut outboxes: Vec<Outbox> = shards.iter().map(|shard| shard.outbox.clone()).collect();
     let (library, records) = (library(&config, &outboxes, told.library)?, Arc::default());
     let parts = || ingest::Parts {
@@ -137,15 +139,23 @@ fn guide(
         .map_err(|error| not_started("start the guide", &error))
 }
 
-/// What apps talk to, in front of everything else that shards ask.
+/// What apps and browsers talk to, in front of everything else that shards ask. A state folder that
+/// can't be used costs the portal and a line.
 fn apps(
     registry: Option<&Registry>,
     config: &Config,
     guide: Option<guide::Guide>,
     others: axum::Router,
 ) -> Result<(Option<Catalogue>, axum::Router), Failure> {
-    let Some(registry) = registry else { return Ok((None, others)) };
     let guide = guide.unwrap_or_else(|| guide::Guide::new(&config.state));
+    let others = match Portal::open(&config.state, registry, guide.clone()) {
+        Ok(portal) => portal.router(others),
+        Err(error) => {
+            tracing::warn!(%error, "there is no portal: what it remembers can't be opened");
+            others
+        }
+    };
+    let Some(registry) = registry else { return Ok((None, others)) };
     middleware::start(registry.clone(), config, guide, others)
         .map(|(catalogue, router)| (Some(catalogue), router))
         .map_err(|error| not_started("the threads that answer apps", &error))

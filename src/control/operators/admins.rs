@@ -20,6 +20,7 @@ use crate::control::actor::{Actor, Peer};
 use crate::control::admin::Shared;
 use crate::control::audit::Act;
 use crate::control::documents;
+use crate::control::inside;
 use crate::control::json::{self, answer, nothing, wanted};
 use crate::control::problem::problem;
 use crate::control::registry::{Busy, Kind, Store};
@@ -49,6 +50,25 @@ pub async fn hashed(office: &Office, user: &str, password: String) -> Result<Str
     });
     let hashed = hashed.await.map_err(|Full| Box::new(wire::full()))?;
     hashed.map_err(|(status, why)| refused(status, &why))
+}
+
+/// The same, with why not in words.
+///
+/// # Errors
+///
+/// What is wrong with it, or that too many wait.
+pub async fn hashed_or_why(
+    office: &Office,
+    user: &str,
+    password: String,
+) -> Result<String, inside::Refused> {
+    let user = user.to_owned();
+    let hashed = office.hashing.run(Turn::Last, move || match password::fault(&password, &user) {
+        Some(why) => Err(why),
+        None => password::hashed(&password),
+    });
+    let hashed = hashed.await.map_err(|Full| inside::Refused::Busy)?;
+    hashed.map_err(inside::Refused::Unfit)
 }
 
 /// One with this password.

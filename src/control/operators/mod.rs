@@ -24,19 +24,21 @@ pub mod admins;
 pub mod api_keys;
 pub mod page;
 mod check;
-mod people;
+pub(in crate::control) mod people;
 mod setup;
 mod signed_in;
 mod backoff;
 mod hashing;
-mod factor;
+pub(in crate::control) mod factor;
 mod password;
 mod wire;
 
 pub(in crate::control) use password::is_hash;
 pub(in crate::control) use wire::full as wire_full;
 
-use backoff::Backoff;
+pub use backoff::{Backoff, Wait};
+pub use wire::{full, is_foreign, wait};
+
 use hashing::{Hashing, Turn};
 use people::Admin;
 use setup::SetUp;
@@ -178,7 +180,7 @@ pub fn welcome(office: &Office, address: SocketAddr, rules: &Rules) {
 
 /// Something that whoever looks after security wants to know. The name may be anything that
 /// somebody typed, so it is escaped, and cut.
-fn event(what: &'static str, user: &str, address: IpAddr, reason: &str) {
+pub(super) fn event(what: &'static str, user: &str, address: IpAddr, reason: &str) {
     let user: String = user.escape_default().take(OBJECT_ID_MAX).collect();
     let address = address.to_canonical();
     let is_odd = ["-failed", "-refused", "-out"].iter().any(|end| what.ends_with(end));

@@ -339,6 +339,28 @@ pub async fn sharing(State(shared): State<Shared>) -> Response<Body> {
 }
 
 impl Desk {
+    /// The sessions of a subscriber, as they are told.
+    pub(in crate::control) fn told_of(&self, number: NonZeroU32) -> Vec<Value> {
+        let (told, _) = present(self, Some(Owner::Subscriber(number)), "", LIST_ENTRIES_MAX);
+        told.into_iter().map(|(_, told)| json!(told)).collect()
+    }
+
+    /// What is watched in a session, if it is this subscriber's.
+    pub(in crate::control) fn content_of(&self, id: SessionId, of: NonZeroU32) -> Option<String> {
+        let table = self.table();
+        let session = table.named(id).filter(|one| one.owner == Owner::Subscriber(of))?;
+        Some(session.content.content().to_string())
+    }
+
+    /// Ends a session; whoever asks has written down who wanted it.
+    pub(in crate::control) fn end(&self, id: SessionId) {
+        let now = self.now();
+        let said = self.table().kick(id, now);
+        if let Some(said) = said {
+            self.tell(said);
+        }
+    }
+
     /// Those that are over and not written down, the oldest first, so many at most; and what the
     /// table is to be told when they are.
     pub(super) fn unwritten(&self, most: usize) -> (Vec<Over>, u64) {
