@@ -1,5 +1,5 @@
-//! `shardcast import`: plans, subscribers and their app passwords, titles and channels from a file, a
-//! line at a time.
+//! `shardcast import`: plans, subscribers and their app passwords, titles and channels from a file,
+//! a line at a time.
 //!
 //! The file is read as it is sent, so its size does not matter. What became of a line, the server
 //! says; a line that is refused is no reason for the others.

@@ -11,6 +11,7 @@ use crate::config::Channel;
 use crate::config::file::Draft;
 use crate::ops::logs;
 
+mod answers;
 mod start;
 mod supervise;
 mod reload;

@@ -32,8 +32,8 @@ pub mod fuzz;
 #[cfg(test)]
 mod fixture;
 
-/// Starts what apps talk to, by this guide; gives the way to catalogues, and the router that answers
-/// them in front of these others.
+/// Starts what apps talk to, by this guide; gives the way to catalogues, and the router that
+/// answers them in front of these others.
 ///
 /// # Errors
 ///

@@ -147,8 +147,8 @@ fn granted(
     Ok(Grant { permit, viewer, terms })
 }
 
-/// What a token of ours says, the mark of the key that signed it, and whether its patterns hold this
-/// path.
+/// What a token of ours says, the mark of the key that signed it, and whether its patterns hold
+/// this path.
 fn said(
     text: &str,
     (first, rest): (&str, &str),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
-
+use super::answers;
 use super::line_up::LineUp;
 use super::supervise::{Event, Server};
 use crate::cli::{Failure, slates};
@@ -17,15 +17,12 @@ use crate::config::{
     SESSION_NEWS_MAX, STRIKE_LOTS_MAX, TO_LIBRARY_MAX, TO_LIVE_MAX,
 };
 use crate::control;
-use crate::control::catalogue::Titles;
-use crate::control::catalogue::api::keep_up;
 use crate::control::catchup::CatchUp;
 use crate::control::foreign::{self, Exchange};
 use crate::control::linear::Stations;
 use crate::control::lineup::{self, InFile, Since};
 use crate::control::operators::Rules;
 use crate::control::outside::Outside;
-use crate::control::pictures::{Pictures, addresses};
 use crate::control::registry::Registry;
 use crate::control::secrets::Secrets;
 use crate::control::tls::Certificate;
@@ -36,9 +33,6 @@ use crate::messages::mail::Outbox;
 use crate::messages::{
     AccessRecord, Ask, Listing, SessionNews, ToLibrary, ToLive, Update, WantedPiece,
 };
-use crate::middleware::catalogue::Catalogue;
-use crate::middleware::portal::Portal;
-use crate::middleware::{self, guide};
 use crate::ops::listen::{self, ListenError};
 use crate::ops::{access_log, machine, rings, security, signals};
 use crate::shard::thread::ShardHandle;
@@ -48,10 +42,9 @@ use crate::{ingest, library, shard};
 pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
     let (mut config, certificate) = (draft.config.clone(), certificate(&draft)?);
     let (inherited, descriptors) = (inherited(&mut config, &draft)?, raise_nofile());
-    let (to_server, received) = events()?;
+    let ((to_server, received), readiness) = (events()?, Arc::default());
     let (registry, in_file) = (registry(&config)?, Arc::new(InFile::of(&draft)));
-    let (since, line_up) = line_up(&sources, &config, registry.as_ref(), &in_file)?;
-    let channels = line_up.of(&config);
+    let (since, line_up, channels) = line_up(&sources, &config, registry.as_ref(), &in_file)?;
     let has_live = since.is_some() || is_live(&channels);
     let (listeners, admin, ingest) = ports(&config, &channels, inherited)?;
     let line_up = line_up.closed_at(config.ingest.filter(|_| ingest.is_none()));
@@ -76,20 +69,18 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         strikes: to_guard.clone(),
     };
     let live = live(has_live.then(parts))?;
-    let past = catch_up(records, &config, &outboxes, told.pieces)?;
+    let past = control::ask::router(catch_up(records, &config, &outboxes, told.pieces)?);
     let stations = Stations::new(&Config { channels, ..config.clone() });
     let (languages, exchange) = (show(&draft, &mut outboxes)?, exchange(&config, &mut outboxes)?);
-    let (titles, readiness) = (titles(&config, registry.as_ref(), &outboxes)?, Arc::default());
-    let (guide, guide_desk) = guide(&config, registry.as_ref(), since.as_ref())?.unzip();
-    let others = answers(stations.router(control::ask::router(past)), &titles);
-    let (catalogue, answers) = apps(registry.as_ref(), &config, guide, others)?;
-    let control = control::start(control::Parts {
+    let of = (registry.as_ref(), since.is_some());
+    let answers = answers::start(&config, &outboxes, of, stations.router(past))?;
+    let control = controlled(control::Parts {
         admin,
         admin_rules: admin_rules(&config),
         certificate: certificate.clone(),
         state: config.state.clone(),
         outboxes: outboxes.clone(),
-        guide: guide_desk,
+        guide: answers.guide,
         registry,
         line_up: since.map(|since| (since, told_to(to_server))),
         in_file,
@@ -99,66 +90,24 @@ pub fn server(sources: Sources, draft: Draft) -> Result<Server, Failure> {
         limits: Arc::new(config.limits.clone()),
         outside: outside(&draft)?,
         languages,
-        answers,
-        titles,
+        answers: answers.router,
+        titles: answers.titles,
         history_ms: config.sessions.history_ms,
         exchange: exchange.clone(),
         readiness: Arc::clone(&readiness),
         log: log.as_ref().map(access_log::Handle::counters),
         pushed: live.as_ref().map(ingest::Handle::counts),
         desk: live.as_ref().map(ingest::Handle::desk),
-    })
-    .map_err(|error| not_started("start the control thread", &error))?;
+    })?;
     Ok(Server::new(
         (sources, config),
         (shards, outboxes),
         library,
         (live, line_up),
-        (control, (stations, catalogue), exchange, certificate),
+        (control, (stations, answers.catalogue), exchange, certificate),
         (log, security_log),
         (readiness, received),
     ))
-}
-
-/// What reads guides and knows what is on, and where it is asked. Whoever serves a folder by naming
-/// it has no guide either.
-fn guide(
-    config: &Config,
-    registry: Option<&Registry>,
-    since: Option<&Since>,
-) -> Result<Option<(guide::Guide, control::guide::Desk)>, Failure> {
-    let Some(registry) = registry.filter(|_| since.is_some()).cloned() else { return Ok(None) };
-    let archive = |channel: &Channel| {
-        let archive = channel.archive.as_ref()?;
-        Some((channel.id.clone(), archive.age_ms / 1000))
-    };
-    let archives = config.channels.iter().filter_map(archive).collect();
-    let (state, config) = (config.state.clone(), config.guide.clone());
-    guide::start(guide::Parts { state, registry, config, archives })
-        .map(Some)
-        .map_err(|error| not_started("start the guide", &error))
-}
-
-/// What apps and browsers talk to, in front of everything else that shards ask. A state folder that
-/// can't be used costs the portal and a line.
-fn apps(
-    registry: Option<&Registry>,
-    config: &Config,
-    guide: Option<guide::Guide>,
-    others: axum::Router,
-) -> Result<(Option<Catalogue>, axum::Router), Failure> {
-    let guide = guide.unwrap_or_else(|| guide::Guide::new(&config.state));
-    let others = match Portal::open(&config.state, registry, guide.clone()) {
-        Ok(portal) => portal.router(others),
-        Err(error) => {
-            tracing::warn!(%error, "there is no portal: what it remembers can't be opened");
-            others
-        }
-    };
-    let Some(registry) = registry else { return Ok((None, others)) };
-    middleware::start(registry.clone(), config, guide, others)
-        .map(|(catalogue, router)| (Some(catalogue), router))
-        .map_err(|error| not_started("the threads that answer apps", &error))
 }
 
 /// What finds and opens what is served.
@@ -307,39 +256,6 @@ fn catch_up(
         .map_err(|error| not_started("start the catch-up thread", &error))
 }
 
-/// Posters and logos, and the catalogue of the libraries, which is made by itself if it is to be.
-/// Without pictures the server shows all else.
-fn titles(
-    config: &Config,
-    registry: Option<&Registry>,
-    outboxes: &[Outbox],
-) -> Result<Titles, Failure> {
-    let titles = Titles { pictures: None, libraries: Arc::default() };
-    titles.libraries.take(config.libraries.clone(), config.access);
-    let Some(registry) = registry else { return Ok(titles) };
-    let allow = config.outside.fetch.allow.clone();
-    let started = Pictures::start(&config.state, outboxes.to_vec()).and_then(|pictures| {
-        addresses::follow(Arc::clone(&pictures), registry.clone(), allow).map(|()| pictures)
-    });
-    let pictures =
-        started.inspect_err(|error| tracing::error!(%error, "there are no pictures")).ok();
-    let every = Duration::from_millis(config.catalogue.every_ms);
-    if !every.is_zero() {
-        let with = (registry.clone(), pictures.clone());
-        keep_up(Arc::clone(&titles.libraries), with, every)
-            .map_err(|error| not_started("start the catalogue's thread", &error))?;
-    }
-    Ok(Titles { pictures, ..titles })
-}
-
-/// What shards' questions are answered by.
-fn answers(others: axum::Router, titles: &Titles) -> axum::Router {
-    match &titles.pictures {
-        Some(pictures) => others.merge(control::pictures::router(Arc::clone(pictures))),
-        None => others,
-    }
-}
-
 /// Whoever exchanges tokens of others; shards are told what to look for.
 fn exchange(config: &Config, outboxes: &mut [Outbox]) -> Result<Exchange, Failure> {
     let exchange = Exchange::open(config).map_err(|why| Failure::new("read keys", why))?;
@@ -366,24 +282,32 @@ fn registry(config: &Config) -> Result<Option<Registry>, Failure> {
     }
 }
 
-/// The channels of the registry, and since when changes of them are to be followed. Those of the
-/// file have their numbers there from now on.
+/// The channels of the registry, since when changes of them are to be followed, and all that there
+/// are. Those of the file have their numbers there from now on.
 fn line_up(
     sources: &Sources,
     config: &Config,
     registry: Option<&Registry>,
     in_file: &Arc<InFile>,
-) -> Result<(Option<Since>, LineUp), Failure> {
+) -> Result<(Option<Since>, LineUp, Vec<Channel>), Failure> {
     // Whoever serves a folder by naming it serves just that, whatever the usual registry has.
     let registry = registry.filter(|_| sources.file.is_some());
-    let Some(registry) = registry else { return Ok((None, LineUp::default())) };
+    let Some(registry) = registry else {
+        return Ok((None, LineUp::default(), config.channels.clone()));
+    };
     let secrets = Secrets::open(&config.state);
     let secrets = secrets.inspect_err(|error| {
         tracing::error!(%error, "encoders' passwords that the registry holds can't be opened");
     });
-    lineup::read(registry, secrets.as_ref().ok(), (**in_file).clone())
-        .map(|(since, made)| (Some(since), LineUp::new(made)))
-        .map_err(|error| Failure::new("read the channels of the registry", error))
+    let (since, made) = lineup::read(registry, secrets.as_ref().ok(), (**in_file).clone())
+        .map_err(|error| Failure::new("read the channels of the registry", error))?;
+    let line_up = LineUp::new(made);
+    let channels = line_up.of(config);
+    Ok((Some(since), line_up, channels))
+}
+
+fn controlled(parts: control::Parts) -> Result<control::Handle, Failure> {
+    control::start(parts).map_err(|error| not_started("start the control thread", &error))
 }
 
 /// Tells the supervisor of channels.
@@ -461,7 +385,7 @@ fn ports(
 }
 
 /// Why something that has a thread of its own did not start.
-fn not_started(what: &str, error: &io::Error) -> Failure {
+pub(super) fn not_started(what: &str, error: &io::Error) -> Failure {
     if error.kind() != io::ErrorKind::WouldBlock {
         return Failure::new(what, error);
     }

@@ -120,6 +120,7 @@ impl Server {
     }
 }
 
+#[expect(clippy::large_types_passed_by_value, reason = "a step, as it is given")]
 fn shown(step: Result<Step, Refusal>) -> String {
     match step {
         Ok(Step::Respond(plan)) => {

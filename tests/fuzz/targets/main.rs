@@ -35,6 +35,8 @@ mod world;
 
 use std::sync::OnceLock;
 
+use shardcast::middleware::guide::programme::unpacked;
+use shardcast::middleware::guide::xmltv::{Guide, Item};
 use shardcast::units::{Class, media_type};
 
 /// Takes any bytes, and panics where something does not hold.
@@ -78,6 +80,10 @@ const TARGETS: &[(&str, Target)] = &[
     ("start", shardcast::request::fuzz::start),
     // What an operator's back end answers.
     ("hook", shardcast::control::fuzz::hook),
+    // The parameters of an app's request.
+    ("form", shardcast::middleware::fuzz::form),
+    // A guide of somebody else, and a block of the store.
+    ("guide", guide),
     // A file that says where addresses are.
     ("mmdb", shardcast::control::fuzz::mmdb),
 ];
@@ -105,6 +111,18 @@ fn choose() {
         std::process::exit(2);
     };
     CHOSEN.set(*target).expect("it is chosen once");
+}
+
+/// Whatever a guide says, its programmes have a title, and end behind their start.
+fn guide(data: &[u8]) {
+    let _ = unpacked(data);
+    let Ok(mut guide) = Guide::new(data, 60) else { return };
+    while let Ok(Some(item)) = guide.next_item() {
+        if let Item::Programme { programme, .. } = item {
+            assert!(!programme.title.is_empty() && programme.start.0 > 0);
+            assert!(programme.stop.0 == 0 || programme.stop > programme.start);
+        }
+    }
 }
 
 /// As far as it is text.
