@@ -537,20 +537,21 @@ mod tests {
                 SourceId::of_archive(number),
                 SourceId::of_archived_object(number),
                 SourceId::of_slate(number),
+                SourceId::of_picture(number),
                 SourceId::of_answer(number),
             ]
         };
-        for number in [0, 7, (1 << 59) - 1] {
+        for number in [0, 7, (1 << 58) - 1] {
             let ids = of(number);
             for (at, id) in ids.iter().enumerate() {
                 assert!(!ids[..at].contains(id), "{id:?}");
             }
             let live = ids.map(SourceId::is_live);
-            assert_eq!(live, [false, true, true, true, false, true, true, true]);
+            assert_eq!(live, [false, true, true, true, false, true, true, true, true]);
             let archived = ids.map(SourceId::is_archived);
-            assert_eq!(archived, [false, false, false, false, true, false, false, false]);
+            assert_eq!(archived, [false, false, false, false, true, false, false, false, false]);
             let complete = ids.map(SourceId::is_complete);
-            assert_eq!(complete, [false, false, false, true, false, false, false, false]);
+            assert_eq!(complete, [false, false, false, true, false, false, false, false, false]);
         }
     }
 }

@@ -273,6 +273,8 @@ pub static SETTINGS: &[Setting] = &[
     fetch::ALLOW,
     super::catalogue::EVERY,
     super::apps::START,
+    app_answers::REFUSE,
+    app_answers::MEMORY,
     slates::PATH,
     slates::LANGUAGES,
     slates::REASONS,
@@ -281,8 +283,6 @@ pub static SETTINGS: &[Setting] = &[
     guide::UNPACKED_MAX,
     guide::NETWORKS,
     guide::FOLDER,
-    app_answers::REFUSE,
-    app_answers::MEMORY,
     Setting {
         key: "sessions.history",
         about: "How long sessions that are over are kept for `session history`. 0 = not at all.",

@@ -81,6 +81,6 @@ mod tests {
         let channels = read.root_element().children().filter(roxmltree::Node::is_element);
         let ids: Vec<_> = channels.map(|of| of.attribute("id").unwrap()).collect();
         assert_eq!(ids, ["news", "sport"]);
-        assert!(text.contains("<display-name>The &quot;News&quot; #EXTINF, live</display-name>"));
+        assert!(text.contains("<display-name>The &quot;News&quot;\n#EXTINF, live</display-name>"));
     }
 }
