@@ -128,10 +128,10 @@ fn echo(ask: &Ask) -> Option<Response> {
     Some(Response { status: 200, lines, body: body.into(), refused: None, object: None })
 }
 
-/// Answers with an object, plain and gzipped: always the same at `/live/one`, a new one elsewhere.
+/// Answers with an object, plain and gzipped: always the same at `/hdhr/one`, a new one elsewhere.
 fn object(ask: &Ask) -> Option<Response> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let is_one = ask.head.starts_with(b"GET /live/one");
+    let is_one = ask.head.starts_with(b"GET /hdhr/one");
     let number = if is_one { 0 } else { NEXT.fetch_add(1, Ordering::Relaxed) };
     let (plain, gzip) = (bytes(1, 900_000), bytes(2, 100_000));
     let variant = |offset: usize, of: &[u8]| {
@@ -158,7 +158,7 @@ fn object(ask: &Ask) -> Option<Response> {
 fn an_answer_that_is_an_object_is_sent_as_one() {
     let server = Server::with(Setup { answer: object, ..Setup::default() });
     let mut client = server.client();
-    for path in ["/live/one", "/live/two", "/live/one"] {
+    for path in ["/hdhr/one", "/hdhr/two", "/hdhr/one"] {
         let mut ask = |method: &str, lines: &str| {
             let head = format!("{method} {path} HTTP/1.1\r\nHost: tv\r\n{lines}\r\n");
             client.write(head.as_bytes());
@@ -181,7 +181,7 @@ fn an_answer_that_is_an_object_is_sent_as_one() {
     let mut clients: Vec<_> = (0..20).map(|_| server.client()).collect();
     for (at, client) in clients.iter_mut().enumerate() {
         let path = if at % 2 == 0 { "one" } else { "more" };
-        client.write(format!("GET /live/{path} HTTP/1.1\r\nHost: tv\r\n\r\n").as_bytes());
+        client.write(format!("GET /hdhr/{path} HTTP/1.1\r\nHost: tv\r\n\r\n").as_bytes());
     }
     for (at, mut client) in clients.into_iter().enumerate() {
         if at % 3 > 0 {
