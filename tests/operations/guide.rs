@@ -304,3 +304,56 @@ fn sources_are_merged_channels_are_moved_and_what_is_alike_waits_for_somebody() 
     assert_eq!(ids, ["b", "a", "c"], "in the order in which they count");
     assert!(sources.iter().all(|source| source["next_at"].as_u64() > source["looked_at"].as_u64()));
 }
+
+#[test]
+fn what_was_imported_is_told_to_apps_by_xmltv_and_by_the_api() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let place = Place::new();
+    let folder = place.path("guides");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.xml"), guide("news", "News", -2..30, "Title &amp; more"))
+        .unwrap();
+    let more = format!("[guide]\nfolder = \"{}\"\n", folder.display());
+    let (server, config) = served(&place, &more, &[("news", "News")]);
+    for line in [
+        "bouquet add all --name All --content tv/news",
+        "plan add gold --name Gold --bouquet all",
+        "subscriber add anna --plan gold",
+    ] {
+        done(&config, &line.split(' ').collect::<Vec<_>>());
+    }
+    let told = done(&config, &["subscriber", "password", "add", "anna", "--json"]);
+    let password: Value = serde_json::from_str(&told).unwrap();
+    let password = password["password"].as_str().unwrap();
+    let number = done(&config, &["channel", "show", "news", "--json"]);
+    let number = serde_json::from_str::<Value>(&number).unwrap()["number"].as_u64().unwrap();
+    done(&config, &["guide", "add", "a", "--file", "a.xml", "--paused", "true"]);
+    done(&config, &["guide", "refresh", "a"]);
+    let body = |path: &str| {
+        let whole = server.public_get(&format!("{path}username=anna&password={password}"));
+        whole.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    };
+    let is_told = |text: &str| text.contains("<title>Title &amp; more 3</title>");
+    until("the guide is told", || is_told(&body("/xmltv.php?")));
+    let guide = body("/xmltv.php?");
+    let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
+    let read = roxmltree::Document::parse_with_options(&guide, options).unwrap();
+    let programmes = read.descendants().filter(|of| of.has_tag_name("programme"));
+    let first = programmes.clone().next().unwrap();
+    assert_eq!(first.attribute("channel"), Some("news"));
+    // Without catch-up nothing is told of the past, and what is on began with the hour.
+    assert!(first.attribute("start") <= Some(written(hour()).as_str()));
+    assert!((30..=31).contains(&programmes.count()), "{guide}");
+
+    let api = format!("/player_api.php?action=get_short_epg&limit=2&stream_id={number}&");
+    let listings: Value = serde_json::from_str(&body(&api)).unwrap();
+    let listings = listings["epg_listings"].as_array().unwrap();
+    let title = |of: &Value| STANDARD.decode(of["title"].as_str().unwrap()).unwrap();
+    let at = |of: &Value| of["start_timestamp"].as_str().unwrap().parse::<u64>().unwrap();
+    assert_eq!(listings.len(), 2);
+    assert_eq!(at(&listings[1]), at(&listings[0]) + 3600);
+    assert!(title(&listings[0]).starts_with(b"Title & more"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!((now - 3700..=now).contains(&at(&listings[0])), "it is on");
+}
