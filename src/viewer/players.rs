@@ -225,9 +225,10 @@ impl Players {
         player.busy += 1;
         let media = player.media_kbps();
         player.fetch(played);
-        let wants_more = player.media_kbps() > media;
+        // Also of one that said more than its rendition takes control is not to think so for long.
+        let is_other = player.media_kbps() != media;
         // It may have been told of before, while its first body was waited for.
-        let is_new = !std::mem::replace(&mut player.has_begun, true) || wants_more;
+        let is_new = !std::mem::replace(&mut player.has_begun, true) || is_other;
         let pace = player.pace(bounds);
         self.note(id);
         if is_new {
@@ -413,6 +414,10 @@ impl Player {
         }
         let cap = bounds.cap_kbps.map(NonZeroU32::get);
         let (share, cap) = match self.share {
+            // Control has not heard yet what is played.
+            Some(share) if share.kbps.is_none() => {
+                (Share { kbps: self.realtime(bounds), ..share }, cap)
+            }
             // Control may give more than the cap, for what was too little before.
             Some(share) => (share, cap.map(|kbps| kbps.saturating_add(kbps / PACE_MADE_UP_PART))),
             None => (Share { kbps: self.realtime(bounds), may_hurry: true }, cap),

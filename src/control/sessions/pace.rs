@@ -70,9 +70,9 @@ impl Pace {
         let is_it = |part: &Part| part.shard == shard && part.name == report.id;
         // Pictures may come of one shard, and sounds of another.
         let rates = self.rates.with(report.rates);
-        // Whoever begins to hurry, or goes up to a better rendition, does not wait.
-        let goes_up = self.rates.media_kbps() < rates.media_kbps();
-        let mut is_due = now.since(self.divided) >= PACE_DIVIDED_MS || goes_up;
+        // Whoever begins to hurry, or goes to another rendition, does not wait.
+        let is_other = self.rates.media_kbps() != rates.media_kbps();
+        let mut is_due = now.since(self.divided) >= PACE_DIVIDED_MS || is_other;
         let (busy, hurries) = (report.busy, report.heard.hurries);
         if let Some(part) = self.parts.iter_mut().find(|part| is_it(part)) {
             is_due |= hurries && !part.hurries;
