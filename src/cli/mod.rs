@@ -92,7 +92,7 @@ pub enum Verb {
     Key(key::KeyArgs),
     /// Who administers the server over the network, and the keys of programs that do
     Admin(admin::AdminArgs),
-    /// Take plans, subscribers and their app passwords from a file, a line at a time
+    /// Take subscribers, titles and lists of channels from a file, a line at a time
     Import(import::ImportArgs),
     /// Write all plans and subscribers into a file that import takes
     Export(export::ExportArgs),
