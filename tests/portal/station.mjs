@@ -136,7 +136,7 @@ export async function startStation(binary, folder) {
   const encoders = LIVE.map(([id], at) => encoder(`http://127.0.0.1:${ports.ingest}/ingest/${id}`, ['testsrc2', 'testsrc', 'smptehdbars'][at]));
   await furnished(admin, drawn.base);
   writeFileSync(join(folder, 'guide.xml'), guideOf([...LIVE, ...MADE], Math.floor(Date.now() / 1000) + 25));
-  await admin('POST', 'guide-sources', { id: 'own', name: 'Own', file: 'guide.xml' });
+  await admin('POST', 'guides', { id: 'own', name: 'Own', file: 'guide.xml' });
   const stop = async () => {
     for (const one of encoders) await one.end((stdin) => stdin.write('q'), 5_000).catch(() => {});
     await server.end('SIGTERM');
