@@ -147,7 +147,9 @@ struct Player {
     heard: Heard,
     /// Whether it tells anything of itself.
     tells: bool,
-    /// What it said last of bit rates, and what is known of what it fetched last.
+    /// What it said last of bit rates; the same as far as it counts, which is from when something
+    /// is sent to it: by then it is known what its rendition takes; and what that is.
+    claimed: Rates,
     told: Rates,
     fetched: Rates,
     /// The most that it wants.
@@ -202,11 +204,11 @@ impl Players {
         self.counts.malformed += u64::from(told.malformed);
         let Some(id) = session else { return };
         let Some(player) = self.player(id, now) else { return };
-        let (media, hurried) = (player.media_kbps(), player.heard.hurries);
+        let hurried = player.heard.hurries;
         player.take(told, kind);
         let is_paced = player.share.is_some() || player.busy > 0;
-        // Whoever begins to hurry, or goes up to a better rendition, is not to wait for its rate.
-        let wants_more = player.media_kbps() > media || player.heard.hurries && !hurried;
+        // Whoever begins to hurry is not to wait for its rate.
+        let wants_more = player.heard.hurries && !hurried;
         self.note(id);
         if is_paced && wants_more {
             self.tell_soon(now);
@@ -225,7 +227,7 @@ impl Players {
         player.busy += 1;
         let media = player.media_kbps();
         player.fetch(played);
-        // Also of one that said more than its rendition takes control is not to think so for long.
+        // Whoever goes to another rendition is not to wait for its rate.
         let is_other = player.media_kbps() != media;
         // It may have been told of before, while its first body was waited for.
         let is_new = !std::mem::replace(&mut player.has_begun, true) || is_other;
@@ -369,14 +371,15 @@ impl Player {
         self.wanted_kbps = told.rate_kbps.and_then(NonZeroU32::new);
         match (kind, told.bitrate_kbps) {
             (_, None) | (ObjectKind::Text | ObjectKind::Init | ObjectKind::Key, _) => {}
-            (ObjectKind::Audio, Some(kbps)) => self.told.sound_kbps = kbps,
-            (_, Some(kbps)) => self.told.picture_kbps = kbps,
+            (ObjectKind::Audio, Some(kbps)) => self.claimed.sound_kbps = kbps,
+            (_, Some(kbps)) => self.claimed.picture_kbps = kbps,
         }
-        self.heard.media_kbps = self.told.media_kbps();
+        self.heard.media_kbps = self.claimed.media_kbps();
     }
 
     /// Something of a rendition is sent to it.
     fn fetch(&mut self, played: Option<Played>) {
+        self.told = self.claimed;
         match played {
             Some(Played { kbps, is_sound: true }) => self.fetched.sound_kbps = kbps.get(),
             Some(Played { kbps, is_sound: false }) => self.fetched.picture_kbps = kbps.get(),

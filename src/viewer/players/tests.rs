@@ -113,18 +113,19 @@ fn what_is_fetched_counts_where_a_player_says_nothing_or_more() {
 }
 
 #[test]
-fn control_that_took_a_boast_for_true_hears_at_once_what_is_fetched() {
+fn what_a_player_says_counts_once_it_is_known_what_it_fetches() {
     let mut players = Players::default();
     let played = Some(Played { kbps: NonZeroU32::new(1_000).unwrap(), is_sound: false });
     // It began with a playlist, of which nobody knows what it takes.
     begin(&mut players, 1, PACED);
+    players.end(session(1), 0, Ticks(0));
     told(&mut players, 0);
     players.share(session(1), Share { kbps: None, may_hurry: true });
     players.hear(Some(session(1)), &video(900_000), Ticks(1_000));
     let rates = |told: Vec<Report>| told.first().map(|report| report.rates.picture_kbps);
-    assert_eq!(rates(told(&mut players, 1_000)), Some(900_000));
+    assert_eq!(rates(told(&mut players, 1_000)), Some(0), "it may wait for its first body");
     let pace = players.begin(session(1), (PACED, played), Ticks(1_010));
-    assert_eq!(pace.map(NonZeroU32::get), Some(1_000 * 4 / 2), "before control has spoken");
+    assert_eq!(pace.map(NonZeroU32::get), Some(1_000 * 4), "before control has spoken");
     let soon = 1_000 + TIMER_TICK_MS + 10;
     assert_eq!(rates(told(&mut players, soon)), Some(1_000), "not a second later");
 }
