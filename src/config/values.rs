@@ -167,26 +167,28 @@ pub fn cors(text: &str) -> Result<(), String> {
     ))
 }
 
+/// First elements of our own paths: no id of a channel, and no name of a user.
+pub const FIRST_ELEMENTS: [&str; 15] = [
+    "s",
+    "tv",
+    "vod",
+    "live",
+    "movie",
+    "series",
+    "timeshift",
+    "streaming",
+    "portal",
+    "admin",
+    "hdhr",
+    "img",
+    "api",
+    "healthz",
+    "slate",
+];
+
 /// A name that can stand in a URL as one path element.
 pub fn identifier(text: &str) -> Result<(), String> {
-    const TAKEN: &[&str] = &[
-        "s",
-        "tv",
-        "vod",
-        "live",
-        "movie",
-        "series",
-        "timeshift",
-        "streaming",
-        "portal",
-        "admin",
-        "hdhr",
-        "img",
-        "api",
-        "healthz",
-        "slate",
-    ];
-    if TAKEN.contains(&text) {
+    if FIRST_ELEMENTS.contains(&text) {
         return Err(format!("{text:?} is taken: it begins other URLs (choose another id)"));
     }
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);

@@ -4,6 +4,7 @@
 //! `/live`; `/movie/…` and `/series/…`, with any extension. The path is decoded before it comes
 //! here, once.
 
+use crate::config::values::FIRST_ELEMENTS;
 use crate::viewer::numbers::Numbered;
 
 /// What an app wants to start.
@@ -42,25 +43,6 @@ pub enum Form {
 /// Longest extension that a film is asked for with, in bytes. A longer one names nothing.
 const EXTENSION_SIZE_MAX: usize = 8;
 
-/// First elements that are no user's name.
-const TAKEN: [&str; 15] = [
-    "s",
-    "tv",
-    "vod",
-    "live",
-    "movie",
-    "series",
-    "timeshift",
-    "streaming",
-    "portal",
-    "admin",
-    "hdhr",
-    "img",
-    "api",
-    "healthz",
-    "slate",
-];
-
 impl<'t> Start<'t> {
     /// Whether it is a channel.
     #[must_use]
@@ -80,7 +62,7 @@ impl<'t> Start<'t> {
         };
         let user = match first {
             "live" | "movie" | "series" => elements.next()?,
-            bare if TAKEN.contains(&bare) || bare.ends_with(".php") => return None,
+            bare if FIRST_ELEMENTS.contains(&bare) || bare.ends_with(".php") => return None,
             bare => bare,
         };
         let (password, name, None) = (elements.next()?, elements.next()?, elements.next()) else {
