@@ -5,59 +5,20 @@
 //! it is the address that counts, not the name: it is looked at behind every resolution, and the
 //! connection goes to what was looked at.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
+
+use crate::control::fetch::is_public;
 
 /// Whether an address may be called.
 #[must_use]
 pub fn may_call(address: IpAddr, allowed: &[IpNet]) -> bool {
     let address = address.to_canonical();
+    // 6to4 (RFC 3056) names an address of the other kind, and its relays are no more (RFC 7526).
+    let is_relayed = matches!(address, IpAddr::V6(address) if address.segments()[0] == 0x2002);
     let is_allowed = allowed.iter().any(|network| network.contains(&address));
-    is_allowed
-        || match address {
-            IpAddr::V4(address) => is_public_v4(address),
-            IpAddr::V6(address) => is_public_v6(address),
-        }
-}
-
-/// The IANA registry of special-purpose addresses (RFC 6890), and multicast.
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let is_special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_documentation()
-        || address.is_multicast()
-        || a == 0
-        || a >= 240
-        // Behind carriers' NAT (RFC 6598), protocols' own, 6to4's relays, benchmarks.
-        || (a == 100 && (64..128).contains(&b))
-        || (a, b, c) == (192, 0, 0)
-        || (a, b, c) == (192, 88, 99)
-        || (a == 198 && (b == 18 || b == 19));
-    !is_special
-}
-
-/// Only 2000::/3 is given out, and in it are a few that lead elsewhere.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [first, second, third, fourth, fifth, sixth, high, low] = address.segments();
-    // What NAT64 makes of an address of the other kind (RFC 6052) is that address.
-    if [first, second, third, fourth, fifth, sixth] == [0x64, 0xff9b, 0, 0, 0, 0] {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        return is_public_v4(Ipv4Addr::new(a, b, c, d));
-    }
-    let is_given_out = first & 0xe000 == 0x2000;
-    let is_special = match first {
-        // Protocols' own, Teredo among them; documentation.
-        0x2001 => second < 0x200 || second == 0xdb8,
-        // 6to4, which names an address of the other kind; documentation.
-        0x2002 => true,
-        0x3fff => second < 0x1000,
-        _ => false,
-    };
-    is_given_out && !is_special
+    is_allowed || is_public(address) && !is_relayed
 }
 
 #[cfg(test)]
@@ -73,6 +34,7 @@ mod tests {
             "100.64.0.1",
             "127.0.0.1",
             "127.255.255.254",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
