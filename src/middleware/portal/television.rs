@@ -74,6 +74,13 @@ struct Typed {
     code: String,
 }
 
+/// A code that a body has; one that can't be any is that of no device.
+#[expect(clippy::result_large_err, reason = "the answer, as it is sent")]
+fn typed(headers: &HeaderMap, body: &Bytes) -> Result<String, Response<Body>> {
+    let Typed { code } = wanted(headers, body)?;
+    Ok(codes::typed(&code).unwrap_or_default())
+}
+
 /// `POST /api/v1/tv-codes/look`: which device shows a code, for whoever is to confirm it.
 pub async fn look(
     State(portal): State<Portal>,
@@ -81,11 +88,10 @@ pub async fn look(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let Typed { code } = match wanted(&headers, &body) {
-        Ok(typed) => typed,
+    let code = match typed(&headers, &body) {
+        Ok(code) => code,
         Err(problem) => return problem,
     };
-    let code = codes::typed(&code).unwrap_or_default();
     let shown = portal.codes().shown(&code, caller.session.number, portal.ticks());
     match shown {
         Ok(shown) => {
@@ -104,11 +110,10 @@ pub async fn confirm(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let Typed { code } = match wanted(&headers, &body) {
-        Ok(typed) => typed,
+    let code = match typed(&headers, &body) {
+        Ok(code) => code,
         Err(problem) => return problem,
     };
-    let code = codes::typed(&code).unwrap_or_default();
     let confirmed = portal.codes().confirm(&code, caller.credential(), portal.ticks());
     match confirmed {
         Ok(()) => {
