@@ -3,12 +3,12 @@
 //! What comes is told for some days, and what was for channels of which it can be watched. Windows
 //! begin with an hour, so that a guide is the same for a while.
 
-use std::ops::ControlFlow;
+use ahash::AHashMap;
 
 use super::catalogue::Body;
 use super::content::Channel;
 use super::guide::Reader;
-use super::guide::export::{Listed, channel_element, programme_element};
+use super::guide::export::{self, Listed, Piece};
 use super::xtream::write::{Of, logo};
 use crate::units::UnixTime;
 
@@ -21,46 +21,31 @@ pub fn write(
     (now, days): (UnixTime, u8),
     body: &mut Body,
 ) -> &'static str {
-    let mut text = String::from(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE tv SYSTEM \"xmltv.dtd\">\n\
-         <tv generator-info-name=\"shardcast\">\n",
-    );
-    for channel in &of.held.channels {
-        let icon = logo(of.base, channel);
-        let listed = Listed { id: &channel.id, name: &channel.name, icon: &icon };
-        channel_element(&listed, &mut text);
+    let channels = &of.held.channels;
+    let icons: Vec<_> = channels.iter().map(|channel| logo(of.base, channel)).collect();
+    let listed = channels.iter().zip(&icons).map(|(channel, icon)| Listed {
+        id: &channel.id,
+        name: &channel.name,
+        icon,
+    });
+    let listed: Vec<_> = listed.collect();
+    let back = |channel: &Channel| u64::from(of.held.archive_days(channel)) * 86_400;
+    let back: AHashMap<&str, u64> =
+        channels.iter().map(|channel| (&*channel.id, back(channel))).collect();
+    let window =
+        |id: &str, _: &_| export::window(back.get(id).copied().unwrap_or_default(), now, days);
+    let written = export::write(programmes, &listed, window, &mut |text, piece| {
         body.text().extend(text.bytes());
-        text.clear();
-        body.end_entry(channel.id.as_bytes());
-    }
-    if let Some(reader) = programmes {
-        write_programmes(of, reader, (now, days), body);
-    }
-    text.push_str("</tv>\n");
-    body.text().extend(text.bytes());
-    XML
-}
-
-fn write_programmes(of: &Of<'_>, reader: &Reader, (now, days): (UnixTime, u8), body: &mut Body) {
-    let hour = now.0 - now.0 % 3600;
-    let until = UnixTime(hour + u64::from(days) * 86_400);
-    let from = |channel: &Channel| {
-        UnixTime(hour.saturating_sub(u64::from(of.held.archive_days(channel)) * 86_400))
-    };
-    let windows = of.held.channels.iter().map(|channel| (&*channel.id, from(channel)));
-    let windows: std::collections::HashMap<_, _> = windows.collect();
-    let ids = of.held.channels.iter().map(|channel| &*channel.id);
-    let window = |id: &str, _: &_| (windows.get(id).copied().unwrap_or(now), until);
-    let written = reader.each(ids, window, |id, _, programmes| {
-        let mut text = String::new();
-        programmes.iter().for_each(|programme| programme_element(id, programme, &mut text));
-        body.text().extend(text.bytes());
-        body.end_long_entry();
-        ControlFlow::Continue(())
+        match piece {
+            Piece::Frame => {}
+            Piece::Channel(id) => body.end_entry(id.as_bytes()),
+            Piece::Programmes => body.end_long_entry(),
+        }
     });
     if let Err(error) = written {
         tracing::error!(%error, "the guide can't be read");
     }
+    XML
 }
 
 #[cfg(test)]

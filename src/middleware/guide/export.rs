@@ -1,8 +1,8 @@
-//! The guide as others read it: XMLTV of a set of channels, block by block.
+//! The guide as others read it: XMLTV of a set of channels, piece by piece.
 //!
 //! Elements stand in the order of XMLTV's DTD. What is past is there only where it can be watched;
-//! what comes, for as many days as are asked for. Nothing is ever whole in memory but the blocks
-//! that whoever asks keeps; those are compressed, and plain text is what is in them.
+//! what comes, for as many days as are asked for. Nothing is ever whole in memory but what whoever
+//! takes the pieces keeps.
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
@@ -12,17 +12,7 @@ use super::programme::Programme;
 use super::read::Reader;
 use super::store::StoreError;
 use super::time::written;
-use crate::middleware::gzip::{self, Block};
-use crate::units::{ETag, KIB, Tagger, UnixTime};
-
-/// Bytes of text at which a block ends, behind a channel's last programme.
-const BLOCK_SIZE: usize = 256 * KIB;
-
-/// Days ahead that are told where nobody says how many.
-pub const DAYS: u64 = 3;
-
-/// Most days ahead that are told.
-pub const DAYS_MAX: u64 = 14;
+use crate::units::UnixTime;
 
 /// What windows begin with, in seconds, so that a guide is the same for a while.
 const STEP_SECONDS: u64 = 3600;
@@ -38,100 +28,60 @@ pub struct Listed<'c> {
     pub icon: &'c str,
 }
 
-/// A guide as a body: one gzip member of these blocks, or what is in them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    /// Its pieces.
-    pub blocks: Vec<Block>,
-    /// Of the plain text.
-    pub etag: ETag,
-    /// Bytes of the plain text.
-    pub size: u64,
+/// What a piece of a guide is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'p> {
+    /// The beginning, or the end.
+    Frame,
+    /// The channel of this id.
+    Channel(&'p str),
+    /// What is on, on one channel.
+    Programmes,
 }
 
-impl Body {
-    /// The gzip member.
-    #[must_use]
-    pub fn gzipped(&self) -> Vec<u8> {
-        gzip::member(&self.blocks)
-    }
-}
-
-/// The guide of these channels, compressed.
+/// Writes the guide of these channels piece by piece: each channel, then what is on there in its
+/// `window`. Without a reader there are channels alone.
 ///
 /// # Errors
 ///
-/// The store can't be read.
-pub fn body(
-    reader: &Reader,
-    channels: &[Listed<'_>],
-    (now, days): (UnixTime, u64),
-    level: u32,
-) -> Result<Body, StoreError> {
-    let (mut blocks, mut tagger, mut size) = (Vec::new(), Tagger::default(), 0);
-    write(reader, channels, (now, days), &mut |text| {
-        tagger.update(text.as_bytes());
-        size += text.len() as u64;
-        blocks.push(Block::compressed(text.as_bytes(), level));
-        ControlFlow::Continue(())
-    })?;
-    Ok(Body { blocks, etag: tagger.tag(), size })
-}
-
-/// Writes the guide of these channels, a block at a time, until whoever takes it has enough.
-///
-/// # Errors
-///
-/// The store can't be read.
+/// The store can't be read; what was written until then is whole.
 pub fn write(
-    reader: &Reader,
+    reader: Option<&Reader>,
     channels: &[Listed<'_>],
-    (now, days): (UnixTime, u64),
-    take: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    window: impl Fn(&str, &Line) -> (UnixTime, UnixTime),
+    take: &mut dyn FnMut(&str, Piece<'_>),
 ) -> Result<(), StoreError> {
-    let mut text = String::with_capacity(BLOCK_SIZE + BLOCK_SIZE / 4);
-    text.push_str(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE tv SYSTEM \"xmltv.dtd\">\n\
-         <tv generator-info-name=\"shardcast\">\n",
-    );
+    let heading = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE tv SYSTEM \"xmltv.dtd\">\n\
+                   <tv generator-info-name=\"shardcast\">\n";
+    take(heading, Piece::Frame);
+    let mut text = String::new();
     for channel in channels {
         channel_element(channel, &mut text);
-        if text.len() >= BLOCK_SIZE {
-            if take(&text).is_break() {
-                return Ok(());
-            }
-            text.clear();
-        }
-    }
-    let window = |_: &str, line: &Line| window(line, now, days);
-    let mut is_wanted = true;
-    reader.each(channels.iter().map(|of| of.id), window, |id, _, programmes| {
-        programmes.iter().for_each(|programme| programme_element(id, programme, &mut text));
-        if text.len() < BLOCK_SIZE {
-            return ControlFlow::Continue(());
-        }
-        let taken = take(&text);
-        is_wanted = taken.is_continue();
+        take(&text, Piece::Channel(channel.id));
         text.clear();
-        taken
-    })?;
-    if is_wanted {
-        text.push_str("</tv>\n");
-        let _ = take(&text);
     }
-    Ok(())
+    let ids = channels.iter().map(|of| of.id);
+    let read = reader.map_or(Ok(()), |reader| {
+        reader.each(ids, window, |id, _, programmes| {
+            programmes.iter().for_each(|programme| programme_element(id, programme, &mut text));
+            take(&text, Piece::Programmes);
+            text.clear();
+            ControlFlow::Continue(())
+        })
+    });
+    take("</tv>\n", Piece::Frame);
+    read
 }
 
-/// Of which time a channel is told: what can be watched of the past, and so many days.
+/// Of which time a channel is told: so much of the past, and so many days.
 #[must_use]
-pub fn window(line: &Line, now: UnixTime, days: u64) -> (UnixTime, UnixTime) {
+pub fn window(archive_seconds: u64, now: UnixTime, days: u8) -> (UnixTime, UnixTime) {
     let hour = now.0 - now.0 % STEP_SECONDS;
-    let to = hour + days.clamp(1, DAYS_MAX) * 86_400;
-    (UnixTime(hour.saturating_sub(line.archive_seconds)), UnixTime(to))
+    (UnixTime(hour.saturating_sub(archive_seconds)), UnixTime(hour + u64::from(days) * 86_400))
 }
 
 /// A channel, as it stands before all programmes.
-pub fn channel_element(channel: &Listed<'_>, to: &mut String) {
+fn channel_element(channel: &Listed<'_>, to: &mut String) {
     to.push_str("<channel id=\"");
     escaped(channel.id, to);
     to.push_str("\">");
@@ -161,7 +111,7 @@ fn said(name: &str, text: &str, to: &mut String) {
 }
 
 /// A programme of a channel, with its parts in the order of the DTD.
-pub fn programme_element(channel: &str, of: &Programme, to: &mut String) {
+fn programme_element(channel: &str, of: &Programme, to: &mut String) {
     let (start, stop) = (written(of.start), written(of.stop));
     let _ = write!(to, "<programme start=\"{start}\" stop=\"{stop}\" channel=\"");
     escaped(channel, to);
@@ -242,12 +192,16 @@ pub(super) mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::config::GUIDE_DAYS;
     use crate::middleware::guide::Guide;
     use crate::middleware::guide::import::{Order, import};
     use crate::middleware::guide::matching::{Ours, Source, lines};
     use crate::middleware::guide::store::{Kept, Reading, Store};
     use crate::middleware::guide::unpack::Progress;
     use crate::middleware::guide::xmltv::{Guide as Read, Item};
+    use crate::middleware::gzip::{self, Block};
+
+    use crate::units::{ETag, KIB, Tagger};
 
     pub const NOW: UnixTime = UnixTime(1_795_780_800);
 
@@ -310,9 +264,38 @@ pub(super) mod tests {
         Listed { id: "c", name: "C", icon: "" },
     ];
 
+    /// Bytes of text at which a block ends.
+    const BLOCK_SIZE: usize = 256 * KIB;
+
+    /// A guide as one gzip member.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Body {
+        blocks: Vec<Block>,
+        etag: ETag,
+        size: u64,
+    }
+
+    fn body(reader: &Reader, channels: &[Listed<'_>], (now, days): (UnixTime, u8)) -> Body {
+        let (mut blocks, mut tagger, mut text) = (Vec::new(), Tagger::default(), String::new());
+        let mut size = 0;
+        let window = |_: &str, line: &Line| window(line.archive_seconds, now, days);
+        write(Some(reader), channels, window, &mut |piece, _| {
+            tagger.update(piece.as_bytes());
+            size += piece.len() as u64;
+            text.push_str(piece);
+            if text.len() >= BLOCK_SIZE {
+                blocks.push(Block::compressed(text.as_bytes(), 6));
+                text.clear();
+            }
+        })
+        .unwrap();
+        blocks.push(Block::compressed(text.as_bytes(), 6));
+        Body { blocks, etag: tagger.tag(), size }
+    }
+
     fn plain(body: &Body) -> String {
         let mut text = String::new();
-        let gzipped = body.gzipped();
+        let gzipped = gzip::member(&body.blocks);
         flate2::read::GzDecoder::new(gzipped.as_slice()).read_to_string(&mut text).unwrap();
         assert_eq!(text.len() as u64, body.size);
         text
@@ -323,9 +306,9 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let reader = guide(folder.path());
         let later = UnixTime(NOW.0 + 1800);
-        let one = body(&reader, &CHANNELS, (later, 1), 6).unwrap();
-        assert_eq!(one, body(&reader, &CHANNELS, (NOW, 1), 6).unwrap(), "the same within an hour");
-        assert_ne!(one.etag, body(&reader, &CHANNELS, (NOW, 2), 6).unwrap().etag);
+        let one = body(&reader, &CHANNELS, (later, 1));
+        assert_eq!(one, body(&reader, &CHANNELS, (NOW, 1)), "the same within an hour");
+        assert_ne!(one.etag, body(&reader, &CHANNELS, (NOW, 2)).etag);
         let mut read = Read::new(plain(&one).as_bytes().to_vec().leak() as &[u8], 0).unwrap();
         let (mut channels, mut starts) = (Vec::new(), Vec::new());
         while let Some(item) = read.next_item().unwrap() {
@@ -359,7 +342,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let reader = guide(folder.path());
         let path = folder.path().join("out.xml");
-        let text = plain(&body(&reader, &CHANNELS, (NOW, DAYS), 6).unwrap());
+        let text = plain(&body(&reader, &CHANNELS, (NOW, GUIDE_DAYS)));
         std::fs::write(&path, &text).unwrap();
         let dtd = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/xmltv.dtd");
         let check = |path: &Path| {

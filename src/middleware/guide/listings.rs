@@ -5,16 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::export::DAYS_MAX;
 use super::programme::Programme;
 use super::read::Reader;
 use super::store::StoreError;
+use crate::config::{GUIDE_DAYS_MAX, SHORT_GUIDE, SHORT_GUIDE_MAX};
 use crate::units::UnixTime;
-
-/// Programmes of `get_short_epg` where nobody says how many,
-pub const SHORT: usize = 4;
-/// and most of them.
-pub const SHORT_MAX: usize = 100;
 
 /// How far ahead `get_short_epg` looks, in seconds.
 const SHORT_WITHIN_SECONDS: u64 = 7 * 86_400;
@@ -75,7 +70,7 @@ pub fn short(
 ) -> Result<Listings, StoreError> {
     let window = (now, UnixTime(now.0.saturating_add(SHORT_WITHIN_SECONDS)));
     let mut programmes = reader.programmes(channel, window)?;
-    programmes.truncate(limit.unwrap_or(SHORT).clamp(1, SHORT_MAX));
+    programmes.truncate(limit.unwrap_or(SHORT_GUIDE).clamp(1, SHORT_GUIDE_MAX));
     let listing = |of: &Programme| listing(of, channel, number);
     Ok(Listings { epg_listings: programmes.iter().map(listing).collect() })
 }
@@ -92,7 +87,8 @@ pub fn table(
     now: UnixTime,
 ) -> Result<Listings, StoreError> {
     let from = now.0.saturating_sub(archive_seconds.max(PAST_SECONDS));
-    let window = (UnixTime(from), UnixTime(now.0.saturating_add(DAYS_MAX * 86_400)));
+    let window =
+        (UnixTime(from), UnixTime(now.0.saturating_add(u64::from(GUIDE_DAYS_MAX) * 86_400)));
     let kept_from = now.0.saturating_sub(archive_seconds);
     let listing = |of: &Programme| Listing {
         now_playing: Some(u8::from(of.start <= now && of.stop > now)),
@@ -145,7 +141,7 @@ mod tests {
         let now = UnixTime(NOW.0 + 1800);
         let listings = told(&short(&reader, ("a", 7), None, now).unwrap());
         let all = listings["epg_listings"].as_array().unwrap();
-        assert_eq!(all.len(), SHORT);
+        assert_eq!(all.len(), SHORT_GUIDE);
         assert_eq!(
             all[0],
             json!({
